@@ -1,0 +1,1 @@
+"""What the user is doing: Session, jobs, tasks, settings. QtCore, no widgets."""

@@ -1,0 +1,64 @@
+"""A case: one person's visit, its series, and the mask one reader works on."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from thighview.core.history import History
+from thighview.core.labels import LabelTable
+from thighview.core.mask import LabelMap
+from thighview.core.review import SliceReview
+from thighview.core.volume import Volume
+
+
+@dataclass
+class Series:
+    """One image of a case and where it came from.
+
+    ``role`` says what it shows (``image``, ``water``, ``fat``, ...); ``volume`` is None until it is read.
+    """
+
+    series_id: int
+    role: str
+    path: Path
+    sha256: str
+    volume: Volume | None = None
+
+
+@dataclass
+class Case:
+    """What is open: series on one reference grid, and one reader's mask with its history.
+
+    ``labels`` (the label map) has the shape of the reference series. ``reviews`` has one entry per slice of the
+    stored slice axis (array axis 0). Only ``app.Session`` changes a case.
+    """
+
+    case_id: int
+    subject: str
+    title: str
+    series: list[Series]
+    labels: LabelMap
+    table: LabelTable = field(default_factory=LabelTable)
+    reviews: list[SliceReview] = field(default_factory=list)
+    history: History = field(default_factory=History)
+    reader_id: int = 1
+    visit: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.reviews:
+            self.reviews = [SliceReview() for _ in range(self.labels.shape[0])]
+
+    @property
+    def volume(self) -> Volume:
+        """The reference image: the first series."""
+        volume = self.series[0].volume
+        if volume is None:
+            raise ValueError("the reference series of this case has not been read")
+        return volume
+
+    @staticmethod
+    def of(volume: Volume, path: Path, sha256: str = "", subject: str = "") -> "Case":
+        """A fresh case around one volume, with an empty mask."""
+        empty = np.zeros(volume.shape, np.uint8)
+        return Case(0, subject or volume.name, volume.name, [Series(0, "image", path, sha256, volume)], empty)

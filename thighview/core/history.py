@@ -1,0 +1,111 @@
+"""Undo and redo: a list of edits and a place in it."""
+
+from dataclasses import dataclass, replace
+
+from thighview.core.mask import Patch
+from thighview.core.review import ReviewChange
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One step a person can take back: a change of the mask, of slice reviews, or of both.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in the menu: ``Brush``, ``Segment with thigh_tissues``, ``Accept slice 12``.
+    tool : str
+        What made it: ``brush``, ``eraser``, ``polygon``, ``fill``, ``model``, ``import``, ``review``.
+    patches : tuple of Patch
+        The mask's change: one box for a stroke, one per slice for a model run or an import, none for a pure
+        review step. Boxes of one edit never overlap, so their order does not matter.
+    reviews : tuple of ReviewChange
+        Slices (indices along the case's slice axis) whose state changed with it.
+    """
+
+    name: str
+    tool: str
+    patches: tuple[Patch, ...] = ()
+    reviews: tuple[ReviewChange, ...] = ()
+
+    def reversed(self) -> "Edit":
+        """The edit that takes this one back."""
+        return replace(
+            self,
+            patches=tuple(patch.reversed() for patch in self.patches),
+            reviews=tuple(change.reversed() for change in self.reviews),
+        )
+
+
+@dataclass(frozen=True)
+class HistoryState:
+    """What a window shows of a history: the names in order, and how many of them are done."""
+
+    names: tuple[str, ...] = ()
+    done: int = 0
+
+    @property
+    def undo_name(self) -> str:
+        """Name of the step that undo takes back; empty when there is none."""
+        return self.names[self.done - 1] if self.done else ""
+
+    @property
+    def redo_name(self) -> str:
+        """Name of the step that redo repeats; empty when there is none."""
+        return self.names[self.done] if self.done < len(self.names) else ""
+
+
+class History:
+    """Unlimited undo and redo; memory grows with the changed voxels only."""
+
+    def __init__(self) -> None:
+        self._edits: list[Edit] = []
+        self._done = 0
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """Every edit that undo or redo can reach, oldest first."""
+        return tuple(self._edits)
+
+    @property
+    def done(self) -> int:
+        """How many of them are applied."""
+        return self._done
+
+    @property
+    def state(self) -> HistoryState:
+        """Names and place, for a window."""
+        return HistoryState(tuple(edit.name for edit in self._edits), self._done)
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory of all patches."""
+        return sum(patch.size_bytes for edit in self._edits for patch in edit.patches)
+
+    def push(self, edit: Edit) -> None:
+        """Add an edit that has just been applied; whatever was undone before it is gone."""
+        del self._edits[self._done :]
+        self._edits.append(edit)
+        self._done += 1
+
+    def undo(self) -> Edit | None:
+        """Step back: the edit to apply (already reversed), or None at the beginning."""
+        if self._done == 0:
+            return None
+        self._done -= 1
+        return self._edits[self._done].reversed()
+
+    def redo(self) -> Edit | None:
+        """Step forward: the edit to apply, or None at the end."""
+        if self._done == len(self._edits):
+            return None
+        self._done += 1
+        return self._edits[self._done - 1]
+
+    def peek_undo(self) -> Edit | None:
+        """The edit that undo would take back, as it was made."""
+        return self._edits[self._done - 1] if self._done else None
+
+    def peek_redo(self) -> Edit | None:
+        """The edit that redo would repeat."""
+        return self._edits[self._done] if self._done < len(self._edits) else None

@@ -1,0 +1,181 @@
+"""Labels: what the numbers of a mask mean, and how they look."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thighview.core.errors import UserError
+
+SIDES = ("", "left", "right")
+PALETTE: tuple[tuple[int, int, int], ...] = (
+    (91, 163, 255), (255, 176, 46), (86, 204, 130), (240, 98, 146), (171, 136, 255), (38, 198, 188),
+    (255, 138, 101), (212, 225, 87), (120, 144, 255), (255, 213, 79), (77, 208, 225), (229, 115, 115),
+    (174, 213, 129), (206, 147, 216), (144, 202, 249), (255, 204, 128),
+)  # fmt: skip
+"""Colours far apart on a dark ground and over grey tissue, repeated when there are more labels."""
+
+
+@dataclass(frozen=True)
+class Label:
+    """One label of a mask.
+
+    Parameters
+    ----------
+    value : int
+        Number in the mask array, 1 to 255.
+    name : str
+        Anatomical name, words joined by underscores, without the side.
+    side : {"", "left", "right"}
+        Side of the patient.
+    colour : tuple of int
+        Red, green, blue, 0 to 255.
+    file_id : int
+        Number in the file it came from, written back unchanged; ``value`` where there was none.
+    """
+
+    value: int
+    name: str
+    side: str = ""
+    colour: tuple[int, int, int] = (91, 163, 255)
+    file_id: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.value <= 255:
+            raise UserError(f"A label value must lie between 1 and 255, found {self.value}.")
+        if self.side not in SIDES:
+            raise UserError(f"A label's side is left, right or nothing, found {self.side!r}.")
+        if self.file_id == 0:
+            object.__setattr__(self, "file_id", self.value)
+
+    @property
+    def title(self) -> str:
+        """Name for people: ``Rectus femoris L``."""
+        return self.name.replace("_", " ").capitalize() + {"": "", "left": " L", "right": " R"}[self.side]
+
+    @property
+    def key(self) -> str:
+        """Name with side, unique in a table: ``rectus_femoris_left``."""
+        return self.name + (f"_{self.side}" if self.side else "")
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """The labels of a mask, ordered by value; frozen, changes give a new table."""
+
+    labels: tuple[Label, ...] = ()
+
+    def __post_init__(self) -> None:
+        ordered = tuple(sorted(self.labels, key=lambda label: label.value))
+        if len({label.value for label in ordered}) != len(ordered):
+            raise UserError("Two labels have the same value.", "Give every label its own number.")
+        if len({label.key for label in ordered}) != len(ordered):
+            raise UserError("Two labels have the same name and side.", "Give every label its own name.")
+        object.__setattr__(self, "labels", ordered)
+
+    def __iter__(self) -> Iterator[Label]:
+        return iter(self.labels)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def get(self, value: int) -> Label | None:
+        """The label with this value, or None."""
+        return next((label for label in self.labels if label.value == value), None)
+
+    def find(self, name: str, side: str = "") -> Label | None:
+        """The label with this name and side, or None."""
+        return next((label for label in self.labels if (label.name, label.side) == (name, side)), None)
+
+    def with_label(self, label: Label) -> "LabelTable":
+        """A table with this label added, or put in the place of the one with its value."""
+        return LabelTable((*(other for other in self.labels if other.value != label.value), label))
+
+    def without(self, value: int) -> "LabelTable":
+        """A table without the label of this value."""
+        return LabelTable(tuple(label for label in self.labels if label.value != value))
+
+    def free_value(self) -> int:
+        """The smallest value not in use."""
+        used = {label.value for label in self.labels}
+        free = next((value for value in range(1, 256) if value not in used), None)
+        if free is None:
+            raise UserError("All 255 label values are in use.", "Remove a label first.")
+        return free
+
+    def merged(self, names: Iterable[tuple[str, str]]) -> "LabelTable":
+        """A table that also has each (name, side), new ones with the next free value and colour."""
+        table = self
+        for name, side in names:
+            if table.find(name, side) is None:
+                value = table.free_value()
+                table = table.with_label(Label(value, name, side, PALETTE[(value - 1) % len(PALETTE)]))
+        return table
+
+    def recoloured(self, value: int, colour: tuple[int, int, int]) -> "LabelTable":
+        """A table in which one label has another colour."""
+        return LabelTable(tuple(replace(b, colour=colour) if b.value == value else b for b in self.labels))
+
+    def to_json(self) -> list[dict[str, object]]:
+        """Plain data, one dict per label."""
+        return [
+            {"id": b.value, "name": b.name, "side": b.side, "colour": list(b.colour), "file_id": b.file_id}
+            for b in self.labels
+        ]
+
+    @staticmethod
+    def from_json(rows: list[dict[str, object]]) -> "LabelTable":
+        """The table of plain data made by :meth:`to_json`; every field is checked."""
+        labels: list[Label] = []
+        for row in rows:
+            value, name, side = row.get("id"), row.get("name"), row.get("side", "")
+            if not isinstance(value, int) or not isinstance(name, str) or not isinstance(side, str):
+                raise UserError(f"Expected a label with id, name and side, found {row!r}.")
+            colour = row.get("colour") or list(PALETTE[(value - 1) % len(PALETTE)])
+            if not (
+                isinstance(colour, list)
+                and len(colour) == 3
+                and all(isinstance(c, int) and 0 <= c <= 255 for c in colour)
+            ):
+                raise UserError(f"Expected a colour of three numbers from 0 to 255, found {colour!r}.")
+            file_id = row.get("file_id", value)
+            labels.append(
+                Label(
+                    value,
+                    name,
+                    side,
+                    (colour[0], colour[1], colour[2]),
+                    file_id if isinstance(file_id, int) else value,
+                )
+            )
+        return LabelTable(tuple(labels))
+
+    @staticmethod
+    def from_ids(ids: Iterable[int]) -> "LabelTable":
+        """A table for the numbers found in a file that names none: ``label_13`` and so on.
+
+        Numbers from 1 to 255 keep their value; larger or negative ones get the next free value and keep ``file_id``.
+        """
+        found = sorted(set(ids) - {0})
+        if len(found) > 255:
+            raise UserError(f"This mask has {len(found)} labels; at most 255 fit.", "Merge labels first.")
+        small = [i for i in found if 1 <= i <= 255]
+        free = iter(sorted(set(range(1, 256)) - set(small)))
+        labels: list[Label] = []
+        for file_id in found:
+            value = file_id if 1 <= file_id <= 255 else next(free)
+            labels.append(Label(value, f"label_{file_id}", "", PALETTE[(value - 1) % len(PALETTE)], file_id))
+        return LabelTable(tuple(labels))
+
+    def lookup_rgba(self, hidden: frozenset[int] = frozenset(), alpha: int = 255) -> NDArray[np.uint8]:
+        """Colours by mask value, uint8 shape (256, 4), rows red, green, blue, alpha.
+
+        Background and hidden labels are transparent; values not in the table are drawn white.
+        """
+        table = np.full((256, 4), 255, np.uint8)
+        table[:, 3] = alpha
+        for label in self.labels:
+            table[label.value, :3] = label.colour
+        table[[0, *hidden]] = 0
+        return table

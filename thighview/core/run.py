@@ -1,0 +1,263 @@
+"""A training run: its settings, and what it says while it runs (one JSON line each)."""
+
+import json
+import math
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, ClassVar
+
+from thighview.core.errors import UserError
+
+
+def _setting(default: Any, words: str, tip: str, **limits: Any) -> Any:
+    """A field of TrainConfig with the words, tip and limits the form and the checks use."""
+    return field(default=default, metadata={"words": words, "tip": tip, **limits})
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything a person may set about a training. Ranges live here; form, file and command line obey them."""
+
+    architecture: str = _setting(
+        "unet", "Network", "unet: logits, GroupNorm. seed_unet: the original network, one label.",
+        choices=("unet", "seed_unet"),
+    )  # fmt: skip
+    base_filters: int = _setting(
+        16, "Base filters", "Filters on the first level; doubled on each level below.", low=2, high=64
+    )
+    levels: int = _setting(5, "Levels", "Resolution levels of the network.", low=3, high=6)
+    dropout: float = _setting(
+        0.0,
+        "Dropout",
+        "Share of features dropped on the two deepest levels while learning.",
+        low=0.0,
+        high=0.8,
+    )
+    loss: str = _setting(
+        "ce_dice",
+        "Loss",
+        "ce_dice: cross-entropy + Dice. ce: cross-entropy (binary for one label).",
+        choices=("ce_dice", "ce", "dice"),
+    )
+    optimizer: str = _setting(
+        "adam",
+        "Optimiser",
+        "How the weights follow the gradient.",
+        choices=("adam", "adamw", "rmsprop", "sgd"),
+    )
+    learning_rate: float = _setting(
+        1e-3,
+        "Learning rate",
+        "Size of a step; a tenth of it when starting from a model is wise.",
+        low=1e-7,
+        high=1.0,
+    )
+    epochs: int = _setting(40, "Epochs", "How often every training slice is seen.", low=1, high=10000)
+    batch_size: int = _setting(4, "Batch size", "Slices per step.", low=1, high=64)
+    input_size: int = _setting(
+        256,
+        "Input size",
+        "Edge of the square the network sees, pixels; a multiple of 32.",
+        low=32,
+        high=1024,
+        step=32,
+    )
+    spacing_mm: float = _setting(
+        0.0,
+        "Pixel size (mm)",
+        "Slices are resampled to this; 0 fits the largest slice into the input.",
+        low=0.0,
+        high=10.0,
+    )
+    augment: bool = _setting(
+        True, "Augmentation", "Rotate, scale, shift and re-contrast training slices; never validation slices."
+    )
+    start_from: str = _setting(
+        "", "Start from", "Name or folder of the model whose weights are the start; empty for random weights."
+    )
+    seed: int = _setting(0, "Seed", "Same seed, same run.", low=0, high=2**31 - 1)
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            value, limits = getattr(self, f.name), f.metadata
+            kind = type(f.default)
+            if kind is float and isinstance(value, int) and not isinstance(value, bool):
+                value = float(value)
+                object.__setattr__(self, f.name, value)
+            if type(value) is not kind or (kind is float and not math.isfinite(value)):
+                raise UserError(f"Setting {f.name}: expected {kind.__name__}, found {value!r}.")
+            if "choices" in limits and value not in limits["choices"]:
+                raise UserError(
+                    f"Setting {f.name}: expected one of {', '.join(limits['choices'])}, found {value!r}."
+                )
+            if "low" in limits and not limits["low"] <= value <= limits["high"]:
+                raise UserError(
+                    f"Setting {f.name}: expected {limits['low']} to {limits['high']}, found {value!r}."
+                )
+            if "step" in limits and value % limits["step"]:
+                raise UserError(
+                    f"Setting {f.name}: expected a multiple of {limits['step']}, found {value!r}."
+                )
+        if self.input_size % (1 << (self.levels - 1)):
+            raise UserError(
+                f"Setting input_size: {self.levels} levels need a multiple of {1 << (self.levels - 1)}, found {self.input_size}."
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "TrainConfig":
+        """The config of plain data; unknown keys are refused, missing ones take their default."""
+        unknown = sorted(set(data) - {f.name for f in fields(cls)})
+        if unknown:
+            raise UserError(
+                f"Unknown training setting {unknown[0]!r}.",
+                f"Known: {', '.join(f.name for f in fields(cls))}.",
+            )
+        return cls(**data)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Loss, pixel accuracy and Dice of one set of slices; None where not measured or not defined."""
+
+    loss: float | None = None
+    accuracy: float | None = None
+    dice: float | None = None
+
+
+@dataclass(frozen=True)
+class SliceSums:
+    """Sufficient sums of one slice at fixed weights: every curve is derived from these.
+
+    Per label (network class order, background first): true positives, false positives, false negatives (pixels at
+    the arg-max), and soft sums ``soft_tp`` (sum p*y), ``soft_p`` (sum p), ``soft_y`` (sum y).
+    """
+
+    slice_id: int
+    subject: str
+    loss_sum: float
+    pixels: int
+    tp: tuple[float, ...]
+    fp: tuple[float, ...]
+    fn: tuple[float, ...]
+    soft_tp: tuple[float, ...] = ()
+    soft_p: tuple[float, ...] = ()
+    soft_y: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class RunEvent:
+    """Base of all events; ``time`` is seconds since 1970, ``run`` the run's name."""
+
+    EVENT: ClassVar[str] = ""
+    time: float
+    run: str
+
+    def to_line(self) -> str:
+        """One JSON line without the newline: ``{"event": ..., "time": ..., "run": ..., ...}``."""
+        return json.dumps({"event": self.EVENT, **asdict(self)}, allow_nan=False)
+
+
+@dataclass(frozen=True)
+class Started(RunEvent):
+    """The network is built and the first batch is about to run. Part counts are slices and subjects."""
+
+    EVENT: ClassVar[str] = "started"
+    device: str
+    epochs: int
+    steps_per_epoch: int
+    train_slices: int
+    train_subjects: int
+    val_slices: int
+    val_subjects: int
+    val_is_phantoms: bool
+    labels: tuple[str, ...]
+    first_epoch: int = 1
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class BatchEnded(RunEvent):
+    """Keras' running average so far in this epoch; at most a few lines a second."""
+
+    EVENT: ClassVar[str] = "batch"
+    epoch: int
+    step: int
+    steps: int
+    loss: float
+    accuracy: float | None = None
+    dice: float | None = None
+
+
+@dataclass(frozen=True)
+class EpochEnded(RunEvent):
+    """One epoch. ``train`` and ``val`` are measured alike: end-of-epoch weights, no dropout, no augmentation.
+
+    ``train`` is null on epochs that were not probed. ``slices`` holds the path (inside the run folder) of the
+    per-slice sums of this epoch.
+    """
+
+    EVENT: ClassVar[str] = "epoch"
+    epoch: int
+    epochs: int
+    seconds: float
+    learning_rate: float
+    train: Scores
+    val: Scores
+    while_learning: Scores
+    best: bool = False
+    slices: str = ""
+    seconds_left: float = 0.0
+
+
+@dataclass(frozen=True)
+class Finished(RunEvent):
+    """The model folder is written."""
+
+    EVENT: ClassVar[str] = "finished"
+    model: str
+    best_epoch: int
+    epochs: int
+    stopped: bool
+    val: Scores
+
+
+@dataclass(frozen=True)
+class Paused(RunEvent):
+    """The run waits; ``paused`` is False when it goes on."""
+
+    EVENT: ClassVar[str] = "paused"
+    paused: bool
+
+
+@dataclass(frozen=True)
+class Failed(RunEvent):
+    """The run ended with an error. ``lines`` are the last lines it printed."""
+
+    EVENT: ClassVar[str] = "failed"
+    message: str
+    hint: str = ""
+    lines: tuple[str, ...] = ()
+
+
+_KINDS: dict[str, type[RunEvent]] = {
+    k.EVENT: k for k in (Started, BatchEnded, EpochEnded, Finished, Paused, Failed)
+}
+
+
+def event_from_line(line: str) -> RunEvent | None:
+    """The event of one JSON line; None for an event or a line this version does not know."""
+    try:
+        data = json.loads(line)
+        kind = _KINDS[data.pop("event")]
+        known = {f.name: data[f.name] for f in fields(kind) if f.name in data}
+        for name, value in known.items():
+            if name in ("train", "val", "while_learning"):
+                known[name] = Scores(**{k: value.get(k) for k in ("loss", "accuracy", "dice")})
+            elif isinstance(value, list):
+                known[name] = tuple(value)
+        return kind(**known)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None

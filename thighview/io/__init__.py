@@ -1,0 +1,1 @@
+"""Files in, files out: NIfTI, DICOM, projects, models, training sets. No Qt, no TensorFlow."""
