@@ -93,7 +93,7 @@ class Patch:
             region.x0 + tight.x0, region.x0 + tight.x1,
         )  # fmt: skip
         diff = zstandard.ZstdCompressor(level=3).compress((old ^ new).tobytes())
-        return Patch(moved, diff, crc32(old), crc32(new))
+        return Patch(moved, diff, crc32(old.data), crc32(new.data))
 
     def reversed(self) -> "Patch":
         """The patch that takes this one back."""
@@ -108,11 +108,11 @@ class Patch:
             When the box does not hold what the patch expects; nothing is changed then.
         """
         box = np.ascontiguousarray(labels[self.region.slices])
-        if crc32(box) != self.before_crc:
+        if crc32(box.data) != self.before_crc:
             raise ValueError("the patch was made for another state of this mask")
         raw = zstandard.ZstdDecompressor().decompress(self.diff, max_output_size=box.size)
         after = box ^ np.frombuffer(raw, np.uint8).reshape(box.shape)
-        if crc32(after) != self.after_crc:
+        if crc32(after.data) != self.after_crc:
             raise ValueError("the patch is damaged")
         labels[self.region.slices] = after
 

@@ -86,20 +86,15 @@ class TrainConfig:
             if type(value) is not kind or (kind is float and not math.isfinite(value)):
                 raise UserError(f"Setting {f.name}: expected {kind.__name__}, found {value!r}.")
             if "choices" in limits and value not in limits["choices"]:
-                raise UserError(
-                    f"Setting {f.name}: expected one of {', '.join(limits['choices'])}, found {value!r}."
-                )
+                raise UserError(f"Setting {f.name}: expected one of {', '.join(limits['choices'])}, found {value!r}.")
             if "low" in limits and not limits["low"] <= value <= limits["high"]:
-                raise UserError(
-                    f"Setting {f.name}: expected {limits['low']} to {limits['high']}, found {value!r}."
-                )
+                raise UserError(f"Setting {f.name}: expected {limits['low']} to {limits['high']}, found {value!r}.")
             if "step" in limits and value % limits["step"]:
-                raise UserError(
-                    f"Setting {f.name}: expected a multiple of {limits['step']}, found {value!r}."
-                )
+                raise UserError(f"Setting {f.name}: expected a multiple of {limits['step']}, found {value!r}.")
         if self.input_size % (1 << (self.levels - 1)):
             raise UserError(
-                f"Setting input_size: {self.levels} levels need a multiple of {1 << (self.levels - 1)}, found {self.input_size}."
+                f"Setting input_size: {self.levels} levels need a multiple of {1 << (self.levels - 1)}, "
+                f"found {self.input_size}."
             )
 
     def to_json(self) -> dict[str, Any]:
@@ -242,9 +237,7 @@ class Failed(RunEvent):
     lines: tuple[str, ...] = ()
 
 
-_KINDS: dict[str, type[RunEvent]] = {
-    k.EVENT: k for k in (Started, BatchEnded, EpochEnded, Finished, Paused, Failed)
-}
+_KINDS: dict[str, type[RunEvent]] = {k.EVENT: k for k in (Started, BatchEnded, EpochEnded, Finished, Paused, Failed)}
 
 
 def event_from_line(line: str) -> RunEvent | None:

@@ -42,15 +42,11 @@ class Volume:
 
     def __post_init__(self) -> None:
         if self.voxels.ndim != 3 or 0 in self.voxels.shape:
-            raise UserError(
-                f"Expected a 3-D image, found the shape {self.voxels.shape}.", "Choose a single volume."
-            )
+            raise UserError(f"Expected a 3-D image, found the shape {self.voxels.shape}.", "Choose a single volume.")
         if self.affine.shape != (4, 4) or not np.isfinite(self.affine).all():
             raise UserError("The position of this scan in space is not given by a finite 4x4 matrix.")
         if abs(np.linalg.det(self.affine[:3, :3])) < 1e-9:
-            raise UserError(
-                "The axes of this scan fall together (singular affine).", "Repair its header first."
-            )
+            raise UserError("The axes of this scan fall together (singular affine).", "Repair its header first.")
 
     @property
     def shape(self) -> tuple[int, int, int]:

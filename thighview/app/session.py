@@ -1,0 +1,356 @@
+"""Session: the open case, the only thing that changes it, and the few signals that say so."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, Signal
+
+from thighview.app.model_run import ModelRun
+from thighview.core.case import Case
+from thighview.core.errors import UserError
+from thighview.core.history import Edit, HistoryState
+from thighview.core.labels import LabelTable
+from thighview.core.mask import LabelMap, Patch, Region, changed_slices
+from thighview.core.review import ReviewChange, SliceReview
+from thighview.core.view import ViewState
+
+JournalEntry = tuple[str, Edit | None]
+"""``("edit", Edit)``, ``("undo", None)`` or ``("redo", None)``."""
+
+
+class Journal(Protocol):
+    """Where entries go to last; ``app.store.Store`` is the one that writes them to disk."""
+
+    def append(self, case_id: int, reader_id: int, entry: JournalEntry) -> None:
+        """Take an entry in order; must return at once."""
+        ...
+
+    def set_table(self, case_id: int, table: LabelTable) -> None:
+        """Keep a case's label table; must return at once."""
+        ...
+
+
+class OpenEdit:
+    """A gesture under way: writes into one box, then becomes one Edit, or is rolled back whole."""
+
+    def __init__(self, session: "Session", labels: LabelMap, region: Region) -> None:
+        self.region = region
+        self.before: LabelMap = labels[region.slices].copy()
+        self._session = session
+        self._labels = labels
+
+    def paint(self, region: Region, inside: NDArray[np.bool_], value: int) -> None:
+        """Give the true voxels of a box inside the gesture's region a label value (0 erases)."""
+        self._labels[region.slices][inside] = value
+        self._session.mask_changed.emit(region)
+
+    def restore(self) -> None:
+        """Put back what was there when the gesture began."""
+        self._labels[self.region.slices] = self.before
+        self._session.mask_changed.emit(self.region)
+
+
+class Session(QObject):
+    """The document of the window: at most one open case, how it is viewed, and every change of both.
+
+    All methods are called on the GUI thread and return at once.
+    """
+
+    case_opened = Signal(object)
+    """Case, or None when it was closed."""
+    mask_changed = Signal(object)
+    """Region: only this box needs repainting."""
+    reviews_changed = Signal(object)
+    """tuple of int: slices whose review state changed."""
+    history_changed = Signal(object)
+    """HistoryState: names of what undo and redo would do."""
+    view_changed = Signal(object, object)
+    """ViewState old, new: a view compares and touches only what differs."""
+    labels_changed = Signal(object)
+    """LabelTable."""
+    run_changed = Signal(bool)
+    """Whether a model run is filling slices."""
+    said = Signal(str)
+    """A sentence for the status line."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._case: Case | None = None
+        self._journal: Journal | None = None
+        self._view = ViewState()
+        self._gesture: OpenEdit | None = None
+        self._run: ModelRun | None = None
+
+    # ------------------------------------------------------------------ what is open
+
+    @property
+    def case(self) -> Case | None:
+        """The open case, or None. Read it freely, change it only through this object."""
+        return self._case
+
+    @property
+    def view(self) -> ViewState:
+        """How it is viewed."""
+        return self._view
+
+    @property
+    def history(self) -> HistoryState:
+        """Names of the steps, and how many are done."""
+        return self._case.history.state if self._case else HistoryState()
+
+    @property
+    def busy_run(self) -> ModelRun | None:
+        """The model run under way, or None."""
+        return self._run
+
+    def open(self, case: Case | None, journal: Journal | None = None) -> None:
+        """Show a case and journal its edits; a run on the case before is rolled back first."""
+        if self._run:
+            self.end_run(keep=False)
+        self._case, self._journal, self._gesture = case, journal, None
+        old = self._view
+        if case:
+            z, y, x = case.volume.shape
+            values = [label.value for label in case.table]
+            self._view = replace(
+                old,
+                cursor=(z // 2, y // 2, x // 2),
+                window=auto_window(case.volume.voxels),
+                hidden_labels=frozenset(),
+                active_label=old.active_label if old.active_label in values else (values[0] if values else 1),
+            )
+        self.case_opened.emit(case)
+        self.view_changed.emit(old, self._view)
+        self.history_changed.emit(self.history)
+
+    def update_view(self, **changes: Any) -> None:
+        """Change how the case is viewed; ``view_changed`` follows when something differs."""
+        if "cursor" in changes and self._case:
+            at = changes["cursor"]
+            changes["cursor"] = tuple(
+                int(min(max(v, 0), n - 1)) for v, n in zip(at, self._case.volume.shape, strict=True)
+            )
+        old, self._view = self._view, replace(self._view, **changes)
+        if old != self._view:
+            self.view_changed.emit(old, self._view)
+
+    def go_to_slice(self, index: int) -> None:
+        """Move the cursor to a slice of the stored slice axis."""
+        _, y, x = self._view.cursor
+        self.update_view(cursor=(index, y, x))
+
+    # ------------------------------------------------------------------ gestures and edits
+
+    @contextmanager
+    def edit(self, name: str, tool: str, region: Region) -> Iterator[OpenEdit]:
+        """A gesture inside a box: what is painted becomes one Edit; an exception (or Escape) rolls it back."""
+        case = self._need_case()
+        if self._gesture:
+            raise RuntimeError("a gesture is under way already")
+        if self._run:
+            self._push(self._run.adopt(region.along(0)))
+        gesture = self._gesture = OpenEdit(self, case.labels, region)
+        try:
+            yield gesture
+        except BaseException:
+            gesture.restore()
+            raise
+        else:
+            patch = Patch.between(region, gesture.before, case.labels[region.slices])
+            if patch:
+                self._push(Edit(name, tool, (patch,), self._edited(patch)))
+        finally:
+            self._gesture = None
+
+    def commit(self, name: str, tool: str, labels: LabelMap) -> bool:
+        """Replace the whole label map as one step (an import, an operation); False when nothing differs.
+
+        One patch per changed slice of the stored axis; their reviews go to editing.
+        """
+        case = self._need_case()
+        if self._run:
+            raise UserError("A segmentation is running.", "Wait for it or cancel it first.")
+        patches: list[Patch] = []
+        for index in range(labels.shape[0]):
+            patch = self._slice_patch(index, case.labels[index], labels[index])
+            if patch:
+                patches.append(patch)
+        if not patches:
+            return False
+        reviews = tuple(change for patch in patches for change in self._edited(patch))
+        case.labels[...] = labels
+        self.mask_changed.emit(Region.whole(case.volume.shape))
+        self._push(Edit(name, tool, tuple(patches), reviews))
+        return True
+
+    # ------------------------------------------------------------------ review
+
+    def accept(self, slices: tuple[int, ...], name: str = "") -> None:
+        """Say that the masks of these slices are right."""
+        self._review(slices, name or self._slices_name("Accept", slices), SliceReview.after_accept)
+
+    def reopen(self, slices: tuple[int, ...]) -> None:
+        """Take the acceptance of these slices back."""
+        self._review(slices, self._slices_name("Reopen", slices), SliceReview.after_reopen)
+
+    # ------------------------------------------------------------------ undo and redo
+
+    def undo(self) -> None:
+        """Take the last step back, moving to where it happened."""
+        self._step("undo")
+
+    def redo(self) -> None:
+        """Repeat the step taken back last."""
+        self._step("redo")
+
+    # ------------------------------------------------------------------ labels
+
+    def set_table(self, table: LabelTable) -> None:
+        """Change names, colours or the list of labels (a label still painted cannot be removed)."""
+        case = self._need_case()
+        gone = {b.value for b in case.table} - {b.value for b in table}
+        for value in gone:
+            if (case.labels == value).any():
+                raise UserError(f"The label {value} is still painted.", "Erase it first.")
+        case.table = table
+        if self._journal:
+            self._journal.set_table(case.case_id, table)
+        self.labels_changed.emit(table)
+
+    # ------------------------------------------------------------------ model runs
+
+    def begin_run(self, name: str) -> ModelRun:
+        """Let a model fill slices; it enters the history as one step when it ends."""
+        case = self._need_case()
+        if self._run:
+            raise UserError("A segmentation is running already.", "Wait for it or cancel it first.")
+        self._run = ModelRun(name, case)
+        self.run_changed.emit(True)
+        return self._run
+
+    def fill_slice(self, index: int, labels: LabelMap) -> bool:
+        """Write one slice (y, x) of the run under way; False where a person's work is left alone."""
+        run, case = self._run, self._case
+        if run is None or case is None:
+            return False
+        if self._gesture and index in self._gesture.region.along(0):
+            run.touched.add(index)
+        if not run.fill(index, labels):
+            return False
+        _, y, x = case.volume.shape
+        self.mask_changed.emit(Region(index, index + 1, 0, y, 0, x))
+        self.reviews_changed.emit((index,))
+        return True
+
+    def end_run(self, keep: bool) -> None:
+        """Make the run one step of the history, or roll back every slice it filled."""
+        run, case = self._run, self._case
+        if run is None or case is None:
+            return
+        self._run = None
+        if keep:
+            self._push(run.edit(sorted(run.before)))
+        else:
+            for index in run.roll_back():
+                _, y, x = case.volume.shape
+                self.mask_changed.emit(Region(index, index + 1, 0, y, 0, x))
+                self.reviews_changed.emit((index,))
+        self.run_changed.emit(False)
+
+    # ------------------------------------------------------------------ inside
+
+    def _need_case(self) -> Case:
+        if self._case is None:
+            raise UserError("No scan is open.", "Open one first.")
+        return self._case
+
+    @staticmethod
+    def _slices_name(verb: str, slices: tuple[int, ...]) -> str:
+        return f"{verb} slice {slices[0] + 1}" if len(slices) == 1 else f"{verb} {len(slices)} slices"
+
+    @staticmethod
+    def _slice_patch(index: int, before: LabelMap, after: LabelMap) -> Patch | None:
+        y, x = before.shape
+        return Patch.between(Region(index, index + 1, 0, y, 0, x), before[None], after[None])
+
+    def _edited(self, patch: Patch) -> tuple[ReviewChange, ...]:
+        """Review changes of the slices a hand-made patch touches."""
+        case = self._need_case()
+        touched = changed_slices(patch, case.volume.shape, 0)
+        return tuple(ReviewChange(i, case.reviews[i], case.reviews[i].after_edit()) for i in touched)
+
+    def _review(self, slices: tuple[int, ...], name: str, step: Any) -> None:
+        case = self._need_case()
+        if self._run:
+            self._push(self._run.adopt(slices))
+        changes = tuple(ReviewChange(i, case.reviews[i], step(case.reviews[i])) for i in slices)
+        changes = tuple(change for change in changes if change.before != change.after)
+        if changes:
+            self._push(Edit(name, "review", (), changes))
+
+    def _push(self, edit: Edit | None) -> None:
+        """Enter an edit whose mask part is already in the label map."""
+        case = self._need_case()
+        if edit is None:
+            return
+        case.history.push(edit)
+        self._apply_reviews(edit)
+        if self._journal:
+            self._journal.append(case.case_id, case.reader_id, ("edit", edit))
+        self.history_changed.emit(self.history)
+
+    def _apply_reviews(self, edit: Edit) -> None:
+        case = self._need_case()
+        for change in edit.reviews:
+            case.reviews[change.slice_index] = change.after
+        if edit.reviews:
+            self.reviews_changed.emit(tuple(change.slice_index for change in edit.reviews))
+        if self._run:
+            self._run.touched.update(change.slice_index for change in edit.reviews)
+
+    def _step(self, kind: str) -> None:
+        case = self._case
+        if case is None or self._gesture:
+            return
+        history = case.history
+        made = history.peek_undo() if kind == "undo" else history.peek_redo()
+        if made is None:
+            return
+        touched = sorted({i for p in made.patches for i in p.region.along(0)} | {c.slice_index for c in made.reviews})
+        if self._run and (made.tool in ("model", "import") or self._run.before.keys() & set(touched)):
+            self.said.emit(f"{made.name}: wait for the segmentation to end, or cancel it, before taking this back.")
+            return
+        edit = history.undo() if kind == "undo" else history.redo()
+        assert edit is not None
+        for patch in edit.patches:
+            patch.apply(case.labels)
+        self._apply_reviews(edit)
+        if self._run:
+            self._run.touched.update(touched)
+        if self._journal:
+            self._journal.append(case.case_id, case.reader_id, (kind, None))
+        if touched and self._view.cursor[0] not in touched:
+            self.go_to_slice(min(touched, key=lambda i: abs(i - self._view.cursor[0])))
+        for patch in edit.patches:
+            self.mask_changed.emit(patch.region)
+        self.history_changed.emit(self.history)
+
+
+def auto_window(voxels: NDArray[np.generic]) -> tuple[float, float]:
+    """Intensities drawn black and white: the 1st and 99.5th percentile of what is not background.
+
+    A sample of at most about 200,000 voxels is enough and takes a few milliseconds.
+    """
+    step = max(1, round((voxels.size / 200_000) ** (1 / 2)))
+    sample = np.asarray(voxels[:, ::step, ::step], np.float32).ravel()
+    sample = sample[np.isfinite(sample)]
+    if sample.size == 0:
+        return (0.0, 1.0)
+    low, high = np.percentile(sample, (1.0, 99.5))
+    if high <= low:
+        low, high = float(sample.min()), float(sample.max())
+    return (float(low), float(high) if high > low else float(low) + 1.0)
