@@ -1,0 +1,194 @@
+"""Made-up thighs: an image and its exact labels, drawn from a seed. No patient was scanned for them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thighview.core.errors import UserError
+from thighview.core.labels import PALETTE, Label, LabelTable
+from thighview.core.mask import LabelMap
+from thighview.core.phantom_anatomy import (
+    AIR, CORTEX, FAT, MARROW, MATERIALS, MUSCLE, MUSCLES, SKIN, Cut, Person, cut_legs, draw_person,
+)  # fmt: skip
+from thighview.core.phantom_image import CONTRASTS, RANDOM, Floats, Look, draw_look, expose
+from thighview.core.volume import Volume
+
+__all__ = [
+    "CONTRASTS",
+    "RANDOM",
+    "TISSUES",
+    "Phantom",
+    "draw_person",
+    "make_phantom",
+    "make_slice",
+    "muscle_table",
+    "tissue_table",
+]
+
+TISSUES = ("subcutaneous_fat", "muscle", "intermuscular_fat", "femur_cortex", "femur_marrow")
+"""Tissues by value 1 to 5. Skin counts as subcutaneous fat; fascia, vessels and nerves as intermuscular fat."""
+_TISSUE_OF = np.full(MATERIALS, 3, np.uint8)
+_TISSUE_OF[[AIR, SKIN, FAT, MUSCLE, CORTEX, MARROW]] = 0, 1, 1, 2, 4, 5
+_FACTOR = 2
+_TISSUE_COLOURS = ((255, 193, 70), (214, 84, 84), (255, 138, 101), (144, 202, 249), (120, 144, 255))
+
+
+def tissue_table() -> LabelTable:
+    """The label table of ``thigh_tissues``: left 1 to 5, right 6 to 10."""
+    return LabelTable(
+        tuple(
+            Label(value + 5 * offset, name, side, _TISSUE_COLOURS[value - 1])
+            for offset, side in enumerate(("left", "right"))
+            for value, name in enumerate(TISSUES, 1)
+        )
+    )
+
+
+def muscle_table() -> LabelTable:
+    """The muscles by name: left 1 to 12, right 13 to 24, the same colour on both sides."""
+    return LabelTable(
+        tuple(
+            Label(value + len(MUSCLES) * offset, name, side, PALETTE[value - 1])
+            for offset, side in enumerate(("left", "right"))
+            for value, name in enumerate(MUSCLES, 1)
+        )
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Phantom:
+    """A made-up scan and the truth about it.
+
+    ``volume`` holds int16 voxels (z, y, x); ``labels`` the tissues (``table``) and ``muscles`` the muscles by name
+    (``muscle_names``), both uint8 on the same grid.
+    """
+
+    volume: Volume
+    labels: LabelMap
+    table: LabelTable
+    muscles: LabelMap
+    muscle_names: LabelTable
+    subject: str
+    contrast: str
+
+
+def make_phantom(
+    seed: int,
+    contrast: str | None = None,
+    *,
+    slices: int | None = None,
+    matrix: tuple[int, int] | None = None,
+    spacing_mm: tuple[float, float] | None = None,
+    axes: str = "SPL",
+) -> Phantom:
+    """Draw the thigh scan of a made-up person.
+
+    Parameters
+    ----------
+    seed : int
+        Same seed, same bytes; the seed is the person and the scan.
+    contrast : str, optional
+        One of ``CONTRASTS`` or ``"random"``; chosen by the seed when None. Does not change the person.
+    slices : int, optional
+        Number of slices, at least 1; 12 to 30 by the seed when None.
+    matrix : (rows, columns), optional
+        Image matrix; 256 to 512 by the seed when None.
+    spacing_mm : (between slices, in plane), optional
+        3 to 10 mm and 0.7 to 1.5 mm by the seed when None.
+    axes : {"SPL", "SAR"}
+        Stored order: as DICOM shows it, or as a NIfTI stored RAS reads.
+
+    Returns
+    -------
+    Phantom
+        Slices run from the knee up.
+    """
+    if axes not in ("SPL", "SAR"):
+        raise UserError(f"Expected stored axes SPL or SAR, found {axes!r}.")
+    person = draw_person(np.random.default_rng([seed, 1]))
+    plan = np.random.default_rng([seed, 2])
+    chosen = str(plan.choice(CONTRASTS))
+    contrast = contrast or chosen
+    columns, in_plane = _plan_matrix(person, plan)
+    rows = 256 if columns * 0.5 <= 256 else 32 * int(np.ceil(columns * 0.62 / 32))
+    between = float(np.round(plan.choice([3.0, 4.0, 5.0, 6.0, 8.0, 10.0]), 1))
+    count = int(plan.integers(12, 31))
+    if matrix is not None:
+        in_plane = in_plane * columns / matrix[1]
+        rows, columns = matrix
+    if spacing_mm is not None:
+        between, in_plane = spacing_mm
+    count = slices or count
+    covered = min((count - 1) * between / person.length_mm, 0.98)
+    lowest = float(plan.uniform(0.01, 0.99 - covered))
+    levels = lowest + np.linspace(0.0, covered, count) if count > 1 else np.array([plan.uniform(0.1, 0.9)])
+
+    look = draw_look(np.random.default_rng([seed, 3, *contrast.encode()]), contrast)
+    row_mm, column_mm = fine_grid(rows, columns, in_plane, (float(plan.normal(0.0, 5.0)), float(plan.normal(0.0, 5.0))))
+    voxels = np.zeros((count, rows, columns), np.int16)
+    tissues, muscles = np.zeros(voxels.shape, np.uint8), np.zeros(voxels.shape, np.uint8)
+    brightness = float(plan.uniform(250.0, 1100.0))
+    for z, level in enumerate(levels):
+        cut = cut_legs(person, float(level), row_mm, column_mm)
+        image = expose(cut, look, np.random.default_rng([seed, 4, z]), _FACTOR, z / max(count - 1, 1))
+        voxels[z] = np.clip(np.round(image * brightness), 0, 32767)
+        tissues[z] = _sided(cut)
+        muscles[z] = _vote(cut.muscle)
+    step = float(_FACTOR)
+    affine = np.zeros((4, 4))
+    affine[2, 0], affine[1, 1], affine[0, 2], affine[3, 3] = between, in_plane, in_plane, 1.0
+    origin = np.array([column_mm[:_FACTOR].sum() / step, row_mm[:_FACTOR].sum() / step, 0.0])
+    if axes == "SAR":
+        voxels, tissues, muscles = (np.ascontiguousarray(a[:, ::-1, ::-1]) for a in (voxels, tissues, muscles))
+        origin = origin + np.array([(columns - 1) * in_plane, (rows - 1) * in_plane, 0.0])
+        affine[1, 1], affine[0, 2] = -in_plane, -in_plane
+    affine[:3, 3] = origin
+    subject = f"phantom-{seed:04d}"
+    volume = Volume(
+        voxels, affine, f"{subject} {contrast}", "phantom", (),
+        {"Source": "made up by thighview, no patient", "Seed": str(seed), "Contrast": contrast},
+    )  # fmt: skip
+    return Phantom(volume, tissues, tissue_table(), muscles, muscle_table(), subject, contrast)
+
+
+def _plan_matrix(person: Person, plan: np.random.Generator) -> tuple[int, float]:
+    """Columns of the matrix and pixel size in mm, so that both thighs fit."""
+    wide = 2.0 * max(
+        abs(person.centre_mm(1, t)[0]) + 1.12 * (76.0 * person.legs[0].scale + 1.4 * person.fat_mm) for t in (0.0, 1.0)
+    )
+    field = float(np.clip(wide * plan.uniform(1.0, 1.15), 340.0, 520.0))
+    fitting = [n for n in (256, 320, 352, 384, 448, 512) if 0.7 <= field / n <= 1.5]
+    columns = int(plan.choice(fitting))
+    return columns, float(np.round(field / columns, 4))
+
+
+def fine_grid(
+    rows: int, columns: int, spacing_mm: float, centre_mm: tuple[float, float] = (0.0, 0.0)
+) -> tuple[Floats, Floats]:
+    """LPS y of the fine rows and LPS x of the fine columns, mm, for an image of this size about a centre (y, x)."""
+    step = spacing_mm / _FACTOR
+    y = (np.arange(rows * _FACTOR) - (rows * _FACTOR - 1) / 2) * step + centre_mm[0]
+    x = (np.arange(columns * _FACTOR) - (columns * _FACTOR - 1) / 2) * step + centre_mm[1]
+    return y.astype(np.float32), x.astype(np.float32)
+
+
+def make_slice(
+    person: Person, level: float, look: Look, grid: tuple[Floats, Floats], rng: np.random.Generator
+) -> tuple[Floats, LabelMap]:
+    """One slice for training: image float32 (y, x) and tissues without side, uint8 (y, x), 0 to 5."""
+    cut = cut_legs(person, level, *grid)
+    return expose(cut, look, rng, _FACTOR), _vote(_TISSUE_OF[cut.material])
+
+
+def _sided(cut: Cut) -> LabelMap:
+    """Tissues with side: left 1 to 5, right 6 to 10."""
+    tissue = _TISSUE_OF[cut.material]
+    return _vote(np.where((cut.side == 2) & (tissue > 0), tissue + 5, tissue).astype(np.uint8))
+
+
+def _vote(fine: NDArray[np.uint8]) -> LabelMap:
+    """The commonest of each 2 x 2 fine pixels."""
+    four = np.sort(np.stack([fine[0::2, 0::2], fine[0::2, 1::2], fine[1::2, 0::2], fine[1::2, 1::2]]), 0)
+    a, b, c, d = four
+    return np.where(b == c, b, np.where(a == b, a, np.where(c == d, c, a)))

@@ -1,0 +1,128 @@
+"""The MR image of a made-up thigh: signal of each tissue, coil shading, blur and Rician noise."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from thighview.core.errors import UserError
+from thighview.core.phantom_anatomy import (
+    AIR, ARTERY, CORTEX, FASCIA, FAT, GAP_FAT, MARROW, MATERIALS, MUSCLE, MUSCLES, NERVE, SKIN, VEIN, Cut, Floats,
+    spline_weights,
+)  # fmt: skip
+
+CONTRASTS = ("t1", "dixon_water", "dixon_fat", "fat_sat")
+RANDOM = "random"
+"""Any contrast at all: what a network learns from to be blind to contrast."""
+
+# signal ranges relative to the brightest tissue: fat, marrow, muscle, skin, artery, vein, fascia and nerve
+_RANGES: dict[str, tuple[tuple[float, float], ...]] = {
+    "t1": ((0.85, 1.0), (0.7, 0.95), (0.27, 0.42), (0.25, 0.5), (0.05, 0.35), (0.15, 0.45), (0.1, 0.25)),
+    "dixon_water": ((0.04, 0.14), (0.05, 0.16), (0.6, 0.85), (0.3, 0.6), (0.7, 1.0), (0.6, 1.0), (0.3, 0.5)),
+    "dixon_fat": ((0.85, 1.0), (0.75, 0.95), (0.02, 0.08), (0.03, 0.12), (0.02, 0.06), (0.02, 0.06), (0.05, 0.2)),
+    "fat_sat": ((0.08, 0.22), (0.08, 0.24), (0.42, 0.62), (0.3, 0.6), (0.1, 1.0), (0.6, 1.0), (0.3, 0.5)),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """How a scan looks. Signals are relative, 1 is the brightest tissue; lengths in pixels of the image.
+
+    ``signal`` by material; ``muscle_gain`` by muscle and side; ``line`` the signal of fine streaks and fibres; ``fat_shift`` the
+    chemical shift of fat; ``opposed`` makes fat and water cancel where they share a pixel; ``shading`` the knots of
+    the logarithm of the bias field (y, x); ``noise`` the standard deviation of each quadrature channel.
+    """
+
+    contrast: str
+    signal: NDArray[np.float32]
+    muscle_gain: NDArray[np.float32]
+    texture: float
+    fat_shift: tuple[int, int]
+    opposed: bool
+    shading: Floats
+    blur: float
+    noise: float
+    floor: float
+
+
+def draw_look(rng: np.random.Generator, contrast: str) -> Look:
+    """Draw the look of a scan of one contrast: ``t1``, ``dixon_water``, ``dixon_fat``, ``fat_sat`` or ``random``."""
+    signal = np.zeros(MATERIALS, np.float32)
+    opposed = False
+    if contrast == RANDOM:
+        fat, muscle = rng.uniform(0.05, 1.0, 2)
+        while abs(fat - muscle) < 0.15:
+            fat, muscle = rng.uniform(0.05, 1.0, 2)
+        marrow = fat * rng.uniform(0.6, 1.2) if rng.random() < 0.7 else rng.uniform(0.05, 1.0)
+        cortex = rng.uniform(0.0, 0.1) if rng.random() < 0.9 else rng.uniform(0.0, 0.5)
+        skin, artery, vein, fascia = rng.uniform(0.03, 1.0, 4)
+        opposed = bool(rng.random() < 0.3)
+    elif contrast in _RANGES:
+        fat, marrow, muscle, skin, artery, vein, fascia = (rng.uniform(*r) for r in _RANGES[contrast])
+        cortex = rng.uniform(0.01, 0.05)
+    else:
+        raise UserError(f"Expected a contrast of {', '.join((*CONTRASTS, RANDOM))}, found {contrast!r}.")
+    signal[[SKIN, FAT, FASCIA, MUSCLE, GAP_FAT]] = skin, fat, fascia, muscle, fat * rng.uniform(0.9, 1.05)
+    signal[[CORTEX, MARROW, ARTERY, VEIN, NERVE]] = cortex, marrow, artery, vein, (fascia + muscle) / 2
+    signal[AIR] = 0.0
+    look = Look(
+        contrast=contrast,
+        signal=signal,
+        muscle_gain=np.concatenate([[1.0], 1 + rng.normal(0.0, 0.04, 2 * len(MUSCLES))]).astype(np.float32),
+        texture=float(rng.uniform(0.01, 0.06)),
+        fat_shift=(0, 0),
+        opposed=opposed,
+        shading=(rng.uniform(0.05, 0.4) * 1.6 * rng.standard_normal((6, 6))).astype(np.float32),
+        blur=float(rng.uniform(0.3, 0.75)),
+        noise=float(rng.uniform(0.006, 0.035)),
+        floor=0.0,
+    )
+    if rng.random() < 0.4:
+        look = replace(
+            look, fat_shift=(int(rng.integers(-2, 3)), 0) if rng.random() < 0.5 else (0, int(rng.integers(-2, 3)))
+        )
+    return look
+
+
+def expose(cut: Cut, look: Look, rng: np.random.Generator, factor: int = 2, shade_at: float = 0.5) -> Floats:
+    """The image of a cut drawn ``factor`` times finer, float32 of shape (y // factor, x // factor), 1 about the brightest.
+
+    Partial volume comes from averaging factor x factor fine pixels; noise is Rician.
+    """
+    water, fat = _signals(cut, look, rng)
+    if look.fat_shift != (0, 0):
+        fat = np.roll(fat, look.fat_shift, (0, 1))
+    image = np.abs(_mean_down(water - fat if look.opposed else water + fat, factor))
+    image = gaussian_filter(image, look.blur, mode="nearest")
+    rows, columns = image.shape
+    cells = look.shading.shape[0] - 3
+    wy = spline_weights(np.linspace(0, cells, rows), cells)
+    wx = spline_weights(np.linspace(0, cells, columns), cells)
+    image *= np.exp(wy @ look.shading @ wx.T + np.float32(0.1 * (shade_at - 0.5)))
+    noise = rng.standard_normal((2, rows, columns), dtype=np.float32) * np.float32(look.noise)
+    return np.hypot(image + noise[0], noise[1])
+
+
+def _signals(cut: Cut, look: Look, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Signal of water and of fat on the fine grid."""
+    is_fat = np.zeros(MATERIALS, np.float32)
+    is_fat[[FAT, GAP_FAT, MARROW]] = 1.0
+    s = look.signal
+    water = (s * (1 - is_fat))[cut.material]
+    fat = (s * is_fat)[cut.material]
+    water *= look.muscle_gain[cut.muscle] * (1 - cut.fatty)
+    fat += cut.fatty * s[FAT]
+    fat *= 1 - cut.septum
+    water += cut.septum * s[FASCIA]
+    grain = 1 + np.float32(look.texture) * rng.standard_normal(
+        (water.shape[0] // 2 + 1, water.shape[1] // 2 + 1), dtype=np.float32
+    )
+    grain = gaussian_filter(grain, 0.7).repeat(2, 0).repeat(2, 1)[: water.shape[0], : water.shape[1]]
+    return water * grain, fat * grain
+
+
+def _mean_down(fine: Floats, factor: int) -> Floats:
+    """Mean over factor x factor blocks."""
+    rows, columns = fine.shape
+    return fine.reshape(rows // factor, factor, columns // factor, factor).mean((1, 3), dtype=np.float32)
