@@ -31,7 +31,8 @@ class Case:
     """What is open: series on one reference grid, and one reader's mask with its history.
 
     ``labels`` (the label map) has the shape of the reference series. ``reviews`` has one entry per slice of the
-    stored slice axis (array axis 0). Only ``app.Session`` changes a case.
+    stored slice axis (array axis 0). Only ``app.Session`` changes a case. ``warnings`` are
+    sentences about what could not be restored when the case was loaded.
     """
 
     case_id: int
@@ -44,6 +45,7 @@ class Case:
     history: History = field(default_factory=History)
     reader_id: int = 1
     visit: str = ""
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.reviews:

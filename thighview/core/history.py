@@ -1,5 +1,6 @@
 """Undo and redo: a list of edits and a place in it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from thighview.core.mask import Patch
@@ -61,6 +62,16 @@ class History:
     def __init__(self) -> None:
         self._edits: list[Edit] = []
         self._done = 0
+
+    @classmethod
+    def restored(cls, edits: Iterable[Edit], done: int) -> "History":
+        """A history as it was left: its edits, oldest first, of which the first ``done`` are applied."""
+        history = cls()
+        history._edits = list(edits)
+        if not 0 <= done <= len(history._edits):
+            raise ValueError(f"{done} of {len(history._edits)} edits cannot be done")
+        history._done = done
+        return history
 
     @property
     def edits(self) -> tuple[Edit, ...]:
