@@ -1,0 +1,100 @@
+"""What every test gets: no display needed, a home of its own, and nothing may be left behind."""
+
+import contextlib
+import gc
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from thighview.core.volume import Volume
+
+settings.register_profile("thighview", deadline=None, database=None)
+settings.load_profile("thighview")
+
+_DATA = Path(__file__).parents[2] / "shared" / "data"
+_GRACE_S = 5.0
+
+
+@pytest.fixture(autouse=True)
+def thighview_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """THIGHVIEW_HOME of this test, empty."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("THIGHVIEW_HOME", str(home))
+    return home
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real scans, beside the checkout."""
+    if not _DATA.is_dir():
+        pytest.skip(f"the real scans are not here: {_DATA}")
+    return _DATA
+
+
+@pytest.fixture
+def tiny_volume() -> Volume:
+    """6 slices of 32 x 32, int16, stored as SAR (axial, as scanners' NIfTI files are): 5 mm by 1.5 by 1.25 mm."""
+    rng = np.random.default_rng(7)
+    z, y, x = np.mgrid[0:6, 0:32, 0:32]
+    voxels = (400 + 60 * z - 2 * (y - 16) ** 2 - (x - 16) ** 2 + rng.integers(0, 40, z.shape)).astype(np.int16)
+    affine = np.array([[0.0, 0.0, -1.25, 20.0], [0.0, -1.5, 0.0, 24.0], [5.0, 0.0, 0.0, -300.0], [0.0, 0.0, 0.0, 1.0]])
+    return Volume(voxels, affine, "tiny", "phantom")
+
+
+@pytest.fixture(autouse=True)
+def leaves_nothing_behind() -> Iterator[None]:
+    """Fail a test that leaves a thread, a child process or a window behind."""
+    threads, children = set(threading.enumerate()), _children()
+    yield
+    until = time.monotonic() + _GRACE_S
+    while True:
+        left = [f"thread {t.name!r}" for t in set(threading.enumerate()) - threads if t.is_alive()]
+        left += [f"process {pid} {what!r}" for pid, what in _children().items() if pid not in children]
+        if not left:
+            left = _windows()
+        if not left:
+            return
+        if time.monotonic() > until:
+            if jobs := sys.modules.get("thighview.app.jobs"):
+                jobs.shutdown(1.0)  # so that the next test does not wait behind it
+            pytest.fail("left behind: " + ", ".join(left), pytrace=False)
+        gc.collect()
+        time.sleep(0.02)
+
+
+def _children() -> dict[int, str]:
+    """Child processes with their command lines; Python's own resource tracker is not one of ours."""
+    found: dict[int, str] = {}
+    for listing in Path("/proc/self/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # a thread that has just ended
+            for pid in listing.read_text().split():
+                with contextlib.suppress(OSError):
+                    command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+                    if "resource_tracker" not in command:
+                        found[int(pid)] = command or "ended, never waited for"
+    return found
+
+
+def _windows() -> list[str]:
+    """Windows of the program that still exist after Qt has deleted what it was told to delete."""
+    widgets = sys.modules.get("PySide6.QtWidgets")
+    application = widgets.QApplication.instance() if widgets else None
+    if widgets is None or application is None:
+        return []
+    from PySide6.QtCore import QCoreApplication, QEvent
+
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+    return [
+        f"window {type(w).__name__}"
+        for w in widgets.QApplication.topLevelWidgets()
+        if w.parent() is None and (w.isVisible() or type(w).__module__.startswith("thighview"))
+    ]

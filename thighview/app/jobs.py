@@ -1,0 +1,381 @@
+"""Job: one idea of work that goes on behind the window, whether in a thread or in a process.
+
+Whoever starts a job connects to its signals; they always arrive on the window's thread. A job keeps itself alive
+until it has ended. Work is done in lanes: jobs of one lane run one after the other, lanes run side by side.
+"""
+
+import json
+import logging
+import math
+import multiprocessing
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from multiprocessing.shared_memory import SharedMemory
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QThread, Signal
+
+from thighview.app import child
+from thighview.core.errors import UserError
+
+_log = logging.getLogger(__name__)
+_POLL_S = 0.05
+_MAX_BLOCK_BYTES = 16 << 30
+
+
+class Stopped(Exception):  # noqa: N818 - not an error: the person asked for it
+    """Work raises this when it ends early because the job was cancelled."""
+
+
+class ChildError(RuntimeError):
+    """A bug in a child process; ``details`` is its traceback."""
+
+    def __init__(self, message: str, details: str = "") -> None:
+        super().__init__(message)
+        self.details = details
+
+
+class Report(Protocol):
+    """What work calls to tell how far it is; from any thread."""
+
+    def __call__(self, done: int, total: int) -> None:
+        """Say that ``done`` of ``total`` steps are done."""
+        ...
+
+    def say(self, message: object) -> None:
+        """Hand anything to whoever listens to ``Job.said``."""
+        ...
+
+
+Work = Callable[[Report, Callable[[], bool]], Any]
+"""``work(report, stopped) -> result``, called on a worker thread; it looks at ``stopped()`` now and then."""
+
+
+class JobHandle:
+    """The worker's end of a job: thread-safe, and no QObject, so that a worker never owns one.
+
+    Parameters
+    ----------
+    must_finish : bool
+        Whether the job is waited for, not cancelled, when the program closes (a save, for one).
+    """
+
+    def __init__(self, must_finish: bool = False) -> None:
+        self.must_finish = must_finish
+        self._cancel = threading.Event()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the job was cancelled."""
+        return self._cancel.is_set()
+
+    def cancel(self) -> None:
+        """Ask the work to stop."""
+        self._cancel.set()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Say that ``done`` of ``total`` steps are done."""
+        self.post("progressed", int(done), int(total))
+
+    def say(self, message: object) -> None:
+        """Hand anything to whoever listens to ``Job.said``."""
+        self.post("said", message)
+
+    def post(self, signal: str, *values: object) -> None:
+        """Have one of the job's signals sent on the window's thread, in the order of the calls."""
+        mailbox = _mailbox
+        if mailbox is not None:
+            mailbox.arrived.emit((self, signal, values))
+
+    def finish(self, result: object = None, error: Exception | None = None) -> None:
+        """Say, once, that the work has ended."""
+        if error is not None and not isinstance(error, Stopped):
+            if not isinstance(error, UserError):
+                _log.error("a job failed: %s", error, exc_info=error)
+            self.post("failed", error)
+        elif error is None and not self.cancelled:
+            self.post("succeeded", result)
+        self.post("ended")
+
+
+class Job(QObject):
+    """One piece of work behind the window; made and used on the window's thread.
+
+    Signals, all on the window's thread: ``progressed(done, total)``; ``said(object)``; then at most one of
+    ``succeeded(result)`` and ``failed(exception)``; and always, last and once, ``ended()``. A cancelled job ends
+    without ``succeeded``.
+
+    Attributes
+    ----------
+    handle : JobHandle
+        The end that the worker holds.
+    """
+
+    progressed = Signal(int, int)
+    said = Signal(object)
+    succeeded = Signal(object)
+    failed = Signal(object)
+    ended = Signal()
+
+    def __init__(self, must_finish: bool = False) -> None:
+        super().__init__()
+        _open_mailbox()
+        self.handle = JobHandle(must_finish)
+        self._over = False
+        _alive[self.handle] = self
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether :meth:`cancel` was called."""
+        return self.handle.cancelled
+
+    @property
+    def is_over(self) -> bool:
+        """Whether ``ended`` has been sent."""
+        return self._over
+
+    def cancel(self) -> None:
+        """Ask the work to stop; never waits. The job ends without a result, as soon as the work lets go."""
+        self.handle.cancel()
+
+    def deliver(self, signal: str, values: tuple[object, ...]) -> None:
+        """Send one signal that the worker posted."""
+        if self._over or (self.cancelled and signal not in ("ended", "failed")):
+            return
+        if signal == "ended":
+            self._over = True
+            _alive.pop(self.handle, None)
+        getattr(self, signal).emit(*values)
+
+
+class _Mailbox(QObject):
+    """Where all workers post; it lives on the window's thread and passes each message to its job."""
+
+    arrived = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arrived.connect(self._pass_on, Qt.ConnectionType.QueuedConnection)
+
+    def _pass_on(self, message: tuple[JobHandle, str, tuple[object, ...]]) -> None:
+        handle, signal, values = message
+        job = _alive.get(handle)
+        if job is not None:
+            job.deliver(signal, values)
+
+
+_mailbox: _Mailbox | None = None
+_alive: dict[JobHandle, Job] = {}
+
+
+def _open_mailbox() -> None:
+    global _mailbox
+    application = QCoreApplication.instance()
+    if application is None or application.thread() != QThread.currentThread():
+        raise RuntimeError("a job is started on the window's thread, with a running Qt application")
+    if _mailbox is None:
+        _mailbox = _Mailbox()
+
+
+class _Lane:
+    """One worker thread that does jobs in turn; it ends when there are none and comes back with the next."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._lock = threading.Lock()
+        self._waiting: deque[tuple[JobHandle, Work]] = deque()
+        self._thread: threading.Thread | None = None
+
+    def add(self, handle: JobHandle, work: Work) -> None:
+        with self._lock:
+            self._waiting.append((handle, work))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name=f"lane {self.name}", daemon=True)
+                self._thread.start()
+
+    def join(self, until: float) -> bool:
+        with self._lock:
+            thread = self._thread
+        if thread is not None:
+            thread.join(max(0.0, until - time.monotonic()))
+        return thread is None or not thread.is_alive()
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._thread = None
+                    return
+                handle, work = self._waiting.popleft()
+            _do(handle, work)
+            del handle, work
+
+
+_lanes: dict[str, _Lane] = {}
+
+
+def _do(handle: JobHandle, work: Work) -> None:
+    if handle.cancelled:
+        handle.finish(error=Stopped())
+        return
+    try:
+        result = work(handle, lambda: handle.cancelled)
+    except Exception as error:  # noqa: BLE001 - it goes on to whoever started the job, and a bug to the log
+        handle.finish(error=error)
+    else:
+        handle.finish(result)
+
+
+def run_in_thread(work: Work, lane: str = "files", must_finish: bool = False) -> Job:
+    """Do ``work(report, stopped)`` on the worker thread of a lane; from the window's thread.
+
+    Parameters
+    ----------
+    work : callable
+        What it returns arrives with ``succeeded``, what it raises with ``failed``.
+    lane : str
+        Jobs of one lane run one after the other.
+    must_finish : bool
+        Do not cancel it when the program closes; wait for it.
+    """
+    job = Job(must_finish)
+    _lanes.setdefault(lane, _Lane(lane)).add(job.handle, work)
+    return job
+
+
+def run_in_process(function_path: str, *arguments: Any, lane: str = "files", deadline_s: float = math.inf) -> Job:
+    """Call a function of this program in a fresh child process; from the window's thread.
+
+    Parameters
+    ----------
+    function_path : str
+        ``"thighview.module:function"``; it returns a dict that JSON can carry, or such a dict and a dict of arrays.
+        ``succeeded`` brings ``(dict, arrays)``, the arrays copied out of shared memory.
+    *arguments
+        Positional arguments that JSON can carry.
+    lane : str
+        The lane whose thread looks after the child.
+    deadline_s : float
+        The child is killed and the job fails when it has not answered after this long.
+    """
+    encoded = json.dumps(arguments)
+
+    def work(report: Report, stopped: Callable[[], bool]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        return _supervise(function_path, encoded, deadline_s, report, stopped)
+
+    return run_in_thread(work, lane)
+
+
+def _supervise(
+    function_path: str, arguments: str, deadline_s: float, report: Report, stopped: Callable[[], bool]
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Start the child, follow it to its result, and leave neither it nor its shared memory behind."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(
+        target=child.run, args=(theirs, function_path, arguments), name="thighview job", daemon=True
+    )
+    blocks: list[SharedMemory] = []
+    with ours:
+        try:
+            with theirs:
+                process.start()
+            return _follow(process, ours, blocks, time.monotonic() + deadline_s, report, stopped)
+        finally:
+            if process.pid is not None:  # answered, cancelled or late: there is nothing more it could do
+                process.kill()
+                process.join()
+            process.close()
+            for block in blocks:
+                block.close()
+                block.unlink()
+
+
+def _follow(
+    process: BaseProcess,
+    connection: Connection,
+    blocks: list[SharedMemory],
+    until: float,
+    report: Report,
+    stopped: Callable[[], bool],
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    result: dict[str, Any] = {}
+    shapes: list[tuple[str, tuple[int, ...], np.dtype[Any]]] = []
+    while True:
+        while not connection.poll(_POLL_S):
+            if stopped():
+                raise Stopped
+            if time.monotonic() > until:
+                raise UserError("The work took longer than it may and was ended.", "Try again, or with a smaller file.")
+        try:
+            message = child.receive(connection)
+        except (EOFError, ConnectionResetError):
+            process.join()
+            raise _died(process.exitcode) from None
+        if "progress" in message:
+            report(*message["progress"])
+        elif "say" in message:
+            report.say(message["say"])
+        elif "error" in message:
+            raise _error_of(message["error"])
+        elif "filled" in message:
+            return result, {
+                name: np.ndarray(shape, dtype, block.buf).copy()
+                for (name, shape, dtype), block in zip(shapes, blocks, strict=True)
+            }
+        else:
+            result = message["result"]
+            shapes = [(a["name"], tuple(a["shape"]), np.dtype(a["dtype"])) for a in message["arrays"]]
+            if not shapes:
+                return result, {}
+            for name, shape, dtype in shapes:
+                size_bytes = math.prod(shape) * dtype.itemsize
+                if dtype.hasobject or not 0 <= size_bytes <= _MAX_BLOCK_BYTES:
+                    raise ChildError(f"the child announced an array that cannot be: {name} {shape} {dtype}")
+                blocks.append(SharedMemory(create=True, size=max(1, size_bytes)))
+            child.send(connection, {"blocks": [block.name for block in blocks]})
+
+
+def _died(exit_code: int | None) -> UserError:
+    how = f"by signal {-exit_code}" if exit_code is not None and exit_code < 0 else f"with code {exit_code}"
+    return UserError(
+        f"The process that did this work ended without an answer, {how}.",
+        "Often the memory is full: close other programs, then try again.",
+    )
+
+
+def _error_of(row: dict[str, str]) -> Exception:
+    if row["kind"] == "user":
+        return UserError(row["message"], row["hint"])
+    return ChildError(row["message"], row["details"])
+
+
+def running() -> tuple[Job, ...]:
+    """Jobs that have not ended yet."""
+    return tuple(_alive.values())
+
+
+def shutdown(wait_s: float = 30.0) -> bool:
+    """Cancel what may be cancelled, wait for all worker threads and children, deliver what they still had to say.
+
+    For the end of the program; the one place that waits on the window's thread.
+
+    Returns
+    -------
+    bool
+        False when some work did not let go within ``wait_s``.
+    """
+    until = time.monotonic() + wait_s
+    for job in running():
+        if not job.handle.must_finish:
+            job.cancel()
+    waited = [lane.join(until) for lane in tuple(_lanes.values())]
+    if _mailbox is not None:
+        QCoreApplication.sendPostedEvents(_mailbox, QEvent.Type.MetaCall.value)
+    return all(waited)
