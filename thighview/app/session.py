@@ -1,6 +1,6 @@
 """Session: the open case, the only thing that changes it, and the few signals that say so."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Protocol
@@ -146,7 +146,7 @@ class Session(QObject):
     # ------------------------------------------------------------------ gestures and edits
 
     @contextmanager
-    def edit(self, name: str, tool: str, region: Region) -> Iterator[OpenEdit]:
+    def edit(self, name: str, tool: str, region: Region) -> Generator[OpenEdit]:
         """A gesture inside a box: what is painted becomes one Edit; an exception (or Escape) rolls it back."""
         case = self._need_case()
         if self._gesture:

@@ -113,6 +113,22 @@ class LabelTable:
                 table = table.with_label(Label(value, name, side, PALETTE[(value - 1) % len(PALETTE)]))
         return table
 
+    def joined(self, other: "LabelTable") -> "tuple[LabelTable, dict[int, int]]":
+        """A table with the labels of both, and the value each label of the other has in it.
+
+        A label of the same name and side is the same label; another one keeps its value where that is free.
+        """
+        table, values = self, dict[int, int]()
+        for label in other:
+            same = table.find(label.name, label.side)
+            if same is None:
+                value = label.value if table.get(label.value) is None else table.free_value()
+                colour = label.colour if value == label.value else PALETTE[(value - 1) % len(PALETTE)]
+                same = replace(label, value=value, colour=colour)
+                table = table.with_label(same)
+            values[label.value] = same.value
+        return table, values
+
     def recoloured(self, value: int, colour: tuple[int, int, int]) -> "LabelTable":
         """A table in which one label has another colour."""
         return LabelTable(tuple(replace(b, colour=colour) if b.value == value else b for b in self.labels))

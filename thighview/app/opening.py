@@ -1,0 +1,86 @@
+"""What opening a path means, step by step, away from the window's thread."""
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from thighview.core.case import Case
+from thighview.core.errors import UserError
+from thighview.core.volume import Volume
+from thighview.io.project import DATABASE, Project
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A scan that has been read: where it lies, its volume, and the patient id its files name (never shown)."""
+
+    path: Path
+    volume: Volume
+    patient_id: str = ""
+
+
+def project_at(path: Path) -> Path | None:
+    """The project folder a path means (the folder, or the database in it), or None."""
+    folder = path.parent if path.name == DATABASE else path
+    return folder if (folder / DATABASE).is_file() else None
+
+
+def read_scan(path: Path) -> Scan:
+    """Read a NIfTI file or a DICOM series folder."""
+    from thighview.io import dicom, reading
+
+    if not path.exists():
+        raise UserError(f"There is nothing at {path}.", "It may have been moved or renamed.")
+    volume = reading.read_volume(path)
+    return Scan(path, volume, dicom.patient_id(path) if volume.kind == "dicom" else "")
+
+
+def subject_of(scan: Scan, salt: bytes) -> str:
+    """Subject id by the rule: keyed hash of the DICOM PatientID, else BIDS ``sub-``, else the file-name stem."""
+    if scan.patient_id:
+        return "P" + hmac.new(salt, scan.patient_id.encode(), hashlib.sha256).hexdigest()[:10]
+    named = re.search(r"(?:^|[_/\\])(sub-[A-Za-z0-9]+)", str(scan.path))
+    return named.group(1) if named else stem(scan.path)
+
+
+def stem(path: Path) -> str:
+    """File name without ``.nii``, ``.nii.gz``."""
+    return re.sub(r"\.nii(\.gz)?$", "", path.name, flags=re.IGNORECASE)
+
+
+def case_of(project: Project, scan: Scan) -> Case:
+    """The project's case of this scan as it was left, or a new one; on the project's own thread.
+
+    Raises
+    ------
+    UserError
+        When the file at this place is another image than the one the mask was drawn on.
+    """
+    known = project.find_case(scan.path)
+    if known is None:
+        case = Case.of(scan.volume, scan.path.absolute(), subject=subject_of(scan, project.salt))
+        case.title = scan.volume.name or stem(scan.path)
+        case.case_id = project.add_case(case)
+        return case
+    return with_volume(project, project.load_case(known), scan.volume)
+
+
+def with_volume(project: Project, case: Case, volume: Volume) -> Case:
+    """A stored case with its reference image in place, if it still is the one the mask was drawn on."""
+    shape, affine = project.geometry(case.case_id)[0]
+    if shape != volume.shape or not np.allclose(affine, volume.affine, atol=1e-3):
+        raise UserError(
+            f"The image of {case.title} has changed: the mask was drawn on {_size(shape)} voxels, "
+            f"the file now holds {_size(volume.shape)}, or lies elsewhere.",
+            "Put the original file back; the mask is kept.",
+        )
+    case.series[0] = replace(case.series[0], volume=volume)
+    return case
+
+
+def _size(shape: tuple[int, int, int]) -> str:
+    return "×".join(str(n) for n in reversed(shape))

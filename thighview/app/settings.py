@@ -1,0 +1,123 @@
+"""What the program remembers between starts; a bad file never blocks one."""
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+from PySide6.QtCore import QByteArray, QSettings
+
+from thighview.core.errors import UserError
+from thighview.core.run import TrainConfig
+from thighview.io.paths import home
+
+_RECENT = 10
+
+
+class Settings:
+    """Typed settings over one ini file in the program's data folder.
+
+    Every getter falls back to its default when the stored value is missing or makes no sense.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._store = QSettings(str(path or home() / "settings.ini"), QSettings.Format.IniFormat)
+
+    def sync(self) -> None:
+        """Write to disk now."""
+        self._store.sync()
+
+    # ------------------------------------------------------------------ files
+
+    @property
+    def recent(self) -> tuple[Path, ...]:
+        """Scans and projects opened last, newest first."""
+        try:
+            paths = json.loads(self._text("recent", "[]"))
+        except ValueError:
+            return ()
+        return tuple(Path(p) for p in paths if isinstance(p, str)) if isinstance(paths, list) else ()
+
+    def add_recent(self, path: Path) -> None:
+        """Put a path at the top of the recent ones."""
+        paths = [path, *(p for p in self.recent if p != path)][:_RECENT]
+        self._store.setValue("recent", json.dumps([str(p) for p in paths]))
+
+    def forget_recent(self, path: Path) -> None:
+        """Take a path out of the recent ones (it is gone)."""
+        self._store.setValue("recent", json.dumps([str(p) for p in self.recent if p != path]))
+
+    @property
+    def last_folder(self) -> Path:
+        """Where the file dialog opens."""
+        return Path(self._text("last_folder", str(Path.home())))
+
+    @last_folder.setter
+    def last_folder(self, folder: Path) -> None:
+        self._store.setValue("last_folder", str(folder))
+
+    # ------------------------------------------------------------------ look
+
+    @property
+    def geometry(self) -> QByteArray:
+        """Place and size of the window."""
+        value = self._store.value("geometry")
+        return value if isinstance(value, QByteArray) else QByteArray()
+
+    @geometry.setter
+    def geometry(self, value: QByteArray) -> None:
+        self._store.setValue("geometry", value)
+
+    @property
+    def view(self) -> dict[str, Any]:
+        """Fields of ViewState that outlive a case: opacity, outline, brush_radius_mm, layout, radiological, ..."""
+        kinds: dict[str, type] = {
+            "opacity": float,
+            "outline": bool,
+            "brush_radius_mm": float,
+            "layout": str,
+            "radiological": bool,
+            "crosshair": bool,
+            "letters": bool,
+        }
+        try:
+            stored = json.loads(self._text("view", "{}"))
+        except ValueError:
+            return {}
+        if not isinstance(stored, dict):
+            return {}
+        fields = cast("dict[str, Any]", stored)
+        kept = {k: v for k, v in fields.items() if k in kinds and type(v) is kinds[k]}
+        if not 0.0 <= kept.get("opacity", 0.4) <= 1.0 or not 0.2 <= kept.get("brush_radius_mm", 6.0) <= 100.0:
+            return {}
+        return kept
+
+    @view.setter
+    def view(self, fields: dict[str, Any]) -> None:
+        self._store.setValue("view", json.dumps(fields))
+
+    # ------------------------------------------------------------------ work
+
+    @property
+    def last_model(self) -> str:
+        """Folder of the model chosen last."""
+        return self._text("last_model", "")
+
+    @last_model.setter
+    def last_model(self, folder: str) -> None:
+        self._store.setValue("last_model", folder)
+
+    @property
+    def train_config(self) -> TrainConfig:
+        """Training settings used last."""
+        try:
+            return TrainConfig.from_json(json.loads(self._text("train_config", "{}")))
+        except (ValueError, TypeError, AttributeError, UserError):
+            return TrainConfig()
+
+    @train_config.setter
+    def train_config(self, config: TrainConfig) -> None:
+        self._store.setValue("train_config", json.dumps(config.to_json()))
+
+    def _text(self, key: str, default: str) -> str:
+        value = self._store.value(key, default)
+        return value if isinstance(value, str) else default

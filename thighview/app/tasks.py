@@ -1,0 +1,507 @@
+"""Workspace: what the window has, and one function for each thing a person wants done."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PySide6.QtCore import QObject, Signal
+
+from thighview.app import opening
+from thighview.app.engine_link import Engine, SegmentJob, SliceResult
+from thighview.app.jobs import Job, run_in_thread
+from thighview.app.session import Session
+from thighview.app.settings import Settings
+from thighview.app.store import Store
+from thighview.app.training import RunWatch
+from thighview.core.case import Case
+from thighview.core.errors import UserError
+from thighview.core.mask import LabelMap
+from thighview.core.run import TrainConfig
+from thighview.io import paths
+from thighview.io.models import ModelEntry, find_models
+from thighview.io.project import CaseSummary, Project
+
+
+class Workspace(QObject):
+    """The open project, its cases and models, the engine and the training; one verb per wish.
+
+    Verbs return at once; what goes wrong arrives with ``failed``.
+    """
+
+    project_changed = Signal(object)
+    """Path of the open project's folder."""
+    cases_changed = Signal(object)
+    """tuple of CaseSummary."""
+    models_changed = Signal(object)
+    """tuple of ModelEntry."""
+    save_changed = Signal(object)
+    """SaveState of the journal."""
+    uncertainty_changed = Signal(object)
+    """dict slice index -> uncertainty of the last run on the open case."""
+    failed = Signal(object)
+    """An exception: a UserError to show, or a bug."""
+    said = Signal(str)
+    """A sentence for the status line."""
+    job_started = Signal(object, str)
+    """A Job a person waits for, and its words."""
+    segmenting = Signal(object)
+    """The SegmentJob under way, or None when it has ended."""
+
+    def __init__(self, settings: Settings | None = None, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.settings = settings or Settings()
+        self.session = Session(self)
+        self.session.update_view(**self.settings.view)
+        self.session.said.connect(self.said)
+        self.engine = Engine(self)
+        self.runs = RunWatch(self)
+        self.runs.run_ended.connect(self._run_ended)
+        self.store: Store | None = None
+        self.cases: tuple[CaseSummary, ...] = ()
+        self.models: tuple[ModelEntry, ...] = ()
+        self.uncertainty: dict[int, float] = {}
+        self.segment_job: SegmentJob | None = None
+        self._opening: Job | None = None
+
+    # ------------------------------------------------------------------ projects
+
+    @property
+    def project_folder(self) -> Path | None:
+        """Folder of the open project."""
+        return self.store.folder if self.store else None
+
+    def open_project(self, folder: Path, then: Callable[[], Any] | None = None) -> None:
+        """Make this the open project, made now if the folder is new or empty; the open case is closed."""
+        if self.store and self.store.folder == folder.absolute():
+            if then:
+                then()
+            return
+        store = Store(folder.absolute(), self)
+
+        def opened(_: object) -> None:
+            self._leave_project()
+            self.store = store
+            store.save_changed.connect(self.save_changed)
+            self.project_changed.emit(store.folder)
+            self.runs.follow_project(store.folder)
+            self.refresh()
+            self.refresh_models()
+            if then:
+                then()
+
+        def refused(error: Exception) -> None:
+            store.close()
+            self.failed.emit(error)
+
+        job = store.open()
+        job.succeeded.connect(opened)
+        job.failed.connect(refused)
+
+    def open_scratch(self, then: Callable[[], Any] | None = None) -> None:
+        """Make *My cases* the open project, where scans opened on their own live."""
+        self.open_project(paths.scratch_project(), then)
+
+    def refresh(self) -> None:
+        """Read the worklist anew."""
+        if self.store:
+            self._call(lambda project: tuple(project.cases()), self._set_cases)
+
+    def refresh_models(self) -> None:
+        """Look for models anew, in the project, the user's folder and the box."""
+        folder = self.project_folder
+        job = run_in_thread(lambda report, stopped: tuple(find_models(folder)), lane="models")
+        job.succeeded.connect(self._set_models)
+        job.failed.connect(self.failed)
+
+    # ------------------------------------------------------------------ scans and cases
+
+    def open_path(self, path: Path) -> None:
+        """Open a scan, a DICOM folder or a project; what cannot be opened leaves the open case as it is."""
+        folder = opening.project_at(path)
+        if folder:
+            self.settings.add_recent(folder)
+            self.open_project(folder)
+            return
+        if self._opening:
+            self._opening.cancel()
+        job = self._opening = run_in_thread(lambda report, stopped: opening.read_scan(path))
+        job.succeeded.connect(self._scan_read)
+        job.failed.connect(self._open_failed)
+        self.job_started.emit(job, f"Opening {path.name}")
+
+    def open_case(self, case_id: int) -> None:
+        """Open a case of the worklist."""
+        summary = next((c for c in self.cases if c.case_id == case_id), None)
+        if summary is None:
+            self.failed.emit(UserError(f"The project has no case {case_id}."))
+            return
+        if self.session.case and self.session.case.case_id == case_id:
+            return
+        self.open_path(summary.path)
+
+    def open_mask(self, path: Path) -> Job | None:
+        """Put a mask file over the open scan, as one step that can be taken back; its slices need review."""
+        case = self.session.case
+        if case is None:
+            self.failed.emit(UserError("A mask needs a scan to lie on.", "Open the scan first."))
+            return None
+        volume = case.volume
+
+        def work(report: object, stopped: object) -> Any:
+            from thighview.io.masks import read_mask
+
+            return read_mask(path, volume)
+
+        def done(result: Any) -> None:
+            if self.session.case is not case:
+                return
+            labels, found = result
+            try:
+                table, values = case.table.joined(found)
+                self.session.set_table(table)
+                if not self.session.commit(f"Open mask {path.name}", "import", _renumbered(labels, values)):
+                    self.said.emit("The mask is the one already shown.")
+            except UserError as error:
+                self.failed.emit(error)
+
+        return self._run(work, f"Opening {path.name}", done)
+
+    def save(self) -> None:
+        """Write the open case's mask as plain NIfTI into the project's ``masks`` folder."""
+        case = self.session.case
+        if case and self.store:
+            volume, case_id = case.volume, case.case_id
+            self._call(lambda project: project.write_mirror(case_id, volume), self._saved)
+
+    def save_mask(self, path: Path) -> Job | None:
+        """Write the open case's mask as NIfTI wherever a person wants it, with the label names beside it."""
+        case = self.session.case
+        if case is None:
+            return None
+        labels, table, volume = case.labels.copy(), case.table, case.volume
+
+        def work(report: object, stopped: object) -> Path:
+            from thighview.io.masks import write_mask, write_sidecar
+
+            write_mask(path, labels, table, volume)
+            write_sidecar(path, table)
+            return path
+
+        return self._run(work, f"Writing {path.name}", lambda _: self.said.emit(f"Mask written to {path}."))
+
+    def set_subject(self, subject: str) -> None:
+        """Say whose scan the open case is."""
+        case = self.session.case
+        if case is None or not self.store:
+            return
+        case_id = case.case_id
+
+        def done(_: object) -> None:
+            case.subject = subject
+            self.refresh()
+
+        self._call(lambda project: project.set_subject(case_id, subject), done)
+
+    def set_in_training_set(self, chosen: bool) -> None:
+        """Take the open case into the training set, or out of it."""
+        case = self.session.case
+        if case is None or not self.store:
+            return
+        case_id = case.case_id
+        words = "is in the training set now" if chosen else "is out of the training set"
+
+        def done(_: object) -> None:
+            self.said.emit(f"{case.title} {words}.")
+            self.refresh()
+
+        self._call(lambda project: project.set_in_training_set(case_id, chosen), done)
+
+    def move_to_project(self, folder: Path) -> None:
+        """Hand the open case over to another project, journal and all, and go there with it."""
+        case, store = self.session.case, self.store
+        if case is None or store is None:
+            return
+        if folder.absolute() == store.folder:
+            self.failed.emit(UserError("The case is in this project already.", "Choose another folder."))
+            return
+        case_id, path = case.case_id, case.series[0].path
+        self._end_segment()
+
+        def work(project: Project) -> None:
+            other = Project.open_or_create(folder)
+            try:
+                project.move_case_to(case_id, other)
+            finally:
+                other.close()
+
+        def done(_: object) -> None:
+            self.session.open(None)
+            self.open_project(folder, lambda: self.open_path(path))
+
+        self._call(work, done)
+
+    # ------------------------------------------------------------------ the engine
+
+    def segment(self, model: ModelEntry) -> None:
+        """Let a model fill every slice that is neither reviewed nor being edited."""
+        case = self.session.case
+        try:
+            if case is None:
+                raise UserError("No scan is open.", "Open one first.")
+            run = self.session.begin_run(f"Segment with {model.card.name}")
+        except UserError as error:
+            self.failed.emit(error)
+            return
+        slices = run.free_slices()
+        if not slices:
+            self.session.end_run(keep=False)
+            self.failed.emit(
+                UserError("Every slice is reviewed or being edited, so there is none to segment.", "Reopen one first.")
+            )
+            return
+        table, values = case.table.joined(model.card.labels)
+        if table != case.table:
+            self.session.set_table(table)
+        self.settings.last_model = str(model.folder)
+        self.uncertainty = {}
+        self.uncertainty_changed.emit(self.uncertainty)
+        self.segment_job = job = self.engine.segment(case.volume, model, slices)
+        filler = _Filler(self, case, values)
+        job.slice_ready.connect(filler.fill)
+        job.succeeded.connect(filler.finish)
+        job.failed.connect(filler.fail)
+        job.cancelled_signal.connect(filler.roll_back)
+        job.ended.connect(filler.end)
+        self.segmenting.emit(job)
+
+    def cancel_segment(self) -> None:
+        """Cancel the segmentation: the window is free at once, slices already filled are taken back."""
+        if self.segment_job:
+            self.segment_job.cancel()
+
+    # ------------------------------------------------------------------ training
+
+    def start_training(self, name: str, config: TrainConfig) -> None:
+        """Freeze the training set and start a training that outlives the window."""
+        store = self.store
+        if store is None:
+            self.failed.emit(UserError("No project is open.", "Open a scan or a project first."))
+            return
+        self.settings.train_config = config
+        self.said.emit("Preparing the training set…")
+        job = self.runs.start(store, name, config)
+        job.failed.connect(self.failed)
+        job.succeeded.connect(lambda _: self.refresh())
+        self.job_started.emit(job, "Preparing the training set")
+
+    def export_nnunet(self, folder: Path) -> Job | None:
+        """Write the project's training set as nnU-Net raw."""
+        project_folder = self.project_folder
+        if project_folder is None:
+            return None
+
+        def work(report: Any, stopped: Any) -> Any:
+            from thighview.io import nnunet
+
+            project = Project.open(project_folder, writable=False)
+            try:
+                return nnunet.export_raw(project, folder, report)
+            finally:
+                project.close()
+
+        return self._run(work, "Exporting", lambda _: self.said.emit(f"Training set written to {folder}."))
+
+    def import_nnunet(self, folder: Path) -> Job | None:
+        """Take the cases of an nnU-Net raw folder into the project."""
+        if self.store is None:
+            return None
+
+        def work(project: Project) -> Any:
+            from thighview.io import nnunet
+
+            return nnunet.import_raw(project, folder)
+
+        def done(result: Any) -> None:
+            self.said.emit(str(result))
+            self.refresh()
+
+        job = self._call(work, done)
+        if job:
+            self.job_started.emit(job, f"Importing {folder.name}")
+        return job
+
+    # ------------------------------------------------------------------ the end
+
+    def close(self) -> None:
+        """Roll back a segmentation under way, write everything, stop the engine; a training runs on."""
+        self._leave_project()
+        self.engine.stop()
+        self.runs.close()
+        view = self.session.view
+        self.settings.view = {
+            "opacity": view.opacity, "outline": view.outline, "brush_radius_mm": view.brush_radius_mm,
+            "layout": view.layout, "radiological": view.radiological, "crosshair": view.crosshair,
+            "letters": view.letters,
+        }  # fmt: skip
+        self.settings.sync()
+
+    # ------------------------------------------------------------------ inside
+
+    def _leave_project(self) -> None:
+        self._end_segment()
+        case, store = self.session.case, self.store
+        if store and case:
+            volume, case_id = case.volume, case.case_id
+            store.call(lambda project: project.write_mirror(case_id, volume))
+        self.session.open(None)
+        if store:
+            store.close()
+        self.store = None
+
+    def _end_segment(self) -> None:
+        if self.segment_job:
+            self.segment_job.cancel()
+            self.session.end_run(keep=False)
+
+    def _call(self, work: Callable[[Project], Any], done: Callable[[Any], None]) -> Job | None:
+        if self.store is None:
+            return None
+        job = self.store.call(work)
+        job.succeeded.connect(done)
+        job.failed.connect(self.failed)
+        return job
+
+    def _run(self, work: Callable[..., Any], words: str, done: Callable[[Any], None]) -> Job:
+        job = run_in_thread(work)
+        job.succeeded.connect(done)
+        job.failed.connect(self.failed)
+        self.job_started.emit(job, words)
+        return job
+
+    def _open_failed(self, error: Exception) -> None:
+        self._opening = None
+        self.failed.emit(error)
+
+    def _scan_read(self, scan: opening.Scan) -> None:
+        if self.store is None:
+            self.open_scratch(lambda: self._enter(scan))
+        else:
+            self._enter(scan)
+
+    def _enter(self, scan: opening.Scan) -> None:
+        store = self.store
+        if store is None:
+            return
+
+        def done(case: Case) -> None:
+            self._opening = None
+            if self.store is not store:
+                return
+            self._end_segment()
+            self._mirror_open_case()
+            self.uncertainty = {}
+            self.uncertainty_changed.emit(self.uncertainty)
+            self.session.open(case, store)
+            self.settings.add_recent(scan.path)
+            self.settings.last_folder = scan.path.parent
+            for sentence in (*scan.volume.warnings, *case.warnings):
+                self.said.emit(sentence)
+            self._check_source(case, scan.path)
+            self.refresh()
+
+        self._call(lambda project: opening.case_of(project, scan), done)
+
+    def _mirror_open_case(self) -> None:
+        case = self.session.case
+        if case and self.store:
+            volume, case_id = case.volume, case.case_id
+            self.store.call(lambda project: project.write_mirror(case_id, volume)).failed.connect(self.failed)
+
+    def _check_source(self, case: Case, path: Path) -> None:
+        """Hash the source behind the window; keep the hash, or say that the file has changed."""
+
+        def work(report: object, stopped: object) -> str:
+            from thighview.io.reading import sha256_of
+
+            return sha256_of(path)
+
+        def done(found: str) -> None:
+            known = case.series[0].sha256
+            if not known:
+                case.series[0].sha256 = found
+                self._call(lambda project: project.set_sha256(case.case_id, found), lambda _: None)
+            elif known != found:
+                self.failed.emit(
+                    UserError(
+                        f"The file {path.name} is not the one the mask was drawn on: its content has changed.",
+                        "Check that the mask still fits before you go on.",
+                    )
+                )
+
+        job = run_in_thread(work, lane="hash")
+        job.succeeded.connect(done)
+        job.failed.connect(self.failed)
+
+    def _saved(self, path: object) -> None:
+        self.said.emit(f"Mask saved as {path}.")
+
+    def _set_cases(self, cases: tuple[CaseSummary, ...]) -> None:
+        self.cases = cases
+        self.cases_changed.emit(cases)
+
+    def _set_models(self, models: tuple[ModelEntry, ...]) -> None:
+        self.models = models
+        self.models_changed.emit(models)
+
+    def _run_ended(self, _: object) -> None:
+        self.refresh_models()
+        self.refresh()
+
+
+class _Filler(QObject):
+    """Puts the slices of one segmentation into the session, as long as its case is the open one."""
+
+    def __init__(self, workspace: Workspace, case: Case, values: dict[int, int]) -> None:
+        super().__init__(workspace)
+        self._workspace = workspace
+        self._case = case
+        self._values = values
+
+    def _mine(self) -> bool:
+        return self._workspace.session.case is self._case and self._workspace.session.busy_run is not None
+
+    def fill(self, result: SliceResult) -> None:
+        if not self._mine():
+            return
+        if self._workspace.session.fill_slice(result.index, _renumbered(result.labels, self._values)):
+            self._workspace.uncertainty[result.index] = result.uncertainty
+            self._workspace.uncertainty_changed.emit(self._workspace.uncertainty)
+
+    def finish(self, _: object) -> None:
+        if self._mine():
+            self._workspace.session.end_run(keep=True)
+
+    def roll_back(self) -> None:
+        if self._mine():
+            self._workspace.session.end_run(keep=False)
+
+    def fail(self, error: Exception) -> None:
+        self.roll_back()
+        self._workspace.failed.emit(error)
+
+    def end(self) -> None:
+        self._workspace.segment_job = None
+        self._workspace.segmenting.emit(None)
+        self._workspace.refresh()
+        self.deleteLater()
+
+
+def _renumbered(labels: LabelMap, values: dict[int, int]) -> LabelMap:
+    """The label map with each value replaced by the one it has in the case's table."""
+    if all(a == b for a, b in values.items()):
+        return labels
+    lookup = np.zeros(256, np.uint8)
+    for old, new in values.items():
+        lookup[old] = new
+    return lookup[labels]
