@@ -73,6 +73,7 @@ class Project:
         self._connection = connection
         self._journal: Journal | None = None
         self._unsure: tuple[JournalEntry, int, int, int] | None = None
+        self._place = self._place_now()
         facts = dict(connection.execute("SELECT key, value FROM meta"))
         self.name = str(facts["name"])
         self.salt = bytes(facts["salt"])
@@ -184,6 +185,11 @@ class Project:
         self._journal = None
         self._connection.close()
         self._connection = schema.connect(self.folder / DATABASE, self.writable)
+        found = self._connection.execute("SELECT value FROM meta WHERE key='salt'").fetchone()
+        if found is None or bytes(found[0]) != self.salt:
+            self._connection.close()
+            raise FileNotFoundError(f"another project lies in {self.folder} now")
+        self._place = self._place_now()
 
     # ------------------------------------------------------------------ cases
 
@@ -211,10 +217,11 @@ class Project:
         ).fetchone()
         return int(found[0]) if found else None
 
-    def add_case(self, case: Case, in_training_set: bool = False) -> int:
+    def add_case(self, case: Case, in_training_set: bool = False, part: str = "") -> int:
         """Take a case in, with mask, table, reviews and history as they are; returns its new id.
 
-        The first series must have been read: its shape and affine are kept.
+        The first series must have been read: its shape and affine are kept. ``part`` is the part its subject gets,
+        unless it has one.
         """
         now = time.time()
         start = case.labels.copy()
@@ -226,7 +233,7 @@ class Project:
             for change in edit.reviews:
                 codes[change.slice_index] = change.after.code
         with self._writing():
-            self._add_subject(case.subject)
+            self._add_subject(case.subject, part)
             case_id = self._insert(
                 "INSERT INTO case_ (subject, visit, title, z, y, x, in_training_set, made, updated)"
                 " VALUES (?,?,?,?,?,?,?,?,?)",
@@ -306,8 +313,8 @@ class Project:
         ------
         ValueError
             When the entry does not fit the mask as it was left.
-        sqlite3.Error
-            When it could not be written.
+        sqlite3.Error, OSError
+            When it could not be written, or the folder was moved away.
         """
         journal = self._journal
         if journal is None or (journal.case_id, journal.reader_id) != (case_id, reader_id):
@@ -316,6 +323,8 @@ class Project:
         if unsure and unsure[0] is entry and unsure[1:] == (case_id, reader_id, journal.head):
             self._journal, self._unsure = journal, None
             return int(self._connection.execute("SELECT max(seq) FROM edit").fetchone()[0])
+        if self._place_now() != self._place:
+            raise FileNotFoundError(f"{self.folder / DATABASE} is no longer the file that was opened")
         self._unsure = (entry, case_id, reader_id, journal.head + 1)
         self._journal = None
         with self._writing():
@@ -506,6 +515,11 @@ class Project:
         ]
 
     # ------------------------------------------------------------------ inside
+
+    def _place_now(self) -> tuple[int, int]:
+        """What tells the database file from another of the same name."""
+        found = (self.folder / DATABASE).stat()
+        return (found.st_dev, found.st_ino)
 
     def _writing(self) -> contextlib.AbstractContextManager[None]:
         if not self.writable:
