@@ -31,6 +31,8 @@ class Volume:
         Doubts about geometry or numbers, one sentence each.
     details : dict
         Facts for the information panel, plain strings.
+    file_geometry : bytes
+        The position of the file in its own format, opaque: a mask carries the very same back. Empty without one.
     """
 
     voxels: NDArray[np.generic]
@@ -39,6 +41,7 @@ class Volume:
     kind: str = ""
     warnings: tuple[str, ...] = ()
     details: dict[str, str] = field(default_factory=dict)
+    file_geometry: bytes = b""
 
     def __post_init__(self) -> None:
         if self.voxels.ndim != 3 or 0 in self.voxels.shape:
