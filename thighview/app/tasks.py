@@ -35,6 +35,8 @@ class Workspace(QObject):
     """tuple of CaseSummary."""
     models_changed = Signal(object)
     """tuple of ModelEntry."""
+    model_chosen = Signal(object)
+    """The ModelEntry to segment with."""
     save_changed = Signal(object)
     """SaveState of the journal."""
     uncertainty_changed = Signal(object)
@@ -113,6 +115,17 @@ class Workspace(QObject):
         job = run_in_thread(lambda report, stopped: tuple(find_models(folder)), lane="models")
         job.succeeded.connect(self._set_models)
         job.failed.connect(self.failed)
+
+    def choose_model(self, model: ModelEntry) -> None:
+        """Segment with this model from now on."""
+        self.settings.last_model = str(model.folder)
+        self.model_chosen.emit(model)
+
+    @property
+    def chosen_model(self) -> ModelEntry | None:
+        """The model to segment with: the one chosen last, else the first there is."""
+        folder = self.settings.last_model
+        return next((m for m in self.models if str(m.folder) == folder), next(iter(self.models), None))
 
     # ------------------------------------------------------------------ scans and cases
 
