@@ -1,6 +1,7 @@
 """A model run while it fills slices: what was there before, and whose slices it must leave alone."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from thighview.core.case import Case
 from thighview.core.history import Edit
@@ -8,18 +9,31 @@ from thighview.core.mask import LabelMap, Patch, Region
 from thighview.core.review import ReviewChange, SliceReview
 
 
+@dataclass(frozen=True)
+class _Filled:
+    """A slice the run has written: what was there before, and the change (made at once, so that the end is quick)."""
+
+    labels: LabelMap
+    review: SliceReview
+    patch: Patch | None
+
+
 class ModelRun:
     """Fills slices of a case; becomes one Edit, or leaves no trace.
 
-    ``before`` holds label map and review of each slice filled and not yet in the history; ``touched`` the slices
-    a person has had a hand on since the run began, which it never writes.
+    ``touched`` are the slices a person has had a hand on since the run began, which it never writes.
     """
 
     def __init__(self, name: str, case: Case) -> None:
         self.name = name
-        self.before: dict[int, tuple[LabelMap, SliceReview]] = {}
         self.touched: set[int] = set()
         self._case = case
+        self._filled: dict[int, _Filled] = {}
+
+    @property
+    def filled(self) -> list[int]:
+        """Slices written and not yet in the history."""
+        return sorted(self._filled)
 
     def free_slices(self) -> list[int]:
         """Slices the run may write: neither reviewed nor being edited."""
@@ -31,34 +45,33 @@ class ModelRun:
         review = case.reviews[index]
         if index in self.touched or review.state.protected:
             return False
-        self.before.setdefault(index, (case.labels[index].copy(), review))
+        if index in self._filled:  # written a second time: what counts is what was there before the run
+            before, review = self._filled[index].labels, self._filled[index].review
+        else:
+            before = case.labels[index].copy()
+        y, x = before.shape
+        patch = Patch.between(Region(index, index + 1, 0, y, 0, x), before[None], labels[None])
+        self._filled[index] = _Filled(before, review, patch)
         case.labels[index] = labels
         case.reviews[index] = review.after_model()
         return True
 
     def adopt(self, slices: Iterable[int]) -> Edit | None:
-        """The step of the slices among these that the run has filled: a person is about to work on top of them."""
-        mine = sorted(set(slices) & self.before.keys())
-        self.touched.update(slices)
-        return self.edit(mine)
+        """The step of those of these slices that the run has filled: a person is about to work on top of them."""
+        chosen = set(slices)
+        self.touched |= chosen
+        return self.edit(sorted(chosen & self._filled.keys()))
 
     def edit(self, slices: Iterable[int]) -> Edit | None:
         """The step of these filled slices; they no longer belong to the run afterwards."""
-        patches: list[Patch] = []
-        reviews: list[ReviewChange] = []
-        for index in slices:
-            labels, review = self.before.pop(index)
-            y, x = labels.shape
-            now = self._case.labels[index]
-            patch = Patch.between(Region(index, index + 1, 0, y, 0, x), labels[None], now[None])
-            if patch:
-                patches.append(patch)
-            reviews.append(ReviewChange(index, review, self._case.reviews[index]))
-        return Edit(self.name, "model", tuple(patches), tuple(reviews)) if reviews else None
+        done = [(index, self._filled.pop(index)) for index in slices]
+        patches = tuple(filled.patch for _, filled in done if filled.patch)
+        reviews = tuple(ReviewChange(index, f.review, self._case.reviews[index]) for index, f in done)
+        return Edit(self.name, "model", patches, reviews) if reviews else None
 
     def roll_back(self) -> list[int]:
         """Put every filled slice back; returns their indices."""
-        for index, (labels, review) in self.before.items():
-            self._case.labels[index] = labels
-            self._case.reviews[index] = review
-        return sorted(self.before)
+        for index, filled in self._filled.items():
+            self._case.labels[index] = filled.labels
+            self._case.reviews[index] = filled.review
+        return sorted(self._filled)

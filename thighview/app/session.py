@@ -17,9 +17,7 @@ from thighview.core.labels import LabelTable
 from thighview.core.mask import LabelMap, Patch, Region, changed_slices
 from thighview.core.review import ReviewChange, SliceReview
 from thighview.core.view import ViewState
-
-JournalEntry = tuple[str, Edit | None]
-"""``("edit", Edit)``, ``("undo", None)`` or ``("redo", None)``."""
+from thighview.io.journal import JournalEntry
 
 
 class Journal(Protocol):
@@ -253,7 +251,7 @@ class Session(QObject):
             return
         self._run = None
         if keep:
-            self._push(run.edit(sorted(run.before)))
+            self._push(run.edit(run.filled))
         else:
             for index in run.roll_back():
                 _, y, x = case.volume.shape
@@ -321,7 +319,7 @@ class Session(QObject):
         if made is None:
             return
         touched = sorted({i for p in made.patches for i in p.region.along(0)} | {c.slice_index for c in made.reviews})
-        if self._run and (made.tool in ("model", "import") or self._run.before.keys() & set(touched)):
+        if self._run and (made.tool in ("model", "import") or set(self._run.filled) & set(touched)):
             self.said.emit(f"{made.name}: wait for the segmentation to end, or cancel it, before taking this back.")
             return
         edit = history.undo() if kind == "undo" else history.redo()

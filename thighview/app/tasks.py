@@ -1,5 +1,6 @@
 """Workspace: what the window has, and one function for each thing a person wants done."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from thighview.app import opening
-from thighview.app.engine_link import Engine, SegmentJob, SliceResult
+from thighview.app.engine_link import Engine, SegmentJob, SegmentSummary, SliceResult, VolumeResult
 from thighview.app.jobs import Job, run_in_thread
 from thighview.app.session import Session
 from thighview.app.settings import Settings
@@ -79,7 +80,7 @@ class Workspace(QObject):
             if then:
                 then()
             return
-        store = Store(folder.absolute(), self)
+        store = Store(folder, self)
 
         def opened(_: object) -> None:
             self._leave_project()
@@ -93,7 +94,7 @@ class Workspace(QObject):
                 then()
 
         def refused(error: Exception) -> None:
-            store.close()
+            store.leave()
             self.failed.emit(error)
 
         job = store.open()
@@ -284,7 +285,8 @@ class Workspace(QObject):
         job.slice_ready.connect(filler.fill)
         job.succeeded.connect(filler.finish)
         job.failed.connect(filler.fail)
-        job.cancelled_signal.connect(filler.roll_back)
+        job.volume_ready.connect(filler.fill_all)
+        job.was_cancelled.connect(filler.roll_back)
         job.ended.connect(filler.end)
         self.segmenting.emit(job)
 
@@ -348,7 +350,10 @@ class Workspace(QObject):
 
     def close(self) -> None:
         """Roll back a segmentation under way, write everything, stop the engine; a training runs on."""
+        store = self.store
         self._leave_project()
+        if store:
+            store.close()
         self.engine.stop()
         self.runs.close()
         view = self.session.view
@@ -369,7 +374,7 @@ class Workspace(QObject):
             store.call(lambda project: project.write_mirror(case_id, volume))
         self.session.open(None)
         if store:
-            store.close()
+            store.leave()
         self.store = None
 
     def _end_segment(self) -> None:
@@ -491,9 +496,15 @@ class _Filler(QObject):
             self._workspace.uncertainty[result.index] = result.uncertainty
             self._workspace.uncertainty_changed.emit(self._workspace.uncertainty)
 
-    def finish(self, _: object) -> None:
+    def fill_all(self, result: VolumeResult) -> None:
+        for index, labels in enumerate(result.labels):
+            self.fill(SliceResult(index, labels, math.nan))
+
+    def finish(self, summary: SegmentSummary) -> None:
         if self._mine():
             self._workspace.session.end_run(keep=True)
+            for sentence in summary.warnings:
+                self._workspace.said.emit(sentence)
 
     def roll_back(self) -> None:
         if self._mine():
