@@ -66,17 +66,17 @@ class _Call:
 class _Writer:
     """The thread and its queue; no QObject, so that the thread never owns one."""
 
-    def __init__(self, open_project: Callable[[], Project], opened: JobHandle, post: Callable[[object], None]) -> None:
-        self._open_project = open_project
-        self._opened = opened
+    def __init__(self, post: Callable[[object], None]) -> None:
         self._post = post
         self._wake = threading.Condition()
         self._queue: deque[_Change | _Call] = deque()
         self._unsaved = 0
         self._closing = False
         self._refused = ""
+        self._ended = False
         self._state = SaveState()
-        self.thread = threading.Thread(target=self._run, name="project writer", daemon=True)
+        self._closed: list[JobHandle] = []
+        self._thread: threading.Thread | None = None
 
     @property
     def unsaved(self) -> int:
@@ -96,22 +96,48 @@ class _Writer:
                     self._say("saving")
             self._wake.notify()
 
-    def close(self) -> None:
+    def start(self, open_project: Callable[[], Project], opened: JobHandle) -> None:
+        """Begin the thread: it opens the project first."""
+        self._thread = threading.Thread(
+            target=self._run, args=(open_project, opened), name="project writer", daemon=True
+        )
+        self._thread.start()
+
+    def close(self, closed: JobHandle | None = None) -> None:
         """Ask the thread to end when everything is written, or has been tried once more."""
         with self._wake:
             self._closing = True
             self._wake.notify()
+            if closed and self._thread and self._thread.is_alive() and not self._ended:
+                self._closed.append(closed)
+                return
+        if closed:
+            closed.finish(self.unsaved)
+
+    def join(self, wait_s: float) -> None:
+        """Wait for the thread."""
+        if self._thread:
+            self._thread.join(wait_s)
 
     # ------------------------------------------------------------------ on the thread
 
-    def _run(self) -> None:
+    def _run(self, open_project: Callable[[], Project], opened: JobHandle) -> None:
         try:
-            project = self._open_project()
+            self._work(open_project, opened)
+        finally:
+            with self._wake:
+                self._ended = True
+            for closed in self._closed:
+                closed.finish(self.unsaved)
+
+    def _work(self, open_project: Callable[[], Project], opened: JobHandle) -> None:
+        try:
+            project = open_project()
         except Exception as error:  # noqa: BLE001 - it goes on to whoever opened the project
-            self._opened.finish(error=error)
+            opened.finish(error=error)
             self._fail_all(error)
             return
-        self._opened.finish(project.folder)
+        opened.finish(project.folder)
         try:
             while self._next(project):
                 pass
@@ -224,29 +250,30 @@ class Store(QObject):
     ----------
     folder : Path
         The project's folder.
-    opened : Job
-        Ends when the project is open (``succeeded(folder)``) or cannot be (``failed(error)``).
     """
 
     save_changed = Signal(object)
     """SaveState."""
     _arrived = Signal(object)
 
-    def __init__(self, open_project: Callable[[], Project], folder: Path, parent: QObject | None = None) -> None:
+    def __init__(self, folder: Path, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.folder = folder
-        self.opened = Job(must_finish=True)
+        self.folder = folder.absolute()
         self._state = SaveState(at=time.time())
         self._arrived.connect(self._show, Qt.ConnectionType.QueuedConnection)
-        self._writer = _Writer(open_project, self.opened.handle, self._arrived.emit)
-        self._writer.thread.start()
+        self._writer = _Writer(self._arrived.emit)
 
-    @staticmethod
-    def open(folder: Path, create: bool = True, parent: QObject | None = None) -> "Store":
-        """Open the project in a folder (made now if there is none and ``create``); returns at once, see ``opened``."""
-        return Store(
-            (lambda: Project.open_or_create(folder)) if create else (lambda: Project.open(folder)), folder, parent
+    def open(self, create: bool = True) -> Job:
+        """Open the project, made now if there is none in the folder and ``create``; once, before anything else.
+
+        The job's ``succeeded`` brings the folder; when it fails, the store is of no use but must be closed.
+        """
+        job = Job(must_finish=True)
+        folder = self.folder
+        self._writer.start(
+            (lambda: Project.open_or_create(folder)) if create else (lambda: Project.open(folder)), job.handle
         )
+        return job
 
     @property
     def state(self) -> SaveState:
@@ -272,8 +299,14 @@ class Store(QObject):
         self._writer.add(_Call(function, job.handle))
         return job
 
+    def leave(self) -> Job:
+        """Write everything and close the project, without waiting; ``succeeded`` brings the number left unsaved."""
+        job = Job(must_finish=True)
+        self._writer.close(job.handle)
+        return job
+
     def close(self, wait_s: float = 30.0) -> int:
-        """Write everything, close the project and wait for that; for the end of the program or of the project.
+        """Write everything, close the project and wait for that: for the end of the program.
 
         Returns
         -------
@@ -281,7 +314,7 @@ class Store(QObject):
             How many changes could not be written: 0 unless the disk is out of order.
         """
         self._writer.close()
-        self._writer.thread.join(wait_s)
+        self._writer.join(wait_s)
         QCoreApplication.sendPostedEvents(self, QEvent.Type.MetaCall.value)
         return self._writer.unsaved
 

@@ -66,7 +66,7 @@ def measure(labels: LabelMap, volume: Volume, table: LabelTable, axis: int = 0) 
     >>> mask = np.zeros(scan.shape, np.uint8)
     >>> mask[1, 0:2, 0:5] = 1
     >>> found = measure(mask, scan, LabelTable())[0]
-    >>> found.voxels, found.area_mm2, found.volume_ml
+    >>> found.voxels, found.area_mm2, round(found.volume_ml, 6)
     (10, (0.0, 10.0), 0.05)
     """
     counts = counts_per_slice(labels, axis)

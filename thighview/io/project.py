@@ -133,7 +133,7 @@ class Project:
             raise UserError(f"{folder} is not a thighview project.", f"A project has a file {DATABASE} in it.")
         try:
             connection = schema.connect(path, writable)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise _cannot_open(folder, error) from error
         held = False
         try:
@@ -153,7 +153,7 @@ class Project:
             connection.close()
             if held:
                 locks.release(folder / LOCK)
-            if isinstance(error, (sqlite3.Error, OSError, KeyError)):
+            if isinstance(error, (sqlite3.Error, OSError, KeyError, ValueError)):
                 raise _cannot_open(folder, error) from error
             raise
 
@@ -269,30 +269,15 @@ class Project:
         UserError
             When there is no such case, or nothing of its mask is known to be right.
         """
-        with schema.transaction(self._connection, "IMMEDIATE" if self.writable else "DEFERRED"):
-            row = self._connection.execute(
-                "SELECT subject, visit, title FROM case_ WHERE case_id=?", (case_id,)
-            ).fetchone()
-            if row is None:
-                raise UserError(f"The project {self.name} has no case {case_id}.")
-            series = [
-                Series(series_id, role, Path(path), sha256)
-                for series_id, role, path, sha256 in self._connection.execute(
-                    "SELECT series_id, role, path, sha256 FROM series WHERE case_id=? ORDER BY channel", (case_id,)
-                )
-            ]
-            journal = self._open_journal(case_id, reader_id, row[2])
-            if journal.damaged and self.writable:
-                journal.mend()
-            table = self.table(case_id)
-        if self.writable:
-            self._journal = journal
-        state = journal.state
-        return Case(
-            case_id, row[0], row[2], series, state.labels.copy(), table,
-            [SliceReview.from_code(code) for code in state.codes], journal.history, reader_id, row[1],
-            (journal.warning,) if journal.warning else (),
-        )  # fmt: skip
+        try:
+            with schema.transaction(self._connection, "IMMEDIATE" if self.writable else "DEFERRED"):
+                return self._load_case(case_id, reader_id)
+        except (sqlite3.DatabaseError, ValueError, TypeError) as error:
+            self._journal = None
+            raise UserError(
+                f"Case {case_id} of {self.name} cannot be read: {error}.",
+                f"Plain copies lie in {self.folder / 'masks'}.",
+            ) from error
 
     def geometry(self, case_id: int) -> list[tuple[tuple[int, int, int], NDArray[np.float64]]]:
         """Shape (z, y, x) and affine (to LPS mm) of each series as it was when the case was added."""
@@ -515,6 +500,29 @@ class Project:
         ]
 
     # ------------------------------------------------------------------ inside
+
+    def _load_case(self, case_id: int, reader_id: int) -> Case:
+        row = self._connection.execute("SELECT subject, visit, title FROM case_ WHERE case_id=?", (case_id,)).fetchone()
+        if row is None:
+            raise UserError(f"The project {self.name} has no case {case_id}.")
+        series = [
+            Series(series_id, role, Path(path), sha256)
+            for series_id, role, path, sha256 in self._connection.execute(
+                "SELECT series_id, role, path, sha256 FROM series WHERE case_id=? ORDER BY channel", (case_id,)
+            )
+        ]
+        journal = self._open_journal(case_id, reader_id, row[2])
+        if journal.damaged and self.writable:
+            journal.mend()
+        table = self.table(case_id)
+        if self.writable:
+            self._journal = journal
+        state = journal.state
+        return Case(
+            case_id, row[0], row[2], series, state.labels.copy(), table,
+            [SliceReview.from_code(code) for code in state.codes], journal.history, reader_id, row[1],
+            (journal.warning,) if journal.warning else (),
+        )  # fmt: skip
 
     def _place_now(self) -> tuple[int, int]:
         """What tells the database file from another of the same name."""

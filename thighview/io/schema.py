@@ -90,6 +90,7 @@ def connect(path: Path, writable: bool) -> sqlite3.Connection:
     """
     uri = path.absolute().as_uri() + ("?mode=rw" if writable else "?mode=ro")
     connection = sqlite3.connect(uri, uri=True, timeout=5.0, isolation_level=None, check_same_thread=False)
+    connection.text_factory = _text
     try:
         connection.execute("PRAGMA trusted_schema=OFF")
         connection.execute("PRAGMA cell_size_check=ON")
@@ -113,6 +114,11 @@ def connect(path: Path, writable: bool) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _text(stored: bytes) -> str:
+    """Text as it was stored; damaged bytes are replaced, so that hashes tell of them instead of SQLite."""
+    return stored.decode("utf-8", "replace")
 
 
 @contextlib.contextmanager

@@ -1,0 +1,46 @@
+"""Slice states: who may do what, and what it becomes."""
+
+import pytest
+
+from thighview.core.review import ReviewChange, SliceReview, SliceState
+
+S = SliceState
+
+
+def test_model_output_that_is_right_is_accepted():
+    assert SliceReview().after_model().after_accept() == SliceReview(S.ACCEPTED, True)
+
+
+def test_model_output_that_was_edited_is_corrected():
+    assert SliceReview().after_model().after_edit().after_accept().state is S.CORRECTED
+
+
+def test_without_a_model_beneath_it_is_drawn():
+    assert SliceReview().after_edit().after_accept().state is S.DRAWN
+    assert SliceReview().after_accept().state is S.DRAWN
+
+
+def test_an_edit_on_a_reviewed_slice_returns_it_to_editing():
+    for reviewed in (SliceReview(S.ACCEPTED, True), SliceReview(S.CORRECTED, True), SliceReview(S.DRAWN)):
+        assert reviewed.after_edit().state is S.EDITING
+        assert reviewed.after_reopen().state is S.EDITING
+        assert reviewed.after_accept() == reviewed
+    assert SliceReview(S.ACCEPTED, True).after_edit().after_accept().state is S.CORRECTED
+
+
+def test_what_trains_and_what_a_model_must_leave_alone():
+    assert [s.reviewed for s in S] == [False, False, False, True, True, True]
+    assert [s.protected for s in S] == [False, False, True, True, True, True]
+
+
+@pytest.mark.parametrize("state", list(S))
+@pytest.mark.parametrize("beneath", [False, True])
+def test_the_code_for_storage_comes_back(state, beneath):
+    review = SliceReview(state, beneath)
+    assert SliceReview.from_code(review.code) == review
+    assert 0 <= review.code < 256
+
+
+def test_a_change_reversed_twice_is_itself():
+    change = ReviewChange(3, SliceReview(), SliceReview().after_model())
+    assert change.reversed().before == change.after and change.reversed().reversed() == change

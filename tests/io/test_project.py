@@ -1,0 +1,377 @@
+"""A project: one writer, many readers, cases that come back as they were, subjects that stay in their part."""
+
+import json
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import strokes
+
+from thighview.core.errors import UserError
+from thighview.core.labels import Label, LabelTable
+from thighview.core.review import SliceReview, SliceState
+from thighview.io import locks, schema
+from thighview.io.paths import home, models_folder, scratch_project
+from thighview.io.project import LOCK, Project
+from thighview.io.resources import resource
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def project(tmp_path):
+    made = Project.create(tmp_path / "p", "Thighs")
+    yield made
+    made.close()
+
+
+def reopened(project: Project) -> Project:
+    project.close()
+    return Project.open(project.folder)
+
+
+def marked_case(name: str = "thigh"):
+    case = strokes.new_case(name)
+    case.labels[1, 5:9, 5:9] = 13
+    case.reviews[1] = SliceReview(SliceState.CORRECTED, True)
+    case.table = LabelTable((Label(13, "vasti", "left", (1, 2, 3), 4000),))
+    case.subject, case.visit = f"sub-{name}", "visit 2"
+    return case
+
+
+def test_a_case_comes_back_as_it_was(project):
+    case = marked_case()
+    case_id = project.add_case(case, in_training_set=True)
+    again = reopened(project)
+    loaded = again.load_case(case_id)
+    assert strokes.same(loaded, case) and loaded.table == case.table
+    assert (loaded.subject, loaded.visit, loaded.title, loaded.case_id) == ("sub-thigh", "visit 2", "thigh", case_id)
+    series = loaded.series[0]
+    assert (series.role, series.path, series.sha256, series.volume) == ("image", Path("/scans/thigh.nii.gz"), "ab" * 32, None)
+    shape, affine = again.geometry(case_id)[0]
+    assert shape == case.volume.shape and np.array_equal(affine, case.volume.affine)
+    assert again.find_case(Path("/scans/thigh.nii.gz")) == case_id and again.find_case(Path("/nowhere")) is None
+    (row,) = again.cases()
+    assert row.counts[SliceState.CORRECTED] == 1 and row.counts[SliceState.UNSEEN] == 5 and row.slices == 6
+    assert row.in_training_set and row.part == "" and row.title == "thigh"
+    again.close()
+
+
+def test_a_case_with_a_history_keeps_it(project):
+    case, rng = marked_case(), np.random.default_rng(0)
+    for _ in range(20):
+        strokes.step(case, rng)
+    loaded = project.load_case(project.add_case(case))
+    assert strokes.same(loaded, case)
+
+
+def test_a_second_reader_has_a_mask_of_their_own(project):
+    case_id = project.add_case(marked_case())
+    reader = project.add_reader("Dr B")
+    second = project.load_case(case_id, reader)
+    assert not second.labels.any() and second.reader_id == reader
+    project.append(case_id, reader, ("edit", strokes.stroke(second, np.random.default_rng(1))))
+    assert strokes.same(project.load_case(case_id, reader), second)
+    assert project.load_case(case_id).labels[1, 6, 6] == 13
+    assert project.readers() == {1: "Reader 1", reader: "Dr B"}
+
+
+def test_facts_of_a_case_can_be_set(project):
+    case_id = project.add_case(marked_case())
+    table = LabelTable((Label(1, "femur"),))
+    project.set_table(case_id, table)
+    project.set_subject(case_id, " HV001 ")
+    project.set_in_training_set(case_id, True)
+    project.set_sha256(case_id, "cd" * 32)
+    loaded = project.load_case(case_id)
+    assert (loaded.table, loaded.subject, loaded.series[0].sha256) == (table, "HV001", "cd" * 32)
+    assert project.cases()[0].in_training_set and project.subjects() == {"HV001": ""}
+
+
+def test_a_subject_used_in_a_run_cannot_be_changed(project):
+    case_id = project.add_case(marked_case())
+    project.add_run("one", {"epochs": 3}, ["sub-thigh"])
+    with pytest.raises(UserError, match="part of a training run"):
+        project.set_subject(case_id, "other")
+    assert [(run.name, run.config) for run in project.runs()] == [("one", {"epochs": 3})]
+
+
+def test_parts_are_kept_for_good(project):
+    first = project.assign_parts([f"s{i}" for i in range(5)])
+    later = project.assign_parts([f"s{i}" for i in range(12)])
+    assert first.items() <= later.items() and "test" in later.values()
+    again = reopened(project)
+    assert again.subjects() == later and again.assign_parts(["s3"]) == {"s3": later["s3"]}
+    again.close()
+
+
+def test_models_inside_are_kept_relative(project):
+    project.add_model("m", project.folder / "models" / "m", "00", run="one")
+    project.add_model("m", project.folder / "models" / "m", "11", run="two")
+    (model,) = project.models()
+    assert (model.folder, model.weights_sha256, model.run) == (project.folder / "models" / "m", "11", "two")
+
+
+def test_a_case_moves_with_its_journal(project, tmp_path):
+    project.add_case(strokes.new_case("stays"))
+    case, rng = marked_case(), np.random.default_rng(2)
+    case_id = project.add_case(case, in_training_set=True)
+    for _ in range(30):
+        project.append(case_id, 1, strokes.step(case, rng))
+    parts = project.assign_parts(["sub-thigh"])
+    other = Project.create(tmp_path / "other")
+    other.add_case(strokes.new_case("was here"))
+    new_id = project.move_case_to(case_id, other)
+    assert [c.title for c in project.cases()] == ["stays"]
+    assert project._connection.execute("SELECT count(*) FROM edit").fetchone()[0] == 0
+    loaded = other.load_case(new_id)
+    assert strokes.same(loaded, case) and loaded.table == case.table and loaded.warnings == ()
+    assert other.subjects()["sub-thigh"] == parts["sub-thigh"]
+    for _ in range(5):
+        other.append(new_id, 1, strokes.step(case, rng))
+    other = reopened(other)
+    assert strokes.same(other.load_case(new_id), case)
+    other.close()
+
+
+def test_the_mirror_is_a_plain_nifti(project):
+    nibabel = pytest.importorskip("nibabel")
+    pytest.importorskip("thighview.io.masks")
+    case = marked_case()
+    case_id = project.add_case(case)
+    path = project.write_mirror(case_id)
+    assert path == project.folder / "masks" / "thigh.nii.gz"
+    image = nibabel.load(path)
+    assert image.shape == strokes.SHAPE[::-1]
+    assert np.array_equal(np.unique(np.asarray(image.dataobj)), [0, 4000])
+    before = path.stat().st_mtime_ns
+    project.write_mirror(case_id)
+    assert path.stat().st_mtime_ns == before
+    project.append(case_id, 1, ("edit", strokes.stroke(case, np.random.default_rng(0))))
+    project.write_mirror(case_id)
+    assert path.stat().st_mtime_ns > before
+    second = project.add_case(marked_case())
+    assert project.write_mirror(second) != path
+
+
+# ---------------------------------------------------------------------- opening
+
+
+def test_one_writer_and_any_number_of_readers(project):
+    case = marked_case()
+    case_id = project.add_case(case)
+    with pytest.raises(UserError, match="open in another window") as refused:
+        Project.open(project.folder)
+    assert "Close the other window" in refused.value.hint
+    reader = Project.open(project.folder, writable=False)
+    assert strokes.same(reader.load_case(case_id), case)
+    with pytest.raises(UserError, match="reading only"):
+        reader.set_subject(case_id, "x")
+    project.append(case_id, 1, ("edit", strokes.stroke(case, np.random.default_rng(0))))
+    assert strokes.same(reader.load_case(case_id), case)
+    reader.close()
+    assert (project.folder / LOCK).exists()
+    project.close()
+    assert not (project.folder / LOCK).exists()
+
+
+def test_a_reader_in_another_process(project):
+    project.add_case(marked_case())
+    code = (
+        "import sys; from pathlib import Path; from thighview.io.project import Project\n"
+        "p = Project.open(Path(sys.argv[1]), writable=False)\n"
+        "print(p.cases()[0].title, int(p.load_case(1).labels.sum()))\n"
+        "try: Project.open(Path(sys.argv[1]))\n"
+        "except Exception as e: print(type(e).__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, project.folder], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["thigh", str(16 * 13), "UserError"]
+
+
+def test_many_that_open_at_once_leave_one_writer(project):
+    project.close()
+    (project.folder / LOCK).write_text(json.dumps({"pid": 1, "started": "long ago", "host": locks.Holder.me().host}))
+    won: list[Project] = []
+    refused: list[Exception] = []
+
+    def race() -> None:
+        try:
+            won.append(Project.open(project.folder))
+        except UserError as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=race) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1 and len(refused) == 7
+    won[0].close()
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"pid": 999999999, "started": "x", "host": "HOST"}', "DEAD"])
+def test_a_stale_lock_is_taken_over(project, content):
+    project.close()
+    if content == "DEAD":
+        child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+        holder = {"pid": child.pid, "started": locks.process_started(child.pid), "host": locks.Holder.me().host}
+        assert holder["started"]
+        (project.folder / LOCK).write_text(json.dumps(holder))
+        with pytest.raises(UserError, match=str(child.pid)):
+            Project.open(project.folder)
+        child.kill()
+        child.communicate()
+    else:
+        (project.folder / LOCK).write_text(content.replace("HOST", locks.Holder.me().host))
+    again = Project.open(project.folder)
+    assert locks.read_holder(project.folder / LOCK) == locks.Holder.me()
+    again.close()
+
+
+def test_a_lock_of_another_computer_is_never_taken(project):
+    project.close()
+    (project.folder / LOCK).write_text(json.dumps({"pid": 1, "started": "x", "host": "reading-room-7"}))
+    with pytest.raises(UserError, match="reading-room-7") as refused:
+        Project.open(project.folder)
+    assert LOCK in refused.value.hint
+
+
+def test_files_are_for_their_owner_only(project):
+    project.add_case(marked_case())
+    for path in (project.folder, *project.folder.iterdir()):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        assert mode == (0o700 if path.is_dir() else 0o600), path
+
+
+def test_what_is_not_a_project_is_refused(tmp_path):
+    with pytest.raises(UserError, match="not a thighview project"):
+        Project.open(tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match="not empty"):
+        Project.create(tmp_path)
+    (tmp_path / "project.sqlite").write_bytes(b"SQLite format 3\0" + os.urandom(5000))
+    with pytest.raises(UserError, match="cannot be opened|not a thighview"):
+        Project.open(tmp_path)
+    assert not (tmp_path / LOCK).exists()
+
+
+def test_making_a_project_that_was_cut_short_is_finished(tmp_path):
+    folder = tmp_path / "p"
+    folder.mkdir()
+    (folder / "project.sqlite").touch()
+    project = Project.open_or_create(folder, "mine")
+    assert project.name == "mine" and len(project.salt) == 16
+    project.close()
+    again = Project.open_or_create(folder)
+    assert (again.name, again.salt) == ("mine", project.salt)
+    again.close()
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="No project can be made"):
+        Project.create(tmp_path / "file" / "p")
+
+
+def test_a_newer_or_foreign_file_is_refused(project):
+    project.close()
+    path = project.folder / "project.sqlite"
+    for statement, message in (
+        (f"PRAGMA user_version={schema.VERSION + 1}", "newer thighview"),
+        (f"PRAGMA user_version={schema.VERSION}; CREATE TRIGGER t AFTER INSERT ON edit BEGIN SELECT 1; END", "foreign"),
+        ("DROP TRIGGER t; PRAGMA application_id=7", "not a thighview project"),
+    ):
+        connection = sqlite3.connect(path)
+        connection.executescript(statement)
+        connection.close()
+        with pytest.raises(UserError, match=message):
+            Project.open(project.folder)
+        assert not (project.folder / LOCK).exists()
+
+
+def test_a_database_that_was_swapped_is_noticed(project, tmp_path):
+    case = marked_case()
+    case_id = project.add_case(case)
+    other = Project.create(tmp_path / "other")
+    other.close()
+    os.replace(tmp_path / "other" / "project.sqlite", project.folder / "project.sqlite")
+    with pytest.raises(OSError, match="no longer the file"):
+        project.append(case_id, 1, ("edit", strokes.stroke(case, np.random.default_rng(0))))
+    with pytest.raises(OSError, match="another project"):
+        project.reconnect()
+
+
+# ---------------------------------------------------------------------- migration
+
+OLD = "CREATE TABLE person (name TEXT); INSERT INTO person VALUES ('a'), ('b'); PRAGMA user_version=3"
+
+
+def _with_parts(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE person ADD COLUMN part TEXT NOT NULL DEFAULT ''")
+
+
+def _renamed(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE person RENAME TO subject")
+
+
+def _fails(connection: sqlite3.Connection) -> None:
+    connection.execute("DELETE FROM person")
+    raise sqlite3.OperationalError("disk I/O error")
+
+
+def old_database(path: Path) -> sqlite3.Connection:
+    with sqlite3.connect(path) as connection:
+        connection.executescript(OLD)
+    connection.close()
+    return schema.connect(path, writable=True)
+
+
+def test_migration_goes_step_by_step_and_keeps_a_copy(tmp_path):
+    path = tmp_path / "project.sqlite"
+    connection = old_database(path)
+    assert schema.migrate(connection, path, {3: _with_parts, 4: _renamed}, 5)
+    assert connection.execute("SELECT name, part FROM subject").fetchall() == [("a", ""), ("b", "")]
+    assert connection.execute("PRAGMA user_version").fetchone() == (5,)
+    assert not schema.migrate(connection, path, {3: _with_parts, 4: _renamed}, 5)
+    assert connection.execute("PRAGMA foreign_keys").fetchone() == (1,)
+    connection.close()
+    kept = sqlite3.connect(tmp_path / "project.sqlite.v3.bak")
+    assert kept.execute("SELECT name FROM person").fetchall() == [("a",), ("b",)]
+    kept.close()
+
+
+def test_a_migration_that_fails_changes_nothing(tmp_path):
+    path = tmp_path / "project.sqlite"
+    connection = old_database(path)
+    with pytest.raises(sqlite3.OperationalError):
+        schema.migrate(connection, path, {3: _with_parts, 4: _fails}, 5)
+    assert connection.execute("PRAGMA user_version").fetchone() == (3,)
+    assert connection.execute("SELECT * FROM person").fetchall() == [("a",), ("b",)]
+    connection.close()
+
+
+def test_there_is_a_step_from_every_older_version():
+    assert set(schema.STEPS) == set(range(1, schema.VERSION))
+
+
+# ---------------------------------------------------------------------- paths
+
+
+def test_paths_follow_the_home(thighview_home):
+    assert home() == thighview_home
+    assert scratch_project() == thighview_home / "My cases" and models_folder() == thighview_home / "models"
+
+
+def test_resources_are_found_and_missing_ones_named():
+    assert resource("icons").is_dir()
+    with pytest.raises(FileNotFoundError, match="icons/none.svg"):
+        resource("icons", "none.svg")
+
+
