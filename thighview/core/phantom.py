@@ -1,5 +1,6 @@
 """Made-up thighs: an image and its exact labels, drawn from a seed. No patient was scanned for them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,23 +9,15 @@ from numpy.typing import NDArray
 from thighview.core.errors import UserError
 from thighview.core.labels import PALETTE, Label, LabelTable
 from thighview.core.mask import LabelMap
-from thighview.core.phantom_anatomy import (
-    AIR, CORTEX, FAT, MARROW, MATERIALS, MUSCLE, MUSCLES, SKIN, Cut, Person, cut_legs, draw_person,
-)  # fmt: skip
-from thighview.core.phantom_image import CONTRASTS, RANDOM, Floats, Look, draw_look, expose
+from thighview.core.phantom_anatomy import AIR, CORTEX, FAT, MARROW, MATERIALS, MUSCLE, SKIN, Cut, cut_legs
+from thighview.core.phantom_image import CONTRASTS, RANDOM, Look, draw_look, expose
+from thighview.core.phantom_person import MUSCLES, Floats, Person, draw_person
 from thighview.core.volume import Volume
 
 __all__ = [
-    "CONTRASTS",
-    "RANDOM",
-    "TISSUES",
-    "Phantom",
-    "draw_person",
-    "make_phantom",
-    "make_slice",
-    "muscle_table",
-    "tissue_table",
-]
+    "CONTRASTS", "RANDOM", "TISSUES", "Look", "Person", "Phantom", "draw_look", "draw_person", "fine_grid",
+    "make_phantom", "make_slices", "muscle_table", "tissue_table",
+]  # fmt: skip
 
 TISSUES = ("subcutaneous_fat", "muscle", "intermuscular_fat", "femur_cortex", "femur_marrow")
 """Tissues by value 1 to 5. Skin counts as subcutaneous fat; fascia, vessels and nerves as intermuscular fat."""
@@ -173,12 +166,32 @@ def fine_grid(
     return y.astype(np.float32), x.astype(np.float32)
 
 
-def make_slice(
-    person: Person, level: float, look: Look, grid: tuple[Floats, Floats], rng: np.random.Generator
+def make_slices(
+    person: Person, level: float, looks: Sequence[Look], grid: tuple[Floats, Floats], rng: np.random.Generator
 ) -> tuple[Floats, LabelMap]:
-    """One slice for training: image float32 (y, x) and tissues without side, uint8 (y, x), 0 to 5."""
+    """One cut seen by several scans, for training.
+
+    Parameters
+    ----------
+    person : Person
+    level : float
+        Along the thigh, 0 just above the knee to 1 just below the groin.
+    looks : sequence of Look
+        One image each.
+    grid : tuple of ndarray
+        Of :func:`fine_grid`.
+    rng : Generator
+        Draws texture and noise.
+
+    Returns
+    -------
+    images : float32, shape (looks, y, x)
+        About 1 where the brightest tissue is.
+    tissues : uint8, shape (y, x)
+        ``TISSUES`` without side, 1 to 5.
+    """
     cut = cut_legs(person, level, *grid)
-    return expose(cut, look, rng, _FACTOR), _vote(_TISSUE_OF[cut.material])
+    return np.stack([expose(cut, look, rng, _FACTOR) for look in looks]), _vote(_TISSUE_OF[cut.material])
 
 
 def _sided(cut: Cut) -> LabelMap:

@@ -8,9 +8,21 @@ from scipy.ndimage import gaussian_filter
 
 from thighview.core.errors import UserError
 from thighview.core.phantom_anatomy import (
-    AIR, ARTERY, CORTEX, FASCIA, FAT, GAP_FAT, MARROW, MATERIALS, MUSCLE, MUSCLES, NERVE, SKIN, VEIN, Cut, Floats,
-    spline_weights,
+    AIR,
+    ARTERY,
+    CORTEX,
+    FASCIA,
+    FAT,
+    GAP_FAT,
+    MARROW,
+    MATERIALS,
+    MUSCLE,
+    NERVE,
+    SKIN,
+    VEIN,
+    Cut,
 )  # fmt: skip
+from thighview.core.phantom_person import MUSCLES, Floats, spline_weights
 
 CONTRASTS = ("t1", "dixon_water", "dixon_fat", "fat_sat")
 RANDOM = "random"
@@ -29,9 +41,9 @@ _RANGES: dict[str, tuple[tuple[float, float], ...]] = {
 class Look:
     """How a scan looks. Signals are relative, 1 is the brightest tissue; lengths in pixels of the image.
 
-    ``signal`` by material; ``muscle_gain`` by muscle and side; ``line`` the signal of fine streaks and fibres; ``fat_shift`` the
-    chemical shift of fat; ``opposed`` makes fat and water cancel where they share a pixel; ``shading`` the knots of
-    the logarithm of the bias field (y, x); ``noise`` the standard deviation of each quadrature channel.
+    ``signal`` is by material, ``muscle_gain`` by muscle and side; ``fat_shift`` is the chemical shift of fat (rows,
+    columns) in fine pixels; ``opposed`` makes fat and water cancel where they share a pixel; ``shading`` are the knots
+    of the logarithm of the bias field (y, x); ``noise`` is the standard deviation of each quadrature channel.
     """
 
     contrast: str
@@ -43,7 +55,6 @@ class Look:
     shading: Floats
     blur: float
     noise: float
-    floor: float
 
 
 def draw_look(rng: np.random.Generator, contrast: str) -> Look:
@@ -75,8 +86,7 @@ def draw_look(rng: np.random.Generator, contrast: str) -> Look:
         opposed=opposed,
         shading=(rng.uniform(0.05, 0.4) * 1.6 * rng.standard_normal((6, 6))).astype(np.float32),
         blur=float(rng.uniform(0.3, 0.75)),
-        noise=float(rng.uniform(0.006, 0.035)),
-        floor=0.0,
+        noise=float(rng.uniform(0.006, 0.026)),
     )
     if rng.random() < 0.4:
         look = replace(
@@ -85,10 +95,11 @@ def draw_look(rng: np.random.Generator, contrast: str) -> Look:
     return look
 
 
-def expose(cut: Cut, look: Look, rng: np.random.Generator, factor: int = 2, shade_at: float = 0.5) -> Floats:
-    """The image of a cut drawn ``factor`` times finer, float32 of shape (y // factor, x // factor), 1 about the brightest.
+def expose(cut: Cut, look: Look, rng: np.random.Generator, factor: int = 2, along: float = 0.5) -> Floats:
+    """The image of a cut drawn ``factor`` times finer: float32 (y // factor, x // factor), 1 about the brightest.
 
-    Partial volume comes from averaging factor x factor fine pixels; noise is Rician.
+    ``along`` is the place in the stack, 0 to 1: the coil reaches less far at one end. Partial volume comes from
+    averaging factor x factor fine pixels; noise is Rician.
     """
     water, fat = _signals(cut, look, rng)
     if look.fat_shift != (0, 0):
@@ -99,7 +110,7 @@ def expose(cut: Cut, look: Look, rng: np.random.Generator, factor: int = 2, shad
     cells = look.shading.shape[0] - 3
     wy = spline_weights(np.linspace(0, cells, rows), cells)
     wx = spline_weights(np.linspace(0, cells, columns), cells)
-    image *= np.exp(wy @ look.shading @ wx.T + np.float32(0.1 * (shade_at - 0.5)))
+    image *= np.exp(wy @ look.shading @ wx.T + np.float32(0.1 * (along - 0.5)))
     noise = rng.standard_normal((2, rows, columns), dtype=np.float32) * np.float32(look.noise)
     return np.hypot(image + noise[0], noise[1])
 

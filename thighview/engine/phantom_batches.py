@@ -1,0 +1,110 @@
+"""Batches of made-up thighs: what a recipe learns from. Every batch follows from the seed and the step alone."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from thighview.core.phantom import CONTRASTS, RANDOM, Person, draw_look, draw_person, fine_grid, make_slices
+from thighview.engine.preprocess import Intensity
+from thighview.engine.recipe_config import Recipe
+
+Images = NDArray[np.float32]
+Labels = NDArray[np.uint8]
+_PEOPLE, _STEPS, _GUARD = 7, 11, 13
+_LOOKS_PER_CUT = 2
+
+
+def training_batch(recipe: Recipe, step: int) -> tuple[Images, Labels]:
+    """The batch of one step: images (n, h, w, 1) as the network sees them, tissues (n, h, w) from 0 to 5.
+
+    Most batches are windows of ``input_size`` about one leg, the others whole slices; both hold about as many pixels.
+    """
+    rng = np.random.default_rng([recipe.train.seed, _STEPS, step])
+    size, count = recipe.train.input_size, recipe.train.batch_size
+    whole = rng.random() < recipe.whole_share
+    if whole:
+        count = max(2, round(count * size * size / (recipe.whole_size[0] * recipe.whole_size[1])))
+    shape = recipe.whole_size if whole else (size, size)
+    return _draw(recipe, rng, count, shape, whole)
+
+
+def guard_batch(recipe: Recipe) -> tuple[Images, Labels]:
+    """Whole slices of people that no training batch shows, to watch the learning by."""
+    rng = np.random.default_rng([recipe.train.seed, _GUARD])
+    return _draw(recipe, rng, recipe.guard_slices, recipe.whole_size, True, held_out=True)
+
+
+def ahead(recipe: Recipe, first: int, last: int, room: int = 6) -> Iterator[tuple[Images, Labels]]:
+    """The batches of steps first to last - 1, drawn in a thread while the network learns."""
+    with ThreadPoolExecutor(1, "phantom-batches") as pool:
+        pending = deque(pool.submit(training_batch, recipe, step) for step in range(first, min(first + room, last)))
+        try:
+            for step in range(first, last):
+                batch = pending.popleft().result()
+                if step + room < last:
+                    pending.append(pool.submit(training_batch, recipe, step + room))
+                yield batch
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+def _draw(
+    recipe: Recipe, rng: np.random.Generator, count: int, shape: tuple[int, int], whole: bool, held_out: bool = False
+) -> tuple[Images, Labels]:
+    """Draw slices of random people, two looks to each."""
+    images, labels = np.zeros((count, *shape, 1), np.float32), np.zeros((count, *shape), np.uint8)
+    for first in range(0, count, _LOOKS_PER_CUT):
+        number = int(rng.integers(recipe.people))
+        person = draw_person(np.random.default_rng([recipe.train.seed, _GUARD if held_out else _PEOPLE, number]), True)
+        looks = [draw_look(rng, _contrast(recipe, rng)) for _ in range(min(_LOOKS_PER_CUT, count - first))]
+        level = float(rng.uniform(-0.02, 1.02))
+        spacing_mm = recipe.train.spacing_mm * float(np.exp(rng.normal(0.0, 0.15)))
+        centre_mm = _centre(person, level, whole, rng)
+        drawn, tissues = make_slices(person, level, looks, fine_grid(*shape, spacing_mm, centre_mm), rng)
+        for i, image in enumerate(drawn):
+            images[first + i, ..., 0] = _as_seen(_worsened(image, tissues, rng), rng)
+            labels[first + i] = tissues
+    return images, labels
+
+
+def _contrast(recipe: Recipe, rng: np.random.Generator) -> str:
+    return RANDOM if rng.random() < recipe.random_share else str(rng.choice(CONTRASTS))
+
+
+def _centre(person: Person, level: float, whole: bool, rng: np.random.Generator) -> tuple[float, float]:
+    """Middle of the window (y, x), LPS mm: about the midline, or about one leg."""
+    x, y = person.centre_mm(1 if rng.random() < 0.5 else -1, level)
+    wander = rng.normal(0.0, 1.0, 2) * ((25.0, 20.0) if whole else (25.0, 30.0))
+    return y + float(wander[0]), (0.0 if whole and rng.random() < 0.8 else x) + float(wander[1])
+
+
+def _worsened(image: Images, tissues: Labels, rng: np.random.Generator) -> Images:
+    """What scanners do to images: coarse resolution, other grey scales, ghosts, air cut to zero, more noise."""
+    if rng.random() < 0.3:
+        image = gaussian_filter(image, float(rng.uniform(0.3, 1.3)))
+    image = image / max(float(image.max()), 1e-6)
+    image = image ** np.float32(np.exp(rng.normal(0.0, 0.25)))
+    if rng.random() < 0.1:
+        shift = image.shape[0] // int(rng.integers(2, 5))
+        image = image + np.float32(rng.uniform(0.01, 0.06)) * np.roll(image, shift, int(rng.integers(0, 2)))
+    if rng.random() < 0.25:
+        noise = rng.standard_normal((2, *image.shape), dtype=np.float32) * np.float32(rng.uniform(0.01, 0.06))
+        image = np.hypot(image + noise[0], noise[1])
+    if rng.random() < 0.25:
+        air = tissues == 0
+        if air.any():
+            image = np.where(air & (image < np.percentile(image[air], 99.0)), np.float32(0.0), image)
+    return image
+
+
+def _as_seen(image: Images, rng: np.random.Generator) -> Images:
+    """The network's numbers of a slice, as if a volume with more or less air around it had been measured."""
+    rows = int(image.shape[0] * rng.uniform(0.0, 0.8))
+    air = float(np.percentile(image, 2.0))
+    seen = Intensity.of(np.pad(image, ((0, rows), (0, 0)), constant_values=air)[None]).apply(image)
+    return seen * np.float32(rng.uniform(0.85, 1.15)) + np.float32(rng.normal(0.0, 0.1))

@@ -1,0 +1,122 @@
+"""What a recipe says: how a model of the box is made from phantoms (``resources/models/NAME/recipe.json``)."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, cast
+
+from thighview.core.errors import UserError
+from thighview.core.run import TrainConfig
+from thighview.io.resources import resource
+
+FORMAT = "thighview-recipe-1"
+_LIMITS: dict[str, tuple[float, float]] = {
+    "steps_per_epoch": (1, 100000),
+    "people": (1, 10**7),
+    "random_share": (0.0, 1.0),
+    "whole_share": (0.0, 1.0),
+    "guard_slices": (1, 1000),
+    "first_seed": (0, 2**31),
+    "phantoms_per_contrast": (0, 1000),
+    "slices": (1, 100),
+}
+
+
+@dataclass(frozen=True)
+class PhantomTest:
+    """The last test: whole phantoms of each contrast from seeds that no training shows."""
+
+    first_seed: int
+    phantoms_per_contrast: int
+    slices: int
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is made from phantoms.
+
+    Parameters
+    ----------
+    name : str
+        Name of the model.
+    labels : str
+        What it tells apart; ``thigh_tissues``.
+    train : TrainConfig
+        ``epochs`` of ``steps_per_epoch`` batches; ``input_size`` and ``spacing_mm`` of the windows.
+    steps_per_epoch, people, guard_slices : int
+        Batches between two looks at the guard slices; different people; guard slices.
+    random_share, whole_share : float
+        Share of images with any contrast at all; share of batches of whole slices.
+    whole_size : tuple of int
+        Rows and columns of a whole slice, pixels.
+    test : PhantomTest
+    """
+
+    name: str
+    labels: str
+    train: TrainConfig
+    steps_per_epoch: int
+    people: int
+    random_share: float
+    whole_share: float
+    whole_size: tuple[int, int]
+    guard_slices: int
+    test: PhantomTest
+
+    @property
+    def steps(self) -> int:
+        """Batches in all."""
+        return self.train.epochs * self.steps_per_epoch
+
+    @staticmethod
+    def from_json(name: str, data: Any) -> "Recipe":
+        """The recipe of plain data; every field is checked."""
+        if not isinstance(data, Mapping) or cast(Mapping[str, Any], data).get("format") != FORMAT:
+            raise UserError(f"The recipe {name} is not of the format {FORMAT}.")
+        rows = dict(cast(Mapping[str, Any], data))
+        test = rows.get("test")
+        wanted = {f.name for f in fields(Recipe)} - {"name"}
+        missing = sorted(wanted - rows.keys())
+        if missing or not isinstance(test, Mapping) or not isinstance(rows["train"], dict):
+            raise UserError(f"The recipe {name} lacks {(missing or ['train and test'])[0]!r}.")
+        tests = dict(cast(Mapping[str, Any], test))
+        for key, value in (*rows.items(), *tests.items()):
+            low, high = _LIMITS.get(key, (0, 0))
+            if key in _LIMITS and (isinstance(value, bool) or not isinstance(value, (int, float))):
+                raise UserError(f"The recipe {name}, {key}: expected a number, found {value!r}.")
+            if key in _LIMITS and not low <= value <= high:
+                raise UserError(f"The recipe {name}, {key}: expected {low} to {high}, found {value!r}.")
+        train = TrainConfig.from_json(rows["train"])
+        if rows["labels"] != "thigh_tissues":
+            raise UserError(f"The recipe {name}, labels: expected thigh_tissues, found {rows['labels']!r}.")
+        if train.spacing_mm <= 0 or train.architecture != "unet":
+            raise UserError(f"The recipe {name} needs the network unet and a pixel size in mm.")
+        multiple, whole = 1 << (train.levels - 1), rows["whole_size"]
+        if not isinstance(whole, list) or len(whole) != 2 or any(not isinstance(n, int) or n % multiple for n in whole):
+            raise UserError(f"The recipe {name}, whole_size: expected two multiples of {multiple}, found {whole!r}.")
+        return Recipe(
+            name, rows["labels"], train, int(rows["steps_per_epoch"]), int(rows["people"]), float(rows["random_share"]),
+            float(rows["whole_share"]), (whole[0], whole[1]), int(rows["guard_slices"]),
+            PhantomTest(*(int(tests[f.name]) for f in fields(PhantomTest))),
+        )  # fmt: skip
+
+
+def read_recipe(name: str, folder: Path | None = None) -> Recipe:
+    """The recipe of a model of the box.
+
+    Raises
+    ------
+    UserError
+        When there is none of this name, or it is not one.
+    """
+    root = folder or resource("models")
+    path = root / name / "recipe.json"
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        known = ", ".join(sorted(p.parent.name for p in root.glob("*/recipe.json"))) or "none"
+        raise UserError(f"There is no recipe {name!r}.", f"Known: {known}.") from error
+    except ValueError as error:
+        raise UserError(f"{path} is not valid JSON: {error}.") from error
+    return Recipe.from_json(name, data)
