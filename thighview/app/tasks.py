@@ -11,10 +11,10 @@ from PySide6.QtCore import QObject, Signal
 from thighview.app import opening
 from thighview.app.engine_link import Engine, SegmentJob, SegmentSummary, SliceResult, VolumeResult
 from thighview.app.jobs import Job, run_in_thread
+from thighview.app.run_desk import RunDesk
 from thighview.app.session import Session
 from thighview.app.settings import Settings
 from thighview.app.store import Store
-from thighview.app.training import RunWatch
 from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.mask import LabelMap
@@ -58,8 +58,9 @@ class Workspace(QObject):
         self.session.update_view(**self.settings.view)
         self.session.said.connect(self.said)
         self.engine = Engine(self)
-        self.runs = RunWatch(self)
+        self.runs = RunDesk(self)
         self.runs.run_ended.connect(self._run_ended)
+        self.runs.failed.connect(self.failed)
         self.store: Store | None = None
         self.cases: tuple[CaseSummary, ...] = ()
         self.models: tuple[ModelEntry, ...] = ()
