@@ -1,0 +1,305 @@
+"""DICOM: a classic series (one file per slice) read from a folder, ordered by position, never by name."""
+
+import contextlib
+import hashlib
+import math
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thighview.core.errors import UserError
+from thighview.core.volume import Volume
+from thighview.io.dicom_header import COPY_AGAIN, Slice, details_of, is_dicom, read_dataset, read_slice, text_of
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+_MAX_FILES = 20_000
+_DOUBTED_SHARE, _REFUSED_SHARE = 0.01, 0.05
+"""How far a slice may be from its even place, as a share of the distance between slices, without a word; at all."""
+
+
+@dataclass
+class Series:
+    """Slices that can be stacked: same series, orientation, size, spacing, echo and kind of image."""
+
+    key: tuple[object, ...]
+    slices: list[Slice] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        """For people: ``series 8 "t1_tse_tra", echo 6.3 ms, 24 images of 256 x 256``."""
+        first = self.slices[0].header
+        name = f'"{text_of(first, "SeriesDescription")}"' if text_of(first, "SeriesDescription") else ""
+        echo = text_of(first, "EchoTime")
+        parts = [f"series {text_of(first, 'SeriesNumber') or '?'} {name}".strip(), f"echo {echo} ms" if echo else ""]
+        count = f"{len(self.slices)} image{'s' if len(self.slices) > 1 else ''} of {first.Columns} x {first.Rows}"
+        return ", ".join([part for part in parts if part] + [count])
+
+
+@dataclass
+class Folder:
+    """What a folder holds: stackable series, and why other DICOM files are not among them."""
+
+    root: Path
+    series: list[Series]
+    refused: dict[str, int]
+
+
+def read_dicom(path: Path) -> Volume:
+    """Read the series of a folder, or the series that a file belongs to.
+
+    Raises
+    ------
+    UserError
+        When there is no series, more than one, or its slices do not make a complete, even stack.
+    """
+    return read_series(path, choose_series(path))
+
+
+def choose_series(path: Path) -> Series:
+    """The one series to open: the one a file belongs to, or the only stack of slices in a folder."""
+    folder = scan(path.parent if path.is_file() else path, path if path.is_file() else None)
+    if path.is_file():
+        for series in folder.series:
+            if any(s.path == path for s in series.slices):
+                return series
+        raise UserError(f"{path.name} cannot be opened: it is {_refusals(folder) or 'no image'}.", COPY_AGAIN)
+    if not folder.series:
+        what = f": {_refusals(folder)}" if folder.refused else ""
+        raise UserError(
+            f"No DICOM series that can be opened was found in {path}{what}.",
+            "Choose the folder that holds one classic MR series, one file per slice.",
+        )
+    stacks = [s for s in folder.series if len(s.slices) > 1] or folder.series
+    if len(stacks) > 1:
+        listed = "; ".join(s.title for s in stacks[:8]) + ("; ..." if len(stacks) > 8 else "")
+        raise UserError(
+            f"This folder holds {len(stacks)} series, one was expected: {listed}.",
+            "Open one file of the series you want.",
+        )
+    return stacks[0]
+
+
+def scan(root: Path, only_like: Path | None = None) -> Folder:
+    """Read the headers of all DICOM files below a folder and sort them into series.
+
+    Parameters
+    ----------
+    root : Path
+        The folder; links are not followed.
+    only_like : Path, optional
+        Stay in this folder itself and keep the reasons of this file alone (it is the one the person opened).
+    """
+    folder = Folder(root, [], {})
+    for path in _dicom_files(root, deep=only_like is None):
+        try:
+            _sort_in(folder, read_slice(path))
+        except UserError as error:
+            if only_like is None or path == only_like:
+                folder.refused[error.message] = folder.refused.get(error.message, 0) + 1
+    return folder
+
+
+def read_series(path: Path, series: Series) -> Volume:
+    """Stack the slices of a series; ``path`` is what the person opened, its name is used where the series has none."""
+    warnings: list[str] = []
+    slices = _ordered(series, warnings)
+    affine = _affine(slices, warnings)
+    voxels = _pixels(slices, warnings)
+    first = slices[0].header
+    if text_of(first, "PhotometricInterpretation") == "MONOCHROME1":
+        warnings.append("These images are stored with dark and bright exchanged (MONOCHROME1) and shown as stored.")
+    if text_of(first, "Modality") != "MR":
+        warnings.append(f"This is a {text_of(first, 'Modality') or 'nameless'} series, not MR.")
+    folder = path.parent if path.is_file() else path
+    return Volume(
+        voxels, affine, text_of(first, "SeriesDescription") or folder.name, "dicom", tuple(warnings), details_of(first)
+    )
+
+
+def series_digest(series: Series) -> str:
+    """SHA-256 of a series: of its instances, their position, scaling and stored pixels, whatever the files' names.
+
+    It reads every file; not on the window's thread.
+    """
+    digests: list[str] = []
+    for s in series.slices:
+        pixels = read_dataset(s.path, pixels=True).get("PixelData") or b""
+        facts = [str(s.header.get(tag, "")) for tag in _GEOMETRY_TAGS]
+        digests.append("|".join([*facts, hashlib.sha256(pixels).hexdigest()]))
+    return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
+
+
+_GEOMETRY_TAGS = ("SOPInstanceUID", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows",
+                  "Columns", "RescaleSlope", "RescaleIntercept")  # fmt: skip
+
+
+def patient_id(path: Path) -> str:
+    """PatientID of a DICOM file or folder as it stands there, for a keyed hash; empty where there is none."""
+    series = choose_series(path)
+    return text_of(series.slices[0].header, "PatientID")
+
+
+def _dicom_files(root: Path, deep: bool) -> list[Path]:
+    found: list[Path] = []
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(f for f in folders if not f.startswith(".")) if deep else []
+        for name in sorted(names):
+            path = Path(folder) / name
+            if name.startswith(".") or path.is_symlink() or not path.is_file():
+                continue
+            with contextlib.suppress(PermissionError):
+                if is_dicom(path):
+                    found.append(path)
+            if len(found) > _MAX_FILES:
+                raise UserError(f"{root} holds more than {_MAX_FILES:,} DICOM files.", "Choose a smaller folder.")
+    return found
+
+
+def _sort_in(folder: Folder, found: Slice) -> None:
+    header = found.header
+    image_type = tuple(str(word) for word in header.get("ImageType") or ())
+    key = (
+        str(header.get("SeriesInstanceUID", "")), int(header.Rows), int(header.Columns),
+        *(round(s, 4) for s in found.spacing_mm), text_of(header, "EchoTime"), image_type[2:],
+    )  # fmt: skip
+    for series in folder.series:
+        if series.key == key and np.abs(series.slices[0].directions - found.directions).max() < 1e-3:
+            series.slices.append(found)
+            return
+    folder.series.append(Series(key, [found]))
+
+
+def _refusals(folder: Folder) -> str:
+    return "; ".join(
+        message if count == 1 else f"{count} files are each {message}" for message, count in folder.refused.items()
+    )
+
+
+def _ordered(series: Series, warnings: list[str]) -> list[Slice]:
+    """The slices along their normal; copies of one image are left out, anything uneven is refused."""
+    normal = np.cross(*series.slices[0].directions)
+    at = {id(s): float(s.position @ normal) for s in series.slices}
+    ordered = sorted(series.slices, key=lambda s: (at[id(s)], text_of(s.header, "SOPInstanceUID")))
+    single: list[Slice] = []
+    for s in ordered:
+        if single and abs(at[id(s)] - at[id(single[-1])]) < 0.01:
+            if text_of(s.header, "SOPInstanceUID") != text_of(single[-1].header, "SOPInstanceUID"):
+                _refuse_shared_positions(ordered, at)
+            continue
+        single.append(s)
+    if len(single) < len(ordered):
+        warnings.append(f"{len(ordered) - len(single)} files are copies of other images and were left out.")
+    if len(single) > 2:
+        _check_gaps(np.diff([at[id(s)] for s in single]), warnings)
+    return single
+
+
+def _check_gaps(gaps: NDArray[np.float64], warnings: list[str]) -> None:
+    usual = float(np.median(gaps))
+    worst = int(np.argmax(np.abs(gaps - usual)))
+    gap = float(gaps[worst])
+    found = f"slices {worst + 1} and {worst + 2} of {len(gaps) + 1} lie {gap:.2f} mm apart, the others {usual:.2f} mm."
+    if abs(gap - usual) > _REFUSED_SHARE * usual:
+        why = f"{round(gap / usual) - 1} missing" if gap > 1.5 * usual else "uneven"
+        raise UserError(
+            f"The slices of this series do not follow each other evenly ({why}): {found}",
+            "Copy the complete series again.",
+        )
+    if abs(gap - usual) > max(0.01, _DOUBTED_SHARE * usual):
+        warnings.append(f"The slices are not quite evenly spaced: {found} One mean distance is used.")
+
+
+def _refuse_shared_positions(slices: list[Slice], at: dict[int, float]) -> None:
+    places = len({round(at[id(s)], 2) for s in slices})
+    raise UserError(
+        f"{len(slices)} different images of this series share {places} position{'s' if places > 1 else ''}: "
+        "it holds several volumes (time points or echoes), or no volume at all.",
+        "Open a series with one image per position.",
+    )
+
+
+def _affine(slices: list[Slice], warnings: list[str]) -> NDArray[np.float64]:
+    """(z, y, x, 1) to LPS mm, by the standard's equation C.7.6.2.1-1."""
+    first, last = slices[0], slices[-1]
+    normal = np.cross(*first.directions)
+    if len(slices) > 1:
+        step = (last.position - first.position) / (len(slices) - 1)
+        line = first.position + np.arange(len(slices))[:, None] * step
+        off = float(np.abs(np.array([s.position for s in slices]) - line).max())
+        if off > _REFUSED_SHARE * float(np.linalg.norm(step)):
+            raise UserError(
+                f"The slices of this series do not lie on one straight line: one is {off:.2f} mm beside it.",
+                "Copy the complete series again.",
+            )
+        lean = math.degrees(math.acos(min(1.0, float(step @ normal) / float(np.linalg.norm(step)))))
+        if lean > 0.5:
+            warnings.append(f"The slices are stacked at a slant of {lean:.1f} degrees.")
+    else:
+        told = first.header.get("SpacingBetweenSlices") or first.header.get("SliceThickness")
+        step = normal * (float(told) if told else 1.0)
+        warnings.append(f"One slice only: its thickness of {np.linalg.norm(step):g} mm is what the header says.")
+    affine = np.eye(4)
+    affine[:3, 0], affine[:3, 3] = step, first.position
+    affine[:3, 1] = first.directions[1] * first.spacing_mm[0]
+    affine[:3, 2] = first.directions[0] * first.spacing_mm[1]
+    return affine
+
+
+def _pixels(slices: list[Slice], warnings: list[str]) -> NDArray[Any]:
+    """All slices, rescaled to true numbers; integers where no rescale needs more."""
+    scales = {_rescale(s.header) for s in slices}
+    if len(scales) > 1:
+        warnings.append("The slices were scaled one by one by the scanner; each was scaled back.")
+    whole = all(slope == 1 and inter == int(inter) for slope, inter in scales)
+    stack: NDArray[Any] | None = None
+    for index, s in enumerate(slices):
+        image = _image(s)
+        slope, inter = _rescale(s.header)
+        if not whole:
+            image = (image.astype(np.float64) * slope + inter).astype(np.float32)
+        elif inter:
+            image = image.astype(np.int32) + int(inter)
+        if stack is None:
+            stack = np.empty((len(slices), *image.shape), image.dtype.newbyteorder("="))
+        if image.shape != stack.shape[1:] or image.dtype.newbyteorder("=") != stack.dtype:
+            raise UserError(f"{s.path.name} holds another kind of image than the rest of its series.", COPY_AGAIN)
+        stack[index] = image
+    if stack is None:
+        raise UserError("This series has no images.")
+    return _smallest(stack) if stack.dtype == np.int32 else stack
+
+
+def _smallest(stack: NDArray[np.int32]) -> NDArray[Any]:
+    low, high = int(stack.min()), int(stack.max())
+    return stack.astype(np.int16) if low >= -32768 and high <= 32767 else stack
+
+
+def _image(s: Slice) -> NDArray[Any]:
+    dataset = read_dataset(s.path, pixels=True)
+    try:
+        image = dataset.pixel_array
+    except (NotImplementedError, RuntimeError) as error:
+        syntax = getattr(getattr(dataset.file_meta, "TransferSyntaxUID", None), "name", "unknown")
+        raise UserError(
+            f"The pixels of {s.path.name} are compressed in a way that cannot be read here ({syntax}).",
+            "Convert the series with dcm2niix or gdcmconv first.",
+        ) from error
+    except Exception as error:
+        raise UserError(f"{s.path.name} is cut short or damaged: its pixels cannot be read.", COPY_AGAIN) from error
+    if image.shape != (int(s.header.Rows), int(s.header.Columns)):
+        raise UserError(f"{s.path.name} holds pixels of the shape {image.shape}, which cannot be.", COPY_AGAIN)
+    return image
+
+
+def _rescale(header: "Dataset") -> tuple[float, float]:
+    slope, inter = header.get("RescaleSlope"), header.get("RescaleIntercept")
+    slope, inter = 1.0 if slope is None else float(slope), float(inter or 0.0)
+    if not (math.isfinite(slope) and math.isfinite(inter) and slope != 0):
+        raise UserError(f"The scaling of this series, {slope} x + {inter}, cannot be.", COPY_AGAIN)
+    return slope, inter

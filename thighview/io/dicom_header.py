@@ -1,0 +1,138 @@
+"""The header of one DICOM file: read, checked, and told apart from what is no classic image."""
+
+import functools
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thighview.core.errors import UserError
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+_MAX_SIDE = 4096
+_DEFLATED = b"1.2.840.10008.1.2.1.99"
+_NOT_CLASSIC = frozenset(
+    "1.2.840.10008.5.1.4.1.1." + end for end in ("2.1", "2.2", "4.1", "4.3", "4.4", "66.4", "66.7", "128.1")
+)
+"""Enhanced CT, MR and PET images and segmentations: several frames in one file."""
+COPY_AGAIN = "Copy the series again from the scanner or the archive."
+_TAGS = (
+    "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "Modality",
+    "ImageType", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns",
+    "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "RescaleSlope",
+    "RescaleIntercept", "EchoTime", "EchoNumbers", "RepetitionTime", "FlipAngle", "MagneticFieldStrength",
+    "Manufacturer", "ManufacturerModelName", "SliceThickness", "SpacingBetweenSlices", "PatientID", "InstanceNumber",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One file of a series: what its header says, without the pixels."""
+
+    path: Path
+    header: "Dataset"
+    position: NDArray[np.float64]
+    directions: NDArray[np.float64]
+    """Rows: the direction along a row (growing column), the direction down a column; shape (2, 3)."""
+    spacing_mm: tuple[float, float]
+    """Between rows, between columns."""
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file starts like DICOM, with or without its preamble; read, not guessed from the name."""
+    with path.open("rb") as file:
+        return _looks_like_dicom(file.read(132))
+
+
+def _looks_like_dicom(start: bytes) -> bool:
+    if start[128:132] == b"DICM":
+        return True
+    group, element = start[:2], start[2:4]  # no preamble: it begins with an element of group 2 or 8
+    return (group in (b"\x02\0", b"\x08\0") and element[1:] == b"\0" and element[0] <= 0x18) or (
+        group in (b"\0\x08", b"\0\x02") and element[:1] == b"\0" and element[1:] <= b"\x18"
+    )
+
+
+@functools.cache
+def _pydicom() -> Any:
+    """pydicom, imported with the first DICOM file and told to take odd values as they are, without a warning."""
+    import pydicom
+    from pydicom import config
+
+    config.settings.reading_validation_mode = config.IGNORE
+    return pydicom
+
+
+def read_dataset(path: Path, pixels: bool = False) -> "Dataset":
+    """A file's header, only the tags used here, or all of it with the pixels."""
+    with path.open("rb") as file:
+        if _DEFLATED in file.read(1024):
+            raise UserError("a file of the deflated kind, which is not opened", "Convert it with dcmconv or dcm2niix.")
+    try:
+        return _pydicom().dcmread(
+            path, force=True, stop_before_pixels=not pixels, specific_tags=None if pixels else list(_TAGS)
+        )
+    except Exception as error:
+        raise UserError("damaged: its header cannot be read", COPY_AGAIN) from error
+
+
+def read_slice(path: Path) -> Slice:
+    """The header of one file, checked; the message of what it raises finishes the sentence ``it is ...``."""
+    header = read_dataset(path)
+    try:
+        rows, columns = header.get("Rows"), header.get("Columns")
+        if not rows or not columns or header.get("SOPInstanceUID") is None:
+            raise UserError("no image (a report, a plan or a directory)")
+        if int(header.get("NumberOfFrames") or 1) > 1 or str(header.get("SOPClassUID")) in _NOT_CLASSIC:
+            raise UserError("an enhanced image with several frames in one file, which is not opened yet")
+        if int(header.get("SamplesPerPixel") or 1) != 1 or "PALETTE" in text_of(header, "PhotometricInterpretation"):
+            raise UserError("a colour image")
+        if "MOSAIC" in [str(word) for word in header.get("ImageType") or ()]:
+            raise UserError("a mosaic, many slices in one picture, which is not opened")
+        if not (1 <= int(rows) <= _MAX_SIDE and 1 <= int(columns) <= _MAX_SIDE):
+            raise UserError(f"an image of {columns} x {rows}, which cannot be")
+        position = np.array([float(v) for v in header.get("ImagePositionPatient") or ()])
+        directions = np.array([float(v) for v in header.get("ImageOrientationPatient") or ()])
+        spacing = [float(v) for v in header.get("PixelSpacing") or ()]
+    except (TypeError, ValueError, OverflowError, AttributeError, KeyError) as error:
+        raise UserError("damaged: its header cannot be read", COPY_AGAIN) from error
+    if position.shape != (3,) or directions.shape != (6,) or len(spacing) != 2:
+        raise UserError("an image that does not say where it lies in the patient")
+    directions = directions.reshape(2, 3)
+    square = np.allclose(directions @ directions.T, np.eye(2), atol=1e-3)
+    if not (np.isfinite(position).all() and square and min(spacing) > 0 and math.isfinite(sum(spacing))):
+        raise UserError("an image whose position in the patient cannot be")
+    return Slice(path, header, position, directions, (spacing[0], spacing[1]))
+
+
+def text_of(header: "Dataset", tag: str) -> str:
+    """A value as plain text; empty where there is none."""
+    value = header.get(tag)
+    return "" if value is None else str(value).strip()
+
+
+def details_of(header: "Dataset") -> dict[str, str]:
+    """Facts of the measurement; nothing about the person, the place or the day."""
+    rows = (
+        ("Series", "SeriesNumber", ""), ("Modality", "Modality", ""), ("Maker", "Manufacturer", ""),
+        ("Scanner", "ManufacturerModelName", ""), ("Field", "MagneticFieldStrength", " T"),
+        ("Echo time", "EchoTime", " ms"), ("Repetition time", "RepetitionTime", " ms"),
+        ("Flip angle", "FlipAngle", "°"), ("Slice thickness", "SliceThickness", " mm"),
+    )  # fmt: skip
+    facts = {"Format": "DICOM"}
+    for title, tag, unit in rows:
+        if value := text_of(header, tag):
+            facts[title] = _number(value) + unit
+    return facts
+
+
+def _number(text: str) -> str:
+    try:
+        return f"{float(text):.5g}"
+    except ValueError:
+        return text

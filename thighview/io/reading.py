@@ -1,0 +1,163 @@
+"""One door for scans: what a path holds is found out by reading it, never by its name."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thighview.core.errors import UserError
+from thighview.core.volume import Volume
+from thighview.io import dicom, dicom_header, nifti
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What ``thighview info`` says of a path; ``series`` has one plain dict per series or volume found."""
+
+    path: str
+    kind: str
+    shape_zyx: tuple[int, int, int]
+    spacing_mm_zyx: tuple[float, float, float]
+    axes: str
+    dtype: str
+    series: tuple[dict[str, Any], ...]
+    warnings: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data with the keys of the command line's contract."""
+        return {
+            "path": self.path,
+            "kind": self.kind,
+            "shape_zyx": list(self.shape_zyx),
+            "spacing_mm_zyx": [round(value, 6) for value in self.spacing_mm_zyx],
+            "axes": self.axes,
+            "dtype": self.dtype,
+            "series": list(self.series),
+            "warnings": list(self.warnings),
+        }
+
+
+def read_volume(path: Path | str) -> Volume:
+    """Read a NIfTI file, a folder with one DICOM series, or the series that a DICOM file belongs to.
+
+    It takes a moment: on a worker thread or in a child process, not on the window's thread.
+
+    Raises
+    ------
+    UserError
+        When it cannot be opened as one scan, with the reason.
+    """
+    found = Path(path)
+    return dicom.read_dicom(found) if _kind(found) == "dicom" else nifti.read_nifti(found)
+
+
+def inspect(path: Path | str) -> Inspection:
+    """Read a path to its end and say what it is; of several series or volumes the first that opens is described.
+
+    Raises
+    ------
+    UserError
+        When nothing in it can be opened, with the reason.
+    """
+    found = Path(path)
+    if _kind(found) == "dicom":
+        volume, series, warnings = _inspect_dicom(found)
+    else:
+        volume, header = nifti.read_nifti_file(found, volume_index=0)
+        count = header.volumes
+        series = [{"name": f"volume {i + 1} of {count}", "images": volume.shape[0]} for i in range(count)]
+        if count == 1:
+            series = [{"name": volume.name, "images": volume.shape[0]}]
+        warnings = [f"This file holds {count} volumes; the first is described."] if count > 1 else []
+    return Inspection(
+        str(path), volume.kind, volume.shape, volume.spacing_mm, volume.axes, volume.voxels.dtype.name,
+        tuple(series), (*warnings, *volume.warnings),
+    )  # fmt: skip
+
+
+def sha256_of(path: Path | str) -> str:
+    """SHA-256 of a file's bytes, or of a DICOM series whatever its files are called. Not on the window's thread."""
+    found = Path(path)
+    if _kind(found) == "dicom":
+        return dicom.series_digest(dicom.choose_series(found))
+    with found.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def patient_id(path: Path | str) -> str:
+    """PatientID as it stands in DICOM, to be hashed with the project's salt; empty for any other file."""
+    found = Path(path)
+    return dicom.patient_id(found) if _kind(found) == "dicom" else ""
+
+
+def read_volume_parts(path: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """:func:`read_volume` for a child process: plain data and arrays, put together by :func:`volume_from_parts`."""
+    volume = read_volume(path)
+    facts: dict[str, Any] = {
+        "affine": volume.affine.tolist(),
+        "name": volume.name,
+        "kind": volume.kind,
+        "warnings": list(volume.warnings),
+        "details": volume.details,
+        "file_geometry": volume.file_geometry.hex(),
+    }
+    return facts, {"voxels": volume.voxels}
+
+
+def volume_from_parts(facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Volume:
+    """The volume of :func:`read_volume_parts`."""
+    return Volume(
+        arrays["voxels"],
+        np.array(facts["affine"], np.float64),
+        facts["name"],
+        facts["kind"],
+        tuple(facts["warnings"]),
+        dict(facts["details"]),
+        bytes.fromhex(facts["file_geometry"]),
+    )
+
+
+def _kind(path: Path) -> str:
+    """``nifti`` or ``dicom``, by the first bytes; anything else is refused."""
+    try:
+        if path.is_dir():
+            return "dicom"
+        if not path.exists():
+            raise UserError(f"{path} is not there.", "Check the path; a drive or share may be missing.")
+        if not path.is_file():
+            raise UserError(f"{path} is neither a file nor a folder.")
+        if path.stat().st_size == 0:
+            raise UserError(f"{path.name} is empty (0 bytes).", "Copy it again from where it came from.")
+        if nifti.is_nifti(path):
+            return "nifti"
+        if dicom_header.is_dicom(path):
+            return "dicom"
+    except OSError as error:
+        raise UserError(f"{path} could not be read: {error.strerror or error}.", "Check the path.") from error
+    raise UserError(
+        f"{path.name} is not a scan that can be opened: it is neither NIfTI nor DICOM inside.",
+        "Open a .nii or .nii.gz file, or a folder of DICOM files.",
+    )
+
+
+def _inspect_dicom(path: Path) -> tuple[Volume, list[dict[str, Any]], list[str]]:
+    if path.is_file():
+        chosen = [dicom.choose_series(path)]
+    else:
+        found = sorted(dicom.scan(path).series, key=lambda series: -len(series.slices))
+        chosen = [series for series in found if len(series.slices) > 1] or found
+    rows: list[dict[str, Any]] = [{"name": s.title, "images": len(s.slices)} for s in chosen]
+    if len(chosen) < 2:
+        return dicom.read_dicom(path), rows, []
+    warnings = [f"This folder holds {len(chosen)} series; one is described. Open a file of the series you want."]
+    refusal: UserError | None = None
+    for series in chosen:
+        try:
+            return dicom.read_series(path, series), rows, warnings
+        except UserError as error:
+            refusal = refusal or error
+            warnings.append(f"{series.title}: {error.message}")
+    raise refusal or UserError(f"No series of {path} can be opened.")
