@@ -1,0 +1,240 @@
+"""A slice view: turns mouse and keys on a canvas into wishes, and drives the tools' gestures."""
+
+import math
+
+from PySide6.QtCore import QEvent, QPointF, Qt, Signal
+from PySide6.QtGui import QEnterEvent, QKeyEvent, QMouseEvent, QWheelEvent
+from PySide6.QtWidgets import QWidget
+
+from thighview.app.session import Session, auto_window
+from thighview.core.view import ViewState
+from thighview.ui.slice_canvas import SliceCanvas
+from thighview.ui.tools import TOOLS, Aim, Gesture, Happening
+
+_REACH_PX = 9.0
+_LEAST_RADIUS_MM, _MOST_RADIUS_MM = 0.3, 80.0
+
+
+class SliceView(SliceCanvas):
+    """One plane of the open case, to look at and to work on."""
+
+    entered = Signal(object)
+    """This view: the mouse has come over it."""
+
+    def __init__(self, session: Session, name: str, parent: QWidget | None = None) -> None:
+        super().__init__(session, name, parent)
+        self.gesture: Gesture | None = None
+        self._aim: Aim | None = None
+        self._drag: tuple[str, QPointF, tuple[float, float]] | None = None
+        self._wheel = 0
+        self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        session.case_opened.connect(self._forget)
+        session.view_changed.connect(self._tool_changed)
+
+    def cancel_gesture(self) -> bool:
+        """Drop the gesture under way and take back what it painted; False when there was none."""
+        gesture, self.gesture = self.gesture, None
+        if gesture is None:
+            return False
+        gesture.close()
+        self.show_sketch(())
+        return True
+
+    def _forget(self, _case: object) -> None:
+        """Another case: a gesture on the one before is gone with it."""
+        self.gesture, self._drag = None, None
+        self.show_sketch(())
+
+    def _tool_changed(self, old: ViewState, new: ViewState) -> None:
+        if (old.tool, old.radiological) != (new.tool, new.radiological):
+            self.cancel_gesture()
+            self._show_pointer()
+
+    # ------------------------------------------------------------------ mouse
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Left: the tool. Right: window. Middle, or Shift and left: move."""
+        if self.plane is None or self._drag:
+            return
+        at, button = event.position(), event.button()
+        shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+        if button == Qt.MouseButton.RightButton:
+            self.brush_shown = False
+            self._drag = ("window", at, self.session.view.window)
+            self.setCursor(Qt.CursorShape.SizeAllCursor)
+        elif button == Qt.MouseButton.MiddleButton or (button == Qt.MouseButton.LeftButton and shift):
+            self.brush_shown = False
+            self._drag = ("pan", at, (0.0, 0.0))
+            self.setCursor(Qt.CursorShape.ClosedHandCursor)
+        elif button == Qt.MouseButton.LeftButton:
+            self._drag = ("tool", at, (0.0, 0.0))
+            self._tool_press(event)
+        self._move_mouse(at)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Go on with what the button began."""
+        at = event.position()
+        before = self.mouse if self.mouse is not None else at
+        self._move_mouse(at)
+        if self._drag is None:
+            if self.sketch:
+                self._tell(self._happening("move", event))
+            return
+        kind, start, window = self._drag
+        if kind == "window":
+            self._drag_window(at - start, window)
+        elif kind == "pan" and self.placement:
+            self.place(self.placement.moved(at.x() - before.x(), at.y() - before.y()))
+        elif self.session.view.tool == "navigate":
+            self._point_to(at)
+        else:
+            self._tell(self._happening("move", event))
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """End of what the button began."""
+        drag = self._drag
+        buttons = {
+            "window": (Qt.MouseButton.RightButton,),
+            "pan": (Qt.MouseButton.MiddleButton, Qt.MouseButton.LeftButton),
+            "tool": (Qt.MouseButton.LeftButton,),
+        }
+        if drag is None or event.button() not in buttons[drag[0]]:
+            return
+        self._drag, self.brush_shown = None, True
+        self._show_pointer()
+        if drag[0] == "tool":
+            self._tell(self._happening("release", event))
+        self.update_brush(self.session.view.brush_radius_mm)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Fit to the body when looking around; close a polygon."""
+        if event.button() != Qt.MouseButton.LeftButton:
+            self.mousePressEvent(event)
+        elif self.session.view.tool == "navigate":
+            self.fit()
+        elif self.gesture:
+            self._tell(self._happening("double", event))
+        else:
+            self.mousePressEvent(event)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Slices; with Ctrl the brush's size, or the zoom when no brush is in the hand."""
+        self._wheel += event.angleDelta().y() or event.angleDelta().x()
+        notches, self._wheel = int(self._wheel / 120), int(math.fmod(self._wheel, 120))
+        event.accept()
+        if self.plane is None or not notches:
+            return
+        if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            if TOOLS[self.session.view.tool].round:
+                resize_brush(self.session, 1.12**notches)
+            else:
+                self.zoom(1.2**notches)
+        elif not (self.gesture and self._drag):
+            self.step(-notches)
+
+    def enterEvent(self, event: QEnterEvent) -> None:
+        """The mouse has come."""
+        self._move_mouse(event.position())
+        self._show_pointer()
+        self.entered.emit(self)
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """The mouse has gone."""
+        self.update_brush(self.session.view.brush_radius_mm)
+        self.mouse = None
+        self.update(self.corner_rect())
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Keys of a polygon under way."""
+        kinds = {
+            Qt.Key.Key_Backspace: "back", Qt.Key.Key_Return: "close", Qt.Key.Key_Enter: "close",
+        }  # fmt: skip
+        if not self.send_key(kinds.get(Qt.Key(event.key()), "")):
+            event.ignore()
+
+    def send_key(self, kind: str) -> bool:
+        """Tell the gesture under way ``back`` or ``close``; False when there is none."""
+        if self.gesture is None or not kind:
+            return False
+        self._tell(Happening(kind, self.sketch[-1] if self.sketch else (0.0, 0.0)))
+        return True
+
+    # ------------------------------------------------------------------ inside
+
+    def _tool_press(self, event: QMouseEvent) -> None:
+        tool = TOOLS[self.session.view.tool]
+        if tool.gesture is None:
+            self._point_to(event.position())
+        elif self.gesture:
+            if self._aim and self._aim.index != self.index:
+                self.session.said.emit(
+                    f"A shape is under way on slice {self._aim.index + 1}: Enter closes it, Esc drops it."
+                )
+            else:
+                self._tell(self._happening("press", event))
+        elif self.plane:
+            self._aim = Aim(self.plane, self.index)
+            self.sketch_index = self.index
+            gesture = tool.gesture(self.session, self._aim, self._happening("press", event))
+            try:
+                self.show_sketch(next(gesture))
+            except StopIteration:
+                return
+            self.gesture = gesture
+
+    def _tell(self, happening: Happening) -> None:
+        if self.gesture is None or (self._aim and self._aim.index != self.index and happening.kind == "move"):
+            return
+        try:
+            self.show_sketch(self.gesture.send(happening))
+        except StopIteration:
+            self.gesture = None
+            self.show_sketch(())
+
+    def _happening(self, kind: str, event: QMouseEvent) -> Happening:
+        assert self.placement is not None
+        point = self.placement.to_plane(event.position().x(), event.position().y())
+        control = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
+        return Happening(kind, point, _REACH_PX / self.placement.px_per_mm, control)
+
+    def _move_mouse(self, at: QPointF) -> None:
+        radius_mm = self.session.view.brush_radius_mm
+        if TOOLS[self.session.view.tool].round:
+            self.update_brush(radius_mm)
+        self.mouse = at
+        if TOOLS[self.session.view.tool].round:
+            self.update_brush(radius_mm)
+        self.update(self.corner_rect())
+
+    def _point_to(self, at: QPointF) -> None:
+        if self.plane and self.placement:
+            row, column = self.placement.to_plane(at.x(), at.y())
+            z, y, x = self.plane.to_voxel(row, column, self.index)
+            self.session.update_view(cursor=(math.floor(z + 0.5), math.floor(y + 0.5), math.floor(x + 0.5)))
+
+    def _drag_window(self, moved: QPointF, window: tuple[float, float]) -> None:
+        """Right is wider (less contrast), up is brighter; speed in proportion to the width."""
+        width, level = window[1] - window[0], (window[0] + window[1]) / 2
+        level += moved.y() * width / 300.0
+        width *= math.exp(max(-600.0, min(600.0, moved.x())) / 180.0)
+        self.session.update_view(window=(level - width / 2, level + width / 2))
+
+    def _show_pointer(self) -> None:
+        tool = TOOLS[self.session.view.tool]
+        shape = Qt.CursorShape.ArrowCursor
+        if self.plane:
+            shape = Qt.CursorShape.BlankCursor if tool.round else Qt.CursorShape.CrossCursor
+        self.setCursor(shape)
+
+
+def resize_brush(session: Session, factor: float) -> None:
+    """Make the brush larger or smaller, within reason."""
+    radius_mm = session.view.brush_radius_mm * factor
+    session.update_view(brush_radius_mm=min(max(radius_mm, _LEAST_RADIUS_MM), _MOST_RADIUS_MM))
+
+
+def reset_window(session: Session) -> None:
+    """Choose the window by percentiles, as when the scan was opened."""
+    if session.case:
+        session.update_view(window=auto_window(session.case.volume.voxels))
