@@ -54,7 +54,12 @@ def test_a_case_comes_back_as_it_was(project):
     assert strokes.same(loaded, case) and loaded.table == case.table
     assert (loaded.subject, loaded.visit, loaded.title, loaded.case_id) == ("sub-thigh", "visit 2", "thigh", case_id)
     series = loaded.series[0]
-    assert (series.role, series.path, series.sha256, series.volume) == ("image", Path("/scans/thigh.nii.gz"), "ab" * 32, None)
+    assert (series.role, series.path, series.sha256, series.volume) == (
+        "image",
+        Path("/scans/thigh.nii.gz"),
+        "ab" * 32,
+        None,
+    )
     shape, affine = again.geometry(case_id)[0]
     assert shape == case.volume.shape and np.array_equal(affine, case.volume.affine)
     assert again.find_case(Path("/scans/thigh.nii.gz")) == case_id and again.find_case(Path("/nowhere")) is None
@@ -191,7 +196,9 @@ def test_a_reader_in_another_process(project):
         "try: Project.open(Path(sys.argv[1]))\n"
         "except Exception as e: print(type(e).__name__)"
     )
-    done = subprocess.run([sys.executable, "-c", code, project.folder], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, project.folder], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert done.stdout.split() == ["thigh", str(16 * 13), "UserError"]
 
 
@@ -373,5 +380,3 @@ def test_resources_are_found_and_missing_ones_named():
     assert resource("icons").is_dir()
     with pytest.raises(FileNotFoundError, match="icons/none.svg"):
         resource("icons", "none.svg")
-
-

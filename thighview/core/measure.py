@@ -140,12 +140,12 @@ def hd95_mm(first: Flags, second: Flags, spacing_mm: Sequence[float]) -> float |
     if not first.any() or not second.any():
         return None
     box = _box_around(first | second)
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     scale = np.asarray(spacing_mm, np.float64)
     one, two = (np.argwhere(_surface(region[box])) * scale for region in (first, second))
-    there = cKDTree(two).query(one, workers=1)[0]
-    back = cKDTree(one).query(two, workers=1)[0]
+    there = KDTree(two).query(one, workers=1)[0]
+    back = KDTree(one).query(two, workers=1)[0]
     return float(max(np.percentile(there, 95), np.percentile(back, 95)))
 
 

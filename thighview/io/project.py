@@ -6,77 +6,32 @@ import re
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from thighview.core import split
 from thighview.core.case import Case, Series
 from thighview.core.errors import UserError
-from thighview.core.labels import Label, LabelTable
-from thighview.core.review import SliceReview, SliceState
+from thighview.core.review import SliceReview
 from thighview.core.volume import Volume
-from thighview.io import locks, schema
+from thighview.io import locks, masks, moving, schema
 from thighview.io.journal import DamageError, Journal, JournalEntry
+from thighview.io.records import FIRST_READER, CaseSummary, ModelRow, Records, RunRow
 
 DATABASE = "project.sqlite"
 LOCK = "project.lock"
 FOLDERS = ("masks", "models", "runs")
-FIRST_READER = 1
+__all__ = ["DATABASE", "LOCK", "CaseSummary", "ModelRow", "Project", "RunRow"]
 
 
-@dataclass(frozen=True)
-class CaseSummary:
-    """One line of the worklist; ``counts`` has the number of slices in each state, unseen included."""
-
-    case_id: int
-    subject: str
-    title: str
-    path: Path
-    slices: int
-    counts: Mapping[SliceState, int]
-    part: str
-    updated: float
-    in_training_set: bool
-
-
-@dataclass(frozen=True)
-class RunRow:
-    """A training run the project knows; its folder is ``runs/NAME``. ``made`` is seconds since 1970."""
-
-    name: str
-    made: float
-    config: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class ModelRow:
-    """A model that came out of the project; ``run`` is the run that made it, or empty."""
-
-    name: str
-    folder: Path
-    weights_sha256: str
-    made: float
-    run: str
-
-
-class Project:
+class Project(Records):
     """An open project, used by one thread at a time. Every method that writes is one transaction."""
 
     def __init__(self, folder: Path, connection: sqlite3.Connection, writable: bool) -> None:
-        self.folder = folder
-        self.writable = writable
-        self._connection = connection
+        super().__init__(folder, connection, writable)
         self._journal: Journal | None = None
         self._unsure: tuple[JournalEntry, int, int, int] | None = None
         self._place = self._place_now()
-        facts = dict(connection.execute("SELECT key, value FROM meta"))
-        self.name = str(facts["name"])
-        self.salt = bytes(facts["salt"])
 
     # ------------------------------------------------------------------ opening and closing
 
@@ -193,30 +148,6 @@ class Project:
 
     # ------------------------------------------------------------------ cases
 
-    def cases(self, reader_id: int = FIRST_READER) -> list[CaseSummary]:
-        """All cases by title, with the review states of one reader."""
-        counts: dict[int, dict[SliceState, int]] = {}
-        for case_id, state, n in self._connection.execute(
-            "SELECT case_id, code & 7, count(*) FROM slice_state WHERE reader_id=? GROUP BY 1, 2", (reader_id,)
-        ):
-            counts.setdefault(case_id, {})[SliceState(state)] = n
-        found: list[CaseSummary] = []
-        for case_id, subject, title, path, slices, part, updated, chosen in self._connection.execute(
-            "SELECT case_id, subject, title, path, case_.z, part, updated, in_training_set FROM case_"
-            " JOIN subject USING (subject) JOIN series USING (case_id) WHERE channel=0 ORDER BY title, case_id"
-        ):
-            seen = {state: n for state, n in counts.get(case_id, {}).items() if state is not SliceState.UNSEEN}
-            seen[SliceState.UNSEEN] = slices - sum(seen.values())
-            found.append(CaseSummary(case_id, subject, title, Path(path), slices, seen, part, updated, bool(chosen)))
-        return found
-
-    def find_case(self, path: Path) -> int | None:
-        """The case whose first series lies there, or None."""
-        found = self._connection.execute(
-            "SELECT case_id FROM series WHERE path=? AND channel=0", (str(path.absolute()),)
-        ).fetchone()
-        return int(found[0]) if found else None
-
     def add_case(self, case: Case, in_training_set: bool = False, part: str = "") -> int:
         """Take a case in, with mask, table, reviews and history as they are; returns its new id.
 
@@ -279,15 +210,6 @@ class Project:
                 f"Plain copies lie in {self.folder / 'masks'}.",
             ) from error
 
-    def geometry(self, case_id: int) -> list[tuple[tuple[int, int, int], NDArray[np.float64]]]:
-        """Shape (z, y, x) and affine (to LPS mm) of each series as it was when the case was added."""
-        return [
-            ((z, y, x), np.array(json.loads(affine), np.float64))
-            for z, y, x, affine in self._connection.execute(
-                "SELECT z, y, x, affine FROM series WHERE case_id=? ORDER BY channel", (case_id,)
-            )
-        ]
-
     def append(self, case_id: int, reader_id: int, entry: JournalEntry) -> int:
         """Write one entry, durable when this returns; gives its number in the project.
 
@@ -323,8 +245,6 @@ class Project:
 
         Without ``volume`` the grid is the one kept when the case was added.
         """
-        from thighview.io import masks
-
         title, z, y, x = self._connection.execute(
             "SELECT title, z, y, x FROM case_ WHERE case_id=?", (case_id,)
         ).fetchone()
@@ -354,150 +274,20 @@ class Project:
         """
         if other.folder == self.folder:
             return case_id
-        read = self._connection.execute
         with other._writing():
-            subject, part = read(
-                "SELECT subject, part FROM case_ JOIN subject USING (subject) WHERE case_id=?", (case_id,)
-            ).fetchone()
-            other._add_subject(subject, part)
-            new_id = other._copy(read("SELECT * FROM case_ WHERE case_id=?", (case_id,)), "case_", {"case_id": None})[0]
-            there = {"case_id": new_id}
-            other._copy(read("SELECT * FROM series WHERE case_id=?", (case_id,)), "series", there | {"series_id": None})
-            other._copy(read("SELECT * FROM label WHERE case_id=?", (case_id,)), "label", there)
-            for reader in read(
-                "SELECT reader.* FROM reader JOIN reading USING (reader_id) WHERE case_id=?", (case_id,)
-            ):
-                other._connection.execute("INSERT OR IGNORE INTO reader VALUES (?,?)", reader)
-            for table in ("reading", "snapshot", "slice_state"):
-                changed = there | ({"mirrored": -1} if table == "reading" else {})
-                other._copy(read(f"SELECT * FROM {table} WHERE case_id=?", (case_id,)), table, changed)
-            seqs = [seq for (seq,) in read("SELECT seq FROM edit WHERE case_id=? ORDER BY seq", (case_id,))]
-            for seq in seqs:
-                new_seq = other._copy(read("SELECT * FROM edit WHERE seq=?", (seq,)), "edit", there | {"seq": None})[0]
-                other._copy(read("SELECT * FROM patch WHERE seq=?", (seq,)), "patch", {"seq": new_seq})
+            new_id = moving.copy_case(case_id, self._connection, other._connection)
         mirrors = [
             self._mirror_path(case_id, title, reader_id)
-            for title, reader_id in read("SELECT title, reader_id FROM case_ JOIN reading USING (case_id)"
-                                         " WHERE case_id=?", (case_id,))
-        ]  # fmt: skip
+            for title, reader_id in self._connection.execute(
+                "SELECT title, reader_id FROM case_ JOIN reading USING (case_id) WHERE case_id=?", (case_id,)
+            )
+        ]
         with self._writing():
-            read("DELETE FROM case_ WHERE case_id=?", (case_id,))
+            self._connection.execute("DELETE FROM case_ WHERE case_id=?", (case_id,))
         self._journal = None
         for path in mirrors:
             path.unlink(missing_ok=True)
         return new_id
-
-    # ------------------------------------------------------------------ facts of a case
-
-    def table(self, case_id: int) -> LabelTable:
-        """The labels of a case."""
-        return LabelTable(tuple(
-            Label(value, name, side, tuple(json.loads(colour)), file_id)
-            for value, name, side, colour, file_id in self._connection.execute(
-                "SELECT value, name, side, colour, file_id FROM label WHERE case_id=?", (case_id,)
-            )
-        ))  # fmt: skip
-
-    def set_table(self, case_id: int, table: LabelTable) -> None:
-        """Keep another label table."""
-        with self._writing():
-            self._write_table(case_id, table)
-            self._touch(case_id)
-
-    def set_subject(self, case_id: int, subject: str) -> None:
-        """Say whose scan it is; refused once the person it belongs to was part of a training run."""
-        subject = subject.strip()
-        old, used = self._connection.execute(
-            "SELECT subject, used FROM case_ JOIN subject USING (subject) WHERE case_id=?", (case_id,)
-        ).fetchone()
-        if subject == old:
-            return
-        if not subject:
-            raise UserError("A subject needs a name.")
-        if used:
-            raise UserError(
-                f"{old} was part of a training run; changing the subject now would let one person be on both sides"
-                " of the split.",
-                "Add the scan again under the other subject if it was wrong.",
-            )
-        with self._writing():
-            self._add_subject(subject)
-            self._connection.execute("UPDATE case_ SET subject=? WHERE case_id=?", (subject, case_id))
-            self._connection.execute(
-                "DELETE FROM subject WHERE subject=? AND subject NOT IN (SELECT subject FROM case_)", (old,)
-            )
-
-    def set_in_training_set(self, case_id: int, chosen: bool) -> None:
-        """Take a case into the training set, or out of it."""
-        with self._writing():
-            self._connection.execute("UPDATE case_ SET in_training_set=? WHERE case_id=?", (chosen, case_id))
-
-    def set_sha256(self, case_id: int, sha256: str, channel: int = 0) -> None:
-        """Keep the hash of a source that was worked out after the case was added."""
-        with self._writing():
-            self._connection.execute(
-                "UPDATE series SET sha256=? WHERE case_id=? AND channel=?", (sha256, case_id, channel)
-            )
-
-    # ------------------------------------------------------------------ subjects, readers, runs, models
-
-    def subjects(self) -> dict[str, str]:
-        """Every subject and its part: ``train``, ``validation``, ``test``, or empty while not assigned."""
-        return dict(self._connection.execute("SELECT subject, part FROM subject ORDER BY subject"))
-
-    def assign_parts(self, subjects: Iterable[str]) -> dict[str, str]:
-        """The part of each of these subjects, chosen now where it was not yet, and never changed again."""
-        wanted = set(subjects)
-        with self._writing():
-            made = {subject: part for subject, part in self.subjects().items() if part}
-            parts = split.assign(wanted, self.salt, made)
-            for subject in wanted - made.keys():
-                self._add_subject(subject)
-                self._connection.execute("UPDATE subject SET part=? WHERE subject=?", (parts[subject], subject))
-        return {subject: parts[subject] for subject in sorted(wanted)}
-
-    def readers(self) -> dict[int, str]:
-        """Names of the readers by id."""
-        return dict(self._connection.execute("SELECT reader_id, name FROM reader ORDER BY reader_id"))
-
-    def add_reader(self, name: str) -> int:
-        """Another person who draws masks of their own; returns their id."""
-        with self._writing():
-            return self._insert("INSERT INTO reader (name) VALUES (?)", (name,))
-
-    def add_run(self, name: str, config: Mapping[str, Any], subjects: Iterable[str] = ()) -> None:
-        """Note a training run and mark its subjects as used."""
-        with self._writing():
-            self._insert(
-                "INSERT INTO run (name, made, config) VALUES (?,?,?)", (name, time.time(), json.dumps(dict(config)))
-            )
-            self._connection.executemany("UPDATE subject SET used=1 WHERE subject=?", [(s,) for s in subjects])
-
-    def runs(self) -> list[RunRow]:
-        """All runs, oldest first."""
-        return [
-            RunRow(name, made, json.loads(config))
-            for name, made, config in self._connection.execute("SELECT name, made, config FROM run ORDER BY run_id")
-        ]
-
-    def add_model(self, name: str, folder: Path, weights_sha256: str, run: str = "") -> None:
-        """Note a model; one of the same name is replaced. A folder inside the project is kept relative to it."""
-        inside = folder.absolute().is_relative_to(self.folder)
-        place = folder.absolute().relative_to(self.folder).as_posix() if inside else str(folder.absolute())
-        with self._writing():
-            self._insert(
-                "INSERT OR REPLACE INTO model (name, folder, weights_sha256, made, run) VALUES (?,?,?,?,?)",
-                (name, place, weights_sha256, time.time(), run),
-            )
-
-    def models(self) -> list[ModelRow]:
-        """All models, oldest first."""
-        return [
-            ModelRow(name, self.folder / folder, sha256, made, run)
-            for name, folder, sha256, made, run in self._connection.execute(
-                "SELECT name, folder, weights_sha256, made, run FROM model ORDER BY model_id"
-            )
-        ]
 
     # ------------------------------------------------------------------ inside
 
@@ -528,43 +318,6 @@ class Project:
         """What tells the database file from another of the same name."""
         found = (self.folder / DATABASE).stat()
         return (found.st_dev, found.st_ino)
-
-    def _writing(self) -> contextlib.AbstractContextManager[None]:
-        if not self.writable:
-            raise UserError(f"The project {self.name} is open for reading only.", "Close the other window first.")
-        return schema.transaction(self._connection)
-
-    def _insert(self, statement: str, values: tuple[Any, ...]) -> int:
-        return int(self._connection.execute(statement, values).lastrowid or 0)
-
-    def _copy(self, rows: sqlite3.Cursor, table: str, changed: Mapping[str, Any]) -> list[int]:
-        """Insert rows of another project's table of the same name, some columns changed; returns the new row ids."""
-        names = [column[0] for column in rows.description]
-        marks = ",".join("?" * len(names))
-        return [
-            self._insert(
-                f"INSERT INTO {table} ({','.join(names)}) VALUES ({marks})",
-                tuple(changed.get(name, value) for name, value in zip(names, row, strict=True)),
-            )
-            for row in rows
-        ]
-
-    def _add_subject(self, subject: str, part: str = "") -> None:
-        self._connection.execute(
-            "INSERT INTO subject (subject, part) VALUES (?,?)"
-            " ON CONFLICT DO UPDATE SET part=excluded.part WHERE part=''",
-            (subject, part),
-        )
-
-    def _write_table(self, case_id: int, table: LabelTable) -> None:
-        self._connection.execute("DELETE FROM label WHERE case_id=?", (case_id,))
-        self._connection.executemany(
-            "INSERT INTO label VALUES (?,?,?,?,?,?)",
-            [(case_id, b.value, b.name, b.side, json.dumps(b.colour), b.file_id) for b in table],
-        )
-
-    def _touch(self, case_id: int) -> None:
-        self._connection.execute("UPDATE case_ SET updated=? WHERE case_id=?", (time.time(), case_id))
 
     def _open_journal(self, case_id: int, reader_id: int, title: str = "") -> Journal:
         try:
