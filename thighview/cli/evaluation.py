@@ -1,0 +1,184 @@
+"""A model against masks that people have drawn: in 3-D, per person and label."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thighview.core.errors import UserError
+from thighview.core.labels import Label, LabelTable
+from thighview.core.mask import LabelMap
+from thighview.core.measure import dice, hd95_mm, volume_error_ml
+from thighview.core.volume import Volume
+
+FIGURES = ("dice", "hd95_mm", "volume_error_ml")
+Figures = dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """A scan and what is right about it. ``labels`` uint8 (z, y, x); only slices where ``reviewed`` counts."""
+
+    volume: Volume
+    labels: LabelMap
+    table: LabelTable
+    reviewed: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class TestCase:
+    """One case to be compared; read when its turn comes."""
+
+    __test__ = False  # the name is no test for pytest
+
+    title: str
+    subject: str
+    part: str
+    read: Callable[[], Truth]
+
+
+@dataclass
+class Evaluation:
+    """Figures of every case, by subject and label key."""
+
+    model: str
+    weights_sha256: str
+    cases: dict[str, list[dict[str, Figures]]] = field(default_factory=dict)
+    parts: dict[str, str] = field(default_factory=dict)
+
+    def add(self, subject: str, part: str, figures: dict[str, Figures]) -> None:
+        """Take the figures of one case."""
+        self.cases.setdefault(subject, []).append(figures)
+        self.parts[subject] = part
+
+    def to_json(self) -> dict[str, Any]:
+        """Per person (the mean over their cases), then the mean over persons; null where nothing was measured.
+
+        ``mean`` has the figures of each label in ``labels``, and over these the mean of all labels.
+        """
+        by_subject = {subject: _mean_by_label(rows) for subject, rows in self.cases.items()}
+        people = [
+            {"id": subject, "part": self.parts[subject], "cases": len(self.cases[subject]), "labels": labels}
+            for subject, labels in by_subject.items()
+        ]
+        rows = list(by_subject.values())
+        labels = _mean_by_label(rows)
+        for key, figures in labels.items():
+            figures["n"] = sum(row.get(key, {}).get("dice") is not None for row in rows)
+        mean: dict[str, Any] = {name: _mean(f[name] for f in labels.values()) for name in FIGURES}
+        return {
+            "model": self.model,
+            "weights_sha256": self.weights_sha256,
+            "subjects": people,
+            "mean": mean | {"n": len(people), "labels": labels},
+        }
+
+
+def compare(found: LabelMap, found_table: LabelTable, truth: Truth) -> dict[str, Figures]:
+    """Figures of every label that both tables know, by the truth's label key.
+
+    Labels are matched by name and side; a label without side in the truth is compared with both sides together.
+    Slices that are not reviewed count for neither mask.
+
+    Parameters
+    ----------
+    found : ndarray of uint8, shape (z, y, x)
+        What the model drew.
+    """
+    figures: dict[str, Figures] = {}
+    keep = truth.reviewed[:, None, None]
+    for label in truth.table:
+        values = _matching(label, found_table)
+        if not values:
+            continue
+        drawn = np.isin(found, values) & keep
+        right = (truth.labels == label.value) & keep
+        one = dice(drawn, right)
+        figures[label.key] = {
+            "dice": one,
+            "hd95_mm": hd95_mm(drawn, right, truth.volume.spacing_mm),
+            "volume_error_ml": None if one is None else volume_error_ml(drawn, right, truth.volume.voxel_volume_ml),
+        }
+    return figures
+
+
+def cases_of(source: Path) -> list[TestCase]:
+    """The cases of a project (those with reviewed slices) or of an nnU-Net raw folder.
+
+    Raises
+    ------
+    UserError
+        When it is neither, or has nothing to compare with.
+    """
+    from thighview.io.nnunet_in import is_dataset, load_case, read_dataset
+
+    if is_dataset(source):
+        dataset = read_dataset(source)
+
+        def read_raw(one: Any) -> Truth:
+            case = load_case(dataset, one)
+            reviewed = np.array([review.state.reviewed for review in case.reviews])
+            return Truth(case.volume, case.labels, case.table, reviewed)
+
+        return [TestCase(one.name, one.subject, one.part, partial(read_raw, one)) for one in dataset.cases]
+
+    from thighview.io.project import DATABASE, Project
+
+    if not (source / DATABASE).is_file():
+        raise UserError(
+            f"{source} is neither a project nor an nnU-Net raw folder.",
+            f"A project has a file {DATABASE}, a raw folder a file dataset.json.",
+        )
+    project = Project.open(source, writable=False)
+    try:
+        rows = [row for row in project.cases() if any(state.reviewed and n for state, n in row.counts.items())]
+    finally:
+        project.close()
+    if not rows:
+        raise UserError(
+            f"No slice of {source} is reviewed, so there is nothing to compare with.", "Accept slices first."
+        )
+    return [TestCase(row.title, row.subject, row.part, partial(_read_stored, source, row.case_id)) for row in rows]
+
+
+def readings(cases: list[TestCase]) -> Iterator[tuple[TestCase, Truth]]:
+    """Each case with its truth, where any slice is reviewed."""
+    for case in cases:
+        truth = case.read()
+        if truth.reviewed.any():
+            yield case, truth
+
+
+def _read_stored(source: Path, case_id: int) -> Truth:
+    from thighview.io.nnunet import read_stored_case
+    from thighview.io.project import Project
+
+    project = Project.open(source, writable=False)
+    try:
+        volume, labels = read_stored_case(project, case_id)
+        case = project.load_case(case_id)
+    finally:
+        project.close()
+    return Truth(volume, labels, case.table, np.array([review.state.reviewed for review in case.reviews]))
+
+
+def _matching(label: Label, table: LabelTable) -> list[int]:
+    exact = table.find(label.name, label.side)
+    if exact:
+        return [exact.value]
+    return [other.value for other in table if other.name == label.name] if not label.side else []
+
+
+def _mean_by_label(rows: list[dict[str, Figures]]) -> dict[str, Figures]:
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    return {key: {name: _mean(row[key][name] for row in rows if key in row) for name in FIGURES} for key in keys}
+
+
+def _mean(values: Iterator[float | None] | Any) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None

@@ -1,0 +1,192 @@
+"""Commands about single files: info, segment, measure, phantom."""
+
+import csv
+import io
+import json
+import sys
+from argparse import Namespace
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from thighview.cli.progress import Progress, say, warn
+from thighview.core.errors import UserError
+
+_MOST_PHANTOMS = 1000
+
+
+def info(args: Namespace) -> int:
+    """``thighview info PATH [--json]``."""
+    from thighview.io.reading import inspect
+
+    need_path(args.path)
+    found = inspect(args.path).to_json()
+    if args.json:
+        print(json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False))
+        return 0
+    words = {
+        "path": found["path"],
+        "kind": found["kind"],
+        "shape (z, y, x)": _times(found["shape_zyx"]),
+        "spacing (z, y, x)": _times(found["spacing_mm_zyx"], " mm"),
+        "axes": found["axes"],
+        "numbers": found["dtype"],
+    }
+    width = max(map(len, words))
+    for name, value in words.items():
+        print(f"{name.ljust(width)}  {value}")
+    for series in found["series"]:
+        facts = ", ".join(f"{key} {_plain(value)}" for key, value in series.items() if value not in (None, "", []))
+        print(f"{'series'.ljust(width)}  {facts}")
+    for warning in found["warnings"]:
+        print(f"{'warning'.ljust(width)}  {warning}")
+    return 0
+
+
+def segment(args: Namespace) -> int:
+    """``thighview segment PATH -o OUT.nii.gz``: the mask, and OUT.json beside it."""
+    from thighview.io.images import check_ending, write_probabilities
+    from thighview.io.masks import write_mask, write_sidecar
+    from thighview.io.models import find_model
+    from thighview.io.reading import read_volume
+
+    need_path(args.path)
+    outputs: list[Path] = [path for path in (args.output, args.probabilities) if path is not None]
+    for path in outputs:
+        check_ending(path)
+        _need_room_for(path, args.path)
+    if len({path.resolve() for path in outputs}) < len(outputs):
+        raise UserError("The mask and the probabilities would be the same file.", "Give them two names.")
+    model = find_model(args.model)
+    volume = read_volume(args.path)
+    for warning in volume.warnings:
+        warn(warning)
+
+    from thighview.engine.devices import prepare_device
+
+    device = prepare_device(args.device)
+    from thighview.engine.predict import batch_for, load_network, segment_volume
+    from thighview.engine.preprocess import plane_grid
+
+    network, card = load_network(model.folder)
+    grid = plane_grid(volume, card)
+    with Progress(f"Segmenting on {device}") as bar:
+        done = 0
+
+        def slice_done(index: int, labels: object, uncertainty: float) -> None:
+            nonlocal done
+            done += 1
+            bar.report(done, grid.slices)
+
+        result = segment_volume(
+            volume, network, card, slice_done,
+            batch=batch_for(grid, card, device != "CPU"), with_probabilities=args.probabilities is not None,
+        )  # fmt: skip
+    facts = {
+        "model": card.name,
+        "weights_sha256": card.weights_sha256,
+        "device": device,
+        "source": args.path.name,
+        "warnings": [*volume.warnings, *result.warnings],
+        "uncertainty": [None if np.isnan(u) else round(float(u), 4) for u in result.uncertainty],
+        "statement": card.statement,
+    }
+    written: list[Path] = [path for path in (*outputs, sidecar_of(args.output)) if not path.exists()]
+    try:
+        write_mask(args.output, result.labels, card.labels, volume)
+        write_sidecar(args.output, card.labels, **facts)
+        if args.probabilities is not None and result.probabilities is not None:
+            write_probabilities(args.probabilities, result.probabilities, volume)
+    except BaseException:
+        for path in written:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+        raise
+    for warning in result.warnings:
+        warn(warning)
+    say(f"{args.output}: {grid.slices} slices, {card.name}, {device}.")
+    return 0
+
+
+def measure(args: Namespace) -> int:
+    """``thighview measure IMAGE MASK [-o OUT.csv]``: one line per label and slice, and one for the whole label."""
+    from thighview.core.measure import counts_per_slice
+    from thighview.core.measure import measure as measure_labels
+    from thighview.io.atomic import write_bytes_atomic
+    from thighview.io.masks import read_mask
+    from thighview.io.reading import read_volume
+
+    need_path(args.image)
+    need_path(args.mask)
+    volume = read_volume(args.image)
+    labels, table = read_mask(args.mask, volume)
+    axis = volume.axial_axis
+    counts = counts_per_slice(labels, axis)
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["label", "name", "side", "slice", "voxels", "area_mm2", "volume_ml"])
+    for one in measure_labels(labels, volume, table, axis):
+        label = table.get(one.value)
+        number = label.file_id if label else one.value
+        rows.writerow([number, one.name, one.side, "all", one.voxels, "", f"{one.volume_ml:.4f}"])
+        for index, area_mm2 in enumerate(one.area_mm2):
+            voxels = int(counts[index, one.value])
+            ml = voxels * volume.voxel_volume_ml
+            rows.writerow([number, one.name, one.side, index + 1, voxels, f"{area_mm2:.3f}", f"{ml:.4f}"])
+    if args.output is None:
+        sys.stdout.write(text.getvalue())
+    else:
+        _need_room_for(args.output, args.image, args.mask)
+        write_bytes_atomic(args.output, text.getvalue().encode())
+    return 0
+
+
+def phantom(args: Namespace) -> int:
+    """``thighview phantom OUT_FOLDER --n N --seed S``: person i of seed S is always the same."""
+    from thighview.cli.phantoms import write_phantoms
+
+    if not 1 <= args.n <= _MOST_PHANTOMS:
+        raise UserError(f"Expected 1 to {_MOST_PHANTOMS} persons, found {args.n}.")
+    if not 0 <= args.seed < 1 << 31:
+        raise UserError(f"Expected a seed from 0 to {(1 << 31) - 1}, found {args.seed}.")
+    with Progress("Drawing thighs") as bar:
+        done = write_phantoms(args.output, args.n, args.seed, bar.report)
+    say(str(done))
+    return 0
+
+
+def need_path(path: Path) -> None:
+    """Refuse a path at which there is nothing."""
+    if not path.exists():
+        raise UserError(f"There is nothing at {path}.", "Check the path.")
+
+
+def sidecar_of(mask: Path) -> Path:
+    """``OUT.json`` for ``OUT.nii.gz``."""
+    name = mask.name
+    for ending in (".nii.gz", ".nii"):
+        if name.lower().endswith(ending):
+            name = name[: -len(ending)]
+            break
+    return mask.with_name(f"{name}.json")
+
+
+def _need_room_for(path: Path, *inputs: Path) -> None:
+    """Refuse an output before the work, not after it."""
+    if not path.parent.is_dir():
+        raise UserError(f"The folder {path.parent} does not exist.", "Make it first, or choose another.")
+    if path.is_dir():
+        raise UserError(f"{path} is a folder.", "Give the name of a file.")
+    if any(path.resolve() == other.resolve() for other in inputs):
+        raise UserError(f"{path} is the input itself.", "Choose another name; scans are never overwritten.")
+
+
+def _times(numbers: object, unit: str = "") -> str:
+    if not isinstance(numbers, (list, tuple)):
+        return "not known"
+    return " x ".join(f"{n:.4g}" if isinstance(n, float) else str(n) for n in numbers) + unit
+
+
+def _plain(value: object) -> str:
+    return _times(value) if isinstance(value, (list, tuple)) else str(value)

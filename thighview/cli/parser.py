@@ -1,0 +1,162 @@
+"""What can be typed: commands, options, and help that teaches."""
+
+import argparse
+from pathlib import Path
+from typing import NoReturn
+
+from thighview import __version__
+from thighview.core.errors import UserError
+
+_MAIN = """\
+thighview opens thigh MRI, lets a U-Net draw the masks, lets you correct them, and retrains on what you corrected.
+For research, not for clinical decisions.
+
+open the window:
+  thighview                       empty; drop a scan on it
+  thighview SCAN.nii.gz           a NIfTI file, a DICOM folder, or a project folder
+  thighview demo                  a made-up thigh to segment, correct and retrain; without a display, off-screen
+  thighview --add-to-menu         put the program into the desktop's menu
+
+without a window:
+  thighview info PATH             what a file is
+  thighview segment SCAN -o OUT.nii.gz
+  thighview import PROJECT NNUNET_RAW_FOLDER
+  thighview train PROJECT         train on the project's reviewed slices
+  thighview evaluate MODEL SOURCE Dice, surface distance and volume error, per person and label
+  thighview measure IMAGE MASK    areas and volumes
+  thighview export PROJECT -o OUT --format nnunet
+  thighview phantom OUT_FOLDER    made-up thighs with true masks
+
+thighview COMMAND --help explains a command. A file named like a command is opened by its path: thighview ./demo
+"""
+
+_SEGMENT = """\
+Draws the masks of a whole scan and writes them on the scan's own voxels, with OUT.json beside them (labels, model,
+SHA-256 of its weights).
+
+  thighview segment scan.nii.gz -o mask.nii.gz
+  thighview segment dicom_folder -o mask.nii.gz --model my_run --probabilities p.nii.gz
+"""
+
+_IMPORT = """\
+Takes the cases of an nnU-Net raw folder (dataset.json, imagesTr, labelsTr) into a project, which is made when it is
+not there yet. The masks count as drawn by hand; slices that carry nnU-Net's ignore label count as not reviewed.
+Images stay where they are. A folder written by thighview also gives back ids, persons and slice states.
+"""
+
+_TRAIN = """\
+Trains a model on the reviewed slices of the cases in a project's training set, or goes on with a run that was stopped.
+The run lies in PROJECT/runs/NAME, the model in PROJECT/models/NAME. The window shows the curves of a run started here.
+
+  thighview train PROJECT                                      default settings
+  thighview train PROJECT --run wide --config settings.json    {"base_filters": 32, "epochs": 80}
+  thighview train PROJECT --start-from thigh_tissues           go on from a model
+  thighview train --recipe thigh_tissues -o FOLDER             build a model of the box from made-up thighs
+"""
+
+_EVALUATE = """\
+Segments every case of SOURCE with MODEL and compares it with the masks there: Dice, 95th percentile of the surface
+distance (mm) and volume error (ml), in 3-D per person, then the mean over persons. A label that is in neither mask
+is not counted. In a project only reviewed slices are compared.
+"""
+
+_EXPORT = """\
+Writes what a project holds in a form that other programs read.
+
+  nnunet   a raw dataset folder for nnU-Net: the training set, slices not reviewed as "ignore", splits by person
+  nifti    the masks of all cases as NIfTI files, with the labels in a JSON file beside each
+"""
+
+_WINDOW = "Opens the window on a NIfTI file, a DICOM folder or a project folder."
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose refusals are one sentence, like every other refusal of the program."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse what was typed."""
+        raise UserError(f"{message[:1].upper()}{message[1:]}.", f"See {self.prog} --help.")
+
+
+def window_parser() -> Parser:
+    """Parser of ``thighview [PATH ...]``."""
+    parser = Parser("thighview", description=_MAIN, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.usage = "thighview [PATH ...] | thighview COMMAND ..."
+    parser.add_argument("path", nargs="*", type=Path, metavar="PATH", help="scan, DICOM folder or project to open")
+    parser.add_argument("--version", action="version", version=f"thighview {__version__}")
+    parser.add_argument(
+        "--add-to-menu", action="store_true", help="put the program into the menu of the desktop (Linux), and end"
+    )
+    return parser
+
+
+def command_parser() -> tuple[Parser, tuple[str, ...]]:
+    """Parser of ``thighview COMMAND ...``, and the names of the commands."""
+    top = Parser("thighview", add_help=False)
+    commands = top.add_subparsers(dest="command", required=True, parser_class=Parser)
+
+    def command(name: str, what: str, text: str = "") -> Parser:
+        form = argparse.RawDescriptionHelpFormatter
+        return commands.add_parser(name, help=what, description=text or what, formatter_class=form)
+
+    demo = command("demo", "Open the window on a made-up thigh; without a display, walk the whole loop off-screen.")
+    demo.add_argument("--out", type=Path, metavar="FOLDER", help="where the off-screen walk leaves its pictures")
+    demo.add_argument("--off-screen", action="store_true", help="walk the loop off-screen even where a display is")
+
+    info = command("info", "What a file is: kind, shape, spacing, axes, series found, warnings.")
+    info.add_argument("path", type=Path, metavar="PATH", help="NIfTI file, DICOM file or folder")
+    info.add_argument("--json", action="store_true", help="as one JSON object on standard output")
+
+    segment = command("segment", "Draw the masks of a scan with a model.", _SEGMENT)
+    segment.add_argument("path", type=Path, metavar="PATH", help="NIfTI file or DICOM folder")
+    segment.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.nii.gz", help="the mask to write")
+    segment.add_argument("--model", default="thigh_tissues", metavar="M", help="name or folder (%(default)s)")
+    segment.add_argument(
+        "--device",
+        choices=("auto", "cpu", "gpu"),
+        default="auto",
+        help="where to compute; auto takes a GPU if one works",
+    )
+    segment.add_argument(
+        "--probabilities",
+        type=Path,
+        metavar="P.nii.gz",
+        help="also write probabilities: 4-D float32, label last, background first",
+    )
+
+    take_in = command("import", "Take cases with masks from an nnU-Net raw folder into a project.", _IMPORT)
+    take_in.add_argument("project", type=Path, metavar="PROJECT", help="project folder; made when not there yet")
+    take_in.add_argument("source", type=Path, metavar="SOURCE", help="nnU-Net raw folder")
+
+    train = command("train", "Train a model on a project, or go on with a run.", _TRAIN)
+    train.add_argument("project", type=Path, nargs="?", metavar="PROJECT", help="project folder")
+    train.add_argument("--config", type=Path, metavar="F.json", help="settings that differ from the defaults")
+    train.add_argument("--run", default="", metavar="NAME", help="name of the run; an unfinished one goes on")
+    train.add_argument("--start-from", default=None, metavar="MODEL|none", help="model whose weights are the start")
+    train.add_argument("--events", action="store_true", help="print every event of the run as one JSON line")
+    train.add_argument("--recipe", metavar="NAME", help="build this model of the box from made-up thighs")
+    train.add_argument("--example", metavar="NAME", help=argparse.SUPPRESS)
+    train.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="where the recipe's model goes")
+
+    evaluate = command("evaluate", "Compare a model with masks, per person and label.", _EVALUATE)
+    evaluate.add_argument("model", metavar="MODEL", help="name or folder of a model")
+    evaluate.add_argument("source", type=Path, metavar="SOURCE", help="project or nnU-Net raw folder")
+    evaluate.add_argument("--json", action="store_true", help="as one JSON object on standard output")
+    evaluate.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help=argparse.SUPPRESS)
+
+    measure = command("measure", "Voxels, area_mm2 per slice and volume_ml of each label.")
+    measure.add_argument("image", type=Path, metavar="IMAGE", help="the scan, for its spacing")
+    measure.add_argument("mask", type=Path, metavar="MASK", help="NIfTI mask on the scan's grid")
+    measure.add_argument("-o", "--output", type=Path, metavar="OUT.csv", help="write the table here, not on the screen")
+
+    export = command("export", "Write what a project holds for other programs.", _EXPORT)
+    export.add_argument("project", type=Path, metavar="PROJECT", help="project folder")
+    export.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder to write; new or empty")
+    export.add_argument("--format", required=True, metavar="nnunet|nifti", help="what to write")
+    export.add_argument("--deidentify", action="store_true", help=argparse.SUPPRESS)
+
+    phantom = command("phantom", "Write made-up thighs with their true masks as an nnU-Net raw folder.")
+    phantom.add_argument("output", type=Path, metavar="OUT_FOLDER", help="folder to write; new or empty")
+    phantom.add_argument("--n", type=int, default=4, metavar="N", help="how many persons (%(default)s)")
+    phantom.add_argument("--seed", type=int, default=0, metavar="S", help="same seed, same thighs (%(default)s)")
+    return top, tuple(commands.choices)

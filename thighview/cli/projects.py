@@ -1,0 +1,236 @@
+"""Commands about projects and models: import, train, evaluate, export."""
+
+import json
+import shutil
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from thighview.cli.files import need_path
+from thighview.cli.progress import Progress, say
+from thighview.core.errors import UserError
+from thighview.core.run import BatchEnded, EpochEnded, RunEvent, Started, TrainConfig
+
+_LATER = ("bids", "npz", "dicomseg", "nrrd")
+
+
+def import_cases(args: Namespace) -> int:
+    """``thighview import PROJECT SOURCE``; a project that was made for it goes again when the import is refused."""
+    from thighview.io.nnunet import import_raw
+    from thighview.io.nnunet_in import read_dataset
+    from thighview.io.project import DATABASE, Project
+
+    need_path(args.source)
+    read_dataset(args.source)
+    new = not (args.project / DATABASE).exists()
+    there = args.project.exists()
+    project = Project.open_or_create(args.project)
+    try:
+        with Progress("Reading cases") as bar:
+            done = import_raw(project, args.source, bar.report)
+        project.close()
+    except BaseException:
+        project.close()
+        if new:
+            shutil.rmtree(args.project, ignore_errors=True)
+            if there:
+                args.project.mkdir(exist_ok=True)
+        raise
+    print(done)
+    return 0
+
+
+def export(args: Namespace) -> int:
+    """``thighview export PROJECT -o OUT --format nnunet|nifti``."""
+    from thighview.io.nnunet import export_masks, export_raw
+
+    if args.format not in ("nnunet", "nifti"):
+        found = "is planned but not there yet" if args.format in _LATER else "is not known"
+        raise UserError(f"The format {args.format!r} {found}.", "What can be written today: nnunet, nifti.")
+    if args.deidentify:
+        raise UserError(
+            "Removing identity (--deidentify) is not there yet.",
+            "nnunet and nifti files carry voxels and positions only, but check case titles and subjects yourself.",
+        )
+    need_project(args.project)
+    project = _open_to_export(args.project)
+    try:
+        with Progress("Writing cases") as bar:
+            if args.format == "nifti":
+                masks = export_masks(project, args.output, bar.report)
+                words = f"{len(masks)} mask{'s' * (len(masks) != 1)} in {args.output}."
+            else:
+                done = export_raw(project, args.output, bar.report)
+                words = " ".join((str(done), *(done.notes if done else ())))
+    finally:
+        project.close()
+    print(words)
+    return 0
+
+
+def evaluate(args: Namespace) -> int:
+    """``thighview evaluate MODEL SOURCE [--json]``."""
+    need_path(args.source)
+    from thighview.cli.evaluation import Evaluation, cases_of, compare, readings
+    from thighview.io.models import find_model
+    from thighview.io.project import DATABASE
+
+    inside = args.source if (args.source / DATABASE).is_file() else None
+    model = find_model(args.model, inside)
+    cases = cases_of(args.source)
+
+    from thighview.engine.devices import prepare_device
+
+    device = prepare_device(args.device)
+    from thighview.engine.predict import batch_for, load_network, segment_volume
+    from thighview.engine.preprocess import plane_grid
+
+    network, card = load_network(model.folder)
+    found = Evaluation(card.name, card.weights_sha256)
+    with Progress(f"Segmenting on {device}") as bar:
+        for done, (case, truth) in enumerate(readings(cases)):
+            bar.report(done, len(cases))
+            batch = batch_for(plane_grid(truth.volume, card), card, device != "CPU")
+            drawn = segment_volume(truth.volume, network, card, batch=batch)
+            found.add(case.subject, case.part, compare(drawn.labels, card.labels, truth))
+    result = found.to_json()
+    if not result["mean"]["labels"]:
+        raise UserError(
+            f"The model {card.name} and the masks of {args.source} have no label in common.",
+            f"The model draws: {', '.join(label.key for label in card.labels)}.",
+        )
+    if args.json:
+        print(json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False))
+    else:
+        _print_table(result)
+    return 0
+
+
+def need_project(folder: Path) -> None:
+    """Refuse a folder that is no project."""
+    from thighview.io.project import DATABASE
+
+    need_path(folder)
+    if not (folder / DATABASE).is_file():
+        raise UserError(
+            f"{folder} is not a thighview project.", "Make one with thighview import, or open a scan in the window."
+        )
+
+
+def _open_to_export(folder: Path) -> Any:
+    """The project; for reading only while a window has it."""
+    from thighview.io.project import Project
+
+    try:
+        return Project.open(folder)
+    except UserError:
+        return Project.open(folder, writable=False)
+
+
+def _print_table(result: dict[str, Any]) -> None:
+    rows = [("person", "part", "label", "Dice", "HD95 mm", "volume error ml")]
+    for person in result["subjects"]:
+        for key, figures in person["labels"].items():
+            rows.append((person["id"], person["part"] or "-", key, *_numbers(figures)))
+    for key, figures in result["mean"]["labels"].items():
+        rows.append(("mean", f"n = {figures['n']}", key, *_numbers(figures)))
+    rows.append(("mean", f"n = {result['mean']['n']}", "all labels", *_numbers(result["mean"])))
+    widths = [max(len(row[i]) for row in rows) for i in range(6)]
+    for row in rows:
+        cells = [cell.ljust(w) if i < 3 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
+        print("  ".join(cells).rstrip())
+
+
+def _numbers(figures: dict[str, Any]) -> tuple[str, str, str]:
+    dice, distance, error = (figures[name] for name in ("dice", "hd95_mm", "volume_error_ml"))
+    return (
+        "-" if dice is None else f"{dice:.3f}",
+        "-" if distance is None else f"{distance:.1f}",
+        "-" if error is None else f"{error:+.1f}",
+    )
+
+
+def train(args: Namespace) -> int:
+    """``thighview train PROJECT`` or ``thighview train --recipe NAME -o FOLDER``."""
+    if args.example:
+        raise UserError(
+            f"The example {args.example!r} is not there yet.", "Today a PROJECT or --recipe can be trained."
+        )
+    if args.recipe:
+        return _train_recipe(args)
+    if args.project is None:
+        raise UserError("Nothing to train on was given.", "Name a PROJECT, or --recipe NAME -o FOLDER.")
+    if args.output is not None:
+        raise UserError("-o goes with --recipe; a project keeps its models in PROJECT/models.", "Leave -o out.")
+    need_project(args.project)
+    config = _read_config(args.config) if args.config else None
+    if args.start_from not in (None, "none"):
+        from thighview.io.models import find_model
+
+        find_model(args.start_from, args.project)
+
+    from thighview.engine.train import train_main
+
+    with Progress("Training") as bar:
+        model = train_main(args.project, args.run, config, args.start_from, _Listener(bar, args.events))
+    if not args.events:
+        print(f"The model is in {model}.")
+    return 0
+
+
+class _Listener:
+    """Prints the events of a run as lines, or draws how far it is."""
+
+    def __init__(self, bar: Progress, as_lines: bool) -> None:
+        self._bar, self._as_lines = bar, as_lines
+        self._epochs = 1
+        self._best = ""
+
+    def __call__(self, event: RunEvent) -> None:
+        if self._as_lines:
+            print(event.to_line(), flush=True)
+        elif isinstance(event, Started):
+            self._epochs = event.epochs
+            say(f"{event.train_slices} slices of {event.train_subjects} person(s) on {event.device}. {event.note}")
+        elif isinstance(event, BatchEnded):
+            done = (event.epoch - 1) * event.steps + event.step
+            self._bar.report(done, self._epochs * event.steps, f"Epoch {event.epoch} of {self._epochs}{self._best}")
+        elif isinstance(event, EpochEnded) and event.val.dice is not None:
+            self._best = f", validation Dice {event.val.dice:.3f}"
+
+
+def _train_recipe(args: Namespace) -> int:
+    from thighview.engine.recipe_config import read_recipe
+
+    recipe = read_recipe(args.recipe)
+    if args.output is None:
+        raise UserError("A recipe's model needs a place.", "Add -o FOLDER.")
+    if args.project is not None or args.config or args.run or args.start_from:
+        raise UserError(
+            "A recipe has its own data and settings.", "Leave out PROJECT, --config, --run and --start-from."
+        )
+    folder: Path = args.output
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set[str]()
+    if folder.is_file() or (names and not names & {"card.json", "recipe.json"}):
+        raise UserError(f"{folder} is there already and no model.", "Choose a new folder; nothing was written.")
+
+    from thighview.engine.devices import prepare_device
+
+    prepare_device()
+    from thighview.engine.recipe import build_from_recipe
+
+    with Progress(f"Training {recipe.name}") as bar:
+        card = build_from_recipe(recipe, folder, _Listener(bar, args.events))
+    if card is not None and not args.events:
+        print(f"The model {card.name} is in {folder}.")
+    return 0
+
+
+def _read_config(path: Path) -> TrainConfig:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not readable JSON: {str(error)[:120]}.", "Repair it.") from error
+    if not isinstance(data, dict):
+        raise UserError(f"{path} should hold a JSON object of settings.", 'For example {"epochs": 80}.')
+    return TrainConfig.from_json(data)

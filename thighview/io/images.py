@@ -1,0 +1,84 @@
+"""Scans and probability maps, written as NIfTI on a volume's own grid."""
+
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from isal import igzip
+from numpy.typing import NDArray
+
+from thighview.core.errors import UserError
+from thighview.core.volume import Volume
+from thighview.io.atomic import write_atomic
+from thighview.io.nifti_header import NiftiGeometry, build_header
+
+_KINDS = ("uint8", "int16", "uint16", "int32", "uint32", "float32", "float64")
+
+
+def write_volume(path: Path, volume: Volume) -> None:
+    """Write a scan as ``.nii`` or ``.nii.gz``: its numbers and its position, and no word of its source's header.
+
+    Number types that NIfTI readers seldom know become the next wider one they do.
+    """
+    voxels = volume.voxels
+    if voxels.dtype.name not in _KINDS:
+        known = {"bool": "uint8", "int8": "int16", "float16": "float32"}
+        voxels = voxels.astype(known.get(voxels.dtype.name, "float64"))
+    write_atomic(path, lambda file: _write(file, path, volume, voxels.dtype, 0, [voxels]))
+
+
+def write_probabilities(path: Path, probabilities: NDArray[np.float32], volume: Volume) -> None:
+    """Write probabilities as 4-D float32, the label last in the file, background first.
+
+    Parameters
+    ----------
+    probabilities : ndarray of float32, shape (z, y, x, labels)
+        On the voxels of ``volume``.
+    """
+    count = probabilities.shape[-1]
+    maps = (probabilities[..., k] for k in range(count))
+    write_atomic(path, lambda file: _write(file, path, volume, np.dtype(np.float32), count, maps))
+
+
+def check_ending(path: Path) -> None:
+    """Refuse an output name that is not that of a NIfTI file."""
+    if not path.name.lower().endswith((".nii", ".nii.gz")) or path.name.lower() in (".nii", ".nii.gz"):
+        raise UserError(f"Expected a name that ends in .nii.gz or .nii, found {path.name!r}.", "Rename the output.")
+
+
+def _write(
+    file: BinaryIO,
+    path: Path,
+    volume: Volume,
+    dtype: np.dtype[np.generic],
+    channels: int,
+    parts: Iterable[NDArray[np.generic]],
+) -> None:
+    geometry = (
+        NiftiGeometry.from_bytes(volume.file_geometry)
+        if volume.file_geometry
+        else NiftiGeometry.from_affine(volume.affine)
+    )
+    z, y, x = volume.shape
+    header = bytearray(build_header((x, y, z), dtype, geometry))
+    struct.pack_into("<h", header, 68, 0)  # not a label map
+    if channels:
+        struct.pack_into("<5h", header, 40, 4, x, y, z, channels)
+    if path.name.lower().endswith(".gz"):
+        with igzip.IGzipFile(fileobj=file, filename="", mode="wb", compresslevel=1, mtime=0) as packed:
+            _write_plain(packed, header, dtype, parts)
+    else:
+        _write_plain(file, header, dtype, parts)
+
+
+def _write_plain(
+    file: BinaryIO | igzip.IGzipFile,
+    header: bytearray,
+    dtype: np.dtype[np.generic],
+    parts: Iterable[NDArray[np.generic]],
+) -> None:
+    file.write(bytes(header))
+    for part in parts:
+        file.write(np.ascontiguousarray(part, dtype.newbyteorder("<")).tobytes())

@@ -1,0 +1,303 @@
+"""A training set as a raw dataset folder of nnU-Net (version 2), on its way out.
+
+Beside nnU-Net's own files lies ``thighview.json`` with what nnU-Net has no place for: original label ids, names, sides
+and colours, the person of each case and the state of each slice. ``io.nnunet_in`` reads both back.
+"""
+
+import contextlib
+import json
+import re
+import shutil
+import uuid
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from thighview.core.errors import UserError
+from thighview.core.labels import Label, LabelTable
+from thighview.core.mask import LabelMap
+from thighview.core.review import SliceReview
+from thighview.core.volume import Volume
+from thighview.io.images import write_volume
+from thighview.io.masks import write_mask
+
+SIDE_FILE = "thighview.json"
+FORMAT = "thighview-nnunet-1"
+IGNORE = "ignore"
+FOLDERS = {"train": ("imagesTr", "labelsTr"), "test": ("imagesTs", "labelsTs")}
+"""Folders of images and masks: for training (with its validation part), and for the locked test."""
+
+Report = Callable[[int, int], None]
+"""Called with how much is done, and of how much."""
+Stopped = Callable[[], bool]
+"""Whether the person wants the work to end."""
+
+
+@dataclass(frozen=True)
+class OutCase:
+    """One case on its way out; its pixels are read only when its turn comes.
+
+    ``part`` is ``train``, ``validation``, ``test`` or nothing; ``reviews`` has one entry per slice of array axis 0.
+    """
+
+    subject: str
+    title: str
+    part: str
+    table: LabelTable
+    reviews: tuple[SliceReview, ...]
+    load: Callable[[], tuple[Volume, LabelMap]]
+
+    @property
+    def reviewed(self) -> int:
+        """How many of its slices a person has called right."""
+        return sum(review.state.reviewed for review in self.reviews)
+
+
+@dataclass(frozen=True)
+class OutReport:
+    """What was written: case names, slices with and without labels, and what a person should know."""
+
+    folder: Path
+    cases: tuple[str, ...]
+    slices: int
+    ignored: int
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return (
+            f"{len(self.cases)} case{'s' * (len(self.cases) != 1)} in {self.folder}: {self.slices} reviewed slices, "
+            f"{self.ignored} not reviewed (ignore)."
+        )
+
+
+def write_dataset(
+    folder: Path,
+    cases: Sequence[OutCase],
+    name: str,
+    report: Report = lambda done, total: None,
+    stopped: Stopped = lambda: False,
+) -> OutReport | None:
+    """Write cases as a raw dataset folder; nothing is left behind on failure.
+
+    Slices that are not reviewed carry the ``ignore`` label, the highest id, whatever is drawn on them: output of a
+    model that no person has looked at never leaves as a label. Cases without any reviewed slice stay at home.
+
+    Parameters
+    ----------
+    folder : Path
+        New, or an empty folder.
+    cases : sequence of OutCase
+        In the order they shall have.
+    name : str
+        Name of the dataset.
+    report, stopped
+        Progress in cases; asked before each case.
+
+    Returns
+    -------
+    OutReport or None
+        None when it was stopped.
+
+    Raises
+    ------
+    UserError
+        No reviewed slice, too many labels, a folder that is not empty, or a scan that cannot be read.
+    """
+    need_empty(folder)
+    going = [case for case in cases if case.reviewed]
+    if not going:
+        raise UserError(
+            "No slice of these cases has been reviewed, so there is nothing a model could learn from.",
+            "Accept or draw slices first; unreviewed model output is never exported as labels.",
+        )
+    labels = number_labels([case.table for case in going])
+    names = file_names([case.title for case in going])
+    with_ignore = any(case.reviewed < len(case.reviews) for case in going)
+    ignore = Label(len(labels) + 1, IGNORE, "", (128, 128, 128)) if with_ignore else None
+    try:
+        with staged_folder(folder) as stage:
+            for done, (case, case_name) in enumerate(zip(going, names, strict=True)):
+                if stopped():
+                    raise _Stop
+                report(done, len(going))
+                _write_case(stage, case, case_name, labels, ignore)
+            _write_descriptions(stage, going, names, name, labels, ignore)
+    except _Stop:
+        return None
+    report(len(going), len(going))
+    slices = sum(case.reviewed for case in going)
+    ignored = sum(len(case.reviews) for case in going) - slices
+    return OutReport(folder, tuple(names), slices, ignored, tuple(_notes(cases, going)))
+
+
+class _Stop(Exception):  # noqa: N818 - not an error: the person asked for it
+    """Leaves the staged folder so that nothing of it stays."""
+
+
+@contextlib.contextmanager
+def staged_folder(folder: Path) -> Generator[Path]:
+    """A folder to fill that takes its place when all is written; nothing stays of it after an exception."""
+    stage = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}"
+    stage.mkdir(parents=True)
+    try:
+        yield stage
+        if folder.exists():
+            folder.rmdir()
+        stage.replace(folder)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def need_empty(folder: Path) -> None:
+    """Refuse a target that holds something already."""
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise UserError(
+            f"{folder} is there already and not an empty folder.", "Choose a new folder; nothing was written."
+        )
+
+
+def number_labels(tables: Sequence[LabelTable]) -> LabelTable:
+    """One table for all cases: every name with its side once, numbered 1 to N without gaps."""
+    first: dict[str, Label] = {}
+    for table in tables:
+        for label in table:
+            first.setdefault(label.key, label)
+    if not first:
+        raise UserError("These cases have no labels.", "Add a label to the masks first.")
+    if len(first) > 254:
+        raise UserError(f"These cases have {len(first)} different labels; at most 254 fit.", "Export fewer cases.")
+    return LabelTable(
+        tuple(Label(n, label.name, label.side, label.colour, n) for n, label in enumerate(first.values(), 1))
+    )
+
+
+def nnunet_name(label: Label) -> str:
+    """The name of a label in ``dataset.json``; one that nnU-Net keeps for itself gets ``_label`` behind it."""
+    return f"{label.key}_label" if label.key in ("background", IGNORE) else label.key
+
+
+def labels_out(
+    mask: LabelMap, table: LabelTable, labels: LabelTable, reviews: Sequence[SliceReview], ignore: int
+) -> LabelMap:
+    """A mask in the numbers of the dataset, slices not reviewed filled with ``ignore``; uint8 (z, y, x)."""
+    lookup = np.zeros(256, np.uint8)
+    numbers = {label.key: label.value for label in labels}
+    for label in table:
+        lookup[label.value] = numbers[label.key]
+    strange = sorted({int(v) for v in np.unique(mask)} - {0} - {label.value for label in table})
+    if strange:
+        raise UserError(f"The mask holds the value {strange[0]}, which its labels do not name.", "Name it or erase it.")
+    out = lookup[mask]
+    for index, review in enumerate(reviews):
+        if not review.state.reviewed:
+            out[index] = ignore
+    return out
+
+
+def folds_by_subject(cases: Sequence[tuple[str, str, str]]) -> list[dict[str, list[str]]]:
+    """Splits for nnU-Net in which no person is on both sides.
+
+    Parameters
+    ----------
+    cases : sequence of (name, subject, part)
+        Cases of the training and validation parts.
+
+    Returns
+    -------
+    list of dict
+        The first fold is the project's own split; up to four more deal the remaining persons out, so that each
+        person is validated once. A single person gives one fold without validation.
+    """
+    subjects = list(dict.fromkeys(subject for _, subject, _ in cases))
+    held = [list(dict.fromkeys(subject for _, subject, part in cases if part == "validation"))]
+    rest = [subject for subject in subjects if subject not in held[0]]
+    more = min(4 if held[0] else 5, len(rest))
+    if len(subjects) > 1:
+        held += [rest[first::more] for first in range(more)]
+    folds = [group for group in held if group and len(group) < len(subjects)] or [[]]
+    return [
+        {
+            "train": [name for name, subject, _ in cases if subject not in group],
+            "val": [name for name, subject, _ in cases if subject in group],
+        }
+        for group in folds
+    ]
+
+
+def _write_case(stage: Path, case: OutCase, name: str, labels: LabelTable, ignore: Label | None) -> None:
+    volume, mask = case.load()
+    if mask.shape != volume.shape or len(case.reviews) != mask.shape[0]:
+        raise UserError(f"The mask of {case.title} does not lie on its scan's grid: {mask.shape} on {volume.shape}.")
+    images, masks = FOLDERS["test" if case.part == "test" else "train"]
+    for folder in (images, masks):
+        (stage / folder).mkdir(exist_ok=True)
+    out = labels_out(mask, case.table, labels, case.reviews, ignore.value if ignore else 0)
+    write_volume(stage / images / f"{name}_0000.nii.gz", volume)
+    write_mask(stage / masks / f"{name}.nii.gz", out, LabelTable(), volume)  # the numbers as they are
+
+
+def _write_descriptions(
+    stage: Path, cases: Sequence[OutCase], names: Sequence[str], name: str, labels: LabelTable, ignore: Label | None
+) -> None:
+    ids = {"background": 0, **{nnunet_name(label): label.value for label in labels}}
+    if ignore:
+        ids[IGNORE] = ignore.value
+    learning = [(n, c.subject, c.part) for n, c in zip(names, cases, strict=True) if c.part != "test"]
+    dataset = {
+        "channel_names": {"0": "MRI"},
+        "labels": ids,
+        "numTraining": len(learning),
+        "file_ending": ".nii.gz",
+        "name": name,
+        "description": "Thigh MRI with reviewed masks, written by thighview. Not for clinical decisions.",
+    }
+    ours = {
+        "format": FORMAT,
+        "labels": [{"id": b.value, "name": b.name, "side": b.side, "colour": list(b.colour)} for b in labels],
+        "cases": {
+            n: {
+                "subject": case.subject,
+                "title": case.title,
+                "part": case.part,
+                "labels": case.table.to_json(),
+                "slices": [review.state.word for review in case.reviews],
+                "model_beneath": [i for i, review in enumerate(case.reviews) if review.model_beneath],
+            }
+            for n, case in zip(names, cases, strict=True)
+        },
+    }
+    for file, data in (("dataset.json", dataset), ("splits_final.json", folds_by_subject(learning)), (SIDE_FILE, ours)):
+        (stage / file).write_text(json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False), encoding="utf-8")
+
+
+def file_names(titles: Sequence[str]) -> list[str]:
+    """File names for cases: plain letters, digits and hyphens, no two alike even where case does not count."""
+    taken: set[str] = set()
+    names: list[str] = []
+    for title in titles:
+        base = re.sub(r"[^A-Za-z0-9]+", "-", title).strip("-")[:60].rstrip("-") or "case"
+        name, n = base, 1
+        while name.lower() in taken:
+            n += 1
+            name = f"{base}-{n}"
+        taken.add(name.lower())
+        names.append(name)
+    return names
+
+
+def _notes(cases: Sequence[OutCase], going: Sequence[OutCase]) -> list[str]:
+    notes = [f"{case.title} stays at home: none of its slices is reviewed." for case in cases if not case.reviewed]
+    keys = [{label.key for label in case.table} for case in going]
+    every = set[str]().union(*keys)
+    for case, known in zip(going, keys, strict=True):
+        if known != every:
+            missing = ", ".join(sorted(every - known)[:3])
+            notes.append(f"{case.title} has no label {missing}: nnU-Net will read that tissue as background there.")
+    tests = sum(case.part == "test" for case in going)
+    if tests:
+        notes.append(f"{tests} locked test case{'s' * (tests != 1)} went to imagesTs and labelsTs, away from training.")
+    if len({case.subject for case in going if case.part != "test"}) == 1:
+        notes.append("There is one person only: splits_final.json has no validation case.")
+    return notes
