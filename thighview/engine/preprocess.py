@@ -321,7 +321,9 @@ def classes_of(logits: NDArray[np.floating]) -> NDArray[np.uint8]:
     return found
 
 
-def labels_to_grid(logits: NDArray[np.floating], grid: PlaneGrid) -> NDArray[np.uint8]:
+def labels_to_grid(
+    logits: NDArray[np.floating], grid: PlaneGrid, classes: NDArray[np.uint8] | None = None
+) -> NDArray[np.uint8]:
     """Class indices at the scan's own voxels: the class whose interpolated logit is highest.
 
     Linear interpolation between four pixels of one class gives that class, so only places between different classes
@@ -331,6 +333,10 @@ def labels_to_grid(logits: NDArray[np.floating], grid: PlaneGrid) -> NDArray[np.
     ----------
     logits : ndarray of float, shape (n, rows, columns, classes)
         What the network answered for n padded planes.
+    grid : PlaneGrid
+        Of the volume.
+    classes : ndarray of uint8, shape (n, rows, columns), optional
+        :func:`classes_of` the logits, where it is known already.
 
     Returns
     -------
@@ -338,7 +344,7 @@ def labels_to_grid(logits: NDArray[np.floating], grid: PlaneGrid) -> NDArray[np.
         In stored order (:meth:`PlaneGrid.turned_back`), C-contiguous.
     """
     n = logits.shape[0]
-    near = classes_of(logits)
+    near = classes_of(logits) if classes is None else classes
     if grid.same:
         (top, left), (h, w) = grid.offset, grid.content
         return np.ascontiguousarray(grid.turned_back(near[:, top : top + h, left : left + w]))

@@ -103,7 +103,7 @@ def _block(x: Any, filters: int, size: int, name: str) -> Any:
 
 def weights_of(network: keras.Model) -> dict[str, NDArray[np.float32]]:
     """A copy of every weight by its name, float32: ``down1_conv1/kernel`` and so on."""
-    return {w.path: np.array(keras.ops.convert_to_numpy(w.value), np.float32) for w in network.weights}
+    return {w.path: np.array(w.numpy(), np.float32) for w in network.weights}
 
 
 def assign_weights(network: keras.Model, weights: Mapping[str, NDArray[np.floating]]) -> None:
