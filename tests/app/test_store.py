@@ -63,7 +63,7 @@ def test_edits_are_written_in_order(store, qtbot):
     loaded = result_of(qtbot, store.call(lambda project: project.load_case(case.case_id)))
     assert strokes.same(loaded, case) and loaded.table.get(2)
     qtbot.waitUntil(lambda: store.state.phase == "saved")
-    assert [s.phase for s in states][0] == "saving" and states[-1].phase == "saved" and states[-1].unsaved == 0
+    assert states[0].phase == "saving" and states[-1].phase == "saved" and states[-1].unsaved == 0
     assert {s.phase for s in states} == {"saving", "saved"}
     project = reopened(store)
     assert strokes.same(project.load_case(case.case_id), case)

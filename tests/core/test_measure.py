@@ -20,7 +20,7 @@ def blobs(seed: int, shape: tuple[int, int, int] = (8, 14, 16)) -> tuple[np.ndar
     def ball(centre: Sequence[float], radius: float) -> np.ndarray:
         return ((grid - np.asarray(centre)) ** 2).sum(-1) <= radius**2
 
-    middle = rng.uniform(3, 5, 3) + (0, 3, 3)
+    middle = rng.uniform(3, 5, 3) + np.array((0, 3, 3))
     return ball(middle, 3.4) & (rng.random(shape) < 0.95), ball(middle + rng.normal(0, 1.2, 3), 3.0)
 
 

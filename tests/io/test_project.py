@@ -7,7 +7,6 @@ import stat
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -264,7 +263,7 @@ def test_what_is_not_a_project_is_refused(tmp_path):
     with pytest.raises(UserError, match="not empty"):
         Project.create(tmp_path)
     (tmp_path / "project.sqlite").write_bytes(b"SQLite format 3\0" + os.urandom(5000))
-    with pytest.raises(UserError, match="cannot be opened|not a thighview"):
+    with pytest.raises(UserError, match=r"cannot be opened|not a thighview"):
         Project.open(tmp_path)
     assert not (tmp_path / LOCK).exists()
 
@@ -308,7 +307,7 @@ def test_a_database_that_was_swapped_is_noticed(project, tmp_path):
     case_id = project.add_case(case)
     other = Project.create(tmp_path / "other")
     other.close()
-    os.replace(tmp_path / "other" / "project.sqlite", project.folder / "project.sqlite")
+    (tmp_path / "other" / "project.sqlite").replace(project.folder / "project.sqlite")
     with pytest.raises(OSError, match="no longer the file"):
         project.append(case_id, 1, ("edit", strokes.stroke(case, np.random.default_rng(0))))
     with pytest.raises(OSError, match="another project"):
@@ -378,5 +377,5 @@ def test_paths_follow_the_home(thighview_home):
 
 def test_resources_are_found_and_missing_ones_named():
     assert resource("icons").is_dir()
-    with pytest.raises(FileNotFoundError, match="icons/none.svg"):
+    with pytest.raises(FileNotFoundError, match=r"icons/none\.svg"):
         resource("icons", "none.svg")
