@@ -1,0 +1,329 @@
+"""Whole runs on tiny people: what they say, keep, resume, and how they end."""
+
+import json
+import platform
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from tiny_project import TABLE, make_project
+
+from thighview.core.errors import UserError
+from thighview.core.labels import Label, LabelTable
+from thighview.core.run import BatchEnded, EpochEnded, Failed, Finished, Paused, RunEvent, Started, TrainConfig
+from thighview.engine import metrics, train
+from thighview.engine.batches import MeasureBatches
+from thighview.engine.learner import Learner, optimizer_of, rate_at
+from thighview.engine.starting import inherited, is_sided, make_plan
+from thighview.engine.unet import build_network, weights_of
+from thighview.io.dataset import read_dataset
+from thighview.io.models import find_model, read_card, read_weights
+from thighview.io.runs import EventTail, RunFolder, run_folder, write_control
+
+TINY = TrainConfig(
+    base_filters=2, levels=3, epochs=2, batch_size=4, input_size=32, learning_rate=3e-3, seed=5, dropout=0.2
+)
+
+
+def _with(**changes: object) -> TrainConfig:
+    return TrainConfig.from_json(TINY.to_json() | changes)
+
+
+def _events(run: RunFolder, kind: type) -> list:
+    return [e for e in EventTail(run.events).read_all() if isinstance(e, kind)]
+
+
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """Run step by step without compiling: what is tested here has too few steps to be worth it."""
+    tensorflow = pytest.importorskip("tensorflow")
+    tensorflow.config.run_functions_eagerly(True)
+    yield
+    tensorflow.config.run_functions_eagerly(False)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunFolder, list[RunEvent]]:
+    """A project of three people and a finished run of three epochs."""
+    folder = make_project(tmp_path_factory.mktemp("trained"), 3)
+    said: list[RunEvent] = []
+    train.train_main(folder, "first", _with(epochs=3), None, said.append)
+    return folder, run_folder(folder, "first"), said
+
+
+def test_what_a_run_says(trained: tuple[Path, RunFolder, list[RunEvent]]) -> None:
+    _, run, said = trained
+    assert EventTail(run.events).read_all() == said
+    started = said[0]
+    assert isinstance(started, Started)
+    assert (started.train_subjects, started.val_subjects, started.train_slices, started.steps_per_epoch) == (2, 1, 8, 2)
+    assert started.labels == ("thigh", "bone")
+    epochs = _events(run, EpochEnded)
+    assert [e.epoch for e in epochs] == [1, 2, 3]
+    for e in epochs:
+        assert e.val.loss is not None and e.val.accuracy is not None
+        assert e.while_learning.loss is not None
+        assert (run.path / e.slices).exists()
+        assert (run.path / e.preview).exists()
+        assert len(e.val_dice) == 2
+    assert epochs[0].train.loss is not None
+    assert epochs[-1].train.loss is not None
+    assert epochs[-1].val.loss < epochs[0].val.loss
+    assert len(_events(run, BatchEnded)) >= 3
+    assert isinstance(said[-1], Finished)
+    assert not run.alive
+
+
+def test_every_number_can_be_recomputed_from_the_table(trained: tuple[Path, RunFolder, list[RunEvent]]) -> None:
+    _, run, _ = trained
+    dataset = read_dataset(run)
+    for epoch in _events(run, EpochEnded):
+        with np.load(run.path / epoch.slices) as table:
+            kinds = table["kind"]
+            found = {
+                kind: metrics.Sums(**{n: table[n][kinds == kind] for n in table.files if n != "kind"})
+                for kind in np.unique(kinds).tolist()
+            }
+        assert set(found) >= {"learning", "val"}
+        assert metrics.mean_scores(found["val"], dataset.subject_of, "ce_dice") == epoch.val
+        assert metrics.learning_scores(found["learning"], dataset.subject_of, "ce_dice") == epoch.while_learning
+        assert set(found["learning"].ids.tolist()) == {s.id for s in dataset.of_part("train")}
+        assert set(found["val"].ids.tolist()) == {s.id for s in dataset.of_part("validation")}
+        assert (found["val"].pixels == 32 * 32).all()
+        if epoch.train.loss is not None:
+            assert len({dataset.subject_of[int(i)] for i in found["train"].ids}) == 1
+
+
+def test_the_model_card_tells_where_it_comes_from(trained: tuple[Path, RunFolder, list[RunEvent]]) -> None:
+    folder, run, said = trained
+    entry = find_model("first", folder)
+    card = entry.card
+    assert card.classes == ("background", "thigh", "bone")
+    assert [b.name for b in card.labels] == ["thigh", "bone"]
+    assert card.scores["best_epoch"] == said[-1].best_epoch
+    assert card.scores["val"]["dice"] == said[-1].val.dice
+    assert card.scores["validation"] == "people"
+    assert len(card.split["train"]) == 2
+    assert card.lineage["cases"][0]["sha256"]
+    assert card.lineage["config"]["epochs"] == 3
+    assert read_weights(entry.folder, card)
+    with pytest.raises(UserError, match="finished"):
+        train.train_main(folder, "first")
+    assert isinstance(_events(run, Failed)[-1], Failed)
+
+
+def test_the_preview_is_one_slice_as_the_network_sees_it(trained: tuple[Path, RunFolder, list[RunEvent]]) -> None:
+    _, run, _ = trained
+    with np.load(run.preview_of(3)) as shown:
+        assert shown["image"].shape == shown["truth"].shape == shown["prediction"].shape == (32, 32)
+        assert bool(shown["is_validation"])
+        assert shown["colours"].shape == (3, 3)
+
+
+def test_the_validation_number_is_that_of_keras(trained: tuple[Path, RunFolder, list[RunEvent]]) -> None:
+    """One pass by our table, one by ``evaluate``: the same mean over slices."""
+    folder, _, _ = trained
+    entry = find_model("first", folder)
+    network = build_network("unet", 3, 2, 3)
+    rng = np.random.default_rng(0)
+    from thighview.engine.batches import Slices
+
+    images = rng.normal(size=(8, 32, 32)).astype(np.float32)
+    slices = Slices(
+        np.arange(8, dtype=np.int32), images, rng.integers(0, 3, (8, 32, 32)).astype(np.uint8),
+        np.zeros(8, np.float32), np.ones(8, np.float32),
+    )  # fmt: skip
+    for kind in ("ce", "ce_dice"):
+        learner = Learner(network, kind, 8, 3)
+        learner.compile(optimizer=optimizer_of(TINY, 10))
+        batches = MeasureBatches(slices, 4, 8)
+        ours = metrics.slice_losses(learner.measure(batches), kind).mean()
+        theirs = learner.evaluate(batches, verbose=0, return_dict=True)["loss"]
+        assert ours == pytest.approx(theirs, abs=1e-6)
+    sums = learner.measure(MeasureBatches(slices, 3, 8))
+    np.testing.assert_allclose(sums.ce_sum, learner.measure(batches).ce_sum, rtol=1e-5)
+    assert entry.card.name == "first"
+
+
+def _weights(folder: Path, name: str) -> dict[str, np.ndarray]:
+    entry = find_model(name, folder)
+    return read_weights(entry.folder, read_card(entry.folder))
+
+
+def test_a_killed_run_that_is_resumed_ends_at_the_same_weights(tmp_path: Path) -> None:
+    folder = make_project(tmp_path, 3)
+    config = _with(epochs=4)
+    train.train_main(folder, "whole", config)
+
+    class Killed(BaseException):
+        pass
+
+    def kill(event: RunEvent) -> None:
+        if isinstance(event, BatchEnded) and (event.epoch, event.step) >= (3, 1):
+            raise Killed
+
+    with pytest.raises(Killed):
+        train.train_main(folder, "cut", config, None, kill)
+    run = run_folder(folder, "cut")
+    run.lock.write_text(json.dumps({"pid": 1, "started": "before", "host": platform.node()}))
+    train.train_main(folder, "cut")
+    assert [e.epoch for e in _events(run, EpochEnded)] == [1, 2, 3, 4]
+    assert _events(run, Started)[1].first_epoch == 3
+    whole, cut = (_events(run_folder(folder, n), EpochEnded) for n in ("whole", "cut"))
+    for a, b in zip(whole, cut, strict=True):
+        assert a.val.loss == pytest.approx(b.val.loss, abs=1e-5)
+        assert a.while_learning.loss == pytest.approx(b.while_learning.loss, abs=1e-5)
+    one, two = _weights(folder, "whole"), _weights(folder, "cut")
+    for name, array in one.items():
+        np.testing.assert_allclose(array, two[name], atol=1e-5)
+
+
+@pytest.mark.usefixtures("eager")
+def test_pause_and_stop(tmp_path: Path) -> None:
+    folder = make_project(tmp_path, 1)
+    run = run_folder(folder, "one")
+    paused_at: list[float] = []
+
+    def control(event: RunEvent) -> None:
+        if isinstance(event, EpochEnded) and event.epoch == 1:
+            write_control(run, "pause")
+        if isinstance(event, Paused) and event.paused:
+            paused_at.append(time.monotonic())
+            threading.Timer(0.5, lambda: write_control(run, "run")).start()
+        if isinstance(event, Paused) and not event.paused:
+            paused_at.append(time.monotonic())
+            write_control(run, "stop")
+
+    model = train.train_main(folder, "one", _with(epochs=500), None, control)
+    assert paused_at[1] - paused_at[0] > 0.4
+    last = _events(run, Finished)[-1]
+    assert last.stopped
+    assert last.epochs < 500
+    assert read_card(model).scores["validation"] == "none"
+    assert last.val.loss is None
+    assert not run.control.exists()
+
+
+@pytest.mark.usefixtures("eager")
+def test_one_person_has_no_validation_score_and_the_run_says_so(tmp_path: Path) -> None:
+    folder = make_project(tmp_path, 1)
+    train.train_main(folder, "one", _with(epochs=1))
+    run = run_folder(folder, "one")
+    assert "no validation person" in _events(run, Started)[0].note
+    epoch = _events(run, EpochEnded)[0]
+    assert epoch.val.loss is None
+    assert epoch.train.loss is not None
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_loss_that_is_not_a_number_stops_and_keeps_the_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_project(tmp_path, 3)
+    learn = Learner.learn
+    steps = iter(range(100))
+
+    def broken(self: Learner, x: np.ndarray, y: dict) -> float:
+        return learn(self, x * np.float32(np.nan) if next(steps) == 3 else x, y)
+
+    monkeypatch.setattr(Learner, "learn", broken)
+    with pytest.raises(UserError, match=r"not a number any more \(epoch 2, step 2"):
+        train.train_main(folder, "bad", _with(epochs=3))
+    run = run_folder(folder, "bad")
+    failed = _events(run, Failed)[-1]
+    assert "person" in failed.message
+    assert failed.lines
+    monkeypatch.undo()
+    train.train_main(folder, "bad")
+    assert _events(run, Started)[-1].first_epoch == 2
+    assert isinstance(_events(run, Finished)[-1], Finished)
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_bug_is_told_with_its_last_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_project(tmp_path, 1)
+
+    def broken(*_: object) -> float:
+        raise RuntimeError("the spanner is in the works")
+
+    monkeypatch.setattr(Learner, "learn", broken)
+    with pytest.raises(UserError, match="spanner"):
+        train.train_main(folder, "bad", TINY)
+    failed = _events(run_folder(folder, "bad"), Failed)[-1]
+    assert "RuntimeError" in failed.lines[-1]
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_listener_that_is_gone_does_not_matter(tmp_path: Path) -> None:
+    def gone(_: RunEvent) -> None:
+        raise BrokenPipeError
+
+    assert train.train_main(make_project(tmp_path, 1), "one", _with(epochs=1), None, gone).is_dir()
+
+
+@pytest.mark.usefixtures("eager")
+def test_starting_from_a_model_with_other_labels(
+    trained: tuple[Path, RunFolder, list[RunEvent]], tmp_path: Path
+) -> None:
+    first, _, _ = trained
+    parent = find_model("first", first)
+    table = LabelTable((Label(1, "bone"), Label(2, "nerve")))
+    folder = make_project(tmp_path, 3, table=table)
+    run = run_folder(folder, "second")
+    train.train_main(folder, "second", _with(epochs=1, base_filters=8), str(parent.folder))
+    note = _events(run, Started)[0].note
+    assert "starts from first; known: bone; new: nerve; left: thigh" in note
+    assert "base filters" in note
+    card = find_model("second", folder).card
+    assert card.base_filters == 2
+    assert card.lineage["parent"]["weights_sha256"] == parent.card.weights_sha256
+    assert card.lineage["parent"]["lineage"]["cases"]
+    plan = make_plan("x", read_dataset(run), _with(), parent)
+    fresh = weights_of(build_network("unet", 3, 2, 3))
+    start, _ = inherited(fresh, plan.card, parent)
+    old = read_weights(parent.folder, parent.card)
+    np.testing.assert_array_equal(start["head/kernel"][..., 1], old["head/kernel"][..., 2])
+    np.testing.assert_array_equal(start["head/kernel"][..., 0], old["head/kernel"][..., 0])
+    np.testing.assert_array_equal(start["head/kernel"][..., 2], fresh["head/kernel"][..., 2])
+    np.testing.assert_array_equal(start["down1_conv1/kernel"], old["down1_conv1/kernel"])
+
+
+def test_sides_are_left_to_position_only_when_both_are_there() -> None:
+    both = LabelTable((Label(1, "muscle", "left"), Label(2, "muscle", "right"), Label(3, "skin")))
+    assert is_sided(both)
+    assert not is_sided(both.without(2))
+    assert not is_sided(TABLE)
+
+
+@pytest.mark.usefixtures("eager")
+def test_the_seed_network_learns_one_label(tmp_path: Path) -> None:
+    folder = make_project(tmp_path, 1, table=LabelTable((Label(1, "thigh"), Label(2, "thigh_bone"))))
+    with pytest.raises(UserError, match="one label"):
+        train.train_main(folder, "two", _with(architecture="seed_unet", epochs=1, loss="ce"))
+    assert rate_at(_with(architecture="seed_unet"), 50, 100) == TINY.learning_rate
+    assert rate_at(TINY, 50, 100) == pytest.approx(TINY.learning_rate * 0.5**0.9)
+    learner = Learner(build_network("seed_unet", 2, 2, 3), "ce", 4, 2)
+    learner.compile(optimizer=optimizer_of(_with(architecture="seed_unet"), 10))
+    x = np.random.default_rng(0).normal(size=(4, 32, 32, 1)).astype(np.float32)
+    y = {
+        "labels": (x[..., 0] > 0).astype(np.uint8),
+        "slots": np.arange(4, dtype=np.int32),
+        "weights": np.ones(4, np.float32),
+    }
+    logits = learner.predict_on_batch(x)
+    bce = keras.losses.binary_crossentropy(y["labels"][..., None].astype(np.float32), logits, from_logits=True)
+    assert learner.learn(x, y) == pytest.approx(float(np.mean(keras.ops.convert_to_numpy(bce))), abs=1e-5)
+    assert learner.sums([1, 2, 3, 4], 4).pixels.tolist() == [1024] * 4
+
+
+@pytest.mark.usefixtures("eager")
+def test_an_unknown_run_or_model_is_refused(tmp_path: Path) -> None:
+    folder = make_project(tmp_path, 1)
+    with pytest.raises(UserError, match="no model"):
+        train.train_main(folder, "x", TINY, "nobody")
+    with pytest.raises(UserError, match="keeps its settings"):
+        train.train_main(folder, "x", TINY)

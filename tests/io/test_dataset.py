@@ -1,0 +1,140 @@
+"""Freezing a training set: only what was reviewed, and only what is still the same."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_project import TABLE, add_person, draw_person, make_project
+
+from thighview.core.errors import UserError
+from thighview.core.labels import Label, LabelTable
+from thighview.core.phantom import tissue_table
+from thighview.core.run import TrainConfig
+from thighview.io import dataset as sets
+from thighview.io.project import Project
+from thighview.io.runs import run_folder
+
+
+def _freeze(folder: Path, name: str = "one") -> tuple[sets.Dataset, object]:
+    project = Project.open(folder)
+    try:
+        run = run_folder(folder, name)
+        return sets.freeze(project, run, TrainConfig()), run
+    finally:
+        project.close()
+
+
+def test_frozen_and_read_again(tmp_path: Path) -> None:
+    folder = make_project(tmp_path, 3, reviewed=2)
+    frozen, run = _freeze(folder)
+    assert sets.read_dataset(run) == frozen
+    assert len(frozen.slices) == 6
+    assert sorted(c.part for c in frozen.cases) == ["train", "train", "validation"]
+    assert frozen.note == ""
+    assert {s.state for s in frozen.slices} == {"drawn"}
+    assert [s.id for s in frozen.slices] == [1, 2, 3, 4, 5, 6]
+    volume, mask = sets.read_case(run, frozen.cases[0], frozen.labels)
+    assert volume.shape == mask.shape
+    np.testing.assert_array_equal(mask[:2], draw_person(0)[1][:2])
+    assert (mask[2:] == sets.IGNORE).all()
+
+
+def test_parts_stay_when_people_come(tmp_path: Path) -> None:
+    folder = make_project(tmp_path, 4)
+    first, _ = _freeze(folder, "one")
+    project = Project.open(folder)
+    for seed in range(4, 9):
+        add_person(project, tmp_path, seed, f"person {seed}")
+    project.close()
+    second, _ = _freeze(folder, "two")
+    parts = {c.subject: c.part for c in second.cases}
+    assert {c.subject: c.part for c in first.cases}.items() <= parts.items()
+    assert "test" in parts.values()
+
+
+def test_painting_on_does_not_change_a_frozen_run(tmp_path: Path) -> None:
+    folder = make_project(tmp_path, 1)
+    frozen, run = _freeze(folder)
+    before = (run.path / frozen.cases[0].mask).read_bytes()
+    project = Project.open(folder)
+    case_id = project.cases()[0].case_id
+    project.set_table(case_id, TABLE.with_label(Label(9, "more")))
+    project.close()
+    assert (run.path / frozen.cases[0].mask).read_bytes() == before
+    assert sets.read_dataset(run) == frozen
+    with pytest.raises(UserError, match="started before"):
+        _freeze(folder)
+
+
+def test_one_person_is_enough_and_says_what_that_means(tmp_path: Path) -> None:
+    frozen, _ = _freeze(make_project(tmp_path, 1))
+    assert frozen.note.startswith(sets.NO_PERSON)
+    assert frozen.phantoms == ()
+    assert frozen.of_part("validation") == ()
+
+
+def test_phantoms_validate_where_their_labels_are_learnt(tmp_path: Path) -> None:
+    table = LabelTable((Label(1, "muscle"), Label(2, "femur_cortex", "left")))
+    frozen, run = _freeze(make_project(tmp_path, 1, table=table))
+    assert frozen.note == sets.NO_PERSON
+    assert [p.subject for p in frozen.phantoms] == ["phantom 1", "phantom 2"]
+    assert sets.read_dataset(run) == frozen
+    volume, truth = sets.read_phantom(frozen.phantoms[0], frozen.labels)
+    assert volume.shape == truth.shape
+    assert set(np.unique(truth)) == {0, 1, 2}
+    assert frozen.subjects("validation") == ["phantom 1", "phantom 2"]
+    tissues, values = sets.phantom_lookup(frozen.labels) or (None, None)
+    assert tissues
+    muscle = [b.value for b in tissue_table() if b.name == "muscle"]
+    assert [int(values[v]) for v in muscle] == [1, 1]
+
+
+def test_nothing_reviewed_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    folder = make_project(tmp_path, 2, reviewed=0)
+    with pytest.raises(UserError, match="No slice of the training set is reviewed"):
+        _freeze(folder)
+    assert not list((folder / "runs").iterdir())
+    project = Project.open(folder)
+    for case in project.cases():
+        project.set_in_training_set(case.case_id, False)
+    project.close()
+    with pytest.raises(UserError, match="empty"):
+        _freeze(folder)
+
+
+def test_labels_are_joined_by_name_and_unpainted_ones_left_out(tmp_path: Path) -> None:
+    project = Project.create(tmp_path / "study")
+    add_person(project, tmp_path, 0, "a")
+    other = LabelTable((Label(1, "bone"), Label(2, "thigh"), Label(3, "nerve")))
+    add_person(project, tmp_path, 1, "b", table=other)
+    project.close()
+    frozen, run = _freeze(project.folder)
+    assert [b.key for b in frozen.labels] == ["thigh", "bone"]
+    assert "Nerve" in frozen.note
+    case = next(c for c in frozen.cases if c.subject == "b")
+    _, mask = sets.read_case(run, case, frozen.labels)
+    np.testing.assert_array_equal(mask == 2, draw_person(1)[1] == 1)
+
+
+def test_a_changed_or_missing_source_is_named(tmp_path: Path) -> None:
+    frozen, run = _freeze(make_project(tmp_path, 1))
+    source = frozen.cases[0].source
+    body = source.read_bytes()
+    source.write_bytes(body + b"x")
+    with pytest.raises(UserError, match=source.name):
+        sets.read_case(run, frozen.cases[0], frozen.labels)
+    source.unlink()
+    with pytest.raises(UserError, match="is gone"):
+        sets.read_case(run, frozen.cases[0], frozen.labels)
+
+
+def test_a_newer_or_broken_run_is_refused(tmp_path: Path) -> None:
+    frozen, run = _freeze(make_project(tmp_path, 1))
+    text = run.dataset.read_text()
+    run.dataset.write_text(text.replace("thighview-run-1", "thighview-run-9"))
+    with pytest.raises(UserError, match="thighview-run-9"):
+        sets.read_dataset(run)
+    run.dataset.write_text(text.replace('"subject"', '"who"'))
+    with pytest.raises(UserError, match="damaged"):
+        sets.read_dataset(run)
+    assert frozen.cases

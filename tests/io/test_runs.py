@@ -1,0 +1,125 @@
+"""Run folders: names, lock, control, events."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from thighview.core.errors import UserError
+from thighview.core.run import BatchEnded, Failed, Paused
+from thighview.io import runs
+from thighview.io.locks import Holder
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> runs.RunFolder:
+    folder = runs.run_folder(tmp_path, "one")
+    folder.path.mkdir(parents=True)
+    return folder
+
+
+def _batch(step: int) -> BatchEnded:
+    return BatchEnded(1.0, "one", 1, step, 10, 0.5)
+
+
+def test_names_are_unique_and_safe(tmp_path: Path) -> None:
+    assert runs.free_run_name(tmp_path) == "run 1"
+    (tmp_path / "runs" / "run 1").mkdir(parents=True)
+    (tmp_path / "models" / "run 2").mkdir(parents=True)
+    assert runs.free_run_name(tmp_path) == "run 3"
+    assert runs.free_run_name(tmp_path, "wide") == "wide"
+    (tmp_path / "runs" / "Wide").mkdir()
+    assert runs.free_run_name(tmp_path, "wide") == "wide 2"
+    for bad in ("../x", "", ".x", "a/b", "a.", "x" * 99):
+        with pytest.raises(UserError):
+            runs.run_folder(tmp_path, bad)
+
+
+def test_only_one_process_is_at_work(run: runs.RunFolder) -> None:
+    assert not run.alive
+    with runs.at_work(run):
+        assert run.alive
+        with pytest.raises(UserError, match="going on already"), runs.at_work(run):
+            pass
+    assert not run.alive
+
+
+def test_a_lock_of_a_process_that_is_gone_is_taken_over(run: runs.RunFolder) -> None:
+    me = Holder.me()
+    run.lock.write_text(json.dumps({"pid": me.pid, "started": "another time", "host": me.host}))
+    assert not run.alive
+    with runs.at_work(run):
+        assert run.alive
+    code = (
+        "import sys, os; from pathlib import Path; from thighview.io import runs;"
+        "held = runs.at_work(runs.RunFolder(Path(sys.argv[1]))); held.__enter__(); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(run.path)], check=True)
+    assert run.lock.exists()
+    assert not run.alive
+
+
+def test_control(run: runs.RunFolder) -> None:
+    assert runs.read_control(run) == "run"
+    runs.write_control(run, "pause")
+    assert runs.read_control(run) == "pause"
+    run.control.write_bytes(b"\xff\xfe")
+    assert runs.read_control(run) == "run"
+
+
+def test_tail_waits_for_the_end_of_a_line(run: runs.RunFolder) -> None:
+    tail = runs.EventTail(run.events)
+    assert tail.read() == []
+    line = _batch(1).to_line().encode() + b"\n"
+    run.events.write_bytes(line[:20])
+    assert tail.read() == []
+    with run.events.open("ab") as file:
+        file.write(line[20:] + b"not json\n\n" + b'{"event": "unknown"}\n' + line[:-1])
+    assert tail.read() == [_batch(1)]
+    with run.events.open("ab") as file:
+        file.write(b"\n")
+    assert tail.read() == [_batch(1)]
+    run.events.write_bytes(line)
+    assert tail.read() == [_batch(1)]
+
+
+def test_tail_reads_in_small_pieces(run: runs.RunFolder) -> None:
+    log = runs.EventLog(run)
+    for step in range(50):
+        log.append(_batch(step))
+    log.close()
+    tail = runs.EventTail(run.events)
+    got = []
+    for _ in range(2000):
+        got += tail.read(limit_bytes=17)
+    assert got == [_batch(step) for step in range(50)]
+    assert runs.EventTail(run.events).read_all() == got
+
+
+def test_a_line_cut_by_a_kill_does_not_swallow_the_next(run: runs.RunFolder) -> None:
+    run.events.write_bytes(b'{"event": "bat')
+    log = runs.EventLog(run)
+    log.append(_batch(7))
+    log.close()
+    assert runs.EventTail(run.events).read_all() == [_batch(7)]
+
+
+def test_last_lines_and_end(run: runs.RunFolder) -> None:
+    assert runs.last_log_lines(run) == ()
+    run.log.write_text("a\n\nb\r50%\r100%\n" + "c\n" * 3, "utf-8")
+    assert runs.last_log_lines(run, 4) == ("100%", "c", "c", "c")
+    assert runs.has_ended([_batch(1), Failed(1.0, "one", "x"), _batch(2)])
+    assert not runs.has_ended([Failed(1.0, "one", "x"), Paused(2.0, "one", True)])
+
+
+def test_broken_json_is_refused(run: runs.RunFolder) -> None:
+    with pytest.raises(UserError):
+        runs.read_config(run)
+    run.config.write_text("[1]")
+    with pytest.raises(UserError):
+        runs.read_config(run)
+    run.config.write_text('{"epochs": 3}')
+    assert runs.read_config(run).epochs == 3
+    assert [path.name for path in run.path.iterdir()] == ["config.json"]

@@ -1,0 +1,288 @@
+"""Training as the window sees it: start a run in a process of its own, watch it, tell it what to do.
+
+A run outlives the window. Nothing here talks to its process: commands are written to ``control``, news is read from
+``events.jsonl``, and whether somebody is at work is in ``run.lock``.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from thighview.core.run import (
+    BatchEnded,
+    EpochEnded,
+    Failed,
+    Finished,
+    Paused,
+    RunEvent,
+    Started,
+    TrainConfig,
+)
+from thighview.io.dataset import freeze
+from thighview.io.project import Project
+from thighview.io.runs import (
+    EventTail,
+    RunFolder,
+    free_run_name,
+    has_ended,
+    last_log_lines,
+    run_folder,
+    run_folders,
+    write_control,
+)
+
+TICK_MS = 150
+_READ_BYTES = 1 << 16
+_LOOK_FOR_LIFE_S = 0.5
+_START_WITHIN_S = 120.0
+_WORD_HOLDS_S = 60.0
+
+_children: dict[Path, "subprocess.Popen[bytes]"] = {}
+"""Children of this window by run folder; kept so that a dead one can be asked how it ended."""
+
+
+_SIGNALS = {
+    "started": "started",
+    "batch": "batch_ended",
+    "epoch": "epoch_ended",
+    "paused": "paused",
+    "finished": "finished",
+    "failed": "failed",
+}
+"""Signal of each kind of event."""
+
+
+@dataclass(frozen=True)
+class RunHistory:
+    """What a run has said so far, the later word on an epoch in the place of the earlier one."""
+
+    started: Started | None = None
+    epochs: tuple[EpochEnded, ...] = ()
+    last: RunEvent | None = None
+
+    @property
+    def state(self) -> str:
+        """``waiting``, ``running``, ``paused``, ``finished`` or ``failed``."""
+        if isinstance(self.last, Finished):
+            return "finished"
+        if isinstance(self.last, Failed):
+            return "failed"
+        if isinstance(self.last, Paused) and self.last.paused:
+            return "paused"
+        return "running" if self.started else "waiting"
+
+    def with_event(self, event: RunEvent) -> "RunHistory":
+        """The history with one more event."""
+        if isinstance(event, Started):
+            kept = tuple(e for e in self.epochs if e.epoch < event.first_epoch)
+            return RunHistory(event, kept, event)
+        if isinstance(event, EpochEnded):
+            kept = tuple(e for e in self.epochs if e.epoch < event.epoch)
+            return RunHistory(self.started, (*kept, event), event)
+        return RunHistory(self.started, self.epochs, event)
+
+
+class RunWatch(QObject):
+    """Follows one run and says what happens; ``history`` is what has happened so far.
+
+    It looks at the end of ``events.jsonl`` several times a second, at most 64 KB at a time, and never waits. A run
+    whose process is gone without a last word has failed, and the watch says why.
+    """
+
+    started = Signal(object)
+    batch_ended = Signal(object)
+    epoch_ended = Signal(object)
+    paused = Signal(object)
+    finished = Signal(object)
+    failed = Signal(object)
+
+    def __init__(self, run: RunFolder, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.run = run
+        self.history = RunHistory()
+        self._tail = EventTail(run.events)
+        self._since = self._looked = time.monotonic()
+        self._seen_alive = False
+        self._held: RunEvent | None = None
+        self._held_since = 0.0
+        self._code: int | None = None
+        self._again = QTimer(self)
+        self._again.setSingleShot(True)
+        self._again.timeout.connect(self._look)
+        self._timer = QTimer(self)
+        self._timer.setInterval(TICK_MS)
+        self._timer.timeout.connect(self._look)
+
+    def follow(self) -> None:
+        """Begin to look; signals of what happened before are sent first."""
+        self._since = time.monotonic()
+        self._timer.start()
+        self._again.start(0)
+
+    def close(self) -> None:
+        """Stop looking; the run goes on."""
+        self._timer.stop()
+        self._again.stop()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it finished or failed."""
+        return self.history.state in ("finished", "failed")
+
+    def pause(self) -> None:
+        """Ask the run to wait between two batches."""
+        write_control(self.run, "pause")
+
+    def resume(self) -> None:
+        """Ask a waiting run to go on."""
+        write_control(self.run, "run")
+
+    def stop(self) -> None:
+        """Ask the run to end; it writes the best model so far."""
+        write_control(self.run, "stop")
+
+    def _look(self) -> None:
+        events = self._tail.read(_READ_BYTES)
+        for event in events:
+            self._take(event)
+        if events:
+            self._again.start()
+            return
+        now = time.monotonic()
+        if now - self._looked < _LOOK_FOR_LIFE_S:
+            return
+        self._looked = now
+        alive, code = self._life()
+        if self._held and (not alive or now - self._held_since > _WORD_HOLDS_S):
+            self._say(self._held)
+        if self.is_over and not alive:
+            self.close()
+            return
+        self._seen_alive = self._seen_alive or alive
+        waiting = not self._seen_alive and self.history.started is None and self.run.path not in _children
+        if alive or self.is_over or (waiting and now - self._since < _START_WITHIN_S):
+            return
+        late = self._tail.read_all()
+        for event in late:
+            self._take(event)
+        if not late:
+            self._say(died(self.run, code))
+
+    def _life(self) -> tuple[bool, int | None]:
+        """Whether a process is at work on the run, and how our own child ended if it did."""
+        child = _children.get(self.run.path)
+        if child is None:
+            return self.run.alive, self._code
+        code = child.poll()
+        if code is not None:
+            del _children[self.run.path]
+            self._code = code
+        return code is None or self.run.alive, self._code
+
+    def _take(self, event: RunEvent) -> None:
+        """Pass an event on; a last word is held until the process is gone: a resumed run has one in its middle."""
+        if isinstance(event, (Finished, Failed)):
+            self._held, self._held_since = event, time.monotonic()
+        else:
+            self._held = None
+            self._say(event)
+
+    def _say(self, event: RunEvent) -> None:
+        self._held = None
+        self.history = self.history.with_event(event)
+        getattr(self, _SIGNALS[event.EVENT]).emit(event)
+
+
+def died(run: RunFolder, code: int | None) -> Failed:
+    """The last word in the place of a process that could not say it: how it ended, and the last lines it printed."""
+    hint = "Its checkpoint is kept: resume it to go on from there."
+    if code is not None and code < 0:
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:
+            name = f"signal {-code}"
+        how = f"The training process was ended by {name}."
+        if name == "SIGKILL":
+            hint = "Often the memory is full: choose a smaller batch or input size. " + hint
+    elif code:
+        how = f"The training process ended with code {code}."
+    else:
+        how = "The training process is gone without a last word."
+    return Failed(time.time(), run.name, how, hint, last_log_lines(run))
+
+
+def freeze_run(project: Project, config: TrainConfig, name: str = "") -> RunFolder:
+    """Freeze a new run of an open project; for the thread that owns the project (``Store.call``)."""
+    run = run_folder(project.folder, name or free_run_name(project.folder))
+    freeze(project, run, config)
+    return run
+
+
+def start_run(run: RunFolder, command: tuple[str, ...] = ()) -> None:
+    """Start, or go on with, a frozen run in a process that outlives this one; what it prints goes to ``log.txt``.
+
+    Parameters
+    ----------
+    run : RunFolder
+        Frozen by :func:`freeze_run`, or stopped earlier.
+    command : tuple of str, optional
+        Instead of our own command line, for tests.
+    """
+    run.control.unlink(missing_ok=True)
+    if not run.alive:
+        run.lock.unlink(missing_ok=True)
+    words = command or (sys.executable, "-m", "thighview", "train", str(run.project), "--run", run.name)
+    if getattr(sys, "frozen", False) and not command:
+        words = (sys.executable, "train", str(run.project), "--run", run.name)
+    detached: dict[str, Any] = {"start_new_session": True}
+    if sys.platform == "win32":
+        detached = {"creationflags": 0x00000008 | 0x00000200}  # DETACHED_PROCESS, CREATE_NEW_PROCESS_GROUP
+    with run.log.open("ab") as log:
+        _children[run.path] = subprocess.Popen[bytes](
+            words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, close_fds=True, env=os.environ.copy(), **detached
+        )
+
+
+def find_running(project: Path) -> list[RunFolder]:
+    """Runs of a project at which a process is at work, whoever started it."""
+    return [run for run in run_folders(project) if run.alive]
+
+
+def past_runs(project: Path) -> list[RunFolder]:
+    """Runs of a project at which nobody is at work, oldest first."""
+    return [run for run in run_folders(project) if not run.alive]
+
+
+def load_history(run: RunFolder) -> RunHistory:
+    """The whole story of a run from its file, without the batches; for a worker thread when it is long.
+
+    A run that ended without a last word counts as failed.
+    """
+    history = RunHistory()
+    events = EventTail(run.events).read_all()
+    for event in events:
+        if not isinstance(event, BatchEnded):
+            history = history.with_event(event)
+    if not has_ended(events) and not run.alive:
+        history = history.with_event(died(run, None))
+    return history
+
+
+def can_resume(run: RunFolder) -> bool:
+    """Whether a run that is not going on has epochs left: it was stopped, failed or was killed."""
+    if run.alive:
+        return False
+    history = load_history(run)
+    try:
+        epochs = int(json.loads(run.config.read_text("utf-8"))["epochs"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return not history.epochs or history.epochs[-1].epoch < epochs

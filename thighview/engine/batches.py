@@ -1,0 +1,196 @@
+"""Batches for training and for measuring, from slices held in memory.
+
+What a batch holds depends on nothing but (run seed, epoch, step): so a run can be resumed, replayed and explained.
+``y`` is a dict: ``labels`` uint8 (b, h, w), ``slots`` int32 (b,), the place of each slice in the pass, and
+``weights`` float32 (b,).
+"""
+
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from thighview.core.volume import Volume
+from thighview.engine.augment import IGNORE, augmented, cut, slice_generator
+from thighview.engine.preprocess import Intensity, PlaneSettings, masks_for_network, plane_grid, slices_for_network
+
+Batch = tuple[NDArray[np.float32], dict[str, NDArray[Any]]]
+T = TypeVar("T")
+_SMALL_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class Slices:
+    """Slices as the network sees them, all on one canvas.
+
+    ``ids`` (n,) are slice ids of the run; ``images`` (n, h, w) float32, or float16 when they are many; ``labels``
+    (n, h, w) uint8 classes, IGNORE outside the scan and where nothing is reviewed; ``air`` (n,) the number for
+    outside; ``weights`` (n,) of the loss.
+    """
+
+    ids: NDArray[np.int32]
+    images: NDArray[np.floating]
+    labels: NDArray[np.uint8]
+    air: NDArray[np.float32]
+    weights: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @staticmethod
+    def join(parts: Sequence["Slices"], smallest: int, multiple: int) -> "Slices":
+        """All slices on the smallest canvas that holds each, square, at least ``smallest`` pixels."""
+        edge = max([smallest, *(n for part in parts for n in part.images.shape[1:])])
+        edge = -(-edge // multiple) * multiple
+        count = sum(len(part) for part in parts)
+        kind = np.float32 if count * edge * edge * 4 <= _SMALL_BYTES else np.float16
+        images = np.empty((count, edge, edge), kind)
+        labels = np.full((count, edge, edge), IGNORE, np.uint8)
+        row = 0
+        for part in parts:
+            n, h, w = part.images.shape
+            top, left = (edge - h) // 2, (edge - w) // 2
+            images[row : row + n] = part.air[:, None, None]
+            images[row : row + n, top : top + h, left : left + w] = part.images
+            labels[row : row + n, top : top + h, left : left + w] = part.labels
+            row += n
+        return Slices(
+            np.concatenate([p.ids for p in parts]), images, labels,
+            np.concatenate([p.air for p in parts]), np.concatenate([p.weights for p in parts]),
+        )  # fmt: skip
+
+    def chosen(self, rows: Sequence[int]) -> "Slices":
+        """Some of them."""
+        at = np.asarray(rows, np.intp)
+        return Slices(self.ids[at], self.images[at], self.labels[at], self.air[at], self.weights[at])
+
+
+def slices_of(
+    volume: Volume,
+    mask: NDArray[np.uint8],
+    settings: PlaneSettings,
+    ids: Sequence[int],
+    indices: Sequence[int],
+    classes: NDArray[np.uint8],
+) -> Slices:
+    """Axial slices of a scan, prepared by the same functions as for inference.
+
+    Parameters
+    ----------
+    volume : Volume
+    mask : ndarray of uint8, shape (z, y, x)
+        Label values, IGNORE where not reviewed.
+    settings : PlaneSettings
+    ids, indices : sequence of int
+        Slice ids of the run and their axial indices.
+    classes : ndarray of uint8, shape (256,)
+        Label value to class; 255 stays IGNORE.
+    """
+    grid, intensity = plane_grid(volume, settings), Intensity.of(volume.voxels)
+    images = slices_for_network(volume.voxels, grid, intensity, indices)[..., 0]
+    targets = classes[masks_for_network(mask, grid, indices)]
+    inside = np.zeros(grid.size, bool)
+    (top, left), (h, w) = grid.offset, grid.content
+    inside[top : top + h, left : left + w] = True
+    targets[:, ~inside] = IGNORE
+    n = len(indices)
+    return Slices(
+        np.asarray(ids, np.int32), images, targets,
+        np.full(n, intensity.of_air, np.float32), np.ones(n, np.float32),
+    )  # fmt: skip
+
+
+class TrainBatches(keras.utils.PyDataset):
+    """Batches of one epoch, shuffled by (seed, epoch); the last one is topped up from the epoch's beginning.
+
+    ``epoch`` (from 1) is set from outside: Keras calls ``on_epoch_end`` once too often to be counted on.
+    """
+
+    def __init__(self, slices: Slices, size: int, batch_size: int, seed: int, augment: bool, mirror: bool) -> None:
+        super().__init__()
+        self.slices = slices
+        self.size = size
+        self.batch_size = min(batch_size, len(slices))
+        self.epoch = 1
+        self._seed, self._augment, self._mirror = seed, augment, mirror
+
+    def __len__(self) -> int:
+        return -(-len(self.slices) // self.batch_size)
+
+    def order(self, epoch: int) -> NDArray[np.intp]:
+        """Rows of the slices in the order in which an epoch sees them, with those that top up the last batch."""
+        order = np.random.default_rng([0x6F72, self._seed, epoch]).permutation(len(self.slices))
+        return np.resize(order, len(self) * self.batch_size)
+
+    def batch(self, epoch: int, step: int) -> Batch:
+        """The batch of a step (from 0) of an epoch (from 1)."""
+        first = step * self.batch_size
+        rows = self.order(epoch)[first : first + self.batch_size]
+        x = np.empty((len(rows), self.size, self.size, 1), np.float32)
+        labels = np.empty((len(rows), self.size, self.size), np.uint8)
+        s = self.slices
+        for k, row in enumerate(rows):
+            rng = slice_generator(self._seed, epoch, int(s.ids[row]))
+            image, air = s.images[row].astype(np.float32, copy=False), float(s.air[row])
+            if self._augment:
+                x[k, ..., 0], labels[k] = augmented(image, s.labels[row], rng, self.size, air, self._mirror)
+            else:
+                x[k, ..., 0], labels[k] = cut(image, s.labels[row], rng, self.size, air)
+        slots = np.arange(first, first + len(rows), dtype=np.int32)
+        return x, {"labels": labels, "slots": slots, "weights": s.weights[rows]}
+
+    def __getitem__(self, index: int) -> Batch:
+        return self.batch(self.epoch, index)
+
+
+class MeasureBatches(keras.utils.PyDataset):
+    """Every slice once, whole and as it is; the last batch is filled up with slices that count nothing.
+
+    The filling has weight 0 and only ignored pixels, and its sums go to the table's spare row ``spare``. One shape
+    for all batches: nothing is compiled twice.
+    """
+
+    def __init__(self, slices: Slices, batch_size: int, spare: int) -> None:
+        super().__init__()
+        self.slices = slices
+        self.batch_size = batch_size
+        self._spare = spare
+
+    def __len__(self) -> int:
+        return -(-len(self.slices) // self.batch_size)
+
+    def __getitem__(self, index: int) -> Batch:
+        first = index * self.batch_size
+        s, n = self.slices, min(self.batch_size, len(self.slices) - first)
+        h, w = s.images.shape[1:]
+        x = np.zeros((self.batch_size, h, w, 1), np.float32)
+        labels = np.full((self.batch_size, h, w), IGNORE, np.uint8)
+        slots = np.full(self.batch_size, self._spare, np.int32)
+        weights = np.zeros(self.batch_size, np.float32)
+        x[:n, ..., 0], labels[:n] = s.images[first : first + n], s.labels[first : first + n]
+        slots[:n], weights[:n] = np.arange(first, first + n), 1.0
+        return x, {"labels": labels, "slots": slots, "weights": weights}
+
+
+def prefetched(make: Callable[[int], T], first: int, count: int, ahead: int = 3, workers: int = 2) -> Generator[T]:
+    """``make(first)``, ``make(first + 1)``, ... in order, made by worker threads a few ahead of whoever takes them.
+
+    numpy and scipy release the interpreter in their heavy parts, so the next batches are ready when the network asks.
+    """
+    with ThreadPoolExecutor(workers, "batches") as pool:
+        waiting: deque[Future[T]] = deque()
+        try:
+            for i in range(first, first + count):
+                waiting.append(pool.submit(make, i))
+                if len(waiting) > ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

@@ -1,0 +1,128 @@
+"""Checkpoints of a run: everything that decides how it goes on, so that a resumed run ends at the same weights.
+
+What is random later (order, augmentation) depends on seed, epoch and slice only; what is not, is in here: weights,
+optimiser, and the state of the dropout generators.
+"""
+
+import json
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import safetensors
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from thighview.core.errors import UserError
+from thighview.io.atomic import write_bytes_atomic
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def _variables(network: keras.Model, optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
+    weights = list(network.weights)
+    known = {id(w) for w in weights}
+    seeds = [v for v in network.variables if id(v) not in known]
+    return {
+        **{f"weight/{w.path}": w for w in weights},
+        **{f"seed/{i}": v for i, v in enumerate(seeds)},
+        **{f"optimizer/{i}": v for i, v in enumerate(optimizer.variables)},
+    }
+
+
+def snapshot(network: keras.Model, optimizer: keras.optimizers.Optimizer) -> Arrays:
+    """A copy of every number a run needs to go on."""
+    found: Arrays = {}
+    for name, variable in _variables(network, optimizer).items():
+        array = np.array(keras.ops.convert_to_numpy(variable[...]) if variable.shape else variable.numpy())
+        found[name] = np.ascontiguousarray(array).reshape(tuple(variable.shape))
+    return found
+
+
+def restore(network: keras.Model, optimizer: keras.optimizers.Optimizer, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Put a snapshot back; the optimiser must be built.
+
+    Raises
+    ------
+    UserError
+        When it is of another network.
+    """
+    own = _variables(network, optimizer)
+    wrong = next(
+        (n for n, v in own.items() if n not in arrays or tuple(v.shape) != tuple(arrays[n].shape)), None
+    ) or next((n for n in arrays if n not in own), None)
+    if wrong:
+        raise UserError(f"The checkpoint does not fit the network of this run ({wrong}).", "Start a new run.")
+    for name, variable in own.items():
+        variable.assign(arrays[name])
+
+
+def weights_in(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
+    """The network's weights by name."""
+    return {k.removeprefix("weight/"): np.asarray(v, np.float32) for k, v in arrays.items() if k.startswith("weight/")}
+
+
+class CheckpointWriter:
+    """Writes snapshots behind the training, one after the other, each file whole or not at all.
+
+    Only the latest snapshot of each file matters: one still waiting is replaced by the next.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._pool = ThreadPoolExecutor(1, "checkpoint")
+        self._running: dict[str, Future[None]] = {}
+        self._next: dict[str, tuple[Arrays, dict[str, Any]]] = {}
+
+    def put(self, name: str, arrays: Arrays, facts: dict[str, Any]) -> None:
+        """Have ``NAME.safetensors`` written; an error of an earlier write comes up here."""
+        running = self._running.get(name)
+        if running is not None and not running.done():
+            self._next[name] = (arrays, facts)
+            return
+        self._next.pop(name, None)
+        if running is not None:
+            running.result()
+        self._running[name] = self._pool.submit(self._write, name, arrays, facts)
+
+    def flush(self) -> None:
+        """Wait until everything is on disk."""
+        for name in list(self._running):
+            self._running.pop(name).result()
+            if name in self._next:
+                self._write(name, *self._next.pop(name))
+
+    def close(self) -> None:
+        """Write what is left and end the thread."""
+        try:
+            self.flush()
+        finally:
+            self._pool.shutdown()
+
+    def _write(self, name: str, arrays: Arrays, facts: dict[str, Any]) -> None:
+        body = safetensors.numpy.save(arrays, {"facts": json.dumps(facts)})
+        write_bytes_atomic(self._folder / f"{name}.safetensors", body)
+
+
+def read_checkpoint(folder: Path, name: str) -> tuple[Arrays, dict[str, Any]] | None:
+    """A checkpoint and its facts; None when there is none.
+
+    Raises
+    ------
+    UserError
+        When it is damaged.
+    """
+    path = folder / f"{name}.safetensors"
+    if not path.exists():
+        return None
+    try:
+        with safetensors.safe_open(path, framework="np") as file:
+            facts = json.loads((file.metadata() or {})["facts"])
+            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
+    except (safetensors.SafetensorError, OSError, ValueError, KeyError) as error:
+        raise UserError(f"The checkpoint {path} is damaged: {str(error)[:120]}.", "Start a new run.") from error
+    return arrays, facts

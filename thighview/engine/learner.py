@@ -1,0 +1,88 @@
+"""A network together with its loss and the table its sums go to; runs on any Keras backend."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from thighview.core.run import TrainConfig
+from thighview.engine.batches import MeasureBatches
+from thighview.engine.losses import slice_loss, slice_terms, weighted_mean
+from thighview.engine.metrics import SliceTable, Sums
+
+_POWER = 0.9
+_CLIP = 12.0
+
+
+class Learner(keras.Model):
+    """The network's layers under Keras' own training and test steps, with loss and sums put into their two hooks.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Gives logits.
+    kind : {"ce", "dice", "ce_dice"}
+    slots : int
+        Rows of the longest pass.
+    classes : int
+        C, the background among them.
+    """
+
+    def __init__(self, network: keras.Model, kind: str, slots: int, classes: int) -> None:
+        super().__init__(inputs=network.inputs[0], outputs=network.outputs[0])
+        self.kind = kind
+        self.slice_table = SliceTable(slots, classes)
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
+        """Weighted mean of the slices' losses."""
+        return weighted_mean(slice_loss(slice_terms(y["labels"], y_pred), self.kind), y["weights"])
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+        """Write the sums of the batch into the table."""
+        self.slice_table.update_state(slice_terms(y["labels"], y_pred), y["labels"], y_pred, y["slots"])
+        return self.get_metrics_result()
+
+    def learn(self, x: NDArray[np.float32], y: dict[str, NDArray[Any]]) -> float:
+        """One step; returns the loss of this batch before the step."""
+        return float(self.train_on_batch(x, y, return_dict=True)["loss"])
+
+    def measure(self, batches: MeasureBatches) -> Sums:
+        """The sums of a pass without learning: weights as they are, no dropout, no augmentation."""
+        for index in range(len(batches)):
+            self.test_on_batch(*batches[index], return_dict=True)
+        return self.sums(batches.slices.ids.tolist(), batches.batch_size)
+
+    def sums(self, ids: Sequence[int], batch_size: int) -> Sums:
+        """The sums of the first ``len(ids)`` slots of the pass just made."""
+        return Sums.of(self.slice_table.rows(len(ids)), ids, batch_size)
+
+
+def optimizer_of(config: TrainConfig, steps: int) -> keras.optimizers.Optimizer:
+    """The optimiser of a run of so many steps.
+
+    ``unet``: the rate falls as lr (1 - t/T)^0.9 (nnU-Net), gradients are cut at norm 12. ``seed_unet``: as the seed
+    had it, a constant rate and no cut.
+    """
+    ours = config.architecture == "unet"
+    rate: Any = config.learning_rate
+    if ours:
+        rate = keras.optimizers.schedules.PolynomialDecay(config.learning_rate, max(steps, 1), 0.0, _POWER)
+    common: dict[str, Any] = {"learning_rate": rate, "global_clipnorm": _CLIP if ours else None}
+    if config.optimizer == "adamw":
+        return keras.optimizers.AdamW(weight_decay=1e-4, **common)
+    if config.optimizer == "rmsprop":
+        return keras.optimizers.RMSprop(**common)
+    if config.optimizer == "sgd":
+        return keras.optimizers.SGD(momentum=0.99 if ours else 0.9, nesterov=True, **common)
+    return keras.optimizers.Adam(**common)
+
+
+def rate_at(config: TrainConfig, step: int, steps: int) -> float:
+    """Learning rate after ``step`` of ``steps`` steps."""
+    if config.architecture != "unet":
+        return config.learning_rate
+    return config.learning_rate * (1 - min(step / max(steps, 1), 1.0)) ** _POWER

@@ -1,0 +1,88 @@
+"""What a run leaves behind for others to read: events, log lines, sums per slice, previews."""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thighview.core.run import RunEvent
+from thighview.engine.batches import Slices
+from thighview.engine.metrics import Sums
+from thighview.engine.preprocess import classes_of
+from thighview.io.atomic import write_atomic
+from thighview.io.runs import EventLog, RunFolder
+
+Emit = Callable[[RunEvent], None]
+
+
+class Voice:
+    """Events to the file and to whoever listens, lines to ``log.txt``; a listener that is gone does not matter."""
+
+    def __init__(self, run: RunFolder, events: EventLog, emit: Emit | None) -> None:
+        self._run, self._events, self._emit = run, events, emit
+
+    def __call__(self, event: RunEvent) -> None:
+        """Say an event."""
+        self._events.append(event)
+        if self._emit:
+            try:
+                self._emit(event)
+            except OSError:
+                self._emit = None
+
+    def log(self, text: str) -> None:
+        """Add a line to ``log.txt``."""
+        with self._run.log.open("a", encoding="utf-8") as file:
+            file.write(f"{time.strftime('%H:%M:%S')} {text.rstrip()}\n")
+
+
+def save_sums(path: Path, passes: Mapping[str, Sums]) -> None:
+    """All passes of an epoch as one table of columns (``numpy.load`` gives them by name).
+
+    ``kind`` says of each row which pass it is of: ``learning`` (each slice as it was when it was learnt from),
+    ``train`` (the probe) or ``val``; ``ids`` are slice ids of ``dataset.json``, ``steps`` the batch in its pass.
+    """
+    path.parent.mkdir(exist_ok=True)
+    columns: list[dict[str, NDArray[Any]]] = [sums.columns() for sums in passes.values()]
+    table = {name: np.concatenate([c[name] for c in columns]) for name in columns[0]} if columns else {}
+    table["kind"] = np.array([name for name, sums in passes.items() for _ in range(len(sums.ids))], "U8")
+
+    def write(file: Any) -> None:
+        np.savez(file, allow_pickle=False, **table)
+
+    write_atomic(path, write)
+
+
+def save_preview(
+    path: Path,
+    slices: Slices,
+    row: int,
+    logits: NDArray[np.floating],
+    colours: NDArray[np.uint8],
+    is_validation: bool,
+) -> None:
+    """One slice as the network sees it (rows towards posterior, columns towards the patient's left).
+
+    The file holds ``image`` uint8 (h, w); ``truth`` and ``prediction`` uint8 (h, w), classes, 255 where nothing
+    counts; ``colours`` uint8 (C, 3) of the classes; ``slice_id``; ``is_validation``.
+    """
+    image = slices.images[row].astype(np.float32)
+    low, high = (float(v) for v in np.percentile(image, (0.5, 99.5)))
+    grey = np.clip((image - low) / max(high - low, 1e-6) * 255, 0, 255).astype(np.uint8)
+    shown = {
+        "image": grey,
+        "truth": slices.labels[row],
+        "prediction": classes_of(logits)[0],
+        "colours": colours,
+        "slice_id": slices.ids[row],
+        "is_validation": np.array(is_validation),
+    }
+    path.parent.mkdir(exist_ok=True)
+
+    def write(file: Any) -> None:
+        np.savez_compressed(file, allow_pickle=False, **shown)
+
+    write_atomic(path, write)

@@ -1,0 +1,341 @@
+"""What a run trains on, frozen when it starts: which slices of whom, with copies of the masks.
+
+The person goes on painting while it trains; the run sees only ``dataset.json``, ``masks/`` beside it, and the
+sources, whose SHA-256 it checks before it believes them.
+"""
+
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thighview.core.case import Case
+from thighview.core.errors import UserError
+from thighview.core.labels import Label, LabelTable
+from thighview.core.mask import LabelMap
+from thighview.core.phantom import CONTRASTS, Phantom, make_phantom, muscle_table, tissue_table
+from thighview.core.run import TrainConfig
+from thighview.core.volume import Volume
+from thighview.io.atomic import write_json_atomic
+from thighview.io.masks import read_mask, write_mask
+from thighview.io.project import Project
+from thighview.io.reading import read_volume, sha256_of
+from thighview.io.runs import RunFolder, read_json
+
+FORMAT = "thighview-run-1"
+IGNORE = 255
+NO_PERSON = "no validation person: this score does not measure new people"
+_PHANTOM_SEED = 900_000
+_PHANTOM_SLICES = 6
+
+
+@dataclass(frozen=True)
+class FrozenCase:
+    """One case of a frozen set. ``states`` has one word per stored slice; ``mask`` is a path in the run folder."""
+
+    case_id: int
+    title: str
+    subject: str
+    part: str
+    source: Path
+    sha256: str
+    mask: str
+    table: LabelTable
+    states: tuple[str, ...]
+    reviewed: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class FrozenPhantom:
+    """A made-up person who stands in where nobody validates."""
+
+    seed: int
+    contrast: str
+    slices: int
+    subject: str
+
+
+@dataclass(frozen=True)
+class FrozenSlice:
+    """One slice by its id in the run. ``index`` counts along the axial axis; ``case_id`` 0 is a phantom."""
+
+    id: int
+    case_id: int
+    index: int
+    state: str
+    subject: str
+    part: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A frozen training set; ``labels`` are those the network learns, ``note`` what the panel must say about it."""
+
+    labels: LabelTable
+    cases: tuple[FrozenCase, ...]
+    phantoms: tuple[FrozenPhantom, ...]
+    slices: tuple[FrozenSlice, ...]
+    note: str
+
+    def of_part(self, part: str) -> tuple[FrozenSlice, ...]:
+        """Slices of ``train``, ``validation`` or ``test``."""
+        return tuple(s for s in self.slices if s.part == part)
+
+    @property
+    def subject_of(self) -> dict[int, str]:
+        """Slice id to subject."""
+        return {s.id: s.subject for s in self.slices}
+
+    def subjects(self, part: str) -> list[str]:
+        """Subjects of a part, sorted."""
+        return sorted({s.subject for s in self.slices if s.part == part})
+
+
+# ------------------------------------------------------------------ freezing
+
+
+def freeze(project: Project, run: RunFolder, config: TrainConfig, labels: LabelTable | None = None) -> Dataset:
+    """Write ``dataset.json``, ``config.json`` and the masks of a new run; note the run in the project.
+
+    Only reviewed slices enter. Subjects new to the project's split get their part now, for ever. Needs a writable
+    project. No source is read, except for the hash of one that has none yet.
+
+    Parameters
+    ----------
+    project : Project
+    run : RunFolder
+        New, or frozen before (refused).
+    config : TrainConfig
+    labels : LabelTable, optional
+        What to learn; by default every label painted on a reviewed slice.
+
+    Raises
+    ------
+    UserError
+        When nothing is reviewed, or everybody reviewed validates or is locked away.
+    """
+    if run.dataset.exists():
+        raise UserError(f"The run {run.name!r} was started before.", "Choose another name, or resume it.")
+    cases = [project.load_case(s.case_id) for s in project.cases() if s.in_training_set]
+    if not cases:
+        raise UserError("The training set is empty.", "Add a case with reviewed slices to it first.")
+    cases = [case for case in cases if any(r.state.reviewed for r in case.reviews)]
+    if not cases:
+        raise UserError(
+            "No slice of the training set is reviewed, and only reviewed slices train.",
+            "Accept the slices whose masks are right (one key in the Review panel), then train.",
+        )
+    table, left_out = (labels, []) if labels is not None else _painted_labels(cases)
+    if not len(table):
+        raise UserError("No label is painted on any reviewed slice.", "Paint or accept a mask first.")
+    parts = project.assign_parts(case.subject for case in cases)
+    if "train" not in {parts[case.subject] for case in cases}:
+        raise UserError(
+            "Everybody with reviewed slices validates or is locked away for testing; nobody is left to train on.",
+            "Review slices of another person.",
+        )
+    fresh = not run.path.exists()
+    run.masks.mkdir(parents=True, exist_ok=True)
+    try:
+        frozen = [_freeze_case(project, case, parts[case.subject], run) for case in cases]
+        dataset = _with_slices(table, frozen, project, left_out)
+        write_json_atomic(run.config, config.to_json())
+        project.add_run(run.name, config.to_json(), {case.subject for case in cases})
+        write_json_atomic(run.dataset, _to_json(dataset, project.name))
+    except BaseException:
+        if fresh:
+            shutil.rmtree(run.path, ignore_errors=True)
+        raise
+    return dataset
+
+
+def _painted_labels(cases: Iterable[Case]) -> tuple[LabelTable, list[str]]:
+    """Labels painted on reviewed slices, by name and side over all cases, and the names of the others."""
+    table, others = LabelTable(), set[str]()
+    for case in cases:
+        painted = np.zeros(256, bool)
+        for index, review in enumerate(case.reviews):
+            if review.state.reviewed:
+                painted[np.unique(case.labels[index])] = True
+        for label in case.table:
+            if not painted[label.value]:
+                others.add(label.title)
+            elif table.find(label.name, label.side) is None:
+                value = label.value if table.get(label.value) is None else table.free_value()
+                table = table.with_label(Label(value, label.name, label.side, label.colour))
+        unnamed = [int(v) for v in np.flatnonzero(painted) if v and case.table.get(int(v)) is None]
+        if unnamed:
+            raise UserError(
+                f"{case.title} has the label {unnamed[0]} painted on a reviewed slice, but no name for it.",
+                "Name it in the labels panel.",
+            )
+    return table, sorted(others - {label.title for label in table})
+
+
+def _freeze_case(project: Project, case: Case, part: str, run: RunFolder) -> FrozenCase:
+    source = case.series[0]
+    sha256 = source.sha256 or sha256_of(source.path)
+    if not source.sha256:
+        project.set_sha256(case.case_id, sha256)
+    affine = project.geometry(case.case_id)[0][1]
+    grid = Volume(np.broadcast_to(np.uint8(0), case.labels.shape), affine, case.title)
+    mask = f"masks/case_{case.case_id}.nii.gz"
+    write_mask(run.path / mask, case.labels, case.table, grid)
+    states = tuple(review.state.word for review in case.reviews)
+    reviewed = tuple(i for i, review in enumerate(case.reviews) if review.state.reviewed)
+    return FrozenCase(
+        case.case_id, case.title, case.subject, part, source.path, sha256, mask, case.table, states, reviewed
+    )
+
+
+def _with_slices(table: LabelTable, cases: list[FrozenCase], project: Project, left_out: list[str]) -> Dataset:
+    slices: list[FrozenSlice] = []
+    notes: list[str] = []
+    for case in cases:
+        shape, affine = project.geometry(case.case_id)[0]
+        axis = Volume(np.broadcast_to(np.uint8(0), shape), affine).axial_axis
+        axial = case.reviewed if axis == 0 else range(shape[axis])
+        for index in axial:
+            state = case.states[index] if axis == 0 else "partial"
+            slices.append(FrozenSlice(len(slices) + 1, case.case_id, index, state, case.subject, case.part))
+        if axis != 0:
+            notes.append(f"{case.title} is stored across its axial planes: only reviewed rows of each count")
+    phantoms: list[FrozenPhantom] = []
+    if not any(s.part == "validation" for s in slices):
+        notes.insert(0, NO_PERSON)
+        if phantom_lookup(table) is None:
+            notes.insert(1, "its labels are not those of a phantom, so there is no validation score")
+        else:
+            phantoms = [
+                FrozenPhantom(_PHANTOM_SEED + i, contrast, _PHANTOM_SLICES, f"phantom {i + 1}")
+                for i, contrast in enumerate(CONTRASTS[:2])
+            ]
+    for phantom in phantoms:
+        for index in range(phantom.slices):
+            slices.append(FrozenSlice(len(slices) + 1, 0, index, "drawn", phantom.subject, "validation"))
+    if left_out:
+        notes.append("not painted on any reviewed slice, so not learnt: " + ", ".join(left_out))
+    return Dataset(table, tuple(cases), tuple(phantoms), tuple(slices), "; ".join(notes))
+
+
+# ------------------------------------------------------------------ the file
+
+
+def _to_json(dataset: Dataset, project_name: str) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "project": project_name,
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "note": dataset.note,
+        "labels": dataset.labels.to_json(),
+        "cases": [asdict(case) | {"source": str(case.source), "table": case.table.to_json()} for case in dataset.cases],
+        "phantoms": [asdict(phantom) for phantom in dataset.phantoms],
+        "slices": [asdict(s) for s in dataset.slices],
+    }
+
+
+def read_dataset(run: RunFolder) -> Dataset:
+    """The frozen set of a run.
+
+    Raises
+    ------
+    UserError
+        When it is missing, damaged, or from a newer program.
+    """
+    data: dict[str, Any] = read_json(run.dataset)
+    if data.get("format") != FORMAT:
+        raise UserError(
+            f"The run {run.name!r} has the format {data.get('format')!r}; this program knows {FORMAT}.",
+            "Open it with the thighview that made it, or start a new run.",
+        )
+    try:
+        cases = tuple(
+            FrozenCase(**row | {
+                "source": Path(row["source"]), "table": LabelTable.from_json(row["table"]),
+                "states": tuple(row["states"]), "reviewed": tuple(row["reviewed"]),
+            })
+            for row in data["cases"]
+        )  # fmt: skip
+        return Dataset(
+            LabelTable.from_json(data["labels"]),
+            cases,
+            tuple(FrozenPhantom(**row) for row in data["phantoms"]),
+            tuple(FrozenSlice(**row) for row in data["slices"]),
+            str(data["note"]),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{run.dataset} is damaged: {error}.", "Start a new run.") from error
+
+
+# ------------------------------------------------------------------ reading what was frozen
+
+
+def read_case(run: RunFolder, case: FrozenCase, labels: LabelTable) -> tuple[Volume, LabelMap]:
+    """A frozen case: its scan, and its mask with the values of ``labels`` (z, y, x), IGNORE where not reviewed.
+
+    Labels that are not learnt count as background.
+
+    Raises
+    ------
+    UserError
+        When the source is gone or is not the file that was frozen.
+    """
+    if not case.source.exists():
+        raise UserError(
+            f"The scan {case.source} of {case.title} is gone.", "Put it back in its place, then resume the run."
+        )
+    if sha256_of(case.source) != case.sha256:
+        raise UserError(
+            f"The scan {case.source} is not the one its masks were drawn on: its contents changed.",
+            "Put the first version back, or take the case out of the training set and start a new run.",
+        )
+    volume = read_volume(case.source)
+    stored, found = read_mask(run.path / case.mask, volume)
+    by_file_id = {label.file_id: label for label in case.table}
+    lookup = np.zeros(256, np.uint8)
+    for label in found:
+        named = by_file_id.get(label.file_id)
+        learnt = labels.find(named.name, named.side) if named else None
+        lookup[label.value] = learnt.value if learnt else 0
+    mask = lookup[stored]
+    unseen = np.setdiff1d(np.arange(mask.shape[0]), case.reviewed)
+    mask[unseen] = IGNORE
+    return volume, mask
+
+
+def read_phantom(phantom: FrozenPhantom, labels: LabelTable) -> tuple[Volume, LabelMap]:
+    """A made-up person and the truth, with the values of ``labels``; every slice counts."""
+    made = make_phantom(phantom.seed, phantom.contrast, slices=phantom.slices)
+    lookup = phantom_lookup(labels)
+    if lookup is None:
+        raise UserError("The labels of this run are not those of a phantom.", "Start a new run.")
+    tissues, values = lookup
+    return made.volume, values[_truth(made, tissues)]
+
+
+def _truth(made: Phantom, tissues: bool) -> LabelMap:
+    return made.labels if tissues else made.muscles
+
+
+def phantom_lookup(labels: LabelTable) -> tuple[bool, NDArray[np.uint8]] | None:
+    """How a phantom's truth becomes a run's labels: (tissues rather than muscles, values uint8 (256,)).
+
+    None when a label of the run is neither a tissue nor a muscle of the phantom, by name and side; a label without
+    side stands for both.
+    """
+    for tissues, table in ((True, tissue_table()), (False, muscle_table())):
+        values = np.zeros(256, np.uint8)
+        met: set[int] = set()
+        for label in table:
+            wanted = labels.find(label.name, label.side) or labels.find(label.name)
+            if wanted:
+                values[label.value] = wanted.value
+                met.add(wanted.value)
+        if met == {label.value for label in labels}:
+            return tissues, values
+    return None
