@@ -1,0 +1,194 @@
+"""Watching runs: events as they come, children that die, runs found again."""
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+from tiny_project import make_project
+
+from thighview.app import training
+from thighview.core.errors import UserError
+from thighview.core.run import BatchEnded, EpochEnded, Failed, Finished, Scores, Started, TrainConfig
+from thighview.io.locks import Holder
+from thighview.io.project import Project
+from thighview.io.runs import EventLog, RunFolder, read_control, run_folder
+
+SCORES = Scores(0.5, 0.9, 0.8)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    folder = run_folder(tmp_path, "one")
+    folder.path.mkdir(parents=True)
+    folder.dataset.write_text("{}")
+    folder.config.write_text('{"epochs": 3}')
+    return folder
+
+
+def _started(first: int = 1) -> Started:
+    return Started(1.0, "one", "CPU", 3, 2, 8, 2, 4, 1, False, ("thigh",), first)
+
+
+def _epoch(number: int, seconds: float = 1.0) -> EpochEnded:
+    return EpochEnded(1.0, "one", number, 3, seconds, 1e-3, SCORES, SCORES, SCORES)
+
+
+def _finished() -> Finished:
+    return Finished(1.0, "one", "models/one", 2, 3, False, SCORES)
+
+
+def _say(run: RunFolder, *events: object) -> None:
+    log = EventLog(run)
+    for event in events:
+        log.append(event)  # type: ignore[arg-type]
+    log.close()
+
+
+def _child(run: RunFolder, body: str) -> tuple[str, ...]:
+    """A command that holds the run's lock and does something."""
+    code = (
+        "import sys, time, os, signal; from pathlib import Path; from thighview.io.runs import *;"
+        "from thighview.core.run import *; run = RunFolder(Path(sys.argv[1])); log = EventLog(run);"
+        "held = at_work(run); held.__enter__();" + body + "; held.__exit__(None, None, None)"
+    )
+    return (sys.executable, "-c", code, str(run.path))
+
+
+def test_events_arrive_while_they_are_written(qtbot: QtBot, run: RunFolder) -> None:
+    body = (
+        "log.append(Started(1.0, 'one', 'CPU', 3, 2, 8, 2, 4, 1, False, ('thigh',)));"
+        "log.append(BatchEnded(1.0, 'one', 1, 1, 2, 0.5)); time.sleep(0.3);"
+        "log.append(Finished(1.0, 'one', 'models/one', 2, 3, False, Scores(0.5)))"
+    )
+    training.start_run(run, _child(run, body))
+    watch = training.RunWatch(run)
+    order: list[str] = []
+    watch.started.connect(lambda _: order.append("started"))
+    watch.batch_ended.connect(lambda _: order.append("batch"))
+    with qtbot.waitSignal(watch.finished, timeout=20000) as said:
+        watch.follow()
+    assert order == ["started", "batch"]
+    assert said.args[0].model == "models/one"
+    assert watch.is_over
+    qtbot.waitUntil(lambda: run.path not in training._children, timeout=5000)
+    watch.close()
+
+
+@pytest.mark.parametrize(
+    ("body", "words"), [("os.kill(os.getpid(), 9)", "SIGKILL"), ("print('no room'); sys.exit(3)", "code 3")]
+)
+def test_a_child_that_dies_has_failed_with_its_last_lines(qtbot: QtBot, run: RunFolder, body: str, words: str) -> None:
+    start = "log.append(Started(1.0, 'one', 'CPU', 3, 2, 8, 2, 4, 1, False, ('thigh',))); print('so far', flush=True);"
+    training.start_run(run, _child(run, start + body))
+    watch = training.RunWatch(run)
+    with qtbot.waitSignal(watch.failed, timeout=20000) as said:
+        watch.follow()
+    assert words in said.args[0].message
+    assert "so far" in said.args[0].lines
+    assert watch.history.state == "failed"
+    qtbot.waitUntil(lambda: run.path not in training._children, timeout=5000)
+    watch.close()
+
+
+def test_commands_reach_the_control_file(qtbot: QtBot, run: RunFolder) -> None:
+    watch = training.RunWatch(run)
+    for command, word in ((watch.pause, "pause"), (watch.resume, "run"), (watch.stop, "stop")):
+        command()
+        assert read_control(run) == word
+
+
+def test_a_running_run_is_found_again_with_its_whole_curve(qtbot: QtBot, run: RunFolder) -> None:
+    me = Holder.me()
+    run.lock.write_text(json.dumps({"pid": me.pid, "started": me.started, "host": me.host}))
+    _say(run, _started(), _epoch(1), _epoch(2))
+    found = training.find_running(run.project)
+    assert [r.name for r in found] == ["one"]
+    assert training.past_runs(run.project) == []
+    watch = training.RunWatch(found[0])
+    watch.follow()
+    qtbot.waitUntil(lambda: len(watch.history.epochs) == 2, timeout=5000)
+    assert watch.history.state == "running"
+    run.lock.unlink()
+    with qtbot.waitSignal(watch.failed, timeout=5000) as said:
+        pass
+    assert "without a last word" in said.args[0].message
+
+
+def test_a_resumed_run_passes_over_its_earlier_end(qtbot: QtBot, run: RunFolder) -> None:
+    _say(run, _started(), _epoch(1), _epoch(2), Failed(1.0, "one", "the power went"), _started(2), _epoch(2, 7.0))
+    _say(run, _epoch(3), _finished())
+    watch = training.RunWatch(run)
+    failures: list[object] = []
+    watch.failed.connect(failures.append)
+    with qtbot.waitSignal(watch.finished, timeout=5000):
+        watch.follow()
+    assert failures == []
+    assert [(e.epoch, e.seconds) for e in watch.history.epochs] == [(1, 1.0), (2, 7.0), (3, 1.0)]
+    watch.close()
+
+
+def test_past_runs_load_with_their_end(run: RunFolder) -> None:
+    _say(run, _started(), BatchEnded(1.0, "one", 1, 1, 2, 0.5), _epoch(1))
+    assert [r.name for r in training.past_runs(run.project)] == ["one"]
+    assert training.load_history(run).state == "failed"
+    assert training.can_resume(run)
+    _say(run, _started(2), _epoch(2), _epoch(3), _finished())
+    history = training.load_history(run)
+    assert history.state == "finished"
+    assert len(history.epochs) == 3
+    assert not training.can_resume(run)
+
+
+def test_a_long_file_is_read_in_pieces(qtbot: QtBot, run: RunFolder) -> None:
+    _say(run, _started(), *[BatchEnded(1.0, "one", 1, i, 9000, 0.5) for i in range(2000)], _epoch(1), _finished())
+    watch = training.RunWatch(run)
+    batches: list[object] = []
+    watch.batch_ended.connect(batches.append)
+    with qtbot.waitSignal(watch.finished, timeout=5000):
+        watch.follow()
+    assert len(batches) == 2000
+    watch.close()
+
+
+def test_a_detached_training_from_freezing_to_its_end(qtbot: QtBot, tmp_path: Path) -> None:
+    """The real command line, the real network; also that this process never imports it."""
+    folder = make_project(tmp_path, 1)
+    project = Project.open(folder)
+    config = TrainConfig(base_filters=2, levels=3, epochs=2, batch_size=4, input_size=32)
+    run = training.freeze_run(project, config)
+    with pytest.raises(UserError):
+        training.freeze_run(project, config, run.name)
+    project.close()
+    before = {name for name in sys.modules if name.partition(".")[0] in ("tensorflow", "keras")}
+    training.start_run(run)
+    watch = training.RunWatch(run)
+    failures: list[Failed] = []
+    watch.failed.connect(failures.append)
+    watch.failed.connect(watch.finished)
+    with qtbot.waitSignal(watch.finished, timeout=240000):
+        watch.follow()
+    assert failures == [], failures[0].lines
+    assert len(watch.history.epochs) == 2
+    assert (folder / "models" / run.name / "card.json").exists()
+    qtbot.waitUntil(lambda: run.path not in training._children, timeout=20000)
+    assert {name for name in sys.modules if name.partition(".")[0] in ("tensorflow", "keras")} == before
+    watch.close()
+
+
+def test_a_run_outlives_whoever_started_it(tmp_path: Path, run: RunFolder) -> None:
+    """The child is in a session of its own: what ends the window's group does not reach it."""
+    training.start_run(run, _child(run, "time.sleep(30)"))
+    child = training._children.pop(run.path)
+    until = time.monotonic() + 20
+    while not run.alive and time.monotonic() < until:
+        time.sleep(0.05)
+    assert run.alive
+    assert os.getsid(child.pid) != os.getsid(0)
+    child.send_signal(signal.SIGTERM)
+    child.wait()
+    assert not run.alive
