@@ -13,7 +13,16 @@ from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
 from thighview.core.volume import Volume
-from thighview.io.dicom_header import COPY_AGAIN, Slice, details_of, is_dicom, read_dataset, read_slice, text_of
+from thighview.io.dicom_header import (
+    COPY_AGAIN,
+    Slice,
+    details_of,
+    is_dicom,
+    number_of,
+    read_dataset,
+    read_slice,
+    text_of,
+)
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -241,8 +250,8 @@ def _affine(slices: list[Slice], warnings: list[str]) -> NDArray[np.float64]:
         if lean > 0.5:
             warnings.append(f"The slices are stacked at a slant of {lean:.1f} degrees.")
     else:
-        told = first.header.get("SpacingBetweenSlices") or first.header.get("SliceThickness")
-        step = normal * (float(told) if told else 1.0)
+        told = number_of(first.header, "SpacingBetweenSlices") or number_of(first.header, "SliceThickness")
+        step = normal * abs(told or 1.0)
         warnings.append(f"One slice only: its thickness of {np.linalg.norm(step):g} mm is what the header says.")
     affine = np.eye(4)
     affine[:3, 0], affine[:3, 3] = step, first.position
@@ -298,8 +307,8 @@ def _image(s: Slice) -> NDArray[Any]:
 
 
 def _rescale(header: "Dataset") -> tuple[float, float]:
-    slope, inter = header.get("RescaleSlope"), header.get("RescaleIntercept")
-    slope, inter = 1.0 if slope is None else float(slope), float(inter or 0.0)
-    if not (math.isfinite(slope) and math.isfinite(inter) and slope != 0):
-        raise UserError(f"The scaling of this series, {slope} x + {inter}, cannot be.", COPY_AGAIN)
+    slope, inter = number_of(header, "RescaleSlope"), number_of(header, "RescaleIntercept")
+    slope, inter = 1.0 if slope is None else slope, inter or 0.0
+    if slope == 0:
+        raise UserError("The scaling of this series, 0 x, cannot be.", COPY_AGAIN)
     return slope, inter

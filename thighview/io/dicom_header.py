@@ -74,9 +74,12 @@ def read_dataset(path: Path, pixels: bool = False) -> "Dataset":
         if _DEFLATED in file.read(1024):
             raise UserError("a file of the deflated kind, which is not opened", "Convert it with dcmconv or dcm2niix.")
     try:
-        return _pydicom().dcmread(
+        header = _pydicom().dcmread(
             path, force=True, stop_before_pixels=not pixels, specific_tags=None if pixels else list(_TAGS)
         )
+        for tag in _TAGS:
+            header.get(tag)  # decoded here and now, so that what cannot be decoded is found here
+        return header
     except Exception as error:
         raise UserError("damaged: its header cannot be read", COPY_AGAIN) from error
 
@@ -108,6 +111,20 @@ def read_slice(path: Path) -> Slice:
     if not (np.isfinite(position).all() and square and min(spacing) > 0 and math.isfinite(sum(spacing))):
         raise UserError("an image whose position in the patient cannot be")
     return Slice(path, header, position, directions, (spacing[0], spacing[1]))
+
+
+def number_of(header: "Dataset", tag: str) -> float | None:
+    """A value as a finite number; None where there is none."""
+    value = header.get(tag)
+    if value is None or value == "":
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"The {tag} of this series is {value!r}; a number was expected.", COPY_AGAIN) from error
+    if not math.isfinite(number):
+        raise UserError(f"The {tag} of this series is {number}, which cannot be.", COPY_AGAIN)
+    return number
 
 
 def text_of(header: "Dataset", tag: str) -> str:

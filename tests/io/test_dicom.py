@@ -1,0 +1,203 @@
+"""DICOM series: ordered by position whatever the files are called, complete or refused."""
+
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk  # noqa: N813
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+
+from thighview.core.errors import UserError
+from thighview.io import dicom
+from thighview.io.dicom import read_dicom
+from thighview.io.reading import inspect, patient_id, read_volume, sha256_of
+
+KNEE = "dicom/ge_knee_mese_echo1_MIT"
+
+
+def write_series(folder, positions, first=0, **values):
+    """A small axial series of 4 x 5 images at these heights; slice ``i`` is filled with ``i``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    series = values.pop("SeriesInstanceUID", generate_uid())
+    for i, height in enumerate(positions):
+        meta = FileMetaDataset()
+        meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = ExplicitVRLittleEndian, MRImageStorage
+        meta.MediaStorageSOPInstanceUID = generate_uid()
+        slice_ = FileDataset(None, {}, file_meta=meta, preamble=bytes(128))
+        slice_.SOPClassUID, slice_.SOPInstanceUID = MRImageStorage, meta.MediaStorageSOPInstanceUID
+        slice_.SeriesInstanceUID, slice_.Modality, slice_.SeriesNumber = series, "MR", 3
+        slice_.SeriesDescription, slice_.PatientName, slice_.PatientID = "t1_tra", "Doe^Jane", "P-17"
+        slice_.Rows, slice_.Columns, slice_.PixelSpacing = 4, 5, [1.25, 0.75]
+        slice_.ImageOrientationPatient, slice_.ImagePositionPatient = [1, 0, 0, 0, 1, 0], [-10, -20, height]
+        slice_.SamplesPerPixel, slice_.PhotometricInterpretation = 1, "MONOCHROME2"
+        slice_.BitsAllocated, slice_.BitsStored, slice_.HighBit, slice_.PixelRepresentation = 16, 12, 11, 0
+        slice_.PixelData = np.full((4, 5), i, "<u2").tobytes()
+        slice_.InstanceNumber = i + 1
+        for name, value in values.items():
+            setattr(slice_, name, value[i] if isinstance(value, tuple) else value)
+        slice_.save_as(folder / f"{first + i:03d}", enforce_file_format=True)
+    return folder
+
+
+def test_the_knee_has_simpleitk_s_voxels_and_corners(data):
+    volume = read_volume(data / KNEE)
+    assert volume.shape == (24, 256, 256) and volume.axes == "RIP" and volume.kind == "dicom"
+    assert volume.voxels.dtype == np.int16 and volume.voxels.dtype.isnative
+    assert volume.spacing_mm == pytest.approx((4, 0.625, 0.625), abs=1e-3)
+    reader = sitk.ImageSeriesReader()
+    files = [str(s.path) for s in dicom.choose_series(data / KNEE).slices]
+    files.sort(key=lambda f: pydicom.dcmread(f, stop_before_pixels=True).ImagePositionPatient[0], reverse=True)
+    reader.SetFileNames(files)
+    image = reader.Execute()
+    assert np.array_equal(sitk.GetArrayFromImage(image), volume.voxels)
+    for z, y, x in [(0, 0, 0), (23, 0, 0), (0, 255, 0), (0, 0, 255), (23, 255, 255)]:
+        wanted = image.TransformContinuousIndexToPhysicalPoint((x, y, z))
+        assert np.abs(volume.to_world((z, y, x)) - wanted).max() < 1e-3
+
+
+def test_names_do_not_matter(data, tmp_path):
+    files = sorted(p for p in (data / KNEE).iterdir() if p.suffix == ".dcm")
+    random.Random(5).shuffle(files)
+    for i, path in enumerate(files):
+        shutil.copy(path, tmp_path / f"{i:02d}")
+    (tmp_path / "README.txt").write_text("not an image")
+    a, b = read_volume(data / KNEE), read_volume(tmp_path)
+    assert np.array_equal(a.voxels, b.voxels) and np.array_equal(a.affine, b.affine)
+    assert sha256_of(data / KNEE) == sha256_of(tmp_path) == sha256_of(tmp_path / "07")
+    assert np.array_equal(read_volume(tmp_path / "03").voxels, a.voxels)
+
+
+def test_a_changed_pixel_or_position_changes_the_hash(tmp_path):
+    folder = write_series(tmp_path / "a", [0, 5, 10])
+    before = sha256_of(folder)
+    slice_ = pydicom.dcmread(folder / "001")
+    slice_.ImagePositionPatient = [-10, -20, 5.001]
+    slice_.save_as(folder / "001")
+    moved = sha256_of(folder)
+    slice_.PixelData = bytes([9]) + slice_.PixelData[1:]
+    slice_.save_as(folder / "001")
+    assert len({before, moved, sha256_of(folder)}) == 3
+
+
+def test_order_place_and_names(tmp_path):
+    volume = read_dicom(write_series(tmp_path / "a", [10, 0, 5]))
+    assert volume.voxels[:, 0, 0].tolist() == [1, 2, 0] and volume.axes == "SPL"
+    assert volume.spacing_mm == (5, 1.25, 0.75) and volume.to_world((0, 0, 0)).tolist() == [-10, -20, 0]
+    assert volume.name == "t1_tra" and not volume.warnings
+    assert "Doe" not in repr(volume) and "P-17" not in repr(volume)
+    assert patient_id(tmp_path / "a") == "P-17"
+
+
+@pytest.mark.parametrize(
+    ("positions", "words"),
+    [
+        ([0, 5, 10, 20, 25], "1 missing.*slices 3 and 4 of 5 lie 10.00 mm apart, the others 5.00 mm"),
+        ([0, 5, 11, 16, 21], "uneven.*6.00 mm apart"),
+        ([0, 5, 10, 10, 15], "5 different images of this series share 4 positions"),
+        ([0, 0, 0], "share 1 position:"),
+    ],
+)
+def test_stacks_that_do_not_add_up_are_refused(tmp_path, positions, words):
+    with pytest.raises(UserError, match=words):
+        read_dicom(write_series(tmp_path / "a", positions))
+
+
+def test_small_doubts_are_said(tmp_path):
+    assert "not quite evenly" in read_dicom(write_series(tmp_path / "a", [0, 5, 10.1, 15.1])).warnings[0]
+    assert "One slice only" in read_dicom(write_series(tmp_path / "b", [0], SliceThickness=4)).warnings[0]
+    folder = write_series(tmp_path / "c", [0, 5])
+    shutil.copy(folder / "000", folder / "copy of 000")
+    volume = read_dicom(folder)
+    assert volume.shape[0] == 2 and "copies" in volume.warnings[0]
+
+
+def test_slices_beside_the_line_are_refused_and_slanted_stacks_said(tmp_path):
+    beside = ([-10, -20, 0], [-9, -20, 5], [-10, -20, 10])
+    with pytest.raises(UserError, match="straight line"):
+        read_dicom(write_series(tmp_path / "a", [0, 5, 10], ImagePositionPatient=tuple(beside)))
+    slanted = tuple([-10, -20 + i, 5 * i] for i in range(3))
+    volume = read_dicom(write_series(tmp_path / "b", [0, 5, 10], ImagePositionPatient=slanted))
+    assert "slant of 11.3 degrees" in volume.warnings[0]
+    assert np.allclose(volume.to_world((2, 0, 0)), [-10, -18, 10])
+
+
+def test_rescale_is_applied(tmp_path):
+    volume = read_dicom(write_series(tmp_path / "a", [0, 5], RescaleSlope=2.5, RescaleIntercept=-1))
+    assert volume.voxels.dtype == np.float32 and volume.voxels[:, 0, 0].tolist() == [-1, 1.5]
+    volume = read_dicom(write_series(tmp_path / "b", [0, 5], RescaleSlope=1, RescaleIntercept=-1000))
+    assert volume.voxels.dtype == np.int16 and volume.voxels[:, 0, 0].tolist() == [-1000, -999]
+    volume = read_dicom(write_series(tmp_path / "c", [0, 5], RescaleSlope=(1.0, 2.0), RescaleIntercept=0))
+    assert volume.voxels[:, 0, 0].tolist() == [0, 2] and "one by one" in volume.warnings[0]
+
+
+def test_several_series_are_named_and_one_file_chooses(tmp_path):
+    write_series(tmp_path / "s" / "a", [0, 5, 10])
+    write_series(tmp_path / "s" / "b", [0, 5], EchoTime=9.5, SeriesNumber=4, SeriesDescription="t2_tra")
+    with pytest.raises(
+        UserError, match=r'2 series.*series 3 "t1_tra".*series 4 "t2_tra", echo 9.5 ms, 2 images of 5 x 4'
+    ):
+        read_dicom(tmp_path / "s")
+    assert read_dicom(tmp_path / "s" / "b" / "001").shape == (2, 4, 5)
+    told = inspect(tmp_path / "s").to_json()
+    assert told["shape_zyx"] == [3, 4, 5] and len(told["series"]) == 2 and "2 series" in told["warnings"][0]
+    assert patient_id(tmp_path / "s" / "a" / "000") == "P-17"
+
+
+def test_echoes_of_one_series_are_not_mixed(tmp_path):
+    uid = generate_uid()
+    write_series(tmp_path, [0, 5, 10], SeriesInstanceUID=uid, EchoTime=10)
+    write_series(tmp_path, [0, 5, 10], 3, SeriesInstanceUID=uid, EchoTime=20)
+    with pytest.raises(UserError, match="2 series"):
+        read_dicom(tmp_path)
+
+
+def test_a_localiser_beside_the_series_is_passed_over(tmp_path):
+    uid = generate_uid()
+    write_series(tmp_path, [0, 5, 10], SeriesInstanceUID=uid)
+    write_series(tmp_path, [0], 3, SeriesInstanceUID=uid, ImageOrientationPatient=[0, 1, 0, 0, 0, -1])
+    assert read_dicom(tmp_path).shape == (3, 4, 5)
+
+
+def test_what_is_no_classic_image_is_refused_with_the_reason(tmp_path):
+    cases = {
+        "frames": ({"NumberOfFrames": 2, "PixelData": bytes(80)}, "several frames"),
+        "colour": ({"SamplesPerPixel": 3}, "colour"),
+        "mosaic": ({"ImageType": ["ORIGINAL", "PRIMARY", "MOSAIC"]}, "mosaic"),
+        "nowhere": ({"ImagePositionPatient": None}, "where it lies"),
+        "skewed": ({"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]}, "cannot be"),
+        "report": ({"Rows": None}, "no image"),
+        "cut": ({"PixelData": bytes(30)}, "cut short"),
+    }
+    for name, (values, words) in cases.items():
+        folder = write_series(tmp_path / name, [0], **values)
+        for path in (folder, folder / "000"):
+            with pytest.raises(UserError, match=words) as caught:
+                read_dicom(path)
+            assert "\n" not in str(caught.value)
+
+
+def test_folders_without_dicom_are_refused(tmp_path):
+    with pytest.raises(UserError, match="No DICOM series"):
+        read_volume(tmp_path)
+    (tmp_path / "a.txt").write_text("a letter")
+    with pytest.raises(UserError, match="No DICOM series"):
+        read_volume(tmp_path)
+
+
+def test_damaged_headers_never_end_in_anything_but_a_user_error(tmp_path):
+    original = (write_series(tmp_path / "a", [0]) / "000").read_bytes()
+    path = Path(tmp_path) / "damaged.dcm"
+    rng = random.Random(11)
+    for _ in range(150):
+        data = bytearray(original)
+        for _ in range(3):
+            data[rng.randrange(132, len(data))] = rng.randrange(256)
+        path.write_bytes(data)
+        try:
+            read_volume(path)
+        except UserError as error:
+            assert error.message
