@@ -67,6 +67,7 @@ class Workspace(QObject):
         self.uncertainty: dict[int, float] = {}
         self.segment_job: SegmentJob | None = None
         self._opening: Job | None = None
+        self._leaving: dict[Path, Job] = {}
 
     # ------------------------------------------------------------------ projects
 
@@ -80,6 +81,10 @@ class Workspace(QObject):
         if self.store and self.store.folder == folder.absolute():
             if then:
                 then()
+            return
+        leaving = self._leaving.get(folder.absolute())
+        if leaving and not leaving.is_over:  # its lock is still ours: come back when it is written
+            leaving.ended.connect(lambda: self.open_project(folder, then))
             return
         store = Store(folder, self)
 
@@ -375,8 +380,13 @@ class Workspace(QObject):
             store.call(lambda project: project.write_mirror(case_id, volume))
         self.session.open(None)
         if store:
-            store.leave()
+            job = self._leaving[store.folder] = store.leave()
+            job.succeeded.connect(self._left)
         self.store = None
+
+    def _left(self, unsaved: int) -> None:
+        if unsaved:
+            self.failed.emit(UserError(f"{unsaved} changes could not be written when the project was closed."))
 
     def _end_segment(self) -> None:
         if self.segment_job:
