@@ -251,7 +251,7 @@ class _Finish:
     def _keep_probabilities(self, index: int, logits: NDArray[np.float32], left: NDArray[np.bool_] | None) -> None:
         """Probabilities of one slice: those of a class go to the label of the side the voxel lies on."""
         assert self.result.probabilities is not None
-        p = maps_to_grid(probabilities(logits), self.grid)[0]
+        p = probabilities(maps_to_grid(logits, self.grid))[0]
         out = np.moveaxis(self.result.probabilities, self.grid.axes[0], 0)[index]
         out[..., 0] = p[..., 0]
         channel = {label.value: 1 + i for i, label in enumerate(self.card.labels)}

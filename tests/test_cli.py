@@ -1,0 +1,359 @@
+"""The command line: what it writes, what it says, and how it ends."""
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from tiny_project import make_project
+
+from thighview.cli import main, phantoms, system
+from thighview.cli.dispatch import DONE, REFUSED
+from thighview.cli.evaluation import Evaluation, Truth, compare
+from thighview.core.errors import UserError
+from thighview.core.labels import Label, LabelTable
+from thighview.core.phantom import make_phantom
+from thighview.core.volume import Volume
+from thighview.io.images import write_volume
+from thighview.io.masks import write_mask
+from thighview.io.models import ModelCard, write_model
+from thighview.io.project import Project
+
+TABLE = LabelTable((Label(1, "thigh"), Label(2, "bone", "", (1, 2, 3), 20)))
+TINY = {"base_filters": 2, "levels": 3, "epochs": 2, "batch_size": 4, "input_size": 32}
+
+
+@pytest.fixture
+def scan(tmp_path: Path, tiny_volume: Volume) -> Path:
+    path = tmp_path / "scan.nii.gz"
+    write_volume(path, tiny_volume)
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained network that knows two labels."""
+    from thighview.engine.unet import build_network, weights_of
+
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    card = ModelCard("tiny", "unet", 2, 3, 0.0, ("background", "thigh", "bone"), TABLE, False, 0.0, 32)
+    write_model(folder, card, weights_of(build_network("unet", 3, 2, 3)))
+    return folder
+
+
+def command(*words: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """The program in a process of its own, as in a pipe."""
+    call = [sys.executable, "-m", "thighview", *map(str, words)]
+    return subprocess.run(call, env={**os.environ, **env}, capture_output=True, text=True, check=False, timeout=200)
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str | Path) -> str:
+    """The one line of a refusal."""
+    assert main([str(word) for word in words]) == REFUSED
+    out, err = capsys.readouterr()
+    assert out == ""
+    lines = err.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("thighview: ")
+    return lines[0]
+
+
+# ------------------------------------------------------------------ how it ends
+
+
+def test_exit_codes_of_the_real_program(tmp_path: Path) -> None:
+    assert command("--version").stdout.startswith("thighview ")
+    done = command("info", tmp_path / "nothing.nii.gz")
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    bug = "import thighview.cli.files as f, thighview.cli as c, sys; f.info = None; sys.exit(c.main(['info', 'x']))"
+    done = subprocess.run([sys.executable, "-c", bug], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "Traceback" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["segment"], "required"),
+        (["segment", "x", "-o", "y", "--device", "abacus"], "abacus"),
+        (["sgement"], "Did you mean the command segment"),
+        (["nothing.nii.gz"], "nothing at nothing.nii.gz"),
+        (["--bogus"], "--bogus"),
+        (["info", "nothing"], "nothing at nothing"),
+        (["evaluate", "thigh", "nothing"], "nothing at nothing"),
+        (["train"], "Nothing to train on"),
+        (["train", "--example", "puzzle"], "not there yet"),
+        (["train", "--recipe", "thigh_tissues"], "-o FOLDER"),
+        (["train", "--recipe", "bogus", "-o", "x"], "thigh_tissues"),
+        (["phantom", "x", "--n", "0"], "1 to 1000"),
+        (["phantom", "x", "--seed", "-1"], "seed"),
+        (["measure", "a", "b"], "nothing at a"),
+    ],
+)
+def test_refusals(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], expected: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert expected in refused(capsys, *words)
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in ([], ["demo"], ["info"], ["segment"], ["import"], ["train"], ["evaluate"], ["measure"], ["export"]):
+        with pytest.raises(SystemExit) as end:
+            main([*words, "--help"])
+        assert end.value.code == 0
+        assert len(capsys.readouterr().out) > 150
+
+
+def test_places_that_cannot_be_written(capsys: pytest.CaptureFixture[str], scan: Path, tmp_path: Path) -> None:
+    mask = tmp_path / "m.nii.gz"
+    mask.write_bytes(b"")
+    assert "does not exist" in refused(capsys, "segment", scan, "-o", tmp_path / "no" / "m.nii.gz")
+    assert "ends in .nii.gz" in refused(capsys, "segment", scan, "-o", tmp_path / "m.png")
+    assert "input itself" in refused(capsys, "segment", scan, "-o", scan)
+    assert "same file" in refused(capsys, "segment", scan, "-o", mask, "--probabilities", mask)
+
+
+def test_a_full_disk_is_no_bug(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], scan: Path) -> None:
+    from thighview.cli import files
+
+    def full(_: object) -> int:
+        raise OSError(28, "No space left on device", "/x")
+
+    monkeypatch.setattr(files, "info", full)
+    assert "No space left on device: /x" in refused(capsys, "info", scan)
+
+
+# ------------------------------------------------------------------ files
+
+
+def test_info(capsys: pytest.CaptureFixture[str], scan: Path) -> None:
+    assert main(["info", str(scan), "--json"]) == DONE
+    told = json.loads(capsys.readouterr().out)
+    assert told["shape_zyx"] == [6, 32, 32] and told["axes"] == "SAR" and told["kind"] == "nifti"
+    assert told["spacing_mm_zyx"] == [5.0, 1.5, 1.25]
+    assert set(told) >= {"path", "kind", "shape_zyx", "spacing_mm_zyx", "axes", "dtype", "series", "warnings"}
+    assert main(["info", str(scan)]) == DONE
+    assert "6 x 32 x 32" in capsys.readouterr().out
+
+
+def test_info_of_real_scans(capsys: pytest.CaptureFixture[str], data: Path) -> None:
+    assert main(["info", str(data / "thigh_siemens_dixon" / "0006-Dixon_TE_345_th.nii.gz"), "--json"]) == DONE
+    assert json.loads(capsys.readouterr().out)["kind"] == "nifti"
+    assert main(["info", str(data / "dicom" / "ge_knee_mese_echo1_MIT"), "--json"]) == DONE
+    assert json.loads(capsys.readouterr().out)["kind"] == "dicom"
+
+
+def test_segment(capsys: pytest.CaptureFixture[str], scan: Path, model: Path, tmp_path: Path) -> None:
+    out, p = tmp_path / "out.nii.gz", tmp_path / "p.nii.gz"
+    words = ["segment", scan, "-o", out, "--model", model, "--device", "cpu", "--probabilities", p]
+    assert main([str(word) for word in words]) == DONE
+    assert capsys.readouterr() == ("", ""), "silent in a pipe"
+    source, mask, probabilities = (nibabel.load(path) for path in (scan, out, p))
+    assert np.array_equal(mask.affine, source.affine) and mask.shape == source.shape
+    assert probabilities.shape == (*source.shape, 3) and probabilities.get_data_dtype() == np.float32
+    values = np.asarray(probabilities.dataobj)
+    assert np.allclose(values.sum(-1), 1, atol=1e-5)
+    drawn = np.asarray(mask.dataobj)
+    assert set(np.unique(drawn)) <= {0, 1, 20}
+    sure = np.sort(values, -1)[..., -1] - np.sort(values, -1)[..., -2] > 1e-3
+    assert np.array_equal(np.array([0, 1, 20])[values.argmax(-1)][sure], drawn[sure])
+    facts = json.loads((tmp_path / "out.json").read_text())
+    assert [(row["id"], row["name"], row["side"]) for row in facts["labels"]] == [(1, "thigh", ""), (20, "bone", "")]
+    assert facts["model"] == "tiny" and re.fullmatch("[0-9a-f]{64}", facts["weights_sha256"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.json", "out.nii.gz", "p.nii.gz", "scan.nii.gz"]
+
+
+def test_segment_that_is_refused_leaves_nothing(capsys: pytest.CaptureFixture[str], scan: Path, tmp_path: Path) -> None:
+    assert "thigh_of_nobody" in refused(
+        capsys, "segment", scan, "-o", tmp_path / "o.nii.gz", "--model", "thigh_of_nobody"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["scan.nii.gz"]
+
+
+def test_measure(capsys: pytest.CaptureFixture[str], scan: Path, tiny_volume: Volume, tmp_path: Path) -> None:
+    labels = np.zeros(tiny_volume.shape, np.uint8)
+    labels[1, :2, :5] = 1
+    labels[3, 0, 0] = 2
+    write_mask(tmp_path / "m.nii.gz", labels, TABLE, tiny_volume)
+    assert main(["measure", str(scan), str(tmp_path / "m.nii.gz")]) == DONE
+    text = capsys.readouterr().out
+    rows = list(csv.DictReader(io.StringIO(text)))
+    whole = {row["label"]: row for row in rows if row["slice"] == "all"}
+    assert set(whole) == {"1", "20"}
+    assert whole["1"]["voxels"] == "10"
+    assert float(whole["1"]["volume_ml"]) == pytest.approx(10 * 5 * 1.5 * 1.25 / 1000, abs=1e-4)
+    second = next(row for row in rows if row["label"] == "1" and row["slice"] == "2")
+    assert float(second["area_mm2"]) == pytest.approx(10 * 1.5 * 1.25)
+    assert main(["measure", str(scan), str(tmp_path / "m.nii.gz"), "-o", str(tmp_path / "m.csv")]) == DONE
+    assert (tmp_path / "m.csv").read_text() == text
+
+
+def test_phantoms_are_the_same_every_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(phantoms, "make_phantom", partial(make_phantom, matrix=(48, 64)))
+    for name, n in (("a", "1"), ("b", "2")):
+        assert main(["phantom", str(tmp_path / name), "--n", n, "--seed", "3"]) == DONE
+    first = sorted((tmp_path / "a" / "imagesTr").iterdir())[0]
+    assert first.read_bytes() == (tmp_path / "b" / "imagesTr" / first.name).read_bytes()
+    assert json.loads((tmp_path / "b" / "dataset.json").read_text())["numTraining"] == 2
+
+
+# ------------------------------------------------------------------ projects
+
+
+def test_import_and_export(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    study = make_project(tmp_path)
+    assert main(["export", str(study), "-o", str(tmp_path / "raw"), "--format", "nnunet"]) == DONE
+    assert "3 cases" in capsys.readouterr().out
+    assert main(["import", str(tmp_path / "fresh"), str(tmp_path / "raw")]) == DONE
+    assert "3 cases taken in, 12 of 12 slices reviewed" in capsys.readouterr().out
+    assert main(["export", str(study), "-o", str(tmp_path / "masks"), "--format", "nifti"]) == DONE
+    capsys.readouterr()
+    assert "nnunet, nifti" in refused(capsys, "export", study, "-o", tmp_path / "x", "--format", "bids")
+    assert "nnunet, nifti" in refused(capsys, "export", study, "-o", tmp_path / "x", "--format", "abc")
+    assert "not there yet" in refused(
+        capsys, "export", study, "-o", tmp_path / "x", "--format", "nifti", "--deidentify"
+    )
+    assert not (tmp_path / "x").exists()
+    holder = Project.open(study)  # a window has it open
+    assert main(["export", str(study), "-o", str(tmp_path / "raw 2"), "--format", "nnunet"]) == DONE
+    holder.close()
+
+
+def test_import_that_is_refused_leaves_no_project(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    study = make_project(tmp_path, 2)
+    main(["export", str(study), "-o", str(tmp_path / "raw"), "--format", "nnunet"])
+    capsys.readouterr()
+    bad = sorted((tmp_path / "raw" / "labelsTr").iterdir())[1]
+    bad.write_bytes(bad.read_bytes()[:300])
+    refused(capsys, "import", tmp_path / "fresh", tmp_path / "raw")
+    assert not (tmp_path / "fresh").exists()
+    assert "dataset.json" in refused(capsys, "import", tmp_path / "fresh", tmp_path)
+    assert not (tmp_path / "fresh").exists()
+
+
+def test_train_evaluate_segment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Training in a process of its own with events, then its model, by name, through the other commands."""
+    study = make_project(tmp_path)
+    (tmp_path / "c.json").write_text(json.dumps(TINY))
+    done = command("train", study, "--config", tmp_path / "c.json", "--run", "first", "--events")
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [e["event"] for e in events if e["event"] != "batch"] == ["started", "epoch", "epoch", "finished"]
+    assert all({"event", "time", "run"} <= e.keys() and e["run"] == "first" for e in events)
+    epoch = next(e for e in events if e["event"] == "epoch")
+    assert all(set(epoch[name]) == {"loss", "accuracy", "dice"} for name in ("train", "val", "while_learning"))
+    assert (study / "models" / "first" / "card.json").is_file()
+    assert main(["evaluate", "first", str(study), "--json", "--device", "cpu"]) == DONE
+    told = json.loads(capsys.readouterr().out)
+    assert told["model"] == "first" and len(told["subjects"]) == 3
+    assert {"id", "labels"} <= told["subjects"][0].keys()
+    figures = told["subjects"][0]["labels"]["thigh"]
+    assert set(figures) == {"dice", "hd95_mm", "volume_error_ml"}
+    assert told["mean"]["labels"]["thigh"]["n"] == 3
+    main(["export", str(study), "-o", str(tmp_path / "raw"), "--format", "nnunet"])
+    capsys.readouterr()
+    model = str(study / "models" / "first")
+    assert main(["evaluate", model, str(tmp_path / "raw"), "--json", "--device", "cpu"]) == DONE
+    assert json.loads(capsys.readouterr().out)["mean"]["labels"] == told["mean"]["labels"]
+    assert main(["evaluate", model, str(tmp_path / "raw"), "--device", "cpu"]) == DONE
+    assert "all labels" in capsys.readouterr().out
+    assert "finished" in refused(capsys, "train", study, "--run", "first")
+
+
+def test_train_refuses_before_it_begins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = make_project(tmp_path, 1)
+    for text, words in (('{"epochs": 0}', "epochs"), ('{"bogus": 1}', "bogus"), ("[]", "object"), ("{", "JSON")):
+        (tmp_path / "c.json").write_text(text)
+        assert words in refused(capsys, "train", study, "--config", tmp_path / "c.json")
+    assert "nobody" in refused(capsys, "train", study, "--start-from", "nobody")
+    assert "not a thighview project" in refused(capsys, "train", tmp_path)
+    assert not list((study / "runs").iterdir())
+
+
+def test_figures_of_a_known_mask(tiny_volume: Volume) -> None:
+    truth = np.zeros(tiny_volume.shape, np.uint8)
+    truth[1:3, 4:8, 4:8] = 1
+    truth[5] = 1  # not reviewed
+    found = np.zeros_like(truth)
+    found[1:3, 4:8, 4:6] = 1
+    reviewed = np.array([True] * 5 + [False])
+    figures = compare(found, TABLE, Truth(tiny_volume, truth, TABLE, reviewed))
+    assert figures["thigh"]["dice"] == pytest.approx(2 * 16 / (16 + 32))
+    assert figures["thigh"]["hd95_mm"] == pytest.approx(2.5)
+    assert figures["thigh"]["volume_error_ml"] == pytest.approx(-16 * 5 * 1.5 * 1.25 / 1000)
+    assert figures["bone"] == {"dice": None, "hd95_mm": None, "volume_error_ml": None}
+    evaluation = Evaluation("m", "0")
+    evaluation.add("a", "test", figures)
+    evaluation.add("b", "", {"thigh": {"dice": 1.0, "hd95_mm": 0.0, "volume_error_ml": 0.0}})
+    mean = evaluation.to_json()["mean"]
+    assert mean["labels"]["thigh"]["dice"] == pytest.approx((2 / 3 + 1) / 2)
+    assert mean["labels"]["bone"]["n"] == 0 and mean["dice"] == mean["labels"]["thigh"]["dice"]
+
+
+def test_sides_together_where_the_truth_has_none(tiny_volume: Volume) -> None:
+    sided = LabelTable((Label(1, "thigh", "left"), Label(2, "thigh", "right")))
+    truth = np.ones(tiny_volume.shape, np.uint8)
+    found = truth.copy()
+    found[:, :, 16:] = 2
+    figures = compare(found, sided, Truth(tiny_volume, truth, TABLE, np.full(6, True)))
+    assert figures["thigh"]["dice"] == 1.0 and "bone" not in figures
+
+
+# ------------------------------------------------------------------ the window's needs
+
+
+def test_no_display(tmp_path: Path) -> None:
+    env = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")}
+    words = [sys.executable, "-m", "thighview"]
+    done = subprocess.run(words, env=env, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2 and done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1 and "no display" in done.stderr
+    env["DISPLAY"] = ":4711"
+    done = subprocess.run(words, env=env, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="system libraries are asked for on Linux only")
+def test_missing_libraries_name_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system, "_loads", lambda name: name not in ("libEGL.so.1", "libxcb-cursor.so.0"))
+    with pytest.raises(UserError, match=r"apt-get install -y libegl1$"):
+        system.need_libraries()
+    with pytest.raises(UserError, match=r"libegl1 libxcb-cursor0$"):
+        system.need_libraries("x11")
+
+
+def test_import_errors_become_sentences(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from thighview.cli import window
+
+    def fail(text: str) -> None:
+        def start(_: object) -> int:
+            return window._with_qt(lambda: (_ for _ in ()).throw(ImportError(text)))  # type: ignore[arg-type]
+
+        monkeypatch.setattr(window, "open_window", start)
+
+    fail("libxkbcommon.so.0: cannot open shared object file: No such file or directory")
+    assert "apt-get install -y libxkbcommon0" in refused(capsys)
+    fail("libfoo.so.3: cannot open shared object file: No such file or directory")
+    assert "libfoo.so.3" in refused(capsys)
+    fail("No module named 'PySide6'")
+    with pytest.raises(ImportError):
+        main([])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a Linux desktop's menu")
+def test_add_to_menu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    assert main(["--add-to-menu"]) == DONE
+    entry = tmp_path / "share" / "applications" / "thighview.desktop"
+    assert str(entry) in capsys.readouterr().out
+    lines = dict(line.split("=", 1) for line in entry.read_text().splitlines() if "=" in line)
+    assert Path(lines["Icon"]).is_file() and lines["Type"] == "Application"
+    assert lines["Exec"].endswith(" %F")
