@@ -141,16 +141,17 @@ def test_chosen_slices_only_and_batch_does_not_matter(folder: Path) -> None:
         segment_volume(volume, network, card, slices=[6])
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
-@pytest.mark.parametrize("flips", [(False, False, False), (True, False, True), (True, True, True)])
-def test_any_storage_gives_the_same_mask(folder: Path, order: tuple[int, ...], flips: tuple[bool, ...]) -> None:
+def test_any_storage_gives_the_same_mask(folder: Path) -> None:
     network, card = load_network(folder)
     scan = legs(shift_mm=9.0)
     labels = segment_volume(scan, network, card).labels
-    found = segment_volume(stored_as(scan, order, flips), network, card)
-    expected = stored_as(Volume(labels, scan.affine), order, flips).voxels
-    assert (found.labels == expected).mean() > 0.999
-    assert found.axis == order.index(0)
+    assert {1, 2, 6, 7} & set(np.unique(labels))
+    for order in itertools.permutations(range(3)):
+        for flips in itertools.product((False, True), repeat=3):
+            found = segment_volume(stored_as(scan, order, flips), network, card)
+            expected = stored_as(Volume(labels, scan.affine), order, flips).voxels
+            assert (found.labels == expected).mean() > 0.999
+            assert found.axis == order.index(0)
 
 
 def test_cancel(folder: Path) -> None:

@@ -48,12 +48,15 @@ class EngineState:
         Why it is dead, in a sentence.
     details : str
         What it printed last, for the log and "copy details".
+    process_id : int
+        Of the engine process; 0 while there is none.
     """
 
     phase: str = "off"
     device: str = ""
     message: str = ""
     details: str = ""
+    process_id: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,6 +208,7 @@ class _Worker(QThread):
         self._woken, self._wake = context.Pipe(duplex=False)
         self._running: dict[int, _Request] = {}
         self._device = ""
+        self._process_id = 0
         self._over = False
         self._telling = threading.Lock()
 
@@ -219,7 +223,6 @@ class _Worker(QThread):
 
     def run(self) -> None:
         """Thread body: start the process, follow it, leave nothing of it behind."""
-        self._say("starting")
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
             target=serve, args=(theirs, str(self._log_path), self._device_wanted), name="thighview engine", daemon=True
@@ -228,6 +231,8 @@ class _Worker(QThread):
         try:
             self._log_path.parent.mkdir(parents=True, exist_ok=True)
             process.start()
+            self._process_id = process.pid or 0
+            self._say("starting")
             theirs.close()
             end = self._follow(process, ours)
         except OSError as error:
@@ -370,7 +375,7 @@ class _Worker(QThread):
             return  # it is dying; the next wait says how
 
     def _say(self, phase: str) -> None:
-        self.said.emit((self, EngineState(phase, self._device)))
+        self.said.emit((self, EngineState(phase, self._device, process_id=self._process_id)))
 
     def _say_how_it_is(self) -> None:
         if self._device:

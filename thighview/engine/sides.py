@@ -128,8 +128,9 @@ def _two_legs(total: NDArray[np.float32], body: NDArray[np.bool_], millimetre: t
         before, after = total[first : column + 1], total[column : last + 1]
         share = min(before.sum(), after.sum()) / total.sum()
         if share >= _SMALLEST_PART and total[column] < _VALLEY * min(before.max(), after.max()):
-            empty: Any = ndimage.label(total <= total[column] + 1e-3 * total.max())[0]
-            return float(np.flatnonzero(empty == empty[column]).mean())  # the middle of the gap
+            labelled: Any = ndimage.label(total <= total[column] + 1e-3 * total.max())
+            gap = labelled[0] == labelled[0][column]
+            return float(np.flatnonzero(gap).mean())
     rows = np.flatnonzero(body.any((0, 2)))
     height_mm, width_mm = np.ptp(rows) * millimetre[0], (last - first) * millimetre[1]
     if width_mm > _WIDE * height_mm:
