@@ -112,11 +112,10 @@ class Session(QObject):
         self._case, self._journal, self._gesture = case, journal, None
         old = self._view
         if case:
-            z, y, x = case.volume.shape
             values = [label.value for label in case.table]
             self._view = replace(
                 old,
-                cursor=(z // 2, y // 2, x // 2),
+                cursor=body_centre(case.volume.voxels),
                 window=auto_window(case.volume.voxels),
                 hidden_labels=frozenset(),
                 active_label=old.active_label if old.active_label in values else (values[0] if values else 1),
@@ -352,3 +351,16 @@ def auto_window(voxels: NDArray[np.generic]) -> tuple[float, float]:
     if high <= low:
         low, high = float(sample.min()), float(sample.max())
     return (float(low), float(high) if high > low else float(low) + 1.0)
+
+
+def body_centre(voxels: NDArray[np.generic]) -> tuple[int, int, int]:
+    """A voxel (z, y, x) inside the body on the middle slice: with two thighs in the image, inside one of them."""
+    z, y, x = voxels.shape
+    step = max(1, max(y, x) // 128)
+    plane = np.nan_to_num(np.asarray(voxels[z // 2, ::step, ::step], np.float32))
+    body = plane > plane.mean()
+    if not body.any():
+        return (z // 2, y // 2, x // 2)
+    column = int(np.argmax(np.convolve(body.sum(axis=0), np.ones(9), "same")))
+    row = int(np.median(np.flatnonzero(body[:, column]))) if body[:, column].any() else body.shape[0] // 2
+    return (z // 2, row * step, column * step)
