@@ -261,18 +261,15 @@ class Placement:
         return replace(self, px_per_mm=px, left=x - (x - self.left) * factor, top=y - (y - self.top) * factor)
 
 
-def body_box(shown: NDArray[Any]) -> Box:
-    """The box around what is not air on a shown slice (rows, columns), with 4 % room; the whole slice when unclear.
+def body_mask(shown: NDArray[Any]) -> NDArray[np.bool_]:
+    """What is not air on a shown slice, (rows, columns) in and out; nothing when all is alike.
 
-    The threshold is Otsu's on a 64-bin histogram of about 128 x 128 samples: good enough to frame a thigh.
+    Otsu's threshold on a 64-bin histogram, lowered by two fifths: dark muscle is body too.
     """
-    rows, columns = shown.shape
-    step = (max(1, rows // 128), max(1, columns // 128))
-    sample = np.nan_to_num(np.asarray(shown[:: step[0], :: step[1]], np.float32))
-    whole = Box(0, rows, 0, columns)
+    sample = np.nan_to_num(np.asarray(shown, np.float32))
     low, high = float(sample.min()), float(np.percentile(sample, 99.5))
     if not high > low:
-        return whole
+        return np.zeros(sample.shape, bool)
     counts, edges = np.histogram(np.clip(sample, low, high), 64, (low, high))
     centres = (edges[1:] + edges[:-1]) / 2
     weight = np.cumsum(counts).astype(np.float64)
@@ -282,10 +279,20 @@ def body_box(shown: NDArray[Any]) -> Box:
         between = (total[-1] * weight / weight[-1] - total) ** 2 / (weight * rest)
     between = np.where(rest > 0, between, 0.0)
     best = float(centres[between >= 0.99 * between.max()].mean())
-    inside = sample > 0.6 * best + 0.4 * low  # below Otsu's: dark muscle is body too
+    return sample > 0.6 * best + 0.4 * low
+
+
+def body_box(shown: NDArray[Any]) -> Box:
+    """The box around what is not air on a shown slice (rows, columns), with 4 % room; the whole slice when unclear.
+
+    Looks at about 128 x 128 samples: good enough to frame a thigh.
+    """
+    rows, columns = shown.shape
+    step = (max(1, rows // 128), max(1, columns // 128))
+    inside = body_mask(shown[:: step[0], :: step[1]])
     r, c = (np.flatnonzero(inside.mean(axis=axis) > 0.03) for axis in (1, 0))
     if r.size < 2 or c.size < 2:
-        return whole
+        return Box(0, rows, 0, columns)
     room = 0.04 * max((r[-1] - r[0]) * step[0], (c[-1] - c[0]) * step[1])
     return Box(
         max(0, int(r[0] * step[0] - room)),

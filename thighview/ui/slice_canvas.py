@@ -251,7 +251,7 @@ class SliceCanvas(QWidget):
     def corner_rect(self) -> QRect:
         """Where the words at the lower left stand."""
         wide = self.width() - 2 * draw.MARGIN
-        wide = min(wide - 90, wide // 2 - 20) if self.width() > 640 else wide - 80
+        wide = min(wide - 90, wide // 2 - 20) if self.width() > 640 else wide - 62
         return QRect(draw.MARGIN, self.height() - draw.MARGIN - _CORNER_PX + 4, max(wide, 60), _CORNER_PX)
 
     def _corner_lines(self) -> tuple[str, ...]:

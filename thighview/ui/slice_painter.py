@@ -10,7 +10,7 @@ from thighview.core.planes import Placement
 from thighview.ui.theme import CROSS, LETTER
 
 MARGIN = 10
-CROSS_GAP = 9
+CROSS_GAP, CROSS_INSET = 9, 26
 _SHADOW = QColor(0, 0, 0, 210)
 _WORDS = QColor(222, 230, 238)
 _FAINT = QColor(222, 230, 238, 170)
@@ -53,13 +53,13 @@ def draw_letters(painter: QPainter, letters: str, rects: tuple[QRect, QRect, QRe
 
 
 def cross_lines(x: float, y: float, width: int, height: int) -> tuple[QLineF, ...]:
-    """The crosshair, open in the middle so that it never covers what it points at."""
+    """The crosshair: open in the middle, so that it never covers what it points at, and short of the letters."""
     x, y = math.floor(x) + 0.5, math.floor(y) + 0.5
     return (
-        QLineF(0, y, x - CROSS_GAP, y),
-        QLineF(x + CROSS_GAP, y, width, y),
-        QLineF(x, 0, x, y - CROSS_GAP),
-        QLineF(x, y + CROSS_GAP, x, height),
+        QLineF(CROSS_INSET, y, max(x - CROSS_GAP, CROSS_INSET), y),
+        QLineF(x + CROSS_GAP, y, max(width - CROSS_INSET, x + CROSS_GAP), y),
+        QLineF(x, CROSS_INSET, x, max(y - CROSS_GAP, CROSS_INSET)),
+        QLineF(x, y + CROSS_GAP, x, max(height - CROSS_INSET, y + CROSS_GAP)),
     )
 
 
@@ -71,7 +71,7 @@ def draw_cross(painter: QPainter, x: float, y: float, width: int, height: int) -
 
 def scale_bar(placement: Placement, width: int, height: int) -> tuple[float, str, QRect]:
     """Length on the screen (pixels), words, and the rectangle it takes."""
-    aim_px = min(140.0, width * 0.22)
+    aim_px = min(140.0, width * 0.2)
     length_mm = next((mm for mm in reversed(_NICE_MM) if mm * placement.px_per_mm <= aim_px), _NICE_MM[0])
     text = f"{length_mm} mm" if length_mm < 10 else f"{length_mm // 10} cm"
     length = length_mm * placement.px_per_mm

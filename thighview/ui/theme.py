@@ -29,7 +29,7 @@ COLOURS: dict[str, str] = {
 }
 LETTER = QColor("#7cc4ff")
 """Orientation letters and view names on the black ground."""
-CROSS = QColor(124, 196, 255, 150)
+CROSS = QColor(124, 196, 255, 115)
 
 
 def colour(name: str) -> QColor:

@@ -1,0 +1,119 @@
+"""The application: builds the three objects of the program, and lives on when something goes wrong."""
+
+import logging
+import logging.handlers
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
+from PySide6.QtWidgets import QApplication
+
+from thighview.app import jobs
+from thighview.app.tasks import Workspace
+from thighview.io.paths import home
+from thighview.ui.icons import program_icon
+from thighview.ui.main_window import MainWindow
+from thighview.ui.theme import apply_theme
+
+_log = logging.getLogger("thighview")
+_LOG_BYTES = 2_000_000
+
+
+def run(paths: Sequence[Path] = ()) -> int:
+    """Open the window on these paths (a project first, if there is one) and stay until it is closed."""
+    application = make_application()
+    log_to_file()
+    catcher = BugCatcher()
+    catcher.install()
+    window = open_window(paths, catcher)
+    code = application.exec()
+    window.deleteLater()
+    jobs.shutdown()
+    catcher.remove()
+    return code
+
+
+def make_application() -> QApplication:
+    """The Qt application with the program's name and theme; the one there is, if there is one."""
+    there = QApplication.instance()
+    QApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
+    application = there if isinstance(there, QApplication) else QApplication(sys.argv[:1])
+    application.setApplicationName("thighview")
+    application.setApplicationDisplayName("thighview")
+    application.setDesktopFileName("thighview")
+    application.setWindowIcon(program_icon())
+    apply_theme(application)
+    return application
+
+
+def open_window(paths: Sequence[Path] = (), catcher: "BugCatcher | None" = None) -> MainWindow:
+    """The window, shown, with what was asked for on its way."""
+    workspace = Workspace()
+    window = MainWindow(workspace)
+    workspace.setParent(window)
+    if catcher:
+        catcher.caught.connect(window.notices.show_error)
+    window.show()
+
+    def begin() -> None:
+        if paths:
+            workspace.open_path(Path(paths[0]).absolute())
+        else:
+            workspace.open_scratch()
+        QTimer.singleShot(400, window, workspace.engine.start)
+
+    QTimer.singleShot(0, window, begin)
+    return window
+
+
+def log_to_file() -> None:
+    """Keep a log in the program's data folder; where that cannot be written there is none."""
+    folder = home()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handler = logging.handlers.RotatingFileHandler(
+            folder / "thighview.log", maxBytes=_LOG_BYTES, backupCount=1, encoding="utf-8", delay=True
+        )
+    except OSError as error:
+        _log.warning("no log file: %s", error)
+        return
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+
+
+class BugCatcher(QObject):
+    """Takes every exception nobody handled: to the log and to a notice; the program lives on."""
+
+    caught = Signal(object)
+    """The exception; always on the window's thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._before: tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]] | None = None
+
+    def install(self) -> None:
+        """Take the place of Python's hooks."""
+        self._before = (sys.excepthook, threading.excepthook, sys.unraisablehook)
+        sys.excepthook = self._caught
+        threading.excepthook = lambda args: self._caught(args.exc_type, args.exc_value, args.exc_traceback)
+        sys.unraisablehook = lambda args: self._caught(args.exc_type, args.exc_value, args.exc_traceback)
+
+    def remove(self) -> None:
+        """Give Python its hooks back."""
+        if self._before:
+            sys.excepthook, threading.excepthook, sys.unraisablehook = self._before
+            self._before = None
+
+    def _caught(self, kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+        error = error or kind()
+        if isinstance(error, KeyboardInterrupt):
+            QApplication.quit()
+            return
+        _log.error("unexpected error", exc_info=(kind, error, trace))
+        self.caught.emit(error)

@@ -1,0 +1,340 @@
+"""The bar at the top, with what is open and what is done most, and the bar at the bottom, with how things stand."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QPoint, QRectF, QSize, Qt, QTimer
+from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QPushButton,
+    QSlider,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+    QWidgetAction,
+)
+
+from thighview.app.jobs import Job
+from thighview.core.history import HistoryState
+from thighview.core.planes import Plane
+from thighview.core.view import ViewState
+from thighview.ui.actions import MENUS, Actions
+from thighview.ui.cards import button, row, words
+from thighview.ui.help import RESEARCH_USE
+from thighview.ui.icons import icon
+from thighview.ui.theme import colour
+
+if TYPE_CHECKING:
+    from thighview.app.tasks import Workspace
+
+_SAID_MS = 8000
+_ENGINE = {
+    "off": "engine off",
+    "starting": "engine starting",
+    "ready": "engine ready",
+    "busy": "engine working",
+    "dead": "engine stopped",
+}
+
+
+class TopBar(QWidget):
+    """Menu, name, the case's line; undo, redo, views, masks, and the one blue button."""
+
+    def __init__(self, workspace: "Workspace", actions: Actions, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._workspace, self._session = workspace, workspace.session
+        self._actions = actions
+        self.setProperty("bar", "top")
+        self.setFixedHeight(46)
+        self.menu_button = QToolButton()
+        self.menu_button.setIcon(icon("menu"))
+        self.menu_button.setIconSize(QSize(18, 18))
+        self.menu_button.setProperty("quiet", True)
+        self.menu_button.setToolTip("Everything the program can do")
+        self.menu_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.menu = QMenu(self)
+        self.menus = {title: actions.menu(title, self.menu) for title in MENUS}
+        for menu in self.menus.values():
+            self.menu.addMenu(menu)
+        self.recent = QMenu("Open recent", self.menu)
+        self.recent.aboutToShow.connect(self._fill_recent)
+        self.menus["File"].insertMenu(actions["open_mask"], self.recent)
+        self.menu_button.setMenu(self.menu)
+        self.name = words("thighview", "name", wrap=False)
+        self.case_line = Elided()
+        self.undo = QPushButton("Undo")
+        self.undo.setIcon(icon("undo"))
+        self.undo.clicked.connect(lambda *_: self._session.undo())
+        self.redo = QPushButton()
+        self.redo.setIcon(icon("redo"))
+        self.redo.clicked.connect(lambda *_: self._session.redo())
+        self.layout_button = QPushButton("Three views")
+        self.layout_button.setIcon(icon("views"))
+        self.layout_button.setToolTip(actions["layout"].toolTip())
+        self.layout_button.clicked.connect(lambda *_: actions["layout"].trigger())
+        self.masks = MasksButton(workspace)
+        self.segment = button("Segment stack", self._segment, actions["segment"].toolTip(), "primary")
+        self.segment.setIcon(icon("play"))
+        self._total = 0
+        line = QHBoxLayout(self)
+        line.setContentsMargins(8, 0, 10, 0)
+        line.setSpacing(8)
+        line.addWidget(self.menu_button)
+        line.addWidget(self.name)
+        line.addSpacing(6)
+        line.addWidget(self.case_line, 1)
+        for part in (self.undo, self.redo, self.layout_button, self.masks, self.segment):
+            part.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            line.addWidget(part)
+        session = self._session
+        session.history_changed.connect(self._show_history)
+        session.case_opened.connect(self._show_case)
+        session.view_changed.connect(self._show_view)
+        session.run_changed.connect(self._show_run)
+        workspace.project_changed.connect(self._show_case)
+        workspace.segmenting.connect(self._follow)
+        self._show_case(session.case)
+        self._show_history(session.history)
+        self._show_run(False)
+
+    def _fill_recent(self) -> None:
+        self.recent.clear()
+        for path in self._workspace.settings.recent:
+            self.recent.addAction(path.name, lambda path=path: self._workspace.open_path(path)).setToolTip(str(path))
+        self.recent.setToolTipsVisible(True)
+        if self.recent.isEmpty():
+            self.recent.addAction("Nothing yet").setEnabled(False)
+
+    def _show_case(self, _: object) -> None:
+        case, folder = self._session.case, self._workspace.project_folder
+        if case is None:
+            self.case_line.show_text(folder.name if folder else "")
+        else:
+            volume = case.volume
+            z, y, x = volume.shape
+            dz, dy, dx = volume.spacing_mm
+            name = next((v for v in ("axial", "coronal", "sagittal") if Plane.of(volume, v).through == 0), "")
+            place = f"{folder.name} / " if folder else ""
+            self.case_line.show_text(f"{place}{case.subject} · {name} · {x}×{y}×{z} · {_mm(dx)}×{_mm(dy)}×{_mm(dz)} mm")
+        for part in (self.layout_button, self.masks):
+            part.setEnabled(case is not None)
+        self._show_run(self._session.busy_run is not None)
+
+    def _show_history(self, state: HistoryState) -> None:
+        metrics = QFontMetrics(self.undo.font())
+        name = metrics.elidedText(state.undo_name, Qt.TextElideMode.ElideRight, 130)
+        self.undo.setText(f"Undo {name}".rstrip())
+        self.undo.setEnabled(bool(state.undo_name))
+        self.redo.setEnabled(bool(state.redo_name))
+        self.undo.setToolTip(f"Take back: {state.undo_name}  (Ctrl + Z)" if state.undo_name else "Nothing to take back")
+        self.redo.setToolTip(f"Do again: {state.redo_name}  (Ctrl + Y)" if state.redo_name else "Nothing to do again")
+
+    def _show_view(self, old: ViewState, new: ViewState) -> None:
+        if old.layout != new.layout:
+            self.layout_button.setText("One view" if new.layout == "axial" else "Three views")
+            self.layout_button.setIcon(icon("view-one" if new.layout == "axial" else "views"))
+
+    def _show_run(self, running: bool) -> None:
+        self.segment.setText("Cancel" if running else "Segment stack")
+        self.segment.setIcon(icon("stop" if running else "play"))
+        self.segment.setEnabled(running or self._session.case is not None)
+
+    def _follow(self, job: Any) -> None:
+        if job is not None:
+            job.progressed.connect(self._progressed)
+
+    def _progressed(self, done: int, total: int) -> None:
+        if self._session.busy_run is not None:
+            self.segment.setText(f"Cancel · {done} of {total}")
+
+    def _segment(self) -> None:
+        self._actions["cancel_segment" if self._session.busy_run is not None else "segment"].trigger()
+
+
+class MasksButton(QPushButton):
+    """How strong the masks are drawn; pressing it opens a slider and the choice of outlines."""
+
+    def __init__(self, workspace: "Workspace") -> None:
+        super().__init__()
+        self._session = workspace.session
+        self.setIcon(icon("eye"))
+        self.setToolTip("How strong masks are drawn  (, and .)\nHold Space to hide them, O for outlines")
+        menu = QMenu(self)
+        inside = QWidget()
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(12, 8, 12, 10)
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setRange(0, 100)
+        self.slider.setFixedWidth(180)
+        self.slider.valueChanged.connect(lambda value: self._session.update_view(opacity=value / 100))
+        self.outline = QCheckBox("Outlines only  (O)")
+        self.outline.toggled.connect(lambda on: self._session.update_view(outline=on))
+        column.addLayout(row(words("Opacity", "muted", wrap=False)))
+        column.addWidget(self.slider)
+        column.addWidget(self.outline)
+        holder = QWidgetAction(menu)
+        holder.setDefaultWidget(inside)
+        menu.addAction(holder)
+        self.setMenu(menu)
+        self._session.view_changed.connect(lambda old, new: self._show(new))
+        self._show(self._session.view)
+
+    def _show(self, view: ViewState) -> None:
+        percent = round(100 * view.opacity)
+        self.setText(f"Masks {percent} %" if view.masks_shown else "Masks hidden")
+        for part, value in ((self.slider, percent), (self.outline, view.outline)):
+            part.blockSignals(True)
+            part.setValue(value) if isinstance(part, QSlider) else part.setChecked(bool(value))
+            part.blockSignals(False)
+
+
+class StatusBar(QWidget):
+    """Whether all is saved, the engine, the reader, what was said last, and what this program is not for."""
+
+    def __init__(self, workspace: "Workspace", actions: Actions, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._workspace = workspace
+        self.setProperty("bar", "status")
+        self.setFixedHeight(28)
+        self.dot = Dot()
+        self.saved = QLabel("")
+        self.engine_dot = Dot()
+        self.engine = QLabel("")
+        self.reader = QLabel("")
+        self.message = Elided()
+        self.research = QLabel(RESEARCH_USE)
+        self.keys = button("? shortcuts", actions["shortcuts"].trigger, actions["shortcuts"].toolTip(), "quiet")
+        self.keys.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        line = QHBoxLayout(self)
+        line.setContentsMargins(12, 0, 6, 0)
+        line.setSpacing(6)
+        for part, gap in ((self.dot, 0), (self.saved, 16), (self.engine_dot, 0), (self.engine, 16), (self.reader, 16)):
+            line.addWidget(part)
+            if gap:
+                line.addSpacing(gap)
+        line.addWidget(self.message, 1)
+        line.addWidget(self.research)
+        line.addSpacing(10)
+        line.addWidget(self.keys)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(lambda: self.message.show_text(""))
+        workspace.save_changed.connect(self._show_saved)
+        workspace.engine.state_changed.connect(self._show_engine)
+        workspace.said.connect(self.say)
+        workspace.job_started.connect(self._follow)
+        workspace.session.case_opened.connect(self._show_case)
+        self._show_case(workspace.session.case)
+        self._show_engine(workspace.engine.state)
+
+    def say(self, sentence: str) -> None:
+        """Show a sentence for some seconds."""
+        self.message.show_text(sentence)
+        self._timer.start(_SAID_MS)
+
+    def _show_case(self, case: Any) -> None:
+        self.reader.setText(f"reader {case.reader_id}" if case else "")
+        if case is None:
+            self.dot.show_colour("")
+            self.saved.setText("")
+        elif not self.saved.text():
+            self.dot.show_colour("good")
+            self.saved.setText("every edit is saved")
+
+    def _show_saved(self, state: Any) -> None:
+        if state.phase == "error":
+            waiting = f"{state.unsaved} edits" if getattr(state, "unsaved", 0) != 1 else "1 edit"
+            self.dot.show_colour("error")
+            self.saved.setText(f"not saved: {waiting} waiting")
+        elif state.phase == "saved":
+            self.dot.show_colour("good")
+            self.saved.setText(
+                f"every edit saved · {time.strftime('%H:%M:%S', time.localtime(state.at or time.time()))}"
+            )
+        self.saved.setToolTip(state.message or "Each stroke is written to the project's journal when you let go.")
+
+    def _show_engine(self, state: Any) -> None:
+        parts: list[str] = [_ENGINE.get(state.phase, "engine")]
+        if state.device:
+            parts.append(state.device)
+        self.engine.setText(" · ".join(parts))
+        self.engine.setToolTip(state.message or "The process that runs the network, apart from this window.")
+        self.engine_dot.show_colour(
+            {"ready": "good", "busy": "accent", "starting": "warning", "dead": "error"}.get(state.phase, "disabled")
+        )
+
+    def _follow(self, job: Job, sentence: str) -> None:
+        self.message.show_text(f"{sentence}…")
+        self._timer.stop()
+
+        def progressed(done: int, total: int) -> None:
+            if total > 0:
+                self.message.show_text(f"{sentence}… {100 * done // total} %")
+
+        def ended() -> None:
+            if self.message.text_whole.startswith(sentence):
+                self.message.show_text("")
+
+        job.progressed.connect(progressed)
+        job.ended.connect(ended)
+
+
+class Elided(QLabel):
+    """One line of words that is cut with an ellipsis where room is short, whole in its tip."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text_whole = ""
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setProperty("muted", True)
+        self.setMinimumWidth(40)
+
+    def show_text(self, text: str) -> None:
+        """Show another line."""
+        self.text_whole = text
+        self._cut()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Cut anew."""
+        super().resizeEvent(event)
+        self._cut()
+
+    def minimumSizeHint(self) -> QSize:
+        """It can be short."""
+        return QSize(40, super().minimumSizeHint().height())
+
+    def _cut(self) -> None:
+        cut = QFontMetrics(self.font()).elidedText(self.text_whole, Qt.TextElideMode.ElideRight, self.width())
+        self.setText(cut)
+        self.setToolTip(self.text_whole if cut != self.text_whole else "")
+
+
+class Dot(QWidget):
+    """A small round light."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ink: QColor | None = None
+        self.setFixedSize(QSize(9, 9))
+
+    def show_colour(self, ink: str | QColor) -> None:
+        """Show a colour, or one of the theme by name, or none."""
+        self._ink = (colour(ink) if ink else None) if isinstance(ink, str) else ink
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw it."""
+        if self._ink:
+            painter = QPainter(self)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(self._ink)
+            painter.drawEllipse(QRectF(QPoint(0, 0), QSize(9, 9)).adjusted(0.5, 0.5, -0.5, -0.5))
+
+
+def _mm(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".") if value < 10 else f"{value:.1f}".rstrip("0").rstrip(".")

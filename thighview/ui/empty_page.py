@@ -1,0 +1,99 @@
+"""What the middle of the window shows when nothing is open: where to begin."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from thighview.ui.actions import Actions
+from thighview.ui.cards import button, row, words
+from thighview.ui.icons import icon, picture
+from thighview.ui.theme import COLOURS
+
+if TYPE_CHECKING:
+    from thighview.app.tasks import Workspace
+
+_RECENT = 5
+
+
+class EmptyPage(QWidget):
+    """A calm place to drop a scan on, three buttons, and what was open last."""
+
+    def __init__(self, workspace: "Workspace", actions: Actions, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._workspace = workspace
+        self.frame = QFrame()
+        self.frame.setProperty("drop", "true")
+        self.frame.setMaximumSize(620, 460)
+        self.frame.setMinimumWidth(380)
+        inside = QVBoxLayout(self.frame)
+        inside.setContentsMargins(36, 40, 36, 28)
+        inside.setSpacing(10)
+        sign = QLabel()
+        sign.setPixmap(picture("open", 44, COLOURS["accent"], self.devicePixelRatioF()))
+        self.headline = words("Drop a scan here", "hero", wrap=False)
+        self.note = words(
+            "NIfTI, a folder of DICOM slices, or a project. Scans stay on this computer.", "muted", wrap=False
+        )
+        for part in (sign, self.headline, self.note):
+            part.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+            inside.addWidget(part, 0, Qt.AlignmentFlag.AlignHCenter)
+        inside.addSpacing(10)
+        buttons = [self._button(actions, *spec) for spec in (
+            ("open", "Open scan", "open", "primary"), ("open_folder", "Open folder", "folder", ""),
+            ("demo", "Made-up thigh", "demo", ""),
+        )]  # fmt: skip
+        line = row(*buttons, spacing=10)
+        line.insertStretch(0, 1)
+        inside.addLayout(line)
+        inside.addSpacing(14)
+        self.recent_heading = words("OPENED LAST", "heading", wrap=False)
+        inside.addWidget(self.recent_heading, 0, Qt.AlignmentFlag.AlignHCenter)
+        self.recent = QVBoxLayout()
+        self.recent.setSpacing(2)
+        inside.addLayout(self.recent)
+        column = QVBoxLayout(self)
+        column.addStretch(1)
+        column.addWidget(self.frame, 0, Qt.AlignmentFlag.AlignHCenter)
+        column.addStretch(1)
+        self.setProperty("bar", "views")
+        workspace.job_started.connect(lambda job, sentence: self._opening(job, sentence))
+        self.refresh()
+
+    def refresh(self) -> None:
+        """List what was open last."""
+        while (item := self.recent.takeAt(0)) is not None:
+            widget = item.widget()
+            if widget is not None:
+                widget.hide()
+                widget.deleteLater()
+        paths = self._workspace.settings.recent[:_RECENT]
+        self.recent_heading.setVisible(bool(paths))
+        for path in paths:
+            press = button(_short(path), lambda path=path: self._workspace.open_path(path), str(path), "quiet")
+            press.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            self.recent.addWidget(press, 0, Qt.AlignmentFlag.AlignHCenter)
+
+    def show_drag(self, over: bool) -> None:
+        """Whether something is held over the window."""
+        self.frame.setProperty("drop", "over" if over else "true")
+        self.frame.style().unpolish(self.frame)
+        self.frame.style().polish(self.frame)
+
+    def _opening(self, job: object, sentence: str) -> None:
+        self.headline.setText(f"{sentence}…" if len(sentence) < 44 else f"{sentence[:42]}…")
+        job.ended.connect(lambda: self.headline.setText("Drop a scan here"))  # type: ignore[attr-defined]
+
+    @staticmethod
+    def _button(actions: Actions, key: str, text: str, sign: str, kind: str) -> QPushButton:
+        press = button(text, actions[key].trigger, actions[key].toolTip(), kind)
+        press.setIcon(icon(sign))
+        press.setIconSize(QSize(16, 16))
+        press.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        return press
+
+
+def _short(path: Path) -> str:
+    text = f"{path.parent.name} / {path.name}" if path.parent.name else path.name
+    return text if len(text) <= 60 else f"{text[:26]}…{text[-32:]}"

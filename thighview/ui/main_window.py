@@ -1,0 +1,354 @@
+"""The main window: lays everything out, and passes on what belongs to no part of it."""
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QEvent, QSize, Qt, QTimer
+from PySide6.QtGui import (
+    QCloseEvent,
+    QDragEnterEvent,
+    QDragLeaveEvent,
+    QDropEvent,
+    QKeyEvent,
+    QShowEvent,
+)
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QHBoxLayout,
+    QLineEdit,
+    QMainWindow,
+    QPlainTextEdit,
+    QSplitter,
+    QStackedWidget,
+    QTabWidget,
+    QTextEdit,
+    QVBoxLayout,
+    QWidget,
+)
+
+from thighview.app.session import Session
+from thighview.core.errors import UserError
+from thighview.core.view import ViewState
+from thighview.ui import dialogs
+from thighview.ui.actions import TABS, Actions, sheet
+from thighview.ui.bars import StatusBar, TopBar
+from thighview.ui.empty_page import EmptyPage
+from thighview.ui.icons import program_icon
+from thighview.ui.labels_panel import LabelsPanel
+from thighview.ui.notices import Notices
+from thighview.ui.slice_strip import SliceStrip
+from thighview.ui.tool_column import ToolColumn, ToolOptions
+from thighview.ui.views import Views
+from thighview.ui.worklist import Worklist
+
+if TYPE_CHECKING:
+    from thighview.app.tasks import Workspace
+
+_TEXT_KEYS = (QLineEdit, QPlainTextEdit, QTextEdit, QAbstractSpinBox)
+_ARROWS = {
+    Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown,
+    Qt.Key.Key_Home, Qt.Key.Key_End, Qt.Key.Key_Return, Qt.Key.Key_Enter,
+}  # fmt: skip
+
+
+class MainWindow(QMainWindow):
+    """Top bar, worklist and labels, tools, views with the slice strip, panels, status bar."""
+
+    def __init__(self, workspace: "Workspace") -> None:
+        super().__init__()
+        self.workspace = workspace
+        self.setWindowTitle("thighview")
+        self.setWindowIcon(program_icon())
+        self.setAcceptDrops(True)
+        self.setMinimumSize(QSize(980, 640))
+        self.views = Views(self.session)
+        self.actions_table = Actions(self)
+        self.top = TopBar(workspace, self.actions_table)
+        self.worklist = Worklist(workspace)
+        self.labels = LabelsPanel(self.session)
+        self.tools = ToolColumn(self.actions_table)
+        self.options = ToolOptions(self.session)
+        self.strip = SliceStrip(self.session)
+        self.empty = EmptyPage(workspace, self.actions_table)
+        self.panels: dict[str, QWidget] = {}
+        self._pages: dict[str, QVBoxLayout] = {}
+        self.tabs = self._make_tabs()
+        self.status = StatusBar(workspace, self.actions_table)
+        self._lay_out()
+        self.notices = Notices(self)
+        self._leaving = False
+        self._connect()
+        self._restore_geometry()
+        self._show_case()
+
+    # ------------------------------------------------------------------ parts
+
+    @property
+    def session(self) -> Session:
+        """The open case."""
+        return self.workspace.session
+
+    @property
+    def as_widget(self) -> QWidget:
+        """The parent of questions."""
+        return self
+
+    def panel(self, name: str) -> QWidget:
+        """The panel of a tab; made when it is first wanted."""
+        if name not in self.panels:
+            module = importlib.import_module(f"thighview.ui.{name.lower()}_panel")
+            made: QWidget = getattr(module, f"{name}Panel")(self.workspace)
+            self.panels[name] = made
+            self._pages[name].addWidget(made)
+            _tab_focus_only(made)
+            if name == "Review":
+                getattr(made, "name_keys")("A", "", "J")  # noqa: B009
+        return self.panels[name]
+
+    def _make_tabs(self) -> QTabWidget:
+        tabs = QTabWidget()
+        tabs.setDocumentMode(True)
+        tabs.tabBar().setExpanding(False)
+        tabs.tabBar().setDrawBase(False)
+        tabs.tabBar().setUsesScrollButtons(False)
+        tabs.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        for name in TABS:
+            page = QWidget()
+            self._pages[name] = QVBoxLayout(page)
+            self._pages[name].setContentsMargins(0, 0, 0, 0)
+            tabs.addTab(page, name)
+        return tabs
+
+    def _lay_out(self) -> None:
+        self.work = QWidget()
+        work = QVBoxLayout(self.work)
+        for part, stretch in ((self.options, 0), (self.views, 1), (self.strip, 0)):
+            work.addWidget(part, stretch)
+        self.middle = QStackedWidget()
+        self.middle.addWidget(self.empty)
+        self.middle.addWidget(self.work)
+        centre = QWidget()
+        across = QHBoxLayout(centre)
+        across.addWidget(self.tools)
+        across.addWidget(self.middle, 1)
+        self.left = QSplitter(Qt.Orientation.Vertical)
+        self.left.setProperty("bar", "side")
+        self.left.addWidget(self.worklist)
+        self.left.addWidget(self.labels)
+        self.left.setSizes([400, 400])
+        right = QWidget()
+        right.setProperty("bar", "right")
+        beside = QVBoxLayout(right)
+        beside.addWidget(self.tabs)
+        self.body = QSplitter(Qt.Orientation.Horizontal)
+        for part in (self.left, centre, right):
+            self.body.addWidget(part)
+        self.body.setStretchFactor(1, 1)
+        self.body.setSizes([216, 1000, 372])
+        self.left.setMinimumWidth(170)
+        right.setMinimumWidth(300)
+        centre.setMinimumWidth(420)
+        for splitter in (self.body, self.left):
+            splitter.setChildrenCollapsible(False)
+            splitter.setHandleWidth(1)
+        whole = QWidget()
+        down = QVBoxLayout(whole)
+        for part, stretch in ((self.top, 0), (self.body, 1), (self.status, 0)):
+            down.addWidget(part, stretch)
+        for layout in (work, across, down, beside):
+            layout.setContentsMargins(0, 0, 0, 0)
+            layout.setSpacing(0)
+        self.setCentralWidget(whole)
+        for part in (self.top, self.tools, self.options, self.strip, self.status, self.left, right):
+            part.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        _tab_focus_only(self)
+
+    def _connect(self) -> None:
+        session, workspace, actions = self.session, self.workspace, self.actions_table
+        session.case_opened.connect(self._show_case)
+        session.case_opened.connect(actions.refresh)
+        session.history_changed.connect(actions.refresh)
+        session.run_changed.connect(actions.refresh)
+        session.view_changed.connect(self._view_changed)
+        workspace.project_changed.connect(actions.refresh)
+        workspace.failed.connect(self.notices.show_error)
+        workspace.uncertainty_changed.connect(self.strip.show_uncertainty)
+        self.tabs.currentChanged.connect(lambda index: self.panel(TABS[index]))
+
+    def _view_changed(self, old: ViewState, new: ViewState) -> None:
+        fields = ("tool", "outline", "crosshair", "letters", "radiological")
+        if any(getattr(old, field) != getattr(new, field) for field in fields):
+            self.actions_table.refresh()
+
+    def _show_case(self, _: object = None) -> None:
+        case = self.session.case
+        self.middle.setCurrentWidget(self.work if case else self.empty)
+        self.setWindowTitle(f"{case.subject} · thighview" if case else "thighview")
+        if case:
+            self.strip.show_uncertainty(self.workspace.uncertainty)
+        else:
+            self.empty.refresh()
+
+    # ------------------------------------------------------------------ wishes
+
+    def segment(self) -> None:
+        """Run the chosen model over the open scan."""
+        model = self.workspace.chosen_model
+        if model is None:
+            self.show_tab("Segment")
+            self.notices.show_error(UserError("There is no model yet.", "Train one in the Train tab first."))
+        else:
+            self.workspace.segment(model)
+
+    def show_tab(self, name: str) -> None:
+        """Show a panel on the right."""
+        self.panel(name)
+        self.tabs.setCurrentIndex(TABS.index(name))
+
+    def show_shortcuts(self) -> None:
+        """Show what the keys and the mouse do."""
+        from thighview.ui.help import ShortcutSheet
+
+        self._show_dialog(ShortcutSheet(sheet(), self))
+
+    def show_about(self) -> None:
+        """Show what this program is."""
+        from thighview.ui.help import About
+
+        self._show_dialog(About(self))
+
+    def add_label(self) -> None:
+        """Ask for a new label."""
+        self.labels.list.add()
+
+    def open_demo(self) -> None:
+        """Open a made-up thigh; drawing it takes a moment, behind the window."""
+        from thighview.app.jobs import run_in_thread
+
+        def work(report: object, stopped: object) -> Path:
+            from thighview.ui.demo import made_up_scan
+
+            return made_up_scan()
+
+        job = run_in_thread(work)
+        job.succeeded.connect(self.workspace.open_path)
+        job.failed.connect(self.workspace.failed)
+        self.workspace.job_started.emit(job, "Drawing a made-up thigh")
+
+    def _show_dialog(self, dialog: QWidget) -> None:
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.show()
+
+    # ------------------------------------------------------------------ keys
+
+    def event(self, event: QEvent) -> bool:
+        """Leave keys to what has the focus where it needs them; masks come back when the window is left."""
+        kind = event.type()
+        if kind == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and self._belongs_to_focus(event):
+            event.accept()
+            return True
+        if kind == QEvent.Type.WindowDeactivate and not self.session.view.masks_shown:
+            self.session.update_view(masks_shown=True)
+        return super().event(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Space hides the masks while it is held; Backspace takes back a corner."""
+        if event.key() == Qt.Key.Key_Space:
+            if not event.isAutoRepeat():
+                self.session.update_view(masks_shown=False)
+        elif event.key() != Qt.Key.Key_Backspace or not self.views.send_key("back"):
+            super().keyPressEvent(event)
+
+    def keyReleaseEvent(self, event: QKeyEvent) -> None:
+        """The masks come back."""
+        if event.key() == Qt.Key.Key_Space and not event.isAutoRepeat():
+            self.session.update_view(masks_shown=True)
+        else:
+            super().keyReleaseEvent(event)
+
+    def _belongs_to_focus(self, event: QKeyEvent) -> bool:
+        focus = QApplication.focusWidget()
+        plain = not event.modifiers() & (Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier)
+        if focus is None or not plain or event.key() == Qt.Key.Key_Escape:
+            return False
+        if isinstance(focus, _TEXT_KEYS) or (isinstance(focus, QComboBox) and focus.isEditable()):
+            return True
+        if isinstance(focus, (QAbstractItemView, QAbstractSlider, QComboBox)):
+            return event.key() in _ARROWS
+        return isinstance(focus, QAbstractButton) and event.key() == Qt.Key.Key_Space
+
+    # ------------------------------------------------------------------ files dropped
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Files and folders may be dropped anywhere."""
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+            self.empty.show_drag(True)
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
+        """They were taken elsewhere."""
+        self.empty.show_drag(False)
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Open what was dropped: several slices of one folder mean the folder."""
+        self.empty.show_drag(False)
+        paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+        event.acceptProposedAction()
+        if paths:
+            folder = paths[0].parent
+            together = len(paths) > 1 and all(path.is_file() and path.parent == folder for path in paths)
+            nifti = any(path.name.lower().endswith((".nii", ".nii.gz")) for path in paths)
+            self.workspace.open_path(folder if together and not nifti else paths[0])
+
+    # ------------------------------------------------------------------ coming and going
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """The panels are made after the first picture is on the screen."""
+        super().showEvent(event)
+        QTimer.singleShot(0, self, self._fill_tabs)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Ask about a training under way, then leave everything saved."""
+        if not self._leaving and not self._may_leave():
+            event.ignore()
+            return
+        if not self._leaving:
+            self._leaving = True
+            self.views.cancel_gestures()
+            self.workspace.settings.geometry = self.saveGeometry()
+            self.workspace.close()
+        event.accept()
+
+    def _may_leave(self) -> bool:
+        runs = self.workspace.runs
+        if not runs.is_going_on:
+            return True
+        answer = dialogs.ask_leave_training(self, runs.name)
+        if answer == "stop":
+            runs.stop()
+        return answer != "cancel"
+
+    def _fill_tabs(self) -> None:
+        """One panel at a time, so that the window answers between them."""
+        missing = [name for name in TABS if name not in self.panels]
+        if missing and not self._leaving:
+            self.panel(missing[0])
+            QTimer.singleShot(30, self, self._fill_tabs)
+
+    def _restore_geometry(self) -> None:
+        if not self.restoreGeometry(self.workspace.settings.geometry):
+            room = self.screen().availableGeometry()
+            self.resize(min(1600, round(room.width() * 0.92)), min(1000, round(room.height() * 0.92)))
+
+
+def _tab_focus_only(root: QWidget) -> None:
+    """Buttons take the focus by Tab alone, so that a click never takes the keys away from the views."""
+    for press in root.findChildren(QAbstractButton):
+        if press.focusPolicy() != Qt.FocusPolicy.NoFocus:
+            press.setFocusPolicy(Qt.FocusPolicy.TabFocus)

@@ -1,0 +1,252 @@
+"""What a person can wish for, each a function of the window; the table in ``actions`` gives them words and keys."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from PySide6.QtWidgets import QWidget
+
+from thighview.app.session import Session
+from thighview.core.review import SliceState
+from thighview.ui import dialogs
+from thighview.ui.slice_view import reset_window
+from thighview.ui.views import Views
+
+if TYPE_CHECKING:
+    from thighview.app.tasks import Workspace
+
+
+class Window(Protocol):
+    """What an action may ask of the window."""
+
+    @property
+    def workspace(self) -> "Workspace":
+        """Everything that is open."""
+        ...
+
+    @property
+    def session(self) -> Session:
+        """The open case."""
+        ...
+
+    @property
+    def views(self) -> Views:
+        """The slice views."""
+        ...
+
+    @property
+    def as_widget(self) -> QWidget:
+        """The parent of questions."""
+        ...
+
+    def segment(self) -> None:
+        """Run the chosen model."""
+        ...
+
+    def show_tab(self, name: str) -> None:
+        """Show a panel on the right."""
+        ...
+
+    def show_shortcuts(self) -> None:
+        """Show the sheet."""
+        ...
+
+    def show_about(self) -> None:
+        """Show what this program is."""
+        ...
+
+    def add_label(self) -> None:
+        """Ask for a new label."""
+        ...
+
+    def open_demo(self) -> None:
+        """Open a made-up thigh."""
+        ...
+
+    def close(self) -> bool:
+        """Close the window."""
+        ...
+
+
+Do = Callable[[Window], object]
+When = Callable[[Window], bool]
+
+
+def always(_: Window) -> bool:
+    """Possible at any time."""
+    return True
+
+
+def has_case(window: Window) -> bool:
+    """A scan is open."""
+    return window.session.case is not None
+
+
+def has_project(window: Window) -> bool:
+    """A project is open."""
+    return window.workspace.project_folder is not None
+
+
+def has_idle_case(window: Window) -> bool:
+    """A scan is open and no model is at work on it."""
+    return window.session.case is not None and window.session.busy_run is None
+
+
+def open_with(ask: Callable[[QWidget, Path | None], Path | None]) -> Do:
+    """Ask for something, then open it."""
+
+    def do(window: Window) -> None:
+        path = ask(window.as_widget, window.workspace.settings.last_folder)
+        if path:
+            window.workspace.open_path(path)
+
+    return do
+
+
+def open_mask(window: Window) -> None:
+    """Ask for a mask, then put it over the scan."""
+    path = dialogs.ask_mask_file(window.as_widget, window.workspace.settings.last_folder)
+    if path:
+        window.workspace.open_mask(path)
+
+
+def save_as(window: Window) -> None:
+    """Ask for a place, then write the mask there."""
+    case = window.session.case
+    if case:
+        start = window.workspace.settings.last_folder / f"{case.title}_mask.nii.gz"
+        path = dialogs.ask_save_mask(window.as_widget, start)
+        if path:
+            window.workspace.save_mask(path)
+
+
+def with_folder(ask: Callable[[QWidget, Path | None], Path | None], verb: str) -> Do:
+    """Ask for a folder, then call a verb of the workspace with it."""
+
+    def do(window: Window) -> None:
+        folder = ask(window.as_widget, window.workspace.settings.last_folder)
+        if folder:
+            getattr(window.workspace, verb)(folder)
+
+    return do
+
+
+def drop_gesture(window: Window) -> None:
+    """Take back the stroke or shape under way."""
+    window.views.cancel_gestures()
+
+
+def accept_and_go_on(window: Window) -> None:
+    """Accept the shown slice and go to the next one nobody has reviewed; a shape under way is closed first."""
+    session = window.session
+    if window.views.send_key("close") or session.case is None:
+        return
+    session.accept((session.view.cursor[0],))
+    next_unreviewed(window)
+
+
+def next_unreviewed(window: Window) -> None:
+    """Go to the next slice that is not reviewed, from the first again after the last."""
+    session = window.session
+    if session.case is None:
+        return
+    here, reviews = session.view.cursor[0], session.case.reviews
+    ahead = [(here + step) % len(reviews) for step in range(1, len(reviews))]
+    target = next((i for i in ahead if not reviews[i].state.reviewed), None)
+    if target is None:
+        session.said.emit("Every slice is reviewed.")
+    else:
+        session.go_to_slice(target)
+
+
+def accept_model_slices(window: Window) -> None:
+    """Say that every slice a model drew is right, as one step."""
+    session = window.session
+    if session.case:
+        slices = tuple(i for i, r in enumerate(session.case.reviews) if r.state is SliceState.MODEL)
+        if slices:
+            session.accept(slices, f"Accept all {len(slices)} model slices")
+        else:
+            session.said.emit("There is no slice that only a model has drawn.")
+
+
+def reopen(window: Window) -> None:
+    """Take the acceptance of the shown slice back."""
+    if window.session.case:
+        window.session.reopen((window.session.view.cursor[0],))
+
+
+def take_tool(name: str) -> Do:
+    """Take a tool into the hand."""
+    return lambda window: window.session.update_view(tool=name)
+
+
+def swap_tools(window: Window) -> None:
+    """The other one of brush and eraser."""
+    window.session.update_view(tool="brush" if window.session.view.tool == "eraser" else "eraser")
+
+
+def take_label(place: int) -> Do:
+    """Paint with the label at this place of the list."""
+
+    def do(window: Window) -> None:
+        labels = tuple(window.session.case.table) if window.session.case else ()
+        if place < len(labels):
+            window.session.update_view(active_label=labels[place].value)
+
+    return do
+
+
+def switch(field: str) -> tuple[Do, When]:
+    """Turning a field of the view on and off, and whether it is on."""
+    return (
+        lambda window: window.session.update_view(**{field: not getattr(window.session.view, field)}),
+        lambda window: bool(getattr(window.session.view, field)),
+    )
+
+
+def change_opacity(step: float) -> Do:
+    """Make masks stronger or fainter."""
+
+    def do(window: Window) -> None:
+        window.session.update_view(opacity=round(min(max(window.session.view.opacity + step, 0.0), 1.0), 2))
+
+    return do
+
+
+def go_to_end(last: bool) -> Do:
+    """Go to the first or last slice."""
+
+    def do(window: Window) -> None:
+        view = window.views.current
+        view.step((view.plane.count if last else -view.plane.count) if view.plane else 0)
+
+    return do
+
+
+def reset_views(window: Window) -> None:
+    """Whole slices, and the window by percentiles."""
+    for view in window.views.by_name.values():
+        view.fit(body=False)
+    reset_window(window.session)
+
+
+def fit_views(window: Window) -> None:
+    """Fit every view to the body."""
+    for view in window.views.by_name.values():
+        view.fit()
+
+
+def change_layout(window: Window) -> None:
+    """One view or three."""
+    window.session.update_view(layout="three" if window.session.view.layout == "axial" else "axial")
+
+
+def can_undo(window: Window) -> bool:
+    """There is a step to take back."""
+    return bool(window.session.history.undo_name)
+
+
+def can_redo(window: Window) -> bool:
+    """There is a step to do again."""
+    return bool(window.session.history.redo_name)

@@ -1,0 +1,322 @@
+"""The worklist: the project's cases with a picture, the subject, and how far the review is."""
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import (
+    QAbstractListModel,
+    QModelIndex,
+    QPersistentModelIndex,
+    QRect,
+    QRectF,
+    QSize,
+    QSortFilterProxyModel,
+    Qt,
+)
+from PySide6.QtGui import QColor, QFontMetrics, QImage, QPainter, QPen, QPixmap
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QLineEdit,
+    QListView,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QVBoxLayout,
+    QWidget,
+)  # fmt: skip
+
+from thighview.app.jobs import run_in_thread
+from thighview.app.session import auto_window
+from thighview.core.case import Case
+from thighview.core.planes import Plane
+from thighview.core.review import SliceState
+from thighview.core.volume import Volume
+from thighview.ui.cards import words
+from thighview.ui.slice_painter import words_font
+from thighview.ui.theme import colour
+
+if TYPE_CHECKING:
+    from thighview.app.tasks import Workspace
+    from thighview.io.project import CaseSummary
+
+ROW, PICTURE = 68, 52
+_CASE, _PICTURE = Qt.ItemDataRole.UserRole, Qt.ItemDataRole.DecorationRole
+_FILTER_FROM = 6
+_MOST_BYTES = 300_000_000
+_BADGES = {
+    "good": ("#123d26", "#6fe0a0"),
+    "teal": ("#0f3d3c", "#62d6cb"),
+    "amber": ("#46340f", "#f2c063"),
+    "grey": ("#2a323c", "#aeb9c5"),
+}
+
+
+def badge(summary: "CaseSummary", open_case: Case | None = None) -> tuple[str, str]:
+    """A case's state in a few words, and their colour; the open case is asked itself."""
+    counts = summary.counts
+    if open_case is not None and open_case.case_id == summary.case_id:
+        counts = Counter(review.state for review in open_case.reviews)
+    reviewed = sum(n for state, n in counts.items() if state.reviewed)
+    if summary.slices and reviewed == summary.slices:
+        return "reviewed", "good"
+    if reviewed:
+        return f"in review {reviewed}/{summary.slices}", "teal"
+    if counts.get(SliceState.EDITING, 0):
+        return "in work", "amber"
+    if counts.get(SliceState.MODEL, 0):
+        return "needs eyes", "amber"
+    return "new", "grey"
+
+
+class Cases(QAbstractListModel):
+    """The cases, and their pictures as far as they have been made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cases: tuple[CaseSummary, ...] = ()
+        self._pictures: dict[Path, QPixmap | None] = {}
+        self._asked: set[Path] = set()
+
+    def show_cases(self, cases: "tuple[CaseSummary, ...]") -> None:
+        """Take another list; the same cases in the same order do not rebuild it."""
+        same = [c.case_id for c in cases] == [c.case_id for c in self.cases]
+        if same:
+            self.cases = cases
+            if cases:
+                self.dataChanged.emit(self.index(0), self.index(len(cases) - 1))
+        else:
+            self.beginResetModel()
+            self.cases = cases
+            self.endResetModel()
+
+    def rowCount(self, parent: QModelIndex | QPersistentModelIndex | None = None) -> int:
+        """One row per case."""
+        return 0 if parent is not None and parent.isValid() else len(self.cases)
+
+    def data(self, index: QModelIndex | QPersistentModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        """The case, its picture, its words for the filter."""
+        case = self.cases[index.row()]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return f"{case.subject} {case.title} {badge(case)[0]}"
+        if role == _CASE:
+            return case
+        if role == _PICTURE:
+            self._ask(case.path)
+            return self._pictures.get(case.path)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            part = f"\nin the training set ({case.part})" if case.in_training_set else ""
+            return f"{case.subject}\n{case.title}\n{case.slices} slices, {badge(case)[0]}{part}\n{case.path}"
+        return None
+
+    def set_picture(self, path: Path, grey: NDArray[np.uint8] | None) -> None:
+        """Keep a picture, uint8 (rows, columns)."""
+        self._asked.add(path)
+        if grey is None:
+            return
+        rows, columns = grey.shape
+        image = QImage(grey.data, columns, rows, columns, QImage.Format.Format_Grayscale8).copy()
+        self._pictures[path] = QPixmap.fromImage(image)
+        for i, case in enumerate(self.cases):
+            if case.path == path:
+                self.dataChanged.emit(self.index(i), self.index(i))
+
+    def _ask(self, path: Path) -> None:
+        if path in self._asked:
+            return
+        self._asked.add(path)
+        job = run_in_thread(lambda report, stopped: None if stopped() else _read_picture(path), lane="pictures")
+        job.succeeded.connect(lambda grey: self.set_picture(path, grey))
+
+
+class Worklist(QWidget):
+    """Heading, filter and list; opening is a click or Enter."""
+
+    def __init__(self, workspace: "Workspace", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._workspace = workspace
+        self.heading = words("WORKLIST", "heading", wrap=False)
+        self.filter = QLineEdit()
+        self.filter.setPlaceholderText("Find a subject or scan")
+        self.filter.setClearButtonEnabled(True)
+        self.filter.hide()
+        self.cases = Cases()
+        self.shown = QSortFilterProxyModel(self)
+        self.shown.setSourceModel(self.cases)
+        self.shown.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        self.filter.textChanged.connect(self.shown.setFilterFixedString)
+        self.filter.textChanged.connect(self._show_nothing_found)
+        self.list = QListView()
+        self.list.setModel(self.shown)
+        self.list.setItemDelegate(_CaseRow(workspace, self.list))
+        self.list.setUniformItemSizes(True)
+        self.list.setMouseTracking(True)
+        self.list.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.list.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.list.setAccessibleName("Worklist")
+        self.list.clicked.connect(self._open)
+        self.list.activated.connect(self._open)
+        self.empty = words("", "muted")
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 12, 0, 0)
+        column.setSpacing(6)
+        for part, margin in ((self.heading, 12), (self.filter, 8), (self.empty, 12)):
+            part.setContentsMargins(
+                margin if part is not self.filter else 0, 0, margin if part is not self.filter else 0, 0
+            )
+            column.addWidget(part)
+        column.addWidget(self.list, 1)
+        workspace.cases_changed.connect(self._show_cases)
+        workspace.project_changed.connect(lambda _: self._show_cases(workspace.cases))
+        workspace.session.case_opened.connect(self._case_opened)
+        workspace.session.reviews_changed.connect(lambda _: self.list.viewport().update())
+        self._show_cases(workspace.cases)
+
+    def _show_cases(self, cases: "tuple[CaseSummary, ...]") -> None:
+        self.cases.show_cases(tuple(cases))
+        folder = self._workspace.project_folder
+        name = folder.name.upper() if folder else "WORKLIST"
+        metrics = QFontMetrics(self.heading.font())
+        self.heading.setText(
+            metrics.elidedText(f"{name} · {len(cases)}" if cases else name, Qt.TextElideMode.ElideRight, 170)
+        )
+        self.heading.setToolTip(str(folder) if folder else "")
+        self.filter.setVisible(len(cases) >= _FILTER_FROM)
+        self._show_nothing_found()
+        self._mark()
+
+    def _show_nothing_found(self, *_: object) -> None:
+        if not self.cases.cases:
+            self.empty.setText("Scans you open are listed here, with how far their review is.")
+        elif self.shown.rowCount() == 0:
+            self.empty.setText("No case matches.")
+        empty = self.shown.rowCount() == 0
+        self.empty.setVisible(empty)
+
+    def _case_opened(self, case: Case | None) -> None:
+        if case:
+            self.cases.set_picture(case.series[0].path, _picture(case.volume))
+        self._mark()
+        self.list.viewport().update()
+
+    def _mark(self) -> None:
+        case = self._workspace.session.case
+        selection = self.list.selectionModel()
+        selection.clear()
+        row = next((i for i, c in enumerate(self.cases.cases) if case and c.case_id == case.case_id), None)
+        if row is not None:
+            at = self.shown.mapFromSource(self.cases.index(row))
+            self.list.setCurrentIndex(at)
+            self.list.scrollTo(at)
+
+    def _open(self, index: QModelIndex) -> None:
+        summary = index.data(_CASE)
+        if summary is not None:
+            self._workspace.open_case(summary.case_id)
+
+
+class _CaseRow(QStyledItemDelegate):
+    """Paints one case."""
+
+    def __init__(self, workspace: "Workspace", parent: QWidget) -> None:
+        super().__init__(parent)
+        self._session = workspace.session
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
+        """All rows alike."""
+        return QSize(120, ROW)
+
+    def paint(
+        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> None:
+        """Picture, subject, scan, state."""
+        summary = index.data(_CASE)
+        whole: QRect = option.rect  # pyright: ignore[reportAttributeAccessIssue]
+        state: QStyle.StateFlag = option.state  # pyright: ignore[reportAttributeAccessIssue]
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, True)
+        rect = whole.adjusted(6, 2, -6, -2)
+        case = self._session.case
+        if case and case.case_id == summary.case_id:
+            painter.setPen(QPen(colour("primary"), 1))
+            painter.setBrush(colour("selected"))
+            painter.drawRoundedRect(QRectF(rect).adjusted(0.5, 0.5, -0.5, -0.5), 8, 8)
+        elif state & QStyle.StateFlag.State_MouseOver:
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(colour("raised"))
+            painter.drawRoundedRect(QRectF(rect), 8, 8)
+        frame = QRect(rect.left() + 6, rect.top() + (rect.height() - PICTURE) // 2, PICTURE, PICTURE)
+        self._paint_picture(painter, frame, index.data(_PICTURE))
+        text = QRect(frame.right() + 10, rect.top() + 6, rect.right() - frame.right() - 16, 17)
+        painter.setFont(words_font(bold=True, pixels=13))
+        painter.setPen(colour("text"))
+        _elided(painter, text, summary.subject)
+        painter.setFont(words_font())
+        painter.setPen(colour("muted"))
+        second = (
+            f"{summary.slices} slices"
+            if summary.title in ("", summary.subject)
+            else f"{summary.title} · {summary.slices}"
+        )
+        _elided(painter, text.translated(0, 17), second)
+        self._paint_badge(painter, text.left(), text.top() + 37, *badge(summary, case), summary.in_training_set)
+        painter.restore()
+
+    @staticmethod
+    def _paint_picture(painter: QPainter, frame: QRect, pixmap: QPixmap | None) -> None:
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(colour("black"))
+        painter.drawRoundedRect(QRectF(frame), 4, 4)
+        if pixmap:
+            size = pixmap.size().scaled(frame.size(), Qt.AspectRatioMode.KeepAspectRatio)
+            left, top = (frame.width() - size.width()) // 2, (frame.height() - size.height()) // 2
+            painter.drawPixmap(QRect(frame.left() + left, frame.top() + top, size.width(), size.height()), pixmap)
+
+    @staticmethod
+    def _paint_badge(painter: QPainter, left: int, top: int, text: str, kind: str, in_set: bool) -> None:
+        painter.setFont(words_font(pixels=11))
+        metrics = QFontMetrics(painter.font())
+        ground, ink = _BADGES[kind]
+        box = QRectF(left, top, metrics.horizontalAdvance(text) + 14, 17)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(ground))
+        painter.drawRoundedRect(box, 8.5, 8.5)
+        painter.setPen(QColor(ink))
+        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
+        if in_set:
+            painter.setPen(colour("accent"))
+            place = QRectF(box.right() + 6, top, 60, 17)
+            painter.drawText(place, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, "in set")
+
+
+def _elided(painter: QPainter, rect: QRect, text: str) -> None:
+    words_ = QFontMetrics(painter.font()).elidedText(text, Qt.TextElideMode.ElideMiddle, rect.width())
+    painter.drawText(rect, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, words_)
+
+
+def _read_picture(path: Path) -> NDArray[np.uint8] | None:
+    """The picture of a scan on disk; None for one too large to be read just for that, or gone."""
+    from thighview.app.opening import read_scan
+
+    if not path.exists() or (path.is_file() and path.stat().st_size > _MOST_BYTES):
+        return None
+    return _picture(read_scan(path).volume)
+
+
+def _picture(volume: Volume, pixels: int = 2 * PICTURE) -> NDArray[np.uint8]:
+    """The middle axial slice, true in proportion, uint8."""
+    plane = Plane.of(volume, "axial")
+    shown = plane.take(volume.voxels, plane.count // 2)
+    width, height = plane.size_mm
+    step_mm = max(width, height) / pixels
+    rows = np.minimum((np.arange(max(1, int(height / step_mm))) + 0.5) * step_mm / plane.spacing_mm[0], plane.rows - 1)
+    columns = np.minimum(
+        (np.arange(max(1, int(width / step_mm))) + 0.5) * step_mm / plane.spacing_mm[1], plane.columns - 1
+    )
+    few = np.asarray(shown[rows.astype(int)][:, columns.astype(int)], np.float32)
+    low, high = auto_window(shown[None])
+    return np.ascontiguousarray(np.nan_to_num(np.clip((few - low) / (high - low), 0, 1) * 255).astype(np.uint8))
