@@ -103,8 +103,7 @@ def make_phantom(
     plan = np.random.default_rng([seed, 2])
     chosen = str(plan.choice(CONTRASTS))
     contrast = contrast or chosen
-    columns, in_plane = _plan_matrix(person, plan)
-    rows = 256 if columns * 0.5 <= 256 else 32 * int(np.ceil(columns * 0.62 / 32))
+    rows, columns, in_plane = _plan_matrix(person, plan)
     between = float(np.round(plan.choice([3.0, 4.0, 5.0, 6.0, 8.0, 10.0]), 1))
     count = int(plan.integers(12, 31))
     if matrix is not None:
@@ -128,12 +127,12 @@ def make_phantom(
         voxels[z] = np.clip(np.round(image * brightness), 0, 32767)
         tissues[z] = _sided(cut)
         muscles[z] = _vote(cut.muscle)
-    step = float(_FACTOR)
     affine = np.zeros((4, 4))
     affine[2, 0], affine[1, 1], affine[0, 2], affine[3, 3] = between, in_plane, in_plane, 1.0
-    origin = np.array([column_mm[:_FACTOR].sum() / step, row_mm[:_FACTOR].sum() / step, 0.0])
+    origin = np.array([column_mm[:_FACTOR].mean(), row_mm[:_FACTOR].mean(), 0.0], np.float64)
     if axes == "SAR":
-        voxels, tissues, muscles = (np.ascontiguousarray(a[:, ::-1, ::-1]) for a in (voxels, tissues, muscles))
+        voxels = np.ascontiguousarray(voxels[:, ::-1, ::-1])
+        tissues, muscles = (np.ascontiguousarray(a[:, ::-1, ::-1]) for a in (tissues, muscles))
         origin = origin + np.array([(columns - 1) * in_plane, (rows - 1) * in_plane, 0.0])
         affine[1, 1], affine[0, 2] = -in_plane, -in_plane
     affine[:3, 3] = origin
@@ -145,15 +144,18 @@ def make_phantom(
     return Phantom(volume, tissues, tissue_table(), muscles, muscle_table(), subject, contrast)
 
 
-def _plan_matrix(person: Person, plan: np.random.Generator) -> tuple[int, float]:
-    """Columns of the matrix and pixel size in mm, so that both thighs fit."""
+def _plan_matrix(person: Person, plan: np.random.Generator) -> tuple[int, int, float]:
+    """Rows and columns of the matrix and pixel size in mm, so that both thighs fit."""
     wide = 2.0 * max(
         abs(person.centre_mm(1, t)[0]) + 1.12 * (76.0 * person.legs[0].scale + 1.4 * person.fat_mm) for t in (0.0, 1.0)
     )
     field = float(np.clip(wide * plan.uniform(1.0, 1.15), 340.0, 520.0))
     fitting = [n for n in (256, 320, 352, 384, 448, 512) if 0.7 <= field / n <= 1.5]
     columns = int(plan.choice(fitting))
-    return columns, float(np.round(field / columns, 4))
+    in_plane = float(np.round(field / columns, 4))
+    high = 2.0 * (76.0 * person.legs[0].scale + 1.3 * person.fat_mm) + 20.0
+    rows = next((n for n in (256, 320, 384, 448) if n * in_plane >= high), 512)
+    return rows, columns, in_plane
 
 
 def fine_grid(

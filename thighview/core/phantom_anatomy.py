@@ -100,12 +100,12 @@ def _cut_leg(
     beyond_mm, thick_mm, inside_mm = beyond_mm.take(at), thick_mm.take(at), inside_mm.take(at)
     edge_mm, depth = -beyond_mm, beyond_mm / thick_mm
     fascia = fascia_mm.astype(np.float32)[index.take(at)]
-    lateral = (plain_u + 0.6 * slow[1] + 1.1 * leg.fine_warp[1].at(*place)).take(at)
-    front = (plain_v + 0.6 * slow[0] + 1.1 * leg.fine_warp[0].at(*place)).take(at)
+    lateral = _single(plain_u + 0.6 * slow[1] + 1.1 * leg.fine_warp[1].at(*place)).take(at)
+    front = _single(plain_v + 0.6 * slow[0] + 1.1 * leg.fine_warp[0].at(*place)).take(at)
 
     ou, ov = lateral / fascia, front / fascia
     cos, sin = np.float32(np.cos(leg.turn)), np.float32(np.sin(leg.turn))
-    uv = (cos * ou - sin * ov, sin * ou + cos * ov)
+    uv = (_single(cos * ou - sin * ov), _single(sin * ou + cos * ov))
     r_mean = float(fascia_mm.mean())
     owner, apart_mm = _nearest_muscle(uv, SITE_TABLE(level) + leg.site_shift.T, r_mean)
     half_gap = person.gap_mm / 2 * np.exp(np.float32(0.6) * leg.gap_noise.at(*place).take(at))
@@ -130,6 +130,11 @@ def _cut_leg(
     cut.side[box][body] = 1 if leg.side > 0 else 2
 
 
+def _single(values: NDArray[np.floating]) -> Floats:
+    """The same numbers, said to be float32."""
+    return values.astype(np.float32, copy=False)
+
+
 def _direction(u: Floats, v: Floats) -> NDArray[np.int32]:
     """The angle of each point as a place in a table of one turn."""
     return (np.arctan2(v, u) * np.float32(ANGLES / (2 * np.pi)) + np.float32(ANGLES)).astype(np.int32) & (ANGLES - 1)
@@ -138,7 +143,7 @@ def _direction(u: Floats, v: Floats) -> NDArray[np.int32]:
 def _soft_min(a: Floats, b: Floats, width: float) -> Floats:
     """The smaller of two lengths, rounded off where they are within ``width`` of each other."""
     h = np.clip(width - np.abs(a - b), 0.0, None)
-    return np.minimum(a, b) - h * h / np.float32(4 * width)
+    return _single(np.minimum(a, b) - h * h / np.float32(4 * width))
 
 
 def _nearest_muscle(
@@ -163,7 +168,7 @@ def _nearest_muscle(
     for away in per_muscle.values():
         others += np.exp(sharp * (nearest - away))
     apart = -np.log(np.maximum(others - 1, np.float32(1e-6))) / sharp
-    return owner, apart * np.float32(r_mean / 2)
+    return owner, _single(apart * np.float32(r_mean / 2))
 
 
 def _put_bone_and_vessels(
@@ -222,10 +227,10 @@ def _fat_inside(leg: Leg, muscle: NDArray[np.uint8], streak: Floats, patch: Floa
     line = np.clip((streak - 1.1) * 1.2, 0.0, 1.0) * np.clip(0.3 + 0.45 * patch, 0.0, 0.7)
     net = 1 / (1 + np.exp(-3 * (0.8 * streak + 0.8 * patch - 1.9 + 2.8 * share)))
     fatty = np.clip(line + share * (0.25 + 0.4 * line) + net * np.minimum(share * 2.5, 0.75), 0.0, 0.95)
-    return np.where(muscle > 0, fatty, np.float32(0.0))
+    return _single(np.where(muscle > 0, fatty, np.float32(0.0)))
 
 
 def _fibres(septum: Floats, patch: Floats, depth: Floats) -> Floats:
     """Share of fibre in the fat beneath the skin: thin septa, and a membrane about half way down."""
     band = np.exp(-(((depth - 0.5 - 0.1 * patch) / 0.03) ** 2)) * np.clip(0.3 + 0.2 * septum, 0.0, 0.5)
-    return np.clip(np.exp(-((septum / 0.07) ** 2)) * np.clip(0.25 - 0.35 * patch, 0.0, 0.5) + band, 0.0, 1.0)
+    return _single(np.clip(np.exp(-((septum / 0.07) ** 2)) * np.clip(0.25 - 0.35 * patch, 0.0, 0.5) + band, 0.0, 1.0))

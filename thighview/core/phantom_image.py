@@ -106,7 +106,7 @@ def expose(cut: Cut, look: Look, rng: np.random.Generator, factor: int = 2, alon
         fat = np.roll(fat, look.fat_shift, (0, 1))
     image = np.abs(_mean_down(water - fat if look.opposed else water + fat, factor))
     image = gaussian_filter(image, look.blur, mode="nearest")
-    rows, columns = image.shape
+    rows, columns = len(image), image[0].size
     cells = look.shading.shape[0] - 3
     wy = spline_weights(np.linspace(0, cells, rows), cells)
     wx = spline_weights(np.linspace(0, cells, columns), cells)

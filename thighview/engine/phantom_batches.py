@@ -86,19 +86,19 @@ def _centre(person: Person, level: float, whole: bool, rng: np.random.Generator)
 def _worsened(image: Images, tissues: Labels, rng: np.random.Generator) -> Images:
     """What scanners do to images: coarse resolution, other grey scales, ghosts, air cut to zero, more noise."""
     if rng.random() < 0.3:
-        image = gaussian_filter(image, float(rng.uniform(0.3, 1.3)))
+        image = np.asarray(gaussian_filter(image, float(rng.uniform(0.3, 1.3))), np.float32)
     image = image / max(float(image.max()), 1e-6)
-    image = image ** np.float32(np.exp(rng.normal(0.0, 0.25)))
+    image = np.asarray(image ** np.float32(np.exp(rng.normal(0.0, 0.25))), np.float32)
     if rng.random() < 0.1:
         shift = image.shape[0] // int(rng.integers(2, 5))
         image = image + np.float32(rng.uniform(0.01, 0.06)) * np.roll(image, shift, int(rng.integers(0, 2)))
     if rng.random() < 0.25:
         noise = rng.standard_normal((2, *image.shape), dtype=np.float32) * np.float32(rng.uniform(0.01, 0.06))
-        image = np.hypot(image + noise[0], noise[1])
+        image = np.hypot(image + noise[0], noise[1], dtype=np.float32)
     if rng.random() < 0.25:
         air = tissues == 0
         if air.any():
-            image = np.where(air & (image < np.percentile(image[air], 99.0)), np.float32(0.0), image)
+            image = image * ~(air & (image < np.percentile(image[air], 99.0)))
     return image
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from thighview.core.errors import UserError
 from thighview.core.phantom import CONTRASTS, TISSUES, make_phantom, tissue_table
 from thighview.core.run import BatchEnded, EpochEnded, Finished, RunEvent, Scores, Started
+from thighview.engine.checkpoints import restore, snapshot
 from thighview.engine.losses import slice_loss, slice_terms
 from thighview.engine.phantom_batches import ahead, guard_batch
 from thighview.engine.preprocess import classes_of
@@ -128,7 +129,7 @@ class _Learner:
         if self.step % _MEMORY_STEPS == 0:
             share = np.float32(min(_MEMORY**_MEMORY_STEPS, self.step / (self.step + 50)))
             for name, array in weights_of(self.network).items():
-                self.mean[name] = share * self.mean[name] + (1 - share) * array
+                self.mean[name] = np.asarray(share * self.mean[name] + (1 - share) * array, np.float32)
         return loss
 
     def score(self, images: NDArray[np.float32], tissues: NDArray[np.uint8]) -> Scores:
@@ -138,7 +139,7 @@ class _Learner:
         logits = np.concatenate([np.asarray(self.network.predict_on_batch(i[None])) for i in images])
         assign_weights(self.network, own)
         terms = slice_terms(tissues, logits)
-        loss = float(np.mean(keras.ops.convert_to_numpy(slice_loss(terms, self.recipe.train.loss))))
+        loss = float(_numpy(slice_loss(terms, self.recipe.train.loss)).mean())
         found = classes_of(logits)
         dice = [_dice(found == c, tissues == c) for c in range(1, len(CLASSES))]
         known = [d for d in dice if d is not None]
@@ -147,10 +148,7 @@ class _Learner:
     def keep(self, folder: Path, step: int) -> None:
         """Write a checkpoint: weights, their mean, the optimiser's numbers; the note is written last."""
         folder.mkdir(parents=True, exist_ok=True)
-        arrays = {f"weight/{k}": v for k, v in weights_of(self.network).items()}
-        arrays |= {f"mean/{k}": v for k, v in self.mean.items()}
-        for number, variable in enumerate(self.optimizer.variables):
-            arrays[f"optimiser/{number:04d}"] = np.atleast_1d(keras.ops.convert_to_numpy(variable.value))
+        arrays = snapshot(self.network, self.optimizer) | {f"mean/{k}": v for k, v in self.mean.items()}
         write_bytes_atomic(folder / f"step_{step:07d}.safetensors", safetensors.numpy.save(arrays))
         write_json_atomic(folder / "checkpoint.json", {"step": step, "recipe": _plain(self.recipe)})
         for old in folder.glob("step_*.safetensors"):
@@ -167,12 +165,14 @@ class _Learner:
             raise UserError(f"{folder} holds a training of another recipe.", "Remove that folder, or name another one.")
         step = int(data["step"])
         arrays = safetensors.numpy.load((folder / f"step_{step:07d}.safetensors").read_bytes())
-        assign_weights(self.network, {k[7:]: v for k, v in arrays.items() if k.startswith("weight/")})
-        self.mean = {k[5:]: v for k, v in arrays.items() if k.startswith("mean/")}
-        for number, variable in enumerate(self.optimizer.variables):
-            variable.assign(arrays[f"optimiser/{number:04d}"].reshape(tuple(variable.shape)))
+        self.mean = {k.removeprefix("mean/"): v for k, v in arrays.items() if k.startswith("mean/")}
+        restore(self.network, self.optimizer, {k: v for k, v in arrays.items() if not k.startswith("mean/")})
         self.step = step
         return step
+
+
+def _numpy(tensor: Any) -> NDArray[Any]:
+    return np.asarray(keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(tensor)))
 
 
 def _plain(recipe: Recipe) -> dict[str, Any]:
@@ -191,7 +191,7 @@ def _started(recipe: Recipe, step: int) -> Started:
 def _epoch_ended(
     recipe: Recipe, epoch: int, learner: _Learner, guard: Scores, seconds: float, left: float
 ) -> EpochEnded:
-    rate = float(keras.ops.convert_to_numpy(learner.optimizer.learning_rate))
+    rate = float(_numpy(learner.optimizer.learning_rate))
     return EpochEnded(
         time.time(),
         recipe.name,
@@ -221,17 +221,23 @@ def _write(recipe: Recipe, folder: Path, learner: _Learner) -> ModelCard:
         split={"train": f"{recipe.people} made-up people", "test": asdict(recipe.test)},
         lineage={"recipe": _plain(recipe), "steps": recipe.steps, "data": "phantoms only, no scan of a person"},
     )  # fmt: skip
-    extra = folder / "recipe.json"
-    text = extra.read_bytes() if extra.exists() else b""
-    card = write_model(folder, card, learner.mean, half=True)
-    if recipe.test.phantoms_per_contrast:
-        scores = score_on_phantoms(
-            folder, recipe.test.first_seed, recipe.test.phantoms_per_contrast, recipe.test.slices
-        )
-        card = write_model(folder, replace(card, scores=scores), learner.mean, half=True)
-    if text:
-        write_bytes_atomic(extra, text)
+    card = _write_beside_recipe(folder, card, learner.mean)
+    test = recipe.test
+    if test.phantoms_per_contrast:
+        scores = score_on_phantoms(folder, test.first_seed, test.phantoms_per_contrast, test.slices)
+        card = _write_beside_recipe(folder, replace(card, scores=scores), learner.mean)
     return card
+
+
+def _write_beside_recipe(folder: Path, card: ModelCard, weights: Weights) -> ModelCard:
+    """Write a model folder and leave the recipe that lies in it."""
+    path = folder / "recipe.json"
+    text = path.read_bytes() if path.exists() else None
+    try:
+        return write_model(folder, card, weights, half=True)
+    finally:
+        if text is not None and not path.exists():
+            write_bytes_atomic(path, text)
 
 
 def score_on_phantoms(folder: Path, first_seed: int, per_contrast: int, slices: int) -> dict[str, Any]:

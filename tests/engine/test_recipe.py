@@ -1,0 +1,161 @@
+"""A recipe: checked, repeatable, able to go on after a stop and to learn; and what the model of the box can do."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from thighview.core.errors import UserError
+from thighview.core.phantom import CONTRASTS, TISSUES, make_phantom
+from thighview.core.run import BatchEnded, EpochEnded, Finished, RunEvent, Started
+from thighview.engine.phantom_batches import ahead, guard_batch, training_batch
+from thighview.engine.recipe import build_from_recipe
+from thighview.engine.recipe_config import Recipe, read_recipe
+from thighview.io.models import find_models, read_card, read_weights
+from thighview.io.resources import resource
+
+_BOX = resource("models", "thigh_tissues")
+
+
+def _mini(epochs: int = 2, steps: int = 3) -> Recipe:
+    recipe = read_recipe("thigh_tissues")
+    train = replace(recipe.train, epochs=epochs, batch_size=2, input_size=64, base_filters=4, levels=3, spacing_mm=3.0)
+    test = replace(recipe.test, phantoms_per_contrast=0)
+    return replace(
+        recipe, train=train, steps_per_epoch=steps, people=8, whole_size=(64, 128), guard_slices=2, test=test
+    )
+
+
+def test_a_batch_follows_from_seed_and_step() -> None:
+    recipe = _mini()
+    image, tissues = training_batch(recipe, 3)
+    again, again_tissues = training_batch(recipe, 3)
+    assert image.tobytes() == again.tobytes()
+    assert tissues.tobytes() == again_tissues.tobytes()
+    other, _ = training_batch(recipe, 4)
+    assert other.shape != image.shape or not np.array_equal(other, image)
+    assert image.dtype == np.float32
+    assert np.isfinite(image).all()
+    assert tissues.max() <= len(TISSUES)
+
+
+def test_batches_drawn_ahead_are_the_same_and_the_thread_ends() -> None:
+    recipe = _mini()
+    drawn = list(ahead(recipe, 1, 4, room=2))
+    assert len(drawn) == 3
+    assert all(np.array_equal(drawn[i][0], training_batch(recipe, i + 1)[0]) for i in range(3))
+    early = ahead(recipe, 0, 50)
+    next(early)
+    early.close()
+
+
+def test_guard_slices_show_other_people_than_training() -> None:
+    images, tissues = guard_batch(_mini())
+    assert images.shape == (2, 64, 128, 1)
+    assert set(np.unique(tissues)) <= set(range(6))
+
+
+def test_stopped_and_started_again_it_ends_with_the_same_weights(tmp_path: Path) -> None:
+    recipe = _mini()
+    events: list[RunEvent] = []
+    build_from_recipe(recipe, tmp_path / "whole", events.append)
+    assert isinstance(events[0], Started)
+    assert sum(isinstance(e, EpochEnded) for e in events) == 2
+    assert any(isinstance(e, BatchEnded) for e in events)
+    assert isinstance(events[-1], Finished)
+
+    asked: list[int] = []
+
+    def after_two() -> bool:
+        asked.append(1)
+        return len(asked) == 2
+
+    assert build_from_recipe(recipe, tmp_path / "parts", stop=after_two) is None
+    assert not (tmp_path / "parts").exists()
+    assert (tmp_path / "parts.checkpoint" / "checkpoint.json").exists()
+    card = build_from_recipe(recipe, tmp_path / "parts")
+    assert card is not None
+    assert not (tmp_path / "parts.checkpoint").exists()
+    one = read_weights(tmp_path / "whole", read_card(tmp_path / "whole"))
+    two = read_weights(tmp_path / "parts", read_card(tmp_path / "parts"))
+    assert one.keys() == two.keys()
+    assert all(np.allclose(one[name], two[name], atol=2e-3) for name in one)
+    assert card.classes == ("background", *TISSUES)
+    assert card.sided
+    assert "computer-generated" in card.statement
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(tmp_path: Path) -> None:
+    assert build_from_recipe(_mini(), tmp_path / "model", stop=lambda: True) is None
+    other = replace(_mini(), people=9)
+    with pytest.raises(UserError, match="another recipe"):
+        build_from_recipe(other, tmp_path / "model")
+
+
+def test_it_learns(tmp_path: Path) -> None:
+    recipe = _mini(epochs=3, steps=25)
+    recipe = replace(
+        recipe,
+        train=replace(recipe.train, learning_rate=0.01, batch_size=3),
+        random_share=0.0,
+        whole_share=0.0,
+        guard_slices=4,
+    )
+    seen: list[EpochEnded] = []
+    build_from_recipe(recipe, tmp_path / "m", lambda e: seen.append(e) if isinstance(e, EpochEnded) else None)
+    losses = [e.val.loss for e in seen if e.val.loss is not None]
+    assert losses[-1] < 0.75 * losses[0]
+    accuracy = seen[-1].val.accuracy
+    assert accuracy is not None
+    assert accuracy > 0.7
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"format": "2"}, "format"),
+        ({"random_share": 2.0}, "random_share"),
+        ({"people": "many"}, "people"),
+        ({"labels": "heart"}, "labels"),
+        ({"whole_size": [100, 320]}, "whole_size"),
+        ({"train": {"base_filters": 4000}}, "base_filters"),
+        ({"test": None}, "test"),
+    ],
+)
+def test_a_recipe_that_is_wrong_is_refused(change: dict[str, Any], word: str) -> None:
+    data = json.loads((_BOX / "recipe.json").read_text()) | change
+    with pytest.raises(UserError, match=word):
+        Recipe.from_json("x", data)
+
+
+def test_a_recipe_that_is_not_there_names_those_that_are() -> None:
+    with pytest.raises(UserError, match="thigh_tissues"):
+        read_recipe("hearts")
+
+
+def test_the_model_of_the_box_says_what_it_is() -> None:
+    card = read_card(_BOX)
+    assert card.name in {entry.card.name for entry in find_models() if entry.place == "box"}
+    assert (_BOX / "recipe.json").exists()
+    assert (_BOX / "weights.safetensors").stat().st_size < 10_000_000
+    assert card.scores["mean"] >= 0.90
+    assert set(card.scores["contrasts"]) == set(CONTRASTS)
+    assert "never on a person" in card.statement
+
+
+@pytest.mark.parametrize("contrast", CONTRASTS)
+def test_the_model_of_the_box_reaches_the_figure_of_its_card(contrast: str) -> None:
+    from thighview.engine.predict import load_network, segment_volume
+
+    network, card = load_network(_BOX)
+    phantom = make_phantom(9_000_001, contrast, slices=3, matrix=(208, 320), spacing_mm=(60.0, 1.3))
+    found = segment_volume(phantom.volume, network, card).labels
+    dice = [
+        2 * ((found == b.value) & (phantom.labels == b.value)).sum()
+        / max(1, (found == b.value).sum() + (phantom.labels == b.value).sum())
+        for b in phantom.table
+    ]  # fmt: skip
+    assert np.mean(dice) > card.scores["contrasts"][contrast]["mean"] - 0.05
