@@ -1,0 +1,127 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from panel_room import TISSUES, Room, SegmentJob, make_case, model, paint, tissue_table
+from pytestqt.qtbot import QtBot
+
+from thighview.core.labels import LabelTable
+from thighview.ui.segment_panel import SegmentPanel, card_figures, match_labels
+
+
+@pytest.fixture
+def room() -> Room:
+    made = Room()
+    made.session.open(make_case())
+    made.show_models(model(), model("run 2", "project"))
+    return made
+
+
+@pytest.fixture
+def panel(room: Room, qtbot: QtBot) -> SegmentPanel:
+    made = SegmentPanel(room)
+    qtbot.addWidget(made)
+    made.resize(360, 800)
+    made.show()
+    return made
+
+
+def test_segment_asks_for_the_chosen_model(panel: SegmentPanel, room: Room) -> None:
+    panel.segment_button.click()
+    panel.chooser.setCurrentIndex(1)
+    panel.chooser.activated.emit(1)
+    panel.segment_button.click()
+    assert room.wishes == [("segment", "thigh_tissues"), ("choose_model", "run 2"), ("segment", "run 2")]
+
+
+def test_it_says_what_will_be_segmented_and_what_stays(panel: SegmentPanel, room: Room) -> None:
+    for index in range(3):
+        paint(room.session, index)
+    room.session.accept((0, 1))
+    assert panel.slices_words.text().startswith("9 slices will be segmented")
+    assert panel.kept_words.text() == "2 reviewed and 1 being edited stay as they are."
+    for index in range(3, 12):
+        paint(room.session, index)
+    assert not panel.segment_button.isEnabled()
+    assert "there is none to segment" in panel.slices_words.text()
+
+
+def test_progress_time_left_and_cancel(panel: SegmentPanel, room: Room) -> None:
+    job = SegmentJob()
+    room.run_segment(job)
+    assert panel.cancel_button.isVisible()
+    assert not panel.segment_button.isVisible()
+    job.seconds_left = 21.0
+    job.progressed.emit(4, 12)
+    assert panel.progress_words.text() == "4 of 12 slices · 21 s left"
+    assert (panel.progress.value(), panel.progress.maximum()) == (4, 12)
+    panel.cancel_button.click()
+    assert room.wishes == [("cancel_segment",)]
+    room.run_segment(None)
+    assert panel.segment_button.isVisible()
+    assert not panel.cancel_button.isVisible()
+
+
+def test_a_dead_engine_is_said_with_a_way_on(panel: SegmentPanel, room: Room) -> None:
+    room.engine.become(phase="ready", device="NVIDIA RTX A2000")
+    assert panel.engine_card.note.text() == "NVIDIA RTX A2000"
+    assert not panel.restart_button.isVisible()
+    room.engine.become(phase="dead", message="The engine ended unexpectedly (signal 9).")
+    assert "Nothing you painted is lost" in panel.engine_words.text()
+    assert "signal 9" in panel.engine_message.text()
+    assert not panel.segment_button.isEnabled()
+    panel.restart_button.click()
+    assert room.engine.restarts == 1
+    room.engine.become(phase="ready", device="CPU")
+    assert panel.segment_button.isEnabled()
+
+
+def test_without_a_model_it_says_how_to_get_one(panel: SegmentPanel, room: Room) -> None:
+    room.show_models()
+    assert panel.no_model.isVisible()
+    assert "Train one in the Train tab" in panel.no_model.text()
+    assert not panel.segment_button.isEnabled()
+
+
+def test_without_a_scan_nothing_can_run(panel: SegmentPanel, room: Room) -> None:
+    room.session.open(None)
+    assert panel.slices_words.text() == "Open a scan to segment it."
+    assert not panel.segment_button.isEnabled()
+
+
+def test_a_model_chosen_elsewhere_is_chosen_here(panel: SegmentPanel, room: Room) -> None:
+    room.choose_model(room.models[1])
+    assert panel.model is room.models[1]
+    room.show_models(*room.models, model("third"))
+    assert panel.model is room.models[1]
+
+
+def test_two_models_of_one_name_can_be_told_apart(panel: SegmentPanel, room: Room) -> None:
+    room.show_models(model(), model(place="user", folder=Path("/other/thigh_tissues")))
+    assert {panel.chooser.itemText(i) for i in range(2)} == {"thigh_tissues (box)", "thigh_tissues (user)"}
+
+
+def test_statement_and_figures_of_the_card_are_shown(panel: SegmentPanel) -> None:
+    assert panel.statement.text().startswith("Trained only on computer-generated thighs")
+    assert panel.figures_heading.text() == "Dice on made-up thighs it has never seen"
+    assert [name for name, _ in panel.chips.shown][1] == "Muscle L R"
+
+
+def test_figures_of_a_trained_model_name_what_they_were_measured_on() -> None:
+    scores = {"validation": "phantoms", "val": {"dice": 0.9, "loss": 0.1}, "val_dice": {"muscle": 0.95, "femur": None}}
+    heading, lines = card_figures(scores)
+    assert "no validation person" in heading
+    assert lines == [("mean", "0.900"), ("muscle", "0.950")]
+    assert "nothing was held out" in card_figures(scores | {"validation": "none"})[0]
+
+
+def test_labels_are_matched_by_name_and_side() -> None:
+    table = tissue_table()
+    assert match_labels(table, table).line() == "All 10 labels exist in this case already."
+    assert match_labels(table, LabelTable()).line() == "All 10 labels will be added to this case."
+    half = LabelTable(tuple(label for label in table if label.side == "left"))
+    assert (
+        match_labels(table, half).line().startswith("5 labels exist in this case, 5 will be added: Subcutaneous fat R")
+    )
+    moved = LabelTable(tuple(replace(label, value=label.value + 20) for label in table))
+    assert len(match_labels(table, moved).known) == 2 * len(TISSUES)

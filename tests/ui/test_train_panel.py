@@ -1,0 +1,373 @@
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from panel_room import (
+    Room,
+    batches,
+    epoch,
+    failure,
+    finished,
+    make_case,
+    model,
+    paint,
+    started,
+    summary,
+    whole_run,
+)
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QGuiApplication, QWheelEvent
+from PySide6.QtWidgets import QApplication, QComboBox, QLabel
+from pytestqt.qtbot import QtBot
+
+from thighview.app import jobs
+from thighview.core.run import Paused, TrainConfig
+from thighview.ui import dialogs
+from thighview.ui.run_preview import read_preview
+from thighview.ui.run_status import RunStatus
+from thighview.ui.train_form import PRESETS, TrainForm
+from thighview.ui.train_form import summary as settings_summary
+from thighview.ui.train_panel import TrainPanel
+
+SET = (
+    summary(1, "sub-001", "train", (4, 3, 2)),
+    summary(2, "sub-002", "validation", (10, 0, 1)),
+    summary(3, "sub-003", "train", (0, 0, 5)),
+    summary(4, "sub-004", "", (9, 9, 9), chosen=False),
+)
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[Room]:
+    made = Room(tmp_path)
+    made.session.open(make_case())
+    yield made
+    jobs.shutdown()
+
+
+@pytest.fixture
+def panel(room: Room, qtbot: QtBot) -> TrainPanel:
+    made = TrainPanel(room)
+    qtbot.addWidget(made)
+    made.resize(360, 800)
+    made.show()
+    return made
+
+
+def write_run(project: Path, name: str, upto: int) -> None:
+    folder = project / "runs" / name
+    (folder / "preview").mkdir(parents=True)
+    (folder / "dataset.json").write_text("{}")
+    (folder / "config.json").write_text(json.dumps(TrainConfig(epochs=40).to_json()))
+    (folder / "events.jsonl").write_text("".join(e.to_line() + "\n" for e in whole_run(upto)))
+    image = np.zeros((40, 60), np.uint8)
+    image[10:30, 10:50] = 200
+    for k in range(1, upto + 1):
+        truth = (image > 0).astype(np.uint8)
+        colours = np.array([[0, 0, 0], [255, 0, 0]], np.uint8)
+        np.savez(
+            folder / "preview" / f"epoch_{k:03d}.npz", image=image, truth=truth, prediction=truth * (k > 1),
+            colours=colours, is_validation=True,
+        )  # fmt: skip
+
+
+# ---------------------------------------------------------------------- the set
+
+
+def test_an_empty_set_says_what_to_do_and_nothing_can_start(panel: TrainPanel) -> None:
+    assert "Nothing is in the training set yet" in panel.set_card.line.text()
+    assert not panel.start_button.isEnabled()
+    assert "Add a case with reviewed slices" in panel.start_words.text()
+    assert panel.run_card.isHidden()
+    assert panel.curves_card.isHidden()
+
+
+def test_the_set_counts_people_parts_and_states_of_chosen_cases_only(panel: TrainPanel, room: Room) -> None:
+    room.show_cases(*SET)
+    assert panel.set_card.line.text() == "3 people · 2 train / 1 validation"
+    assert panel.set_card.note.text() == "25 reviewed slices"
+    assert [name for name, _ in panel.set_card.legend.shown] == ["accepted 56 %", "corrected 12 %", "drawn 32 %"]
+    assert panel.set_card.warning.isHidden()
+    assert panel.start_button.isEnabled()
+
+
+def test_without_a_validation_person_it_says_what_the_score_is_not(panel: TrainPanel, room: Room) -> None:
+    room.show_cases(SET[0])
+    assert panel.set_card.warning.isVisible()
+    assert "No validation person: this score does not measure new people." in panel.set_card.warning.text()
+    assert "2 more people" in panel.set_card.warning.text()
+    assert panel.start_button.isEnabled()
+
+
+def test_a_set_without_reviewed_slices_cannot_start(panel: TrainPanel, room: Room) -> None:
+    room.show_cases(summary(1, "sub-001", "train", (0, 0, 0)))
+    assert not panel.start_button.isEnabled()
+    assert "no reviewed slice" in panel.set_card.warning.text()
+
+
+def test_the_open_case_goes_in_and_out(panel: TrainPanel, room: Room) -> None:
+    panel.set_card.case_button.click()
+    assert room.wishes == [("set_in_training_set", True)]
+    room.show_cases(summary(12, "sub-012", "train", (1, 0, 0)))
+    assert panel.set_card.case_button.text() == "Take this case out of the set"
+    panel.set_card.case_button.click()
+    assert room.wishes[-1] == ("set_in_training_set", False)
+
+
+def test_names_from_files_are_never_rich_text(panel: TrainPanel, room: Room) -> None:
+    name = "<img src='file:///etc/passwd'>"
+    room.show_cases(replace(SET[0], subject=name))
+    panel.set_card.people.heading.setChecked(True)
+    shown = [label for label in panel.findChildren(QLabel) if label.text() == name]
+    assert shown
+    assert all(label.textFormat() == Qt.TextFormat.PlainText for label in shown)
+    assert all(name not in label.toolTip() for label in shown)
+
+
+# ---------------------------------------------------------------------- settings
+
+
+def test_the_form_has_every_setting_with_its_range(qtbot: QtBot) -> None:
+    form = TrainForm()
+    qtbot.addWidget(form)
+    assert set(form.inputs) == set(TrainConfig().to_json())
+    assert form.config() == TrainConfig()
+    assert form.inputs["epochs"].maximum() == 10000
+    assert "1e-07 to 1" in form.inputs["learning_rate"].toolTip()
+
+
+def test_presets_fill_the_form_and_any_change_leaves_them(qtbot: QtBot) -> None:
+    form = TrainForm()
+    qtbot.addWidget(form)
+    form.offer_models([("thigh_tissues", "/models/thigh_tissues")])
+    for index, (name, _, settings) in enumerate(PRESETS):
+        form.preset.setCurrentIndex(index)
+        form.preset.activated.emit(index)
+        wanted = dict(settings) | ({"start_from": "/models/thigh_tissues"} if name == "Fine-tune" else {})
+        assert form.config() == TrainConfig(**wanted)
+        assert form.preset.currentText() == name
+    form.inputs["epochs"].setValue(7)
+    assert form.preset.currentIndex() == -1
+    assert form.config().epochs == 7
+
+
+def test_settings_that_do_not_go_together_are_named_and_stop_the_start(panel: TrainPanel, room: Room) -> None:
+    room.show_cases(*SET)
+    panel.form.inputs["input_size"].setValue(100)
+    assert panel.form.problem_text.startswith("Input size: expected a multiple of 32")
+    assert not panel.start_button.isEnabled()
+    panel.form.inputs["input_size"].setValue(256)
+    assert panel.start_button.isEnabled()
+
+
+def test_small_numbers_are_written_short_and_step_by_factors(qtbot: QtBot) -> None:
+    form = TrainForm()
+    qtbot.addWidget(form)
+    rate = form.inputs["learning_rate"]
+    rate.lineEdit().selectAll()
+    qtbot.keyClicks(rate, "2e-5")
+    qtbot.keyClick(rate, Qt.Key.Key_Return)
+    assert form.config().learning_rate == pytest.approx(2e-5)
+    assert rate.text() == "2e-05"
+    rate.stepBy(1)
+    assert form.config().learning_rate == pytest.approx(5e-5)
+    rate.stepBy(-3)
+    assert form.config().learning_rate == pytest.approx(5e-6)
+
+
+def test_a_model_to_start_from_that_is_gone_is_said(qtbot: QtBot) -> None:
+    form = TrainForm(TrainConfig(start_from="/models/lost"))
+    qtbot.addWidget(form)
+    assert "gone" in form.problem_text
+    form.inputs["start_from"].setCurrentIndex(0)
+    assert form.problem_text == ""
+
+
+def test_the_wheel_passes_over_settings_without_changing_them(panel: TrainPanel) -> None:
+    epochs = panel.form.inputs["epochs"]
+    panel.start_button.setFocus()
+    before = epochs.value()
+    at = QPointF(5, 5)
+    event = QWheelEvent(
+        at, at, QPoint(0, 0), QPoint(0, 120), Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier,
+        Qt.ScrollPhase.NoScrollPhase, False,
+    )  # fmt: skip
+    QApplication.sendEvent(epochs, event)
+    assert epochs.value() == before
+
+
+def test_start_hands_over_name_and_settings(panel: TrainPanel, room: Room) -> None:
+    room.show_cases(*SET)
+    room.show_models(model())
+    panel.form.run_name.setText("  first try ")
+    panel.form.inputs["epochs"].setValue(12)
+    start_from = panel.form.inputs["start_from"]
+    assert isinstance(start_from, QComboBox)
+    start_from.setCurrentIndex(1)
+    panel.start_button.click()
+    wish, name, config = room.wishes[-1]
+    assert (wish, name) == ("start_training", "first try")
+    assert (config.epochs, config.start_from) == (12, "/models/thigh_tissues")
+    assert not panel.start_button.isEnabled()
+
+
+def test_the_summary_says_the_settings_in_one_line() -> None:
+    config = TrainConfig(start_from="/models/starter")
+    assert settings_summary(config, "starter") == "U-Net base 16 · CE + Dice · 40 epochs · from “starter”"
+
+
+# ---------------------------------------------------------------------- a run
+
+
+def test_a_live_run_shows_epoch_device_time_left_and_curves(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
+    import time
+
+    write_run(room.project_folder, "run 3", 2)
+    room.runs.follow("run 3", [])
+    assert panel.run_card.isVisible()
+    assert "Starting" in panel.progress_words.text()
+    assert panel.settings_card.isHidden()
+    now = time.time()
+    for event in (started(time_s=now), *batches(1), epoch(1, time_s=now), epoch(2, time_s=now)):
+        room.runs.say(event)
+    qtbot.waitUntil(lambda: panel.progress_words.text().startswith("epoch 3 of 40 · 6 min left · NVIDIA RTX A2000"))
+    assert panel.progress.value() == 50
+    assert panel.data_words.text() == "27 people, 380 slices · validation: 4 people, 32 slices"
+    qtbot.waitUntil(lambda: panel.config_words.text().startswith("U-Net base 16"))
+    qtbot.waitUntil(lambda: panel.preview.epoch_words.text() == "epoch 2")
+    qtbot.waitUntil(lambda: len(panel.curves._items["val"].getOriginalDataset()[0]) == 2)
+
+
+def test_a_run_validated_on_phantoms_says_so(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
+    room.runs.follow("run 3", [started(phantoms=True)])
+    qtbot.waitUntil(panel.phantom_words.isVisible)
+    assert "does not measure new people" in panel.phantom_words.text()
+
+
+def test_pause_go_on_and_stop_ask_the_run(
+    panel: TrainPanel, room: Room, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room.runs.follow("run 3", whole_run(2))
+    qtbot.waitUntil(panel.pause_button.isEnabled)
+    panel.pause_button.click()
+    room.runs.say(Paused(0.0, "run 3", True))
+    qtbot.waitUntil(lambda: panel.pause_button.text() == "Go on")
+    assert "paused" in panel.progress_words.text()
+    panel.pause_button.click()
+    room.runs.say(Paused(0.0, "run 3", False))
+    qtbot.waitUntil(lambda: panel.pause_button.text() == "Pause")
+    monkeypatch.setattr(dialogs, "ask_stop_training", lambda *_: False)
+    panel.stop_button.click()
+    assert room.runs.wishes == ["pause", "resume"]
+    monkeypatch.setattr(dialogs, "ask_stop_training", lambda *_: True)
+    panel.stop_button.click()
+    assert room.runs.wishes[-1] == "stop"
+    assert "being saved" in panel.progress_words.text()
+
+
+def test_a_finished_run_offers_its_model(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
+    room.runs.follow("run 3", [*whole_run(40), finished("/p/models/run 3")])
+    qtbot.waitUntil(panel.end_card.isVisible)
+    assert not panel.end_card.use_button.isEnabled()
+    room.show_models(model(), model("run 3", "project", Path("/p/models/run 3")))
+    assert "epoch 24 of 40" in panel.end_card.text.text()
+    assert "Dice 0.927" in panel.end_card.text.text()
+    panel.end_card.use_button.click()
+    assert room.wishes[-1] == ("choose_model", "run 3")
+    assert panel.settings_card.isVisible()
+    assert panel.run_card.isHidden()
+
+
+def test_a_failed_run_shows_cause_and_last_lines_and_can_go_on(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
+    room.runs.can_go_on = True
+    room.runs.follow("run 3", [*whole_run(3), failure()])
+    qtbot.waitUntil(panel.end_card.isVisible)
+    assert "The memory does not hold" in panel.end_card.text.text()
+    assert "smaller batch" in panel.end_card.hint.text()
+    assert "are kept" in panel.end_card.hint.text()
+    assert "ResourceExhaustedError" in panel.end_card.lines.toPlainText()
+    panel.end_card.copy_button.click()
+    assert "ResourceExhaustedError" in QGuiApplication.clipboard().text()
+    panel.end_card.go_on_button.click()
+    assert room.runs.wishes == ["go on"]
+
+
+def test_after_reopening_the_whole_curve_is_there_again(room: Room, qtbot: QtBot) -> None:
+    room.runs.follow("run 3", whole_run(27))
+    again = TrainPanel(room)
+    qtbot.addWidget(again)
+    again.resize(360, 800)
+    again.show()
+    assert len(again.curves.data.epochs) == 27
+    assert again.run_card.isVisible()
+
+
+def test_an_earlier_run_can_be_laid_beneath(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
+    write_run(room.project_folder, "run 1", 4)
+    write_run(room.project_folder, "run 3", 2)
+    room.runs.follow("run 3", whole_run(2))
+    qtbot.waitUntil(lambda: panel.compare.count() == 2)
+    assert panel.compare.itemText(1) == "run 1"
+    panel.compare.setCurrentIndex(1)
+    panel.compare.activated.emit(1)
+    qtbot.waitUntil(panel.curves.other_button.isVisible)
+    assert panel.curves._other is not None
+    assert len(panel.curves._other.epochs) == 4
+
+
+def test_curves_are_saved_as_png_and_csv(
+    panel: TrainPanel, room: Room, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    room.runs.follow("run 3", whole_run(5))
+    qtbot.waitUntil(panel.curves.isVisible)
+    monkeypatch.setattr(dialogs, "ask_save_picture", lambda *_: tmp_path / "c.png")
+    monkeypatch.setattr(dialogs, "ask_save_csv", lambda *_: tmp_path / "c.csv")
+    panel.curves.picture_button.click()
+    panel.curves.table_button.click()
+    qtbot.waitUntil(lambda: (tmp_path / "c.png").exists() and (tmp_path / "c.csv").exists())
+    assert (tmp_path / "c.png").read_bytes()[:4] == b"\x89PNG"
+    assert len((tmp_path / "c.csv").read_text().splitlines()) == 6
+
+
+def test_the_slider_shows_earlier_epochs(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
+    write_run(room.project_folder, "run 3", 5)
+    room.runs.follow("run 3", whole_run(5))
+    qtbot.waitUntil(lambda: panel.preview.epoch_words.text() == "epoch 5")
+    panel.preview.slider.setValue(2)
+    qtbot.waitUntil(lambda: panel.preview.epoch_words.text() == "epoch 2")
+    room.runs.say(epoch(6))
+    assert panel.preview.slider.value() == 2
+
+
+def test_a_preview_is_coloured_cut_to_the_body_and_ignores_what_nobody_judged(tmp_path: Path) -> None:
+    image = np.zeros((50, 80), np.uint8)
+    image[20:40, 30:60] = 100
+    truth = np.zeros_like(image)
+    truth[25:30, 35:40] = 1
+    truth[30:35, 35:40] = 255
+    path = tmp_path / "epoch_001.npz"
+    colours = np.array([[0, 0, 0], [255, 0, 0]], np.uint8)
+    np.savez(path, image=image, truth=truth, prediction=truth * 0, colours=colours, is_validation=False)
+    read = read_preview(path)
+    assert read.truth.shape[0] < 30
+    assert read.truth.shape[1] < 40
+    red = (read.truth[..., 0].astype(int) - read.truth[..., 1] > 40).sum()
+    assert red == 25
+    assert not read.is_validation
+    assert (read.prediction[..., 0] == read.prediction[..., 1]).all()
+
+
+def test_time_left_before_the_first_epoch_is_estimated_from_the_batches() -> None:
+    status = RunStatus([replace(started(epochs=10), time=100.0)])
+    assert status.seconds_left is None
+    status.add(replace(batches(1)[-1], time=110.0, step=20, steps=20))
+    assert status.seconds_left == pytest.approx(90.0)
+
+
+def test_a_stroke_only_touches_the_line_about_the_open_case(panel: TrainPanel, room: Room) -> None:
+    paint(room.session, 0)
+    room.session.accept((0,))
+    assert "1 of 12 slices reviewed" in panel.set_card.this_case.text()

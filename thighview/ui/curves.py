@@ -1,0 +1,384 @@
+"""Live curves of a training run: loss, accuracy and Dice, per epoch or per batch. pyqtgraph loads when first shown."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PySide6.QtCore import QEvent, QObject, QPointF, Qt, QTimer, Signal
+from PySide6.QtGui import QColor, QFont, QImage, QMouseEvent, QPainter, QShowEvent, QWheelEvent
+from PySide6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from thighview.core.run import RunEvent
+from thighview.ui.cards import button, show_words, words
+from thighview.ui.curve_data import LINES, METRICS, CurveData
+from thighview.ui.legend_button import LegendButton
+
+COLOURS = {
+    "train": QColor("#4a9eff"),
+    "val": QColor("#ffb02e"),
+    "while_learning": QColor("#8d97a5"),
+    "batch": QColor("#8d97a5"),
+}
+NAMES = {**dict(LINES), "batch": "while learning"}
+GROUND = QColor("#161b22")
+REDRAW_MS = 100
+FEW_POINTS = 60
+MANY_DECADES = 2.2
+
+
+class Curves(QWidget):
+    """The curves of one run, drawn at most ten times a second, and over them those of an earlier run.
+
+    Training and validation lines are measured alike, at the end of each epoch; Keras' running average is the thin
+    grey line named "while learning".
+    """
+
+    save_picture_asked = Signal()
+    """The person wants the curves as PNG."""
+    save_table_asked = Signal()
+    """The person wants the curves as CSV."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.data = CurveData()
+        self._other: CurveData | None = None
+        self._metric, self._per_batch, self._log = "dice", False, False
+        self._zoomed = False
+        self._view: Any = None  # a pyqtgraph.PlotWidget, which is only partly typed
+        self._items: dict[str, Any] = {}
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(REDRAW_MS)
+        self._timer.timeout.connect(self._draw)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        column.addLayout(self._choices())
+        self._picture_part = QWidget()
+        self._picture_part.setProperty("plain", True)
+        part = QVBoxLayout(self._picture_part)
+        part.setContentsMargins(0, 0, 0, 0)
+        part.setSpacing(4)
+        part.addLayout(self._legend())
+        self._plot_box = QVBoxLayout()
+        part.addLayout(self._plot_box)
+        column.addWidget(self._picture_part)
+        self.readout = words("", "muted")
+        self.readout.setMinimumHeight(self.readout.fontMetrics().height() * 2 + 2)
+        self.readout.setAlignment(Qt.AlignmentFlag.AlignTop)
+        column.addWidget(self.readout)
+        column.addLayout(self._tools())
+        self._say_hint()
+
+    # ------------------------------------------------------------------ what is shown
+
+    def show_run(self, data: CurveData) -> None:
+        """Show another run from its beginning, with the zoom reset."""
+        self.data = data
+        self.reset_zoom()
+
+    def add(self, event: RunEvent) -> None:
+        """Take a live event."""
+        if self.data.add(event):
+            self.redraw_soon()
+
+    def show_other(self, name: str, data: CurveData | None) -> None:
+        """Lay an earlier run's training and validation lines beneath, dashed; None takes them away."""
+        self._other = data
+        self.other_button.setVisible(data is not None)
+        self.other_button.relabel(name)
+        self.redraw_soon()
+
+    def choose(self, metric: str | None = None, per_batch: bool | None = None, log: bool | None = None) -> None:
+        """Choose the metric, points per batch or per epoch, and a logarithmic loss."""
+        if metric is not None:
+            self.metric_buttons[metric].setChecked(True)
+            self._metric = metric
+        if per_batch is not None:
+            self.batch_button.setChecked(per_batch)
+            self._per_batch = per_batch
+        if log is not None:
+            self.log_button.setChecked(log)
+            self._log = log
+        self.log_button.setVisible(self._metric == "loss")
+        self.reset_zoom()
+
+    def reset_zoom(self) -> None:
+        """Show all of the curves again."""
+        self._zoomed = False
+        self.zoom_button.hide()
+        self.redraw_soon()
+
+    def redraw_soon(self) -> None:
+        """Draw within a tenth of a second; many calls give one drawing."""
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def picture(self) -> QImage:
+        """Legend and plot as a picture, at twice the size on the screen."""
+        self._draw()
+        part = self._picture_part
+        margin = 12
+        image = QImage(2 * (part.width() + 2 * margin), 2 * (part.height() + 2 * margin), QImage.Format.Format_ARGB32)
+        image.setDevicePixelRatio(2.0)
+        image.fill(GROUND)
+        painter = QPainter(image)
+        part.render(painter, QPointF(margin, margin).toPoint())
+        painter.end()
+        return image
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Draw what came in while hidden."""
+        super().showEvent(event)
+        self._need_view()
+        self.redraw_soon()
+
+    # ------------------------------------------------------------------ parts
+
+    def _choices(self) -> QHBoxLayout:
+        line = QHBoxLayout()
+        line.setSpacing(0)
+        group = QButtonGroup(self)
+        self.metric_buttons: dict[str, QPushButton] = {}
+        for index, (metric, text) in enumerate(METRICS):
+            press = _segment(text, ("first", "middle", "last")[index])
+            press.setChecked(metric == self._metric)
+            press.clicked.connect(lambda _=False, m=metric: self.choose(metric=m))
+            group.addButton(press)
+            self.metric_buttons[metric] = press
+            line.addWidget(press)
+        line.addStretch(1)
+        self.log_button = _segment("log", "only")
+        self.log_button.setToolTip("Logarithmic loss axis")
+        self.log_button.clicked.connect(lambda on: self.choose(log=on))
+        self.log_button.hide()
+        line.addWidget(self.log_button)
+        return line
+
+    def _legend(self) -> QHBoxLayout:
+        line = QHBoxLayout()
+        line.setSpacing(10)
+        self.legend: dict[str, LegendButton] = {}
+        for which, text in LINES:
+            press = LegendButton(text, COLOURS[which], which != "while_learning")
+            press.toggled.connect(self.redraw_soon)
+            self.legend[which] = press
+            line.addWidget(press)
+        self.legend["train"].setToolTip("Measured at the end of each epoch, like validation: no dropout, no distortion")
+        self.legend["while_learning"].setToolTip(
+            "Keras' running average, while the weights still change and images are distorted: reads lower than it is"
+        )
+        line.addStretch(1)
+        box = QVBoxLayout()
+        self.other_button = LegendButton("earlier run", QColor("#aeb6c1"), thick=False, dashed=True)
+        self.other_button.toggled.connect(self.redraw_soon)
+        self.other_button.hide()
+        box.setSpacing(0)
+        box.addLayout(line)
+        box.addWidget(self.other_button)
+        whole = QHBoxLayout()
+        whole.addLayout(box)
+        return whole
+
+    def _tools(self) -> QHBoxLayout:
+        line = QHBoxLayout()
+        line.setSpacing(0)
+        pair = QButtonGroup(self)
+        self.epoch_button, self.batch_button = _segment("epochs", "first"), _segment("batches", "last")
+        self.epoch_button.setChecked(True)
+        self.epoch_button.setToolTip("One point per epoch")
+        self.batch_button.setToolTip("Keras' running average after each batch, as the network learns")
+        for press, value in ((self.epoch_button, False), (self.batch_button, True)):
+            pair.addButton(press)
+            press.clicked.connect(lambda _=False, v=value: self.choose(per_batch=v))
+            line.addWidget(press)
+        self.zoom_button = button("Show all", self.reset_zoom, "Reset the zoom (double-click)", "quiet")
+        self.zoom_button.hide()
+        self.picture_button = button("PNG", self.save_picture_asked.emit, "Save the curves as a picture", "quiet")
+        self.table_button = button("CSV", self.save_table_asked.emit, "Save the numbers of every epoch", "quiet")
+        line.addStretch(1)
+        line.addWidget(self.zoom_button)
+        line.addWidget(self.picture_button)
+        line.addWidget(self.table_button)
+        return line
+
+    def _need_view(self) -> Any:
+        if self._view is not None:
+            return self._view
+        import pyqtgraph as pg
+
+        view: Any = pg.PlotWidget(background=None)  # pyright: ignore[reportArgumentType]
+        self._view = view
+        view.setFrameShape(QFrame.Shape.NoFrame)
+        view.setFixedHeight(220)
+        view.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        view.setToolTip("Drag to move, Ctrl+wheel to zoom, double-click for all")
+        plot = view.getPlotItem()
+        plot.setMenuEnabled(False)
+        plot.hideButtons()
+        plot.showGrid(y=True, alpha=0.25)
+        small = QFont(self.font())
+        small.setPixelSize(11)
+        for name in ("left", "bottom"):
+            axis = plot.getAxis(name)
+            axis.setPen(pg.mkPen("#4a5664"))
+            axis.setTextPen(pg.mkPen("#9aa4b1"))
+            axis.setStyle(tickFont=small, tickTextOffset=5, tickLength=-4, maxTickLevel=0)
+            axis.setTickDensity(1.6)
+        plot.getAxis("left").setWidth(42)
+        plot.getAxis("bottom").enableAutoSIPrefix(False)
+        plot.getAxis("left").enableAutoSIPrefix(False)
+        for name, colour, width, dashed in (
+            ("other_train", COLOURS["train"], 1.4, True),
+            ("other_val", COLOURS["val"], 1.4, True),
+            ("batch", COLOURS["batch"], 1.0, False),
+            ("while_learning", COLOURS["while_learning"], 1.0, False),
+            ("train", COLOURS["train"], 2.2, False),
+            ("val", COLOURS["val"], 2.2, False),
+        ):
+            style = Qt.PenStyle.DashLine if dashed else Qt.PenStyle.SolidLine
+            pen = pg.mkPen(colour, width=width, style=style)
+            item = pg.PlotDataItem(pen=pen, antialias=True, symbolBrush=colour, symbolPen=None, symbolSize=4)
+            item.setDownsampling(auto=True, method="peak")
+            item.setClipToView(True)
+            plot.addItem(item)
+            self._items[name] = item
+        best = self._items["best"] = pg.PlotDataItem(
+            pen=None, symbol="o", symbolSize=9, symbolBrush=None, symbolPen=pg.mkPen(COLOURS["val"], width=1.6)
+        )
+        plot.addItem(best)
+        self._hair = pg.InfiniteLine(angle=90, movable=False, pen=pg.mkPen("#5a6472", width=1))
+        self._hair.hide()
+        plot.addItem(self._hair, ignoreBounds=True)
+        plot.getViewBox().sigRangeChangedManually.connect(self._user_zoomed)
+        view.scene().sigMouseMoved.connect(self._hovered)
+        view.viewport().installEventFilter(self)
+        self._plot_box.addWidget(view)
+        return view
+
+    # ------------------------------------------------------------------ drawing
+
+    def _draw(self) -> None:
+        if not self.isVisible():
+            return
+        plot = self._need_view().getPlotItem()
+        log = self._log and self._metric == "loss"
+        plot.setLogMode(y=log)
+        self._draw_line("train", self.data, "train", self.legend["train"].isChecked())
+        self._draw_line("val", self.data, "val", self.legend["val"].isChecked())
+        learning = self.legend["while_learning"].isChecked()
+        self._draw_line("while_learning", self.data, "while_learning", learning and not self._per_batch)
+        self._draw_line("batch", self.data, "batch", learning and self._per_batch)
+        other = self._other if self.other_button.isChecked() else None
+        self._draw_line("other_train", other, "train", self.legend["train"].isChecked())
+        self._draw_line("other_val", other, "val", self.legend["val"].isChecked())
+        self._draw_best()
+        if not self._zoomed:
+            shown = [data for data in (self.data, other) if data]
+            last = max((max(d.planned_epochs, d.epochs[-1].epoch if d.epochs else 0) for d in shown), default=0)
+            plot.setXRange(0, max(1, last), padding=0.04)
+            plot.enableAutoRange(axis="y")
+            self._set_log_ticks(log)
+
+    def _set_log_ticks(self, log: bool) -> None:
+        """Write 1, 2, 5 (or only 1) of each decade on a logarithmic axis; pyqtgraph would write them all."""
+        axis = self._view.getPlotItem().getAxis("left") if self._view else None
+        if axis is None:
+            return
+        if not log:
+            axis.setTicks(None)
+            return
+        shown = [y[np.isfinite(y)] for y in (item.yData for item in self._items.values()) if y is not None]
+        values = np.concatenate([y[y > 0] for y in shown]) if shown else np.array([])
+        decades = np.log10(values.max() / values.min()) if values.size else 1.0
+        steps = (1, 2, 5) if decades < MANY_DECADES else (1,)
+        axis.setTicks([[(e + np.log10(m), f"{m * 10.0**e:g}") for e in range(-9, 7) for m in steps]])
+
+    def _draw_line(self, item: str, data: CurveData | None, which: str, shown: bool) -> None:
+        curve = self._items[item]
+        if data is None or not shown:
+            curve.setData([], [])
+            return
+        x, y = data.line(self._metric, which)
+        if self._log and self._metric == "loss":
+            x, y = x[y > 0], y[y > 0]
+        marks = item in ("train", "val") and len(x) <= FEW_POINTS
+        curve.setData(x, y, symbol="o" if marks else None)
+
+    def _draw_best(self) -> None:
+        x, y = self.data.line(self._metric, "val")
+        here = np.flatnonzero(x == self.data.best_epoch) if self.legend["val"].isChecked() else []
+        if len(here) and (y[here[0]] > 0 or not self._log):
+            self._items["best"].setData([x[here[0]]], [y[here[0]]])
+        else:
+            self._items["best"].setData([], [])
+
+    # ------------------------------------------------------------------ mouse
+
+    def _user_zoomed(self, *_: object) -> None:
+        self._zoomed = True
+        self.zoom_button.show()
+
+    def _hovered(self, place: QPointF) -> None:
+        if self._view is None:
+            return
+        plot = self._view.getPlotItem()
+        if not plot.sceneBoundingRect().contains(place):
+            self._hair.hide()
+            self._say_hint()
+            return
+        x = plot.getViewBox().mapSceneToView(place).x()
+        title, values = self.data.at(x, self._metric, self._per_batch)
+        if not title:
+            return
+        self._hair.setPos(float(title.split()[1].rstrip(",")) if not self._per_batch else x)
+        self._hair.show()
+        if self._per_batch:
+            values.pop("while_learning", None)
+        parts = [f"{NAMES[which]} {value:.4g}" for which, value in values.items()]
+        show_words(self.readout, " · ".join([title, *parts]))
+
+    def _say_hint(self) -> None:
+        show_words(self.readout, "Point at the curves for values. The ring marks the best validation loss so far.")
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """The wheel scrolls the panel unless Ctrl is held or the plot was clicked; a double click shows all."""
+        view = self._view
+        if view is None or watched is not view.viewport():
+            return False
+        if isinstance(event, QWheelEvent):
+            if event.modifiers() & Qt.KeyboardModifier.ControlModifier or view.hasFocus():
+                return False
+            event.ignore()
+            return True
+        if isinstance(event, QMouseEvent) and event.type() == QEvent.Type.MouseButtonDblClick:
+            self.reset_zoom()
+            return True
+        if event.type() == QEvent.Type.Leave:
+            self._hair.hide()
+            self._say_hint()
+        return False
+
+
+def _segment(text: str, place: str) -> QPushButton:
+    """One button of a group of which one is pressed; ``place``: ``first``, ``middle``, ``last`` or ``only``."""
+    press = QPushButton(text)
+    press.setCheckable(True)
+    press.setAutoDefault(False)
+    press.setProperty("segment", place)
+    return press
+
+
+def png_bytes(image: QImage) -> bytes:
+    """A picture as the bytes of a PNG file."""
+    from PySide6.QtCore import QBuffer, QIODevice
+
+    buffer = QBuffer()
+    buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+    image.save(buffer, "PNG")  # pyright: ignore[reportCallIssue, reportArgumentType]
+    return bytes(buffer.data().data())
+
+
+def picture_name(run: str) -> str:
+    """The file name offered for a run's curves."""
+    return f"{Path(run).name or 'training'}-curves"

@@ -1,0 +1,127 @@
+"""How a training ended: a model to use, or what went wrong and what is left."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QFontDatabase, QGuiApplication
+from PySide6.QtWidgets import QPlainTextEdit
+
+from thighview.core.run import Failed, Finished
+from thighview.ui.cards import Card, button, row, show_words, words
+from thighview.ui.run_status import RunStatus
+
+if TYPE_CHECKING:
+    from thighview.app.tasks import Workspace
+    from thighview.io.models import ModelEntry
+
+LINES_SHOWN = 7
+
+
+class RunEndCard(Card):
+    """Shown when the run in the panel has finished, was stopped, or failed."""
+
+    go_on_asked = Signal()
+    """The person wants the run to go on from its checkpoint."""
+
+    def __init__(self, workspace: "Workspace") -> None:
+        super().__init__("Finished", " ")
+        self._can_go_on = False
+        self._workspace = workspace
+        self._model: ModelEntry | None = None
+        self._failure: Failed | None = None
+        self.text = words("")
+        self.hint = words("", "muted")
+        self.lines_heading = words("Last lines it printed", "muted")
+        self.lines = QPlainTextEdit()
+        self.lines.setReadOnly(True)
+        self.lines.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        self.lines.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+        self.lines.setFrameShape(QPlainTextEdit.Shape.NoFrame)
+        self.lines.setProperty("log", True)
+        self.lines.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        for part in (self.text, self.hint, self.lines_heading, self.lines):
+            self.body.addWidget(part)
+        self.use_button = button("Use this model", self._use, "Segment with this model from now on", "primary")
+        self.copy_button = button("Copy details", self._copy, "Copies what happened, for the people who can mend it")
+        self.go_on_button = button(
+            "Go on training", self._go_on, "Starts this run again from its last checkpoint; nothing learnt is lost"
+        )
+        self.body.addLayout(row(self.use_button, self.go_on_button, self.copy_button))
+        self.hide()
+
+    def show_status(self, status: RunStatus | None) -> None:
+        """Show how this run ended; hidden while it has not."""
+        self._failure = status.failure if status else None
+        if status is None or status.alive:
+            self._can_go_on = False
+        self.go_on_button.setVisible(self._can_go_on)
+        finished = status.finished if status else None
+        self.setVisible(bool(finished or self._failure))
+        failed = self._failure is not None
+        self.lines_heading.setVisible(bool(self._failure and self._failure.lines))
+        self.lines.setVisible(bool(self._failure and self._failure.lines))
+        self.copy_button.setVisible(failed)
+        self.use_button.setVisible(finished is not None)
+        if self._failure:
+            self._show_failure(self._failure, bool(status and status.epochs_done))
+        elif finished:
+            self._show_model(finished)
+
+    def offer_going_on(self, possible: bool) -> None:
+        """Whether the run has epochs left and may be started again."""
+        self._can_go_on = possible
+        self.go_on_button.setVisible(possible)
+
+    def _go_on(self) -> None:
+        self.offer_going_on(False)
+        self.go_on_asked.emit()
+
+    def _show_model(self, finished: Finished) -> None:
+        self.title.setText("Stopped, and saved" if finished.stopped else "Finished")
+        self.note.setText(finished.run)
+        scores = [
+            f"{name} {value:.3f}"
+            for name, value in (("Dice", finished.val.dice), ("accuracy", finished.val.accuracy))
+            if value is not None
+        ]
+        best = f"The model of epoch {finished.best_epoch} of {finished.epochs} had the best validation loss and is kept"
+        self.text.setText(f"{best}: validation {', '.join(scores)}." if scores else f"{best}.")
+        self._model = self._find(finished)
+        chosen = self._model is not None and str(self._model.folder) == self._workspace.settings.last_model
+        name = self._model.card.name if self._model else ""
+        self.use_button.setEnabled(self._model is not None and not chosen)
+        self.use_button.setText("In use for segmenting" if chosen else "Use this model")
+        show_words(self.hint, f"It is listed as “{name}” in the Segment tab." if name else "The model is being listed…")
+
+    def _show_failure(self, failure: Failed, has_checkpoint: bool) -> None:
+        self.title.setText("The training has failed")
+        self.note.setText(failure.run)
+        self.text.setText(failure.message)
+        kept = "The weights of the last finished epoch are kept." if has_checkpoint else ""
+        show_words(self.hint, " ".join(part for part in (failure.hint, kept) if part))
+        shown = failure.lines[-12:]
+        self.lines.setPlainText("\n".join(shown))
+        height = self.lines.fontMetrics().lineSpacing() * min(len(shown), LINES_SHOWN) + 26
+        self.lines.setFixedHeight(height)
+        bar = self.lines.verticalScrollBar()
+        bar.setValue(bar.maximum())
+
+    def _find(self, finished: Finished) -> "ModelEntry | None":
+        wanted = finished.model
+        models = self._workspace.models
+        by_folder = (m for m in models if str(m.folder) == wanted or m.folder.name == wanted)
+        by_name = (m for m in models if m.card.name == wanted)
+        return next(by_folder, None) or next(by_name, None)
+
+    def _use(self) -> None:
+        if self._model is not None:
+            self._workspace.choose_model(self._model)
+            self.use_button.setEnabled(False)
+            self.use_button.setText("In use for segmenting")
+
+    def _copy(self) -> None:
+        failure = self._failure
+        if failure:
+            text = "\n".join([f"Training “{failure.run}” failed: {failure.message}", failure.hint, "", *failure.lines])
+            QGuiApplication.clipboard().setText(text)
+            self.copy_button.setText("Copied")

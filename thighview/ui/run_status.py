@@ -1,0 +1,97 @@
+"""Where a training stands, told from its events."""
+
+import time
+from collections.abc import Iterable
+
+from thighview.core.run import BatchEnded, EpochEnded, Failed, Finished, Paused, RunEvent, Started
+from thighview.ui.cards import count, minutes
+
+
+class RunStatus:
+    """Phase and progress of one run.
+
+    ``phase``: ``starting`` (nothing heard yet), ``running``, ``paused``, ``failed`` or ``finished``.
+    """
+
+    def __init__(self, events: Iterable[RunEvent] = ()) -> None:
+        self.phase = "starting"
+        self.started: Started | None = None
+        self.finished: Finished | None = None
+        self.failure: Failed | None = None
+        self.epochs = 0
+        self.epochs_done = 0
+        self.step, self.steps = 0, 0
+        self._seconds_left = 0.0
+        self._heard = 0.0
+        for event in events:
+            self.add(event)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has neither finished nor failed."""
+        return self.phase in ("starting", "running", "paused")
+
+    @property
+    def share(self) -> float:
+        """How much of it is done, 0 to 1."""
+        if self.finished:
+            return 1.0
+        within = self.step / self.steps if self.steps else 0.0
+        return min(1.0, (self.epochs_done + within) / self.epochs) if self.epochs else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds to go as far as can be known; None when nothing is known."""
+        if self._seconds_left > 0.0:
+            return max(1.0, self._seconds_left - (time.time() - self._heard))
+        if self.started and self._heard > self.started.time and self.share > 0.005:
+            passed = self._heard - self.started.time
+            begun = (self.started.first_epoch - 1) / self.epochs if self.epochs else 0.0
+            return passed * (1.0 - self.share) / max(self.share - begun, 1e-6)
+        return None
+
+    def add(self, event: RunEvent) -> None:
+        """Take an event."""
+        if isinstance(event, Started):
+            self.started, self.finished, self.failure = event, None, None
+            self.phase, self.epochs, self.epochs_done = "running", event.epochs, event.first_epoch - 1
+            self.step, self.steps, self._seconds_left = 0, event.steps_per_epoch, 0.0
+        elif isinstance(event, BatchEnded):
+            self.epochs_done, self.step, self.steps = event.epoch - 1, event.step, event.steps
+            if not self._seconds_left:
+                self._heard = event.time
+        elif isinstance(event, EpochEnded):
+            self.epochs_done, self.epochs, self.step = event.epoch, event.epochs, 0
+            self._seconds_left, self._heard = event.seconds_left, event.time
+        elif isinstance(event, Paused):
+            self.phase = "paused" if event.paused else "running"
+        elif isinstance(event, Finished):
+            self.phase, self.finished, self.epochs_done = "finished", event, event.epochs
+        elif isinstance(event, Failed):
+            self.phase, self.failure = "failed", event
+
+    def line(self) -> str:
+        """One line for people: ``epoch 27 of 40 · 6 min left · GPU``."""
+        if self.phase == "starting":
+            return "Starting: the network is being built…"
+        now = min(self.epochs_done + 1, self.epochs) if self.phase in ("running", "paused") else self.epochs_done
+        parts = [f"epoch {now} of {self.epochs}"]
+        if self.phase == "paused":
+            parts.append("paused")
+        elif self.phase == "running":
+            left = self.seconds_left
+            parts.append(f"{minutes(left)} left" if left is not None else "estimating time…")
+        if self.started:
+            parts.append(self.started.device)
+        return " · ".join(parts)
+
+    def data_line(self) -> str:
+        """What it trains on: ``27 people, 380 slices · validation 4 people, 32 slices``."""
+        said = self.started
+        if said is None:
+            return ""
+        train = f"{count(said.train_subjects, 'person', 'people')}, {count(said.train_slices, 'slice')}"
+        if said.val_is_phantoms:
+            return f"{train} · validation: made-up thighs"
+        val = f"{count(said.val_subjects, 'person', 'people')}, {count(said.val_slices, 'slice')}"
+        return f"{train} · validation: {val}"

@@ -1,0 +1,326 @@
+"""Train: what is in the set, the settings, and a run from its start over its curves to the model that comes out."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QComboBox, QProgressBar, QVBoxLayout, QWidget
+
+from thighview.app.jobs import run_in_thread
+from thighview.core.errors import UserError
+from thighview.core.run import EpochEnded, Failed, Finished, RunEvent, Started
+from thighview.io.runs import EventTail, read_config, run_folder, run_folders
+from thighview.ui import dialogs
+from thighview.ui.cards import Card, Fold, Page, button, row, show_words, words
+from thighview.ui.curve_data import CurveData
+from thighview.ui.curves import Curves, picture_name, png_bytes
+from thighview.ui.measure_panel import save_bytes
+from thighview.ui.run_end import RunEndCard
+from thighview.ui.run_preview import RunPreview
+from thighview.ui.run_status import RunStatus
+from thighview.ui.train_form import TrainForm, summary
+from thighview.ui.train_set import NO_VALIDATION, TrainSetCard
+
+if TYPE_CHECKING:
+    from thighview.app.tasks import Workspace
+    from thighview.io.models import ModelEntry
+
+SHOW_AFTER_MS = 60
+PLACES = {"project": "this project", "user": "your models", "box": "comes with thighview"}
+
+
+class TrainPanel(Page):
+    """Everything about training in one column; it follows ``workspace.runs`` and starts nothing by itself."""
+
+    def __init__(self, workspace: "Workspace", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._workspace = workspace
+        self._runs = workspace.runs
+        self.status: RunStatus | None = None
+        self._run_name = ""
+        self.set_card = TrainSetCard(workspace)
+        self.run_card = self._make_run()
+        self.end_card = RunEndCard(workspace)
+        self.curves_card = self._make_curves()
+        self.preview_card = self._make_preview()
+        self.settings_card = self._make_settings()
+        for card in (
+            self.set_card,
+            self.run_card,
+            self.end_card,
+            self.settings_card,
+            self.curves_card,
+            self.preview_card,
+        ):
+            self.column.addWidget(card)
+        self.column.addStretch(1)
+        self._tick = QTimer(self)
+        self._tick.setInterval(1000)
+        self._tick.timeout.connect(self._show_progress)
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(SHOW_AFTER_MS)
+        self._soon.timeout.connect(self._show)
+        workspace.models_changed.connect(self._offer_models)
+        workspace.cases_changed.connect(self._show)
+        workspace.project_changed.connect(self._project_changed)
+        self._runs.run_changed.connect(self._run_changed)
+        self._runs.event_came.connect(self._event_came)
+        self.end_card.go_on_asked.connect(self._runs.go_on)
+        self._offer_models(workspace.models)
+        self._run_changed()
+
+    # ------------------------------------------------------------------ parts
+
+    def _make_run(self) -> Card:
+        card = Card("Training", " ")
+        self.data_words = words("", "muted")
+        self.config_words = words("", "muted")
+        self.progress_words = words("")
+        self.progress = QProgressBar()
+        self.progress.setRange(0, 1000)
+        self.progress.setTextVisible(False)
+        self.progress.setFixedHeight(6)
+        self.phantom_words = words("", "warning")
+        self.note_words = words("", "muted")
+        self.pause_button = button("Pause", self._pause_or_resume)
+        self.stop_button = button("Stop", self._stop, "End the training; the best model so far is kept")
+        for part in (self.progress_words, self.progress):
+            card.body.addWidget(part)
+        card.body.addLayout(row(self.pause_button, self.stop_button))
+        for part in (self.config_words, self.data_words, self.phantom_words, self.note_words):
+            card.body.addWidget(part)
+        return card
+
+    def _make_curves(self) -> Card:
+        card = Card("Curves", " ")
+        self.curves = Curves()
+        self.curves.save_picture_asked.connect(self._save_picture)
+        self.curves.save_table_asked.connect(self._save_table)
+        card.body.addWidget(self.curves)
+        self.compare = QComboBox()
+        self.compare.setToolTip("Lay the curves of an earlier run beneath, dashed")
+        self.compare.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.compare.setMinimumContentsLength(10)
+        self.compare.activated.connect(self._compare_chosen)
+        self.compare_row = QWidget()
+        self.compare_row.setLayout(row(words("Compare with", "muted", wrap=False), self.compare, stretch=1))
+        card.body.addWidget(self.compare_row)
+        self.compare_row.hide()
+        return card
+
+    def _make_preview(self) -> Card:
+        card = Card("On a slice it does not learn from")
+        self.preview = RunPreview()
+        card.body.addWidget(self.preview)
+        return card
+
+    def _make_settings(self) -> Card:
+        card = Card("New training")
+        self.form = TrainForm(self._workspace.settings.train_config)
+        self.form.changed.connect(self._show_start)
+        inside = QVBoxLayout()
+        inside.addWidget(self.form)
+        self.form_fold = Fold("Settings", inside, opened=True)
+        self.form_summary = words("", "muted")
+        card.body.addWidget(self.form_summary)
+        card.body.addWidget(self.form_fold)
+        self.start_words = words("", "muted")
+        card.body.addWidget(self.start_words)
+        self.start_button = button("Start training", self._start, "Trains in the background; you can go on", "primary")
+        card.body.addLayout(row(self.start_button))
+        return card
+
+    # ------------------------------------------------------------------ what the buttons do
+
+    def _start(self) -> None:
+        try:
+            config = self.form.config()
+        except UserError as error:
+            self._workspace.failed.emit(error)
+            return
+        self.start_button.setEnabled(False)
+        self._workspace.start_training(self.form.run_name.text().strip(), config)
+        QTimer.singleShot(3000, self, self._show_start)
+
+    def _pause_or_resume(self) -> None:
+        if self.status is None:
+            return
+        if self.status.phase == "paused":
+            self._runs.resume()
+            show_words(self.progress_words, "Going on…")
+        else:
+            self._runs.pause()
+            show_words(self.progress_words, "Pausing after this batch…")
+
+    def _stop(self) -> None:
+        if dialogs.ask_stop_training(self, self._run_name):
+            self._runs.stop()
+            self.stop_button.setEnabled(False)
+            self.pause_button.setEnabled(False)
+            show_words(self.progress_words, "Stopping: the best model so far is being saved…")
+
+    def _save_picture(self) -> None:
+        path = dialogs.ask_save_picture(self, picture_name(self._run_name) + ".png")
+        if path:
+            save_bytes(self._workspace, path, png_bytes(self.curves.picture()))
+
+    def _save_table(self) -> None:
+        path = dialogs.ask_save_csv(self, picture_name(self._run_name) + ".csv")
+        if path:
+            save_bytes(self._workspace, path, self.curves.data.to_csv().encode())
+
+    # ------------------------------------------------------------------ the run
+
+    def _run_changed(self, _name: object = None) -> None:
+        """Another run is followed (or none): show it from its first event."""
+        name = self._runs.name
+        self._run_name = name
+        events = self._runs.history
+        self.status = RunStatus(events) if name else None
+        self.curves.show_run(CurveData(events))
+        self.curves.show_other("", None)
+        self.preview.clear()
+        self.config_words.setText("")
+        self.form_fold.heading.setChecked(not name)
+        for event in [e for e in events if isinstance(e, EpochEnded)]:
+            self._preview_epoch(event)
+        self._read_config(name)
+        self._list_runs()
+        self._show()
+
+    def _event_came(self, event: RunEvent) -> None:
+        if self.status is None:
+            return
+        self.status.add(event)
+        self.curves.add(event)
+        if isinstance(event, EpochEnded):
+            self._preview_epoch(event)
+        elif isinstance(event, (Finished, Failed)):
+            self._runs.ask_can_go_on(self.end_card.offer_going_on)
+        if not self._soon.isActive():  # the past of a long run comes as thousands of events
+            self._soon.start()
+
+    def _preview_epoch(self, event: EpochEnded) -> None:
+        folder = self._workspace.project_folder
+        if folder is not None:
+            started = self.status.started if self.status else None
+            path = run_folder(folder, self._run_name).preview_of(event.epoch)
+            self.preview.add_epoch(event.epoch, path, bool(started and started.val_is_phantoms))
+
+    def _read_config(self, name: str) -> None:
+        folder = self._workspace.project_folder
+        if folder is None or not name:
+            return
+        job = run_in_thread(lambda _report, _stopped: read_config(run_folder(folder, name)))
+        job.succeeded.connect(lambda config: self._config_read(name, summary(config, Path(config.start_from).name)))
+        job.failed.connect(lambda _error: None)  # only a line of words is missing then
+
+    def _config_read(self, name: str, line: str) -> None:
+        if name == self._run_name:
+            show_words(self.config_words, line)
+
+    # ------------------------------------------------------------------ earlier runs
+
+    def _list_runs(self) -> None:
+        folder = self._workspace.project_folder
+        if folder is None:
+            return
+        job = run_in_thread(lambda _report, _stopped: [run.name for run in run_folders(folder)])
+        job.succeeded.connect(self._runs_listed)
+        job.failed.connect(self._workspace.failed)
+
+    def _runs_listed(self, names: list[str]) -> None:
+        chosen = self.compare.currentData()
+        self.compare.clear()
+        self.compare.addItem("no other run", "")
+        for name in reversed(names):
+            if name != self._run_name:
+                self.compare.addItem(name, name)
+        self.compare.setCurrentIndex(max(0, self.compare.findData(chosen)))
+        self.compare_row.setVisible(self.compare.count() > 1)
+
+    def _compare_chosen(self, _index: int) -> None:
+        name = str(self.compare.currentData() or "")
+        folder = self._workspace.project_folder
+        if not name or folder is None:
+            self.curves.show_other("", None)
+            return
+        path = run_folder(folder, name).events
+        job = run_in_thread(lambda _report, _stopped: CurveData(EventTail(path).read_all()))
+        job.succeeded.connect(lambda data: self._other_read(name, data))
+        job.failed.connect(self._workspace.failed)
+
+    def _other_read(self, name: str, data: CurveData) -> None:
+        if self.compare.currentData() == name:
+            self.curves.show_other(name, data)
+
+    # ------------------------------------------------------------------ showing
+
+    def _project_changed(self, _folder: object) -> None:
+        self.compare.clear()
+        self._run_changed()
+
+    def _offer_models(self, models: tuple["ModelEntry", ...]) -> None:
+        self.form.offer_models([(f"{m.card.name} · {PLACES.get(m.place, m.place)}", str(m.folder)) for m in models])
+        self.end_card.show_status(self.status)
+
+    def _show(self, _change: object = None) -> None:
+        status = self.status
+        alive = bool(status and status.alive)
+        heard = bool(self.curves.data.epochs or self.curves.data.batches)
+        self.run_card.setVisible(alive)
+        self.curves_card.setVisible(bool(status) and (alive or heard))
+        self.preview_card.setVisible(bool(status and self.curves.data.epochs))
+        self.settings_card.setVisible(not alive)
+        self.set_card.case_button.setEnabled(self._workspace.store is not None)
+        self.end_card.show_status(status)
+        if status:
+            self.run_card.note.setText(self._run_name)
+            self.curves_card.note.setText("" if alive else self._run_name)
+            show_words(self.data_words, status.data_line())
+            show_words(self.phantom_words, _phantom_words(status.started))
+            show_words(self.note_words, _notes(status.started))
+            self.pause_button.setText("Go on" if status.phase == "paused" else "Pause")
+            self.pause_button.setEnabled(status.phase in ("running", "paused"))
+            self.stop_button.setEnabled(alive)
+        if alive and not self._tick.isActive():
+            self._tick.start()
+        elif not alive:
+            self._tick.stop()
+        self._show_progress()
+        self._show_start()
+
+    def _show_progress(self) -> None:
+        if self.status is None or not self.status.alive:
+            return
+        if self.stop_button.isEnabled():
+            show_words(self.progress_words, self.status.line())
+        self.progress.setValue(round(1000 * self.status.share))
+
+    def _show_start(self) -> None:
+        reason = "Mend the setting above first." if self.form.problem_text else ""
+        if not reason:
+            config = self.form.config()
+            self.form_summary.setText(summary(config, Path(config.start_from).name))
+        if self._workspace.store is None:
+            reason = "Open a scan or a project first."
+        elif not self.set_card.found.cases:
+            reason = "Add a case with reviewed slices to the training set first."
+        elif not self.set_card.ready:
+            reason = "Review at least one slice of a case in the set first."
+        show_words(self.start_words, reason)
+        self.start_button.setEnabled(not reason)
+
+
+def _phantom_words(started: Started | None) -> str:
+    if started is None or not started.val_is_phantoms:
+        return ""
+    return f"{NO_VALIDATION} Validation runs on made-up thighs."
+
+
+def _notes(started: Started | None) -> str:
+    """What the run had to say at its start (labels matched, settings taken over), one sentence a line."""
+    return (
+        "\n".join(part[:1].upper() + part[1:] for part in started.note.split("; ")) if started and started.note else ""
+    )
