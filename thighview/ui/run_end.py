@@ -20,6 +20,8 @@ LINES_SHOWN = 7
 class RunEndCard(Card):
     """Shown when the run in the panel has finished, was stopped, or failed."""
 
+    new_asked = Signal()
+    """The person wants to set up another run."""
     go_on_asked = Signal()
     """The person wants the run to go on from its checkpoint."""
 
@@ -46,7 +48,9 @@ class RunEndCard(Card):
         self.go_on_button = button(
             "Go on training", self._go_on, "Starts this run again from its last checkpoint; nothing learnt is lost"
         )
-        self.body.addLayout(row(self.use_button, self.go_on_button, self.copy_button))
+        self.new_button = button("New training", self.new_asked.emit, "Shows the training set and the settings")
+        self.body.addLayout(row(self.use_button, self.go_on_button))
+        self.body.addLayout(row(self.copy_button, self.new_button))
         self.hide()
 
     def show_status(self, status: RunStatus | None) -> None:

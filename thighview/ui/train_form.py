@@ -188,6 +188,8 @@ class TrainForm(QWidget):
         if "low" in spec.metadata:
             tip += f"\n{spec.metadata['low']:g} to {spec.metadata['high']:g}"
         part.setToolTip(tip)
+        if isinstance(part, QAbstractSpinBox):
+            part.lineEdit().setTextMargins(6, 0, 0, 0)
         part.installEventFilter(self)
         heading = words(str(spec.metadata["words"]), wrap=False)
         heading.setToolTip(tip)

@@ -45,12 +45,12 @@ class TrainPanel(Page):
         self.preview_card = self._make_preview()
         self.settings_card = self._make_settings()
         for card in (
-            self.set_card,
             self.run_card,
             self.end_card,
-            self.settings_card,
             self.curves_card,
             self.preview_card,
+            self.set_card,
+            self.settings_card,
         ):
             self.column.addWidget(card)
         self.column.addStretch(1)
@@ -67,6 +67,7 @@ class TrainPanel(Page):
         self._runs.run_changed.connect(self._run_changed)
         self._runs.event_came.connect(self._event_came)
         self.end_card.go_on_asked.connect(self._runs.go_on)
+        self.end_card.new_asked.connect(self._show_settings)
         self._offer_models(workspace.models)
         self._run_changed()
 
@@ -169,6 +170,11 @@ class TrainPanel(Page):
         path = dialogs.ask_save_csv(self, picture_name(self._run_name) + ".csv")
         if path:
             save_bytes(self._workspace, path, self.curves.data.to_csv().encode())
+
+    def _show_settings(self) -> None:
+        """Scroll to the set and the settings of the next run."""
+        self.form_fold.heading.setChecked(True)
+        self.verticalScrollBar().setValue(self.set_card.y())
 
     # ------------------------------------------------------------------ the run
 
