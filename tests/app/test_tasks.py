@@ -46,7 +46,7 @@ def open_scan(qtbot: QtBot, workspace: Workspace, path: Path) -> Case:
 
 
 def stroke(workspace: Workspace, index: int, value: int = 1) -> None:
-    z, y, x = workspace.session.case.volume.shape  # type: ignore[union-attr]
+    _, y, x = workspace.session.case.volume.shape  # type: ignore[union-attr]
     with workspace.session.edit("Brush", "brush", Region(index, index + 1, 0, y, 0, x)) as edit:
         edit.paint(Region(index, index + 1, 4, 9, 5, 8), np.ones((1, 5, 3), bool), value)
 
@@ -122,7 +122,7 @@ def test_save_writes_a_plain_nifti_mask(qtbot: QtBot, workspace: Workspace, scan
     assert workspace.project_folder is not None
     (path,) = (workspace.project_folder / "masks").glob("*.nii.gz")
     found = nibabel.load(path)
-    assert (np.asarray(found.dataobj).T == case.labels).all()
+    assert (case.labels == np.asarray(found.dataobj).T).all()
     assert np.allclose(found.affine, nibabel.load(scan).affine)
 
 

@@ -1,23 +1,22 @@
 """Workspace: what the window has, and one function for each thing a person wants done."""
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from thighview.app import opening
-from thighview.app.engine_link import Engine, SegmentJob, SegmentSummary, SliceResult, VolumeResult
+from thighview.app.engine_link import Engine, SegmentJob
 from thighview.app.jobs import Job, run_in_thread
 from thighview.app.run_desk import RunDesk
+from thighview.app.segmenting import Segmenting
 from thighview.app.session import Session
 from thighview.app.settings import Settings
 from thighview.app.store import Store
 from thighview.core.case import Case
 from thighview.core.errors import UserError
-from thighview.core.mask import LabelMap
+from thighview.core.mask import renumber
 from thighview.core.run import TrainConfig
 from thighview.io import paths
 from thighview.io.models import ModelEntry, find_models
@@ -64,8 +63,11 @@ class Workspace(QObject):
         self.store: Store | None = None
         self.cases: tuple[CaseSummary, ...] = ()
         self.models: tuple[ModelEntry, ...] = ()
-        self.uncertainty: dict[int, float] = {}
-        self.segment_job: SegmentJob | None = None
+        self._segmenting = Segmenting(self.session, self.engine, self)
+        self._segmenting.changed.connect(self._segment_changed)
+        self._segmenting.uncertainty_changed.connect(self.uncertainty_changed)
+        self._segmenting.failed.connect(self.failed)
+        self._segmenting.said.connect(self.said)
         self._opening: Job | None = None
         self._leaving: dict[Path, Job] = {}
 
@@ -180,7 +182,7 @@ class Workspace(QObject):
             try:
                 table, values = case.table.joined(found)
                 self.session.set_table(table)
-                if not self.session.commit(f"Open mask {path.name}", "import", _renumbered(labels, values)):
+                if not self.session.commit(f"Open mask {path.name}", "import", renumber(labels, values)):
                     self.said.emit("The mask is the one already shown.")
             except UserError as error:
                 self.failed.emit(error)
@@ -246,7 +248,7 @@ class Workspace(QObject):
             self.failed.emit(UserError("The case is in this project already.", "Choose another folder."))
             return
         case_id, path = case.case_id, case.series[0].path
-        self._end_segment()
+        self._segmenting.cancel()
 
         def work(project: Project) -> None:
             other = Project.open_or_create(folder)
@@ -263,43 +265,24 @@ class Workspace(QObject):
 
     # ------------------------------------------------------------------ the engine
 
+    @property
+    def segment_job(self) -> SegmentJob | None:
+        """The segmentation under way, or None."""
+        return self._segmenting.job
+
+    @property
+    def uncertainty(self) -> dict[int, float]:
+        """By slice, of the last segmentation of the open case."""
+        return self._segmenting.uncertainty
+
     def segment(self, model: ModelEntry) -> None:
         """Let a model fill every slice that is neither reviewed nor being edited."""
-        case = self.session.case
-        try:
-            if case is None:
-                raise UserError("No scan is open.", "Open one first.")
-            run = self.session.begin_run(f"Segment with {model.card.name}")
-        except UserError as error:
-            self.failed.emit(error)
-            return
-        slices = run.free_slices()
-        if not slices:
-            self.session.end_run(keep=False)
-            self.failed.emit(
-                UserError("Every slice is reviewed or being edited, so there is none to segment.", "Reopen one first.")
-            )
-            return
-        table, values = case.table.joined(model.card.labels)
-        if table != case.table:
-            self.session.set_table(table)
-        self.settings.last_model = str(model.folder)
-        self.uncertainty = {}
-        self.uncertainty_changed.emit(self.uncertainty)
-        self.segment_job = job = self.engine.segment(case.volume, model, slices)
-        filler = _Filler(self, case, values)
-        job.slice_ready.connect(filler.fill)
-        job.succeeded.connect(filler.finish)
-        job.failed.connect(filler.fail)
-        job.volume_ready.connect(filler.fill_all)
-        job.was_cancelled.connect(filler.roll_back)
-        job.ended.connect(filler.end)
-        self.segmenting.emit(job)
+        if self._segmenting.start(model):
+            self.choose_model(model)
 
     def cancel_segment(self) -> None:
         """Cancel the segmentation: the window is free at once, slices already filled are taken back."""
-        if self.segment_job:
-            self.segment_job.cancel()
+        self._segmenting.cancel()
 
     # ------------------------------------------------------------------ training
 
@@ -373,7 +356,7 @@ class Workspace(QObject):
     # ------------------------------------------------------------------ inside
 
     def _leave_project(self) -> None:
-        self._end_segment()
+        self._segmenting.cancel()
         case, store = self.session.case, self.store
         if store and case:
             volume, case_id = case.volume, case.case_id
@@ -387,11 +370,6 @@ class Workspace(QObject):
     def _left(self, unsaved: int) -> None:
         if unsaved:
             self.failed.emit(UserError(f"{unsaved} changes could not be written when the project was closed."))
-
-    def _end_segment(self) -> None:
-        if self.segment_job:
-            self.segment_job.cancel()
-            self.session.end_run(keep=False)
 
     def _call(self, work: Callable[[Project], Any], done: Callable[[Any], None]) -> Job | None:
         if self.store is None:
@@ -427,10 +405,8 @@ class Workspace(QObject):
             self._opening = None
             if self.store is not store:
                 return
-            self._end_segment()
+            self._segmenting.cancel()
             self._mirror_open_case()
-            self.uncertainty = {}
-            self.uncertainty_changed.emit(self.uncertainty)
             self.session.open(case, store)
             self.settings.add_recent(scan.path)
             self.settings.last_folder = scan.path.parent
@@ -483,60 +459,11 @@ class Workspace(QObject):
         self.models = models
         self.models_changed.emit(models)
 
+    def _segment_changed(self, job: SegmentJob | None) -> None:
+        self.segmenting.emit(job)
+        if job is None:
+            self.refresh()
+
     def _run_ended(self, _: object) -> None:
         self.refresh_models()
         self.refresh()
-
-
-class _Filler(QObject):
-    """Puts the slices of one segmentation into the session, as long as its case is the open one."""
-
-    def __init__(self, workspace: Workspace, case: Case, values: dict[int, int]) -> None:
-        super().__init__(workspace)
-        self._workspace = workspace
-        self._case = case
-        self._values = values
-
-    def _mine(self) -> bool:
-        return self._workspace.session.case is self._case and self._workspace.session.busy_run is not None
-
-    def fill(self, result: SliceResult) -> None:
-        if not self._mine():
-            return
-        if self._workspace.session.fill_slice(result.index, _renumbered(result.labels, self._values)):
-            self._workspace.uncertainty[result.index] = result.uncertainty
-            self._workspace.uncertainty_changed.emit(self._workspace.uncertainty)
-
-    def fill_all(self, result: VolumeResult) -> None:
-        for index, labels in enumerate(result.labels):
-            self.fill(SliceResult(index, labels, math.nan))
-
-    def finish(self, summary: SegmentSummary) -> None:
-        if self._mine():
-            self._workspace.session.end_run(keep=True)
-            for sentence in summary.warnings:
-                self._workspace.said.emit(sentence)
-
-    def roll_back(self) -> None:
-        if self._mine():
-            self._workspace.session.end_run(keep=False)
-
-    def fail(self, error: Exception) -> None:
-        self.roll_back()
-        self._workspace.failed.emit(error)
-
-    def end(self) -> None:
-        self._workspace.segment_job = None
-        self._workspace.segmenting.emit(None)
-        self._workspace.refresh()
-        self.deleteLater()
-
-
-def _renumbered(labels: LabelMap, values: dict[int, int]) -> LabelMap:
-    """The label map with each value replaced by the one it has in the case's table."""
-    if all(a == b for a, b in values.items()):
-        return labels
-    lookup = np.zeros(256, np.uint8)
-    for old, new in values.items():
-        lookup[old] = new
-    return lookup[labels]

@@ -130,3 +130,13 @@ def changed_slices(patch: Patch, labels_shape: tuple[int, int, int], axis: int) 
     other = tuple(a for a in range(3) if a != axis)
     start = patch.region.along(axis).start
     return [start + int(i) for i in np.flatnonzero(xor.any(axis=other))]
+
+
+def renumber(labels: LabelMap, values: dict[int, int]) -> LabelMap:
+    """A label map with each value replaced by the one ``values`` gives it; the same array if none differs."""
+    if all(a == b for a, b in values.items()):
+        return labels
+    lookup = np.zeros(256, np.uint8)
+    for old, new in values.items():
+        lookup[old] = new
+    return lookup[labels]

@@ -190,9 +190,10 @@ class BatchEnded(RunEvent):
 class EpochEnded(RunEvent):
     """One epoch. ``train`` and ``val`` are measured alike: end-of-epoch weights, no dropout, no augmentation.
 
-    ``train`` is null on epochs that were not probed. ``slices`` and ``preview`` hold the paths (inside the run folder)
-    of the per-slice sums of this epoch and of the prediction on the fixed slice. ``val_dice`` is the validation Dice per
-    label, in the order of ``Started.labels``. A run that goes on after a kill may repeat an epoch: the later line holds.
+    ``train`` is null on epochs that were not probed. ``slices`` and ``preview`` hold the paths (inside the run
+    folder) of the per-slice sums of this epoch and of the prediction on the fixed slice. ``val_dice`` is the
+    validation Dice per label, in the order of ``Started.labels``. A run that goes on after a kill may repeat an
+    epoch: the later line holds.
     """
 
     EVENT: ClassVar[str] = "epoch"
