@@ -1,6 +1,7 @@
 """The window: when it can open, what it opens on, and its place in the desktop's menu."""
 
 import difflib
+import io
 import os
 import shlex
 import sys
@@ -43,12 +44,14 @@ def demo(args: Namespace) -> int:
 
         return _with_qt(start)
     why = "asked for" if args.off_screen or system.off_screen() else "there is no display"
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     print(f"thighview demo, off-screen ({why}): the whole journey in the real window, drawn where nobody sees it.")
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
     system.need_libraries()
 
     def walk() -> int:
-        from thighview.ui.demo import walk as walk_journey
+        from thighview.ui.demo_walk import walk as walk_journey
 
         return walk_journey(args.out, lambda line: print(line, flush=True))
 
