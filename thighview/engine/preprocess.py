@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
+from scipy.sparse import csr_array
 
 from thighview.core.errors import UserError
 from thighview.core.volume import Volume
@@ -155,11 +156,11 @@ class PlaneGrid:
         return self.content == self.plane and all(abs(r - 1.0) < 1e-6 for r in self._ratio)
 
     @cached_property
-    def matrices(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Weights that take stored rows (columns) to content rows (columns): float32 (content, stored)."""
+    def matrices(self) -> tuple[csr_array, csr_array]:
+        """Weights that take stored rows (columns) to content rows (columns): sparse float32 (content, stored)."""
         return (self._matrix(0), self._matrix(1))
 
-    def _matrix(self, i: int) -> NDArray[np.float32]:
+    def _matrix(self, i: int) -> csr_array:
         """Linear interpolation at the pixel centres, after a Gaussian against aliasing where the grid gets coarser."""
         stored, content, ratio = self.plane[i], self.content[i], self._ratio[i]
         at = (np.arange(content, dtype=np.float64) - (content - 1) / 2) * ratio + (stored - 1) / 2
@@ -170,7 +171,12 @@ class PlaneGrid:
         np.add.at(matrix, (rows, np.minimum(below + 1, stored - 1)), share)
         if ratio > 1.0:
             matrix = matrix @ gaussian_filter1d(np.eye(stored), (ratio - 1.0) / 2, axis=0, mode="nearest")
-        return matrix.astype(np.float32)
+        return csr_array(matrix.astype(np.float32))
+
+    def resampled(self, plane: NDArray[np.float32]) -> NDArray[np.float32]:
+        """One stored plane, turned, on the content's pixels."""
+        rows, columns = self.matrices
+        return np.asarray((columns @ np.ascontiguousarray((rows @ plane).T)).T, np.float32)
 
     def stored_at(self, i: int) -> NDArray[np.float64]:
         """Where the stored rows (i=0) or columns (i=1) lie in the padded network plane, in pixels."""
@@ -266,7 +272,7 @@ def slices_for_network(
     for row, index in enumerate(chosen):
         plane = intensity.apply(planes[index])
         if not grid.same:
-            plane = grid.matrices[0] @ plane @ grid.matrices[1].T
+            plane = grid.resampled(plane)
         out[row, top : top + h, left : left + w, 0] = plane
     return out
 
@@ -289,7 +295,7 @@ def masks_for_network(labels: NDArray[Any], grid: PlaneGrid, indices: Sequence[i
             if len(values) == 1:
                 plane = np.full(grid.content, values[0], labels.dtype)
             else:
-                shares = [grid.matrices[0] @ (plane == v).astype(np.float32) @ grid.matrices[1].T for v in values]
+                shares = [grid.resampled((plane == v).astype(np.float32)) for v in values]
                 plane = values[np.argmax(np.stack(shares), 0)]
         out[row, top : top + h, left : left + w] = plane
     return out
@@ -352,10 +358,12 @@ def labels_to_grid(
     i1, j1 = np.minimum(i0 + 1, grid.size[0] - 1), np.minimum(j0 + 1, grid.size[1] - 1)
     out = np.empty((n, *grid.plane), np.uint8)
     for k in range(n):
-        rows0, rows1 = near[k][i0], near[k][i1]
-        corner = rows0[:, j0]
-        mixed = (corner != rows0[:, j1]) | (corner != rows1[:, j0]) | (corner != rows1[:, j1])
-        out[k] = corner
+        cell = np.zeros(grid.size, bool)  # whether the four pixels from here on differ
+        cell[:-1] = near[k, 1:] != near[k, :-1]
+        cell[:, :-1] |= (near[k, :, 1:] != near[k, :, :-1]) | cell[:, 1:]
+        cell[:-1, :-1] |= near[k, 1:, 1:] != near[k, 1:, :-1]
+        out[k] = near[k].take(i0, 0).take(j0, 1)
+        mixed = cell.take(i0, 0).take(j0, 1)
         r, c = np.nonzero(mixed)
         a, b = ti[r, None].astype(np.float32), tj[c, None].astype(np.float32)
         plane = logits[k]
