@@ -26,7 +26,6 @@ from thighview.core.run import (
     Started,
     TrainConfig,
 )
-from thighview.io.dataset import freeze
 from thighview.io.project import Project
 from thighview.io.runs import (
     EventTail,
@@ -167,7 +166,8 @@ class RunWatch(QObject):
             self.close()
             return
         self._seen_alive = self._seen_alive or alive
-        waiting = not self._seen_alive and self.history.started is None and self.run.path not in _children
+        unborn = code is None and self.run.path not in _children
+        waiting = unborn and not self._seen_alive and self.history.started is None
         if alive or self.is_over or (waiting and now - self._since < _START_WITHIN_S):
             return
         late = self._tail.read_all()
@@ -221,6 +221,8 @@ def died(run: RunFolder, code: int | None) -> Failed:
 
 def freeze_run(project: Project, config: TrainConfig, name: str = "") -> RunFolder:
     """Freeze a new run of an open project; for the thread that owns the project (``Store.call``)."""
+    from thighview.io.dataset import freeze  # scipy comes with it: not before a training needs it
+
     run = run_folder(project.folder, name or free_run_name(project.folder))
     freeze(project, run, config)
     return run

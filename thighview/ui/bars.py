@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from thighview.app.tasks import Workspace
 
 _SAID_MS = 8000
+_ROOMY = 1420
 _ENGINE = {
     "off": "engine off",
     "starting": "engine starting",
@@ -66,18 +67,18 @@ class TopBar(QWidget):
         self.menu_button.setMenu(self.menu)
         self.name = words("thighview", "name", wrap=False)
         self.case_line = Elided()
-        self.undo = QPushButton("Undo")
+        self.undo = QPushButton(" Undo")
         self.undo.setIcon(icon("undo"))
         self.undo.clicked.connect(lambda *_: self._session.undo())
         self.redo = QPushButton()
         self.redo.setIcon(icon("redo"))
         self.redo.clicked.connect(lambda *_: self._session.redo())
-        self.layout_button = QPushButton("Three views")
+        self.layout_button = QPushButton()
         self.layout_button.setIcon(icon("views"))
         self.layout_button.setToolTip(actions["layout"].toolTip())
         self.layout_button.clicked.connect(lambda *_: actions["layout"].trigger())
         self.masks = MasksButton(workspace)
-        self.segment = button("Segment stack", self._segment, actions["segment"].toolTip(), "primary")
+        self.segment = button(" Segment stack", self._segment, actions["segment"].toolTip(), "primary")
         self.segment.setIcon(icon("play"))
         self._total = 0
         line = QHBoxLayout(self)
@@ -100,6 +101,16 @@ class TopBar(QWidget):
         self._show_case(session.case)
         self._show_history(session.history)
         self._show_run(False)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Where room is short the views button is its icon alone."""
+        super().resizeEvent(event)
+        self._show_layout(self._session.view)
+
+    def _show_layout(self, view: ViewState) -> None:
+        alone = view.layout == "axial"
+        self.layout_button.setText("" if self.width() < _ROOMY else " One view" if alone else " Three views")
+        self.layout_button.setIcon(icon("view-one" if alone else "views"))
 
     def _fill_recent(self) -> None:
         self.recent.clear()
@@ -127,7 +138,7 @@ class TopBar(QWidget):
     def _show_history(self, state: HistoryState) -> None:
         metrics = QFontMetrics(self.undo.font())
         name = metrics.elidedText(state.undo_name, Qt.TextElideMode.ElideRight, 130)
-        self.undo.setText(f"Undo {name}".rstrip())
+        self.undo.setText(f" Undo {name}".rstrip())
         self.undo.setEnabled(bool(state.undo_name))
         self.redo.setEnabled(bool(state.redo_name))
         self.undo.setToolTip(f"Take back: {state.undo_name}  (Ctrl + Z)" if state.undo_name else "Nothing to take back")
@@ -135,11 +146,10 @@ class TopBar(QWidget):
 
     def _show_view(self, old: ViewState, new: ViewState) -> None:
         if old.layout != new.layout:
-            self.layout_button.setText("One view" if new.layout == "axial" else "Three views")
-            self.layout_button.setIcon(icon("view-one" if new.layout == "axial" else "views"))
+            self._show_layout(new)
 
     def _show_run(self, running: bool) -> None:
-        self.segment.setText("Cancel" if running else "Segment stack")
+        self.segment.setText(" Cancel" if running else " Segment stack")
         self.segment.setIcon(icon("stop" if running else "play"))
         self.segment.setEnabled(running or self._session.case is not None)
 
@@ -149,7 +159,7 @@ class TopBar(QWidget):
 
     def _progressed(self, done: int, total: int) -> None:
         if self._session.busy_run is not None:
-            self.segment.setText(f"Cancel · {done} of {total}")
+            self.segment.setText(f" Cancel · {done} of {total}")
 
     def _segment(self) -> None:
         self._actions["cancel_segment" if self._session.busy_run is not None else "segment"].trigger()
@@ -185,7 +195,7 @@ class MasksButton(QPushButton):
 
     def _show(self, view: ViewState) -> None:
         percent = round(100 * view.opacity)
-        self.setText(f"Masks {percent} %" if view.masks_shown else "Masks hidden")
+        self.setText(f" Masks {percent} %" if view.masks_shown else " Masks hidden")
         for part, value in ((self.slider, percent), (self.outline, view.outline)):
             part.blockSignals(True)
             part.setValue(value) if isinstance(part, QSlider) else part.setChecked(bool(value))
@@ -212,10 +222,10 @@ class StatusBar(QWidget):
         line = QHBoxLayout(self)
         line.setContentsMargins(12, 0, 6, 0)
         line.setSpacing(6)
-        for part, gap in ((self.dot, 0), (self.saved, 16), (self.engine_dot, 0), (self.engine, 16), (self.reader, 16)):
+        for part in (self.dot, self.saved, self.engine_dot, self.engine, self.reader):
             line.addWidget(part)
-            if gap:
-                line.addSpacing(gap)
+            if isinstance(part, QLabel):
+                part.setContentsMargins(0, 0, 16, 0)
         line.addWidget(self.message, 1)
         line.addWidget(self.research)
         line.addSpacing(10)
@@ -238,8 +248,9 @@ class StatusBar(QWidget):
 
     def _show_case(self, case: Any) -> None:
         self.reader.setText(f"reader {case.reader_id}" if case else "")
+        for part in (self.dot, self.saved):
+            part.setVisible(case is not None)
         if case is None:
-            self.dot.show_colour("")
             self.saved.setText("")
         elif not self.saved.text():
             self.dot.show_colour("good")

@@ -87,7 +87,7 @@ class EmptyPage(QWidget):
 
     @staticmethod
     def _button(actions: Actions, key: str, text: str, sign: str, kind: str) -> QPushButton:
-        press = button(text, actions[key].trigger, actions[key].toolTip(), kind)
+        press = button(f" {text}", actions[key].trigger, actions[key].toolTip(), kind)
         press.setIcon(icon(sign))
         press.setIconSize(QSize(16, 16))
         press.setFocusPolicy(Qt.FocusPolicy.TabFocus)

@@ -9,7 +9,7 @@ from thighview.io.resources import resource
 from thighview.ui.theme import COLOURS
 
 _DRAWN_IN = "#e9eef4"
-_SIZES = (16, 20, 24, 32, 48)
+_SIZES = (20, 40)
 
 
 @cache
@@ -20,15 +20,12 @@ def icon(name: str) -> QIcon:
         (QIcon.Mode.Normal, QIcon.State.Off, COLOURS["soft"]),
         (QIcon.Mode.Active, QIcon.State.Off, COLOURS["text"]),
         (QIcon.Mode.Normal, QIcon.State.On, "#ffffff"),
-        (QIcon.Mode.Active, QIcon.State.On, "#ffffff"),
         (QIcon.Mode.Disabled, QIcon.State.Off, COLOURS["disabled"]),
-        (QIcon.Mode.Disabled, QIcon.State.On, COLOURS["disabled"]),
     )
     drawing = resource("icons", f"{name}.svg").read_text(encoding="utf-8")
     for mode, state, tint in tints:
-        for size in _SIZES[:3]:
+        for size in _SIZES:
             made.addPixmap(_drawn(drawing.replace(_DRAWN_IN, tint), size), mode, state)
-            made.addPixmap(_drawn(drawing.replace(_DRAWN_IN, tint), size * 2), mode, state)
     return made
 
 

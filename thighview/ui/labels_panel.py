@@ -27,7 +27,7 @@ from thighview.ui.slice_painter import words_font
 from thighview.ui.theme import COLOURS, colour
 
 ROW = 28
-_SWATCH, _EYE, _NUMBER = 34, 30, 62
+_SWATCH, _EYE, _NUMBER = 33, 28, 58
 
 
 class LabelsPanel(QWidget):

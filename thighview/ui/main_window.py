@@ -150,7 +150,7 @@ class MainWindow(QMainWindow):
         for part in (self.left, centre, right):
             self.body.addWidget(part)
         self.body.setStretchFactor(1, 1)
-        self.body.setSizes([216, 1000, 372])
+        self.body.setSizes([232, 1000, 372])
         self.left.setMinimumWidth(170)
         right.setMinimumWidth(300)
         centre.setMinimumWidth(420)

@@ -19,6 +19,8 @@ from thighview.ui.slice_picture import SlicePicture, outline_image, palette_pixe
 from thighview.ui.tools import TOOLS, Sketch
 
 _CORNER_PX = 40
+_WIDE_PX = 640
+"""From this width on the words at the lower left end before the letter in the middle."""
 
 
 class SliceCanvas(QWidget):
@@ -230,7 +232,7 @@ class SliceCanvas(QWidget):
         if self.sketch:
             draw.draw_sketch(painter, self._sketch_shape(self.sketch), self._ink())
         if view.letters:
-            rects = draw.letter_rects(width, height, 0 if width > 420 else _CORNER_PX - 12)
+            rects = draw.letter_rects(width, height, 0 if width > _WIDE_PX else _CORNER_PX - 10)
             if any(asked.intersects(rect) for rect in rects):
                 draw.draw_letters(painter, plane.letters, rects)
         if asked.intersects(QRect(0, 0, 130, 30)):
@@ -251,14 +253,14 @@ class SliceCanvas(QWidget):
     def corner_rect(self) -> QRect:
         """Where the words at the lower left stand."""
         wide = self.width() - 2 * draw.MARGIN
-        wide = min(wide - 90, wide // 2 - 20) if self.width() > 640 else wide - 62
+        wide = min(wide - 90, wide // 2 - 20) if self.width() > _WIDE_PX else wide - 62
         return QRect(draw.MARGIN, self.height() - draw.MARGIN - _CORNER_PX + 4, max(wide, 60), _CORNER_PX)
 
     def _corner_lines(self) -> tuple[str, ...]:
         plane, view = self.plane, self.session.view
         if plane is None:
             return ()
-        first = f"slice {self.index + 1} / {plane.count}"
+        first = f"{'slice ' if self.width() > 240 else ''}{self.index + 1} / {plane.count}"
         if self.width() > 420:
             first += f" · W {number_words(view.window[1] - view.window[0])} L {number_words(sum(view.window) / 2)}"
         under = self.under_mouse_words()

@@ -71,7 +71,7 @@ def draw_cross(painter: QPainter, x: float, y: float, width: int, height: int) -
 
 def scale_bar(placement: Placement, width: int, height: int) -> tuple[float, str, QRect]:
     """Length on the screen (pixels), words, and the rectangle it takes."""
-    aim_px = min(140.0, width * 0.2)
+    aim_px = min(190.0, width * 0.2)
     length_mm = next((mm for mm in reversed(_NICE_MM) if mm * placement.px_per_mm <= aim_px), _NICE_MM[0])
     text = f"{length_mm} mm" if length_mm < 10 else f"{length_mm // 10} cm"
     length = length_mm * placement.px_per_mm

@@ -106,7 +106,7 @@ class SlicePicture:
             self._grey_stale = False
             shown = self._plane.take(self._voxels, self._index)
             kind = shown.dtype.str[1:]
-            if kind in ("i1", "u1", "i2", "u2"):
+            if shown.dtype.isnative and kind in ("i1", "u1", "i2", "u2"):
                 unsigned = shown.view(np.uint8 if kind[1] == "1" else np.uint16)
                 np.take(_grey_table(kind, *self._window), unsigned, out=self._grey, mode="clip")
             else:

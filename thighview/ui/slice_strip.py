@@ -12,7 +12,7 @@ from thighview.ui.slice_painter import words_font
 from thighview.ui.theme import colour
 
 _MARGIN, _BARS, _CELL, _GAP = 12, 16, 22, 5
-_WIDEST = 30.0
+_WIDEST = 44.0
 _LEGEND = (
     SliceState.UNSEEN,
     SliceState.MODEL,
@@ -21,7 +21,7 @@ _LEGEND = (
     SliceState.CORRECTED,
     SliceState.DRAWN,
 )
-_LEGEND_WIDTH, _LEGEND_FROM = 206, 640
+_LEGEND_WIDTH, _LEGEND_FROM = 206, 540
 _STATE_TIPS = {
     SliceState.UNSEEN: "no mask yet",
     SliceState.MODEL: "a model drew it, nobody has looked",

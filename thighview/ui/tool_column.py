@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSlider, QToolButton, QVBoxLa
 from thighview.app.session import Session
 from thighview.core.view import ViewState
 from thighview.ui.actions import Actions
-from thighview.ui.bars import Dot
+from thighview.ui.bars import Dot, Elided
 from thighview.ui.cards import words
 from thighview.ui.tools import TOOLS
 
@@ -69,7 +69,7 @@ class ToolOptions(QWidget):
         self.radius.setToolTip("Radius of the disc in millimetres on the patient.\nCtrl+wheel, [ and ] do the same.")
         self.radius_mm = words("", "title", wrap=False)
         self.radius_mm.setMinimumWidth(64)
-        self.hint = words("", "muted")
+        self.hint = Elided()
         self.label_swatch = Dot()
         self.label_name = words("", wrap=False)
         line = QHBoxLayout(self)
@@ -82,7 +82,6 @@ class ToolOptions(QWidget):
         line.addWidget(self.hint, 1)
         line.addWidget(self.label_swatch)
         line.addWidget(self.label_name)
-        self.hint.setWordWrap(False)
         self.radius.valueChanged.connect(self._slid)
         session.view_changed.connect(self._show_view)
         session.labels_changed.connect(self._show)
@@ -105,7 +104,7 @@ class ToolOptions(QWidget):
             round(_STEPS * math.log(view.brush_radius_mm / _LEAST_MM) / math.log(_MOST_MM / _LEAST_MM))
         )
         self.radius.blockSignals(False)
-        self.hint.setText(_HINTS[view.tool])
+        self.hint.show_text(_HINTS[view.tool])
         label = case.table.get(view.active_label) if case else None
         paints = label is not None and view.tool != "eraser"
         self.label_swatch.setVisible(paints)

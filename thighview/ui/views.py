@@ -11,7 +11,6 @@ from thighview.core.view import ViewState
 from thighview.core.volume import Volume
 from thighview.ui.slice_view import SliceView
 
-
 _SHARE = (18, 7)
 """Of the width: the large view, and the column of the other two."""
 
@@ -72,14 +71,13 @@ class Views(QWidget):
         for place, view in enumerate(others):
             self._column.insertWidget(place, view)
         self._across.insertWidget(1, self._column)
+        for view in self.by_name.values():
+            view.show()
         self._across.setStretchFactor(0, _SHARE[0])
         self._across.setStretchFactor(1, _SHARE[1])
         self._column.setSizes([1000, 1000])
         self._across.setSizes([_SHARE[0] * 40, _SHARE[1] * 40])
         self._column.setVisible(self._session.view.layout != "axial")
-        for view in self.by_name.values():
-            view.show()
-
     def _entered(self, view: SliceView) -> None:
         self._under_mouse = view
 

@@ -1,0 +1,257 @@
+"""The table of actions, and the window made from it: keys, menus, focus, what is possible when."""
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent, QKeySequence
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+
+sys.path.insert(0, str(Path(__file__).parent))
+from view_room import case_of, click, place
+from window_room import open_window
+
+from thighview.core.review import SliceState
+from thighview.ui.actions import ACTIONS, MENUS, TABS, sheet, tip_words
+from thighview.ui.icons import icon
+
+
+@pytest.fixture
+def window(qtbot):
+    with open_window(qtbot) as window:
+        yield window
+
+
+@pytest.fixture
+def session(window, tiny_volume):
+    window.session.open(case_of(tiny_volume))
+    return window.session
+
+
+def key(window, *keys, modifier=Qt.KeyboardModifier.NoModifier):
+    for one in keys:
+        QTest.keyClick(QApplication.focusWidget() or window, one, modifier)
+
+
+def test_the_table_is_sound():
+    keys = Counter(QKeySequence(k).toString() for spec in ACTIONS for k in spec.keys)
+    assert not [k for k, n in keys.items() if n > 1]
+    assert all(QKeySequence(k).toString() for spec in ACTIONS for k in spec.keys)
+    assert len({spec.key for spec in ACTIONS}) == len(ACTIONS)
+    for spec in ACTIONS:
+        if spec.menu:
+            assert spec.menu in MENUS
+            assert spec.tip.endswith("."), spec.key
+            assert len(tip_words(spec).splitlines()) > 1
+    listed = [line for _, lines in sheet() for line in lines]
+    assert len(listed) == sum(1 for spec in ACTIONS if spec.menu and spec.keys)
+
+
+def test_every_icon_is_drawn(qtbot):
+    for name in {spec.icon for spec in ACTIONS if spec.icon}:
+        image = icon(name).pixmap(20, 20).toImage()
+        assert any(image.pixelColor(x, y).alpha() > 128 for x in range(20) for y in range(20)), name
+
+
+def test_without_a_case_only_what_makes_sense_is_possible(window):
+    enabled = {spec.key for spec in ACTIONS if window.actions_table[spec.key].isEnabled()}
+    assert {"open", "open_folder", "demo", "quit", "shortcuts", "about"} <= enabled
+    assert not enabled & {"undo", "redo", "accept", "segment", "tool_brush", "save", "export", "cancel_segment"}
+    assert window.middle.currentWidget() is window.empty
+    for spec in ACTIONS:  # nothing falls over, whatever is pressed
+        if spec.key not in ("open", "open_folder", "demo", "quit", "shortcuts", "about", "import", "restart"):
+            spec.do(window) if spec.when(window) else None
+
+
+def test_keys_of_looking(window, session):
+    key(window, Qt.Key.Key_Down, Qt.Key.Key_Right, Qt.Key.Key_PageDown)
+    assert session.view.cursor[0] == 5
+    key(window, Qt.Key.Key_Up, Qt.Key.Key_Left, Qt.Key.Key_PageUp, Qt.Key.Key_Up)
+    assert session.view.cursor[0] == 1
+    key(window, Qt.Key.Key_End)
+    assert session.view.cursor[0] == 5
+    key(window, Qt.Key.Key_O, Qt.Key.Key_C)
+    assert (session.view.outline, session.view.crosshair) == (True, False)
+    assert window.actions_table["outline"].isChecked()
+    key(window, Qt.Key.Key_V)
+    assert session.view.layout == "axial"
+    assert not window.views.by_name["coronal"].isVisible()
+    assert [v.isVisible() for v in window.views.by_name.values()].count(True) == 1
+    key(window, Qt.Key.Key_V, Qt.Key.Key_G)
+    assert window.views.large.name == "coronal"
+    assert all(view.isVisible() for view in window.views.by_name.values())
+
+
+def test_space_hides_masks_while_held(window, session):
+    QTest.keyPress(window, Qt.Key.Key_Space)
+    assert not session.view.masks_shown
+    QTest.keyRelease(window, Qt.Key.Key_Space)
+    assert session.view.masks_shown
+
+
+def test_keys_of_tools_labels_and_undo(window, session):
+    view = window.views.large
+    key(window, Qt.Key.Key_B, Qt.Key.Key_2)
+    assert (session.view.tool, session.view.active_label) == ("brush", 2)
+    key(window, Qt.Key.Key_9)
+    assert session.view.active_label == 2
+    radius = session.view.brush_radius_mm
+    key(window, Qt.Key.Key_BracketRight)
+    assert session.view.brush_radius_mm > radius
+    click(view, place(view, 10, 10))
+    assert window.top.undo.text().strip() == "Undo Brush"
+    assert window.actions_table["undo"].text() == "Undo Brush"
+    key(window, Qt.Key.Key_X)
+    assert session.view.tool == "eraser"
+    key(window, Qt.Key.Key_Z, modifier=Qt.KeyboardModifier.ControlModifier)
+    assert not session.case.labels.any()
+    assert not window.actions_table["undo"].isEnabled()
+    key(window, Qt.Key.Key_Y, modifier=Qt.KeyboardModifier.ControlModifier)
+    assert session.case.labels.any()
+
+
+def test_polygon_by_keys(window, session):
+    view = window.views.large
+    key(window, Qt.Key.Key_P)
+    for corner in ((5, 5), (5, 20), (15, 20), (15, 5)):
+        click(view, place(view, *corner))
+    key(window, Qt.Key.Key_Backspace, Qt.Key.Key_Return)
+    assert session.history.names == ("Polygon",)
+    assert not any(review.state.reviewed for review in session.case.reviews)
+    click(view, place(view, 5, 5))
+    key(window, Qt.Key.Key_Escape)
+    assert view.gesture is None
+
+
+def test_accept_and_go_on(window, session):
+    session.go_to_slice(4)
+    key(window, Qt.Key.Key_A)
+    assert session.case.reviews[4].state is SliceState.DRAWN
+    assert session.view.cursor[0] == 5
+    key(window, Qt.Key.Key_Return)
+    assert session.view.cursor[0] == 0
+    session.go_to_slice(4)
+    key(window, Qt.Key.Key_U)
+    assert session.case.reviews[4].state is SliceState.EDITING
+    for i in (1, 2):
+        session.case.reviews[i] = session.case.reviews[i].after_model()
+    key(window, Qt.Key.Key_A, modifier=Qt.KeyboardModifier.ShiftModifier)
+    assert [session.case.reviews[i].state for i in (1, 2)] == [SliceState.ACCEPTED] * 2
+    assert session.history.names[-1] == "Accept all 2 model slices"
+
+
+def test_text_fields_keep_their_keys(window, session, qtbot):
+    window.worklist.filter.show()
+    window.worklist.filter.setFocus()
+    QTest.keyClicks(window.worklist.filter, "bx 2")
+    assert window.worklist.filter.text() == "bx 2"
+    assert session.view.tool == "navigate"
+    key(window, Qt.Key.Key_Left, Qt.Key.Key_Home)
+    assert session.view.cursor[0] == 3
+    qtbot.mouseClick(window.views.large, Qt.MouseButton.LeftButton)
+    assert not window.worklist.filter.hasFocus()
+    key(window, Qt.Key.Key_B)
+    assert session.view.tool == "brush"
+
+
+def test_a_click_on_a_button_leaves_the_keys_to_the_views(window, session, qtbot):
+    for name in TABS:
+        window.panel(name)
+    window.show_tab("Review")
+    qtbot.mouseClick(window.panel("Review").next_button, Qt.MouseButton.LeftButton)
+    before = session.view.cursor[0]
+    key(window, Qt.Key.Key_Up)
+    assert session.view.cursor[0] == before - 1
+
+
+def test_menus_hold_the_whole_table(window):
+    for title in MENUS:
+        wanted = {spec.key for spec in ACTIONS if spec.menu == title}
+        assert wanted <= {action.objectName() for action in window.top.menus[title].actions()}
+
+
+def test_shortcuts_and_about_open_and_close(window):
+    window.actions_table["shortcuts"].trigger()
+    window.actions_table["about"].trigger()
+    from PySide6.QtWidgets import QDialog
+
+    dialogs = window.findChildren(QDialog)
+    assert len(dialogs) == 2
+    for dialog in dialogs:
+        dialog.close()
+
+
+def test_strip_and_options_follow(window, session, qtbot):
+    strip = window.strip
+    rect = strip.cell_rect(2)
+    qtbot.mouseClick(strip, Qt.MouseButton.LeftButton, pos=rect.center().toPoint())
+    assert session.view.cursor[0] == 2
+    strip.show_uncertainty({0: 0.9, 1: 0.1})
+    session.update_view(tool="brush", brush_radius_mm=10.0, active_label=2)
+    assert window.options.radius_mm.text() == "10.0 mm"
+    assert window.options.label_name.text() == "Fat R"
+    window.options.radius.setValue(0)
+    assert session.view.brush_radius_mm == pytest.approx(0.3)
+    window.grab()
+
+
+def test_labels_list(window, session, qtbot, monkeypatch):
+    rows = window.labels.list
+    at = rows.mapToGlobal(QPointF(0, 0))
+    assert at is not None
+    click(rows, QPointF(80, 14 + 28))
+    assert session.view.active_label == 2
+    click(rows, QPointF(rows.width() - 8, 14))
+    assert session.view.hidden_labels == {1}
+    click(rows, QPointF(rows.width() - 8, 14), keys=Qt.KeyboardModifier.AltModifier)
+    assert session.view.hidden_labels == {2}
+    monkeypatch.setattr("thighview.ui.dialogs.ask_label_name", lambda *a, **k: ("femur", "left"))
+    window.labels.add_button.click()
+    assert [label.title for label in session.case.table] == ["Muscle L", "Fat R", "Femur L"]
+    assert session.view.active_label == 3
+    with session.edit("Brush", "brush", window.views.large.plane.slice_region(0)) as edit:
+        region = window.views.large.plane.slice_region(0)
+        edit.paint(region, np.ones(region.shape, bool), 1)
+    voxels = 32 * 32 * session.case.volume.voxel_volume_ml
+    qtbot.waitUntil(lambda: rows.counts.volume_ml(1) == pytest.approx(voxels))
+    said = []
+    session.said.connect(said.append)
+    rows.remove(session.case.table.get(1))
+    assert said
+    rows.remove(session.case.table.get(3))
+    assert session.case.table.get(3) is None
+    window.labels.grab()
+
+
+def test_dropping_files_opens_them(window, monkeypatch, tmp_path):
+    opened = []
+    monkeypatch.setattr(window.workspace, "open_path", opened.append)
+    for name in ("a.nii.gz", "1.dcm", "2.dcm"):
+        (tmp_path / name).touch()
+
+    def drop(*names):
+        data = QMimeData()
+        data.setUrls([QUrl.fromLocalFile(str(tmp_path / name)) for name in names])
+        event = QDropEvent(
+            QPointF(5, 5), Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+        )
+        window.dropEvent(event)
+
+    drop("a.nii.gz")
+    drop("1.dcm", "2.dcm")
+    drop("a.nii.gz", "1.dcm")
+    assert opened == [tmp_path / "a.nii.gz", tmp_path, tmp_path / "a.nii.gz"]
+
+
+def test_the_plane_a_scan_was_taken_in_is_large(window, tiny_volume):
+    from thighview.core.volume import Volume
+
+    sagittal = Volume(tiny_volume.voxels, tiny_volume.affine[:, [0, 1, 2, 3]] @ np.eye(4)[:, [2, 1, 0, 3]], "turned")
+    window.session.open(case_of(sagittal))
+    assert window.views.large.name == "sagittal"
+    window.session.open(case_of(tiny_volume))
+    assert window.views.large.name == "axial"

@@ -1,0 +1,216 @@
+"""Tools: press, move, release; Escape takes back; every one leaves exactly one step in the history."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPointF
+
+sys.path.insert(0, str(Path(__file__).parent))
+from view_room import CTRL, NONE, case_of, click, double, move, place, press, release, wheel
+
+from thighview.app.session import Session
+from thighview.core.brush import stroke
+from thighview.core.case import Case
+from thighview.ui.slice_view import SliceView
+
+
+@pytest.fixture
+def session(qtbot, tiny_volume):
+    session = Session()
+    session.open(case_of(tiny_volume))
+    session.update_view(tool="brush", brush_radius_mm=4.0)
+    return session
+
+
+def make_view(qtbot, session, name="axial"):
+    view = SliceView(session, name)
+    qtbot.addWidget(view)
+    view.resize(500, 420)
+    view.fit(body=False)
+    return view
+
+
+def shown(view):
+    return view.plane.take(view.session.case.labels, view.index)
+
+
+@pytest.mark.parametrize("name", ["axial", "coronal", "sagittal"])
+def test_brush_paints_its_stroke_in_every_view(qtbot, session, name):
+    view = make_view(qtbot, session, name)
+    plane = view.plane
+    a, b = (plane.rows * 0.3, plane.columns * 0.3), (plane.rows * 0.7, plane.columns * 0.8)
+    press(view, place(view, *a))
+    move(view, place(view, *b))
+    assert session.case.labels.any()
+    assert session.history.done == 0
+    release(view, place(view, *b))
+    expected = np.zeros((plane.rows, plane.columns), bool)
+    box, inside = stroke(a, b, 4.0, plane.spacing_mm, expected.shape)
+    expected[box.slices] = inside
+    assert np.array_equal(plane.take(session.case.labels, view.index) == 1, expected)
+    others = session.case.labels.copy()
+    others[plane.slice_region(view.index).slices] = 0
+    assert not others.any()
+    assert session.history.names == ("Brush",)
+    session.undo()
+    assert not session.case.labels.any()
+
+
+def test_escape_takes_a_stroke_back(qtbot, session):
+    view = make_view(qtbot, session)
+    press(view, place(view, 10, 10))
+    move(view, place(view, 20, 20))
+    assert view.cancel_gesture()
+    assert not session.case.labels.any()
+    move(view, place(view, 25, 20))
+    release(view, place(view, 25, 20))
+    assert not session.case.labels.any()
+    assert session.history.done == 0
+    click(view, place(view, 5, 5))
+    assert session.history.done == 1
+
+
+def test_eraser_and_ctrl(qtbot, session):
+    view = make_view(qtbot, session)
+    session.case.labels[...] = 2
+    session.update_view(tool="eraser")
+    click(view, place(view, 16, 16))
+    assert (shown(view) == 0).sum() > 10
+    click(view, place(view, 16, 16), keys=CTRL)
+    assert shown(view)[16, 16] == 1
+    session.update_view(tool="brush")
+    click(view, place(view, 16, 16), keys=CTRL)
+    assert shown(view)[16, 16] == 0
+    assert session.history.names == ("Eraser", "Brush", "Eraser")
+
+
+def test_brush_size_follows_the_wheel_within_a_stroke_and_the_slice_stays(qtbot, session):
+    view = make_view(qtbot, session)
+    index = view.index
+    press(view, place(view, 10, 10))
+    wheel(view, place(view, 10, 10), -1)
+    assert view.index == index
+    wheel(view, place(view, 10, 10), 5, CTRL)
+    move(view, place(view, 10, 11))
+    small = (shown(view) == 1).sum()
+    release(view, place(view, 10, 11))
+    assert small > np.pi * 4.0**2 / (1.25 * 1.5) * 1.5
+
+
+def polygon_corners(view):
+    return [place(view, r, c) for r, c in ((5.2, 5.2), (5.2, 20.2), (18.2, 20.2), (18.2, 5.2))]
+
+
+@pytest.mark.parametrize("how", ["double", "enter", "first"])
+def test_polygon_closes_three_ways(qtbot, session, how):
+    view = make_view(qtbot, session)
+    session.update_view(tool="polygon", active_label=2)
+    corners = polygon_corners(view)
+    for corner in corners:
+        click(view, corner)
+        move(view, corner + QPointF(3, 3), held=NONE)
+    assert session.history.done == 0
+    if how == "double":
+        double(view, corners[-1])
+    elif how == "enter":
+        assert view.send_key("close")
+    else:
+        click(view, corners[0] + QPointF(3, -2))
+    expected = np.zeros((32, 32), bool)
+    expected[6:19, 6:21] = True
+    assert np.array_equal(shown(view) == 2, expected)
+    assert session.history.names == ("Polygon",)
+    assert view.gesture is None
+
+
+def test_polygon_backspace_escape_and_another_slice(qtbot, session):
+    view = make_view(qtbot, session)
+    session.update_view(tool="polygon")
+    said = []
+    session.said.connect(said.append)
+    corners = polygon_corners(view)
+    for corner in corners:
+        click(view, corner)
+    view.send_key("back")
+    index = view.index
+    view.step(1)
+    click(view, corners[0])
+    assert said
+    view.step(-1)
+    view.send_key("close")
+    assert session.history.names == ("Polygon",)
+    area = (session.case.labels[index] == 1).sum()
+    assert 0.4 * 13 * 15 < area < 0.6 * 13 * 15
+    click(view, corners[0])
+    click(view, corners[1])
+    assert view.cancel_gesture()
+    assert not view.send_key("close")
+    click(view, corners[0])
+    session.update_view(tool="brush")
+    assert view.gesture is None
+    assert session.history.done == 1
+
+
+def test_two_corners_are_no_polygon(qtbot, session):
+    view = make_view(qtbot, session)
+    session.update_view(tool="polygon")
+    said = []
+    session.said.connect(said.append)
+    click(view, place(view, 3, 3))
+    click(view, place(view, 9, 9))
+    view.send_key("close")
+    assert said
+    assert session.history.done == 0
+
+
+def test_fill_needs_a_closed_outline_and_recolours_areas(qtbot, session):
+    view = make_view(qtbot, session)
+    session.update_view(tool="fill")
+    said = []
+    session.said.connect(said.append)
+    click(view, place(view, 16, 16))
+    assert said
+    assert session.history.done == 0
+    ring = session.case.labels[view.index]
+    ring[8:24, 8:24] = 1
+    ring[9:23, 9:23] = 0
+    click(view, place(view, 16, 16))
+    assert (ring == 1).sum() == 16 * 16
+    session.update_view(active_label=2)
+    click(view, place(view, 10, 10))
+    assert (ring == 2).sum() == 16 * 16
+    assert session.history.names == ("Fill", "Fill")
+    click(view, place(view, 10, 10))
+    assert session.history.done == 2
+    session.undo()
+    session.undo()
+    assert (ring == 1).sum() == 16 * 16 - 14 * 14
+
+
+def test_a_case_without_labels_gets_one_to_paint(qtbot, session, tiny_volume):
+    session.open(Case.of(tiny_volume, Path("x.nii")))
+    view = make_view(qtbot, session)
+    click(view, place(view, 10, 10))
+    assert [label.value for label in session.case.table] == [1]
+    assert session.case.labels.max() == 1
+
+
+def test_opening_another_case_in_the_middle_of_a_stroke(qtbot, session, tiny_volume):
+    view = make_view(qtbot, session)
+    press(view, place(view, 10, 10))
+    session.open(case_of(tiny_volume))
+    move(view, place(view, 12, 12))
+    release(view, place(view, 12, 12))
+    assert not session.case.labels.any()
+    click(view, place(view, 12, 12))
+    assert session.history.names == ("Brush",)
+
+
+def test_strokes_outside_the_slice_do_nothing(qtbot, session):
+    view = make_view(qtbot, session)
+    press(view, QPointF(-300, -300))
+    move(view, QPointF(-200, -200))
+    release(view, QPointF(-200, -200))
+    assert session.history.done == 0
