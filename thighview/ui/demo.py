@@ -14,10 +14,10 @@ def made_up_thigh() -> Phantom:
     return make_phantom(SEED, CONTRAST, slices=SLICES)
 
 
-def made_up_scan() -> Path:
+def made_up_scan(drawn: Phantom | None = None) -> Path:
     """The demo's scan as a file, drawn when it is first wanted; takes a moment, so not on the window's thread."""
     path = home() / "demo" / "made-up thigh.nii.gz"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_volume(path, made_up_thigh().volume)
+        write_volume(path, (drawn or made_up_thigh()).volume)
     return path

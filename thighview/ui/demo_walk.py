@@ -108,7 +108,7 @@ class _Journey:
 
     def open(self) -> str:
         """Open the scan in a new window."""
-        window = self.window = open_window([made_up_scan()])
+        window = self.window = open_window([made_up_scan(self.truth)])
         window.resize(_SIZE)
         window.workspace.failed.connect(self.errors.append)
         window.workspace.models_changed.connect(self._models_came)
@@ -173,6 +173,7 @@ class _Journey:
 
     def add_to_set(self) -> str:
         """Put the case into the training set with the panel's button."""
+        self.win.session.go_to_slice(SLICES // 2)
         self.win.show_tab("Train")
         self.train_panel.set_card.case_button.click()
         self.until(lambda: any(case.in_training_set for case in self.win.workspace.cases), 30, "the set to grow")
