@@ -79,6 +79,14 @@ def words(text: str = "", kind: str = "", wrap: bool = True) -> QLabel:
     return label
 
 
+def mark(widget: QWidget, kind: str, on: bool) -> None:
+    """Give a widget a kind of the theme (``muted``, ``error``, ``primary``) or take it away, and draw it so."""
+    if bool(widget.property(kind)) != on:
+        widget.setProperty(kind, on)
+        widget.style().unpolish(widget)
+        widget.style().polish(widget)
+
+
 def plain_tip(text: str) -> str:
     """A tooltip that shows a name from a file as it is; Qt would read ``<img ...>`` in one as a picture to load."""
     return f"<span>{escape(text)}</span>"

@@ -69,7 +69,7 @@ class RunEndCard(Card):
         if self._failure:
             self._show_failure(self._failure, bool(status and status.epochs_done))
         elif finished:
-            self._show_model(finished)
+            self._show_model(finished, bool(status and status.started and status.started.val_is_phantoms))
 
     def offer_going_on(self, possible: bool) -> None:
         """Whether the run has epochs left and may be started again."""
@@ -80,7 +80,7 @@ class RunEndCard(Card):
         self.offer_going_on(False)
         self.go_on_asked.emit()
 
-    def _show_model(self, finished: Finished) -> None:
+    def _show_model(self, finished: Finished, on_phantoms: bool) -> None:
         self.title.setText("Stopped, and saved" if finished.stopped else "Finished")
         self.note.setText(finished.run)
         scores = [
@@ -89,7 +89,8 @@ class RunEndCard(Card):
             if value is not None
         ]
         best = f"The model of epoch {finished.best_epoch} of {finished.epochs} had the best validation loss and is kept"
-        self.text.setText(f"{best}: validation {', '.join(scores)}." if scores else f"{best}.")
+        on = "on made-up thighs" if on_phantoms else "validation"
+        self.text.setText(f"{best}: {on} {', '.join(scores)}." if scores else f"{best}.")
         self._model = self._find(finished)
         chosen = self._model is not None and str(self._model.folder) == self._workspace.settings.last_model
         name = self._model.card.name if self._model else ""

@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox, QGridLayout, QProgressBar, QWidget
 
 from thighview.core.labels import Label, LabelTable
-from thighview.ui.cards import Card, Page, button, count, minutes, row, show_words, words
+from thighview.ui.cards import Card, Page, button, count, mark, minutes, row, show_words, words
 from thighview.ui.chips import Chips, label_chips
 
 if TYPE_CHECKING:
@@ -246,9 +246,7 @@ class SegmentPanel(Page):
         self.engine_card.note.setText(state.device)
         dead = state.phase == "dead"
         self.engine_words.setText(ENGINE_WORDS.get(state.phase, state.phase))
-        self.engine_words.setProperty("error", dead)
-        self.engine_words.style().unpolish(self.engine_words)
-        self.engine_words.style().polish(self.engine_words)
+        mark(self.engine_words, "error", dead)
         show_words(self.engine_message, state.message)
         self.restart_button.setVisible(dead)
         self._show_slices()

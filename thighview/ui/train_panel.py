@@ -326,7 +326,7 @@ def _phantom_words(started: Started | None) -> str:
 
 
 def _notes(started: Started | None) -> str:
-    """What the run had to say at its start (labels matched, settings taken over), one sentence a line."""
-    return (
-        "\n".join(part[:1].upper() + part[1:] for part in started.note.split("; ")) if started and started.note else ""
-    )
+    """What else the run had to say at its start (labels matched, settings taken over), one sentence a line."""
+    parts = started.note.split("; ") if started else []
+    said = NO_VALIDATION.rstrip(".").lower()
+    return "\n".join(part[:1].upper() + part[1:] for part in parts if part and part.rstrip(".").lower() != said)

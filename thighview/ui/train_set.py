@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QGridLayout, QVBoxLayout
 
 from thighview.core.review import SliceState
 from thighview.core.split import VALIDATION_FROM
-from thighview.ui.cards import Card, Fold, SharesBar, button, count, plain_tip, row, show_words, words
+from thighview.ui.cards import Card, Fold, SharesBar, button, count, mark, plain_tip, row, show_words, words
 from thighview.ui.chips import Chips, label_chips
 from thighview.ui.review_colours import STATE_COLOURS
 
@@ -139,7 +139,7 @@ class TrainSetCard(Card):
             if there
             else "Nothing is in the training set yet. Review slices of a case, then add the case."
         )
-        self.line.setProperty("muted", not there)
+        mark(self.line, "muted", not there)
         for part in (self.bar, self.legend, self.people):
             part.setVisible(there)
         self.legend.show_labels(tuple(_share(state, found) for state in REVIEWED))
@@ -179,9 +179,7 @@ class TrainSetCard(Card):
         reviewed = sum(1 for review in case.reviews if review.state.reviewed)
         total = len(case.reviews)
         self.case_button.setText("Take this case out of the set" if inside else "Add this case to the training set")
-        self.case_button.setProperty("primary", not inside and reviewed > 0)
-        self.case_button.style().unpolish(self.case_button)
-        self.case_button.style().polish(self.case_button)
+        mark(self.case_button, "primary", not inside and reviewed > 0)
         self.case_button.setEnabled(self._workspace.store is not None)
         self.case_button.setToolTip(
             "Its masks stay; it only trains no more."
