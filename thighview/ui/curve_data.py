@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ LINES: tuple[tuple[str, str], ...] = (("train", "train"), ("val", "validation"),
 """Field of ``EpochEnded``, and the name people read."""
 
 Line = tuple[NDArray[np.float64], NDArray[np.float64]]
+_NOTHING = np.empty(0, np.float64)
 
 
 class CurveData:
@@ -28,6 +30,7 @@ class CurveData:
         self.batches: list[BatchEnded] = []
         self.planned_epochs = 0
         self.best_epoch = 0
+        self._lines: dict[tuple[str, str], Line] = {}
         for event in events:
             self.add(event)
 
@@ -40,6 +43,7 @@ class CurveData:
         if isinstance(event, EpochEnded):
             while self.epochs and self.epochs[-1].epoch >= event.epoch:
                 self.epochs.pop()
+                self._lines.clear()
             self.epochs.append(event)
             self.planned_epochs = max(self.planned_epochs, event.epochs)
             self.best_epoch = event.epoch if event.best else self.best_epoch
@@ -47,6 +51,7 @@ class CurveData:
         if isinstance(event, BatchEnded):
             while self.batches and _place(self.batches[-1]) >= _place(event):
                 self.batches.pop()
+                self._lines.clear()
             self.batches.append(event)
             return True
         return False
@@ -62,13 +67,18 @@ class CurveData:
         x, y : ndarray of float64, shape (n,)
             Epochs, and values.
         """
+        said: list[Any] = self.batches if which == "batch" else self.epochs
+        kept = self._lines.get((metric, which), (_NOTHING, _NOTHING))
+        if len(kept[0]) > len(said):
+            kept = (_NOTHING, _NOTHING)
+        new = said[len(kept[0]) :]
         if which == "batch":
-            x = [_place(batch) for batch in self.batches]
-            y = [getattr(batch, metric) for batch in self.batches]
+            x, y = [_place(batch) for batch in new], [getattr(batch, metric) for batch in new]
         else:
-            x = [float(epoch.epoch) for epoch in self.epochs]
-            y = [getattr(getattr(epoch, which), metric) for epoch in self.epochs]
-        places, values = np.asarray(x, np.float64), np.asarray(y, np.float64)  # None becomes nan
+            x, y = [epoch.epoch for epoch in new], [getattr(getattr(epoch, which), metric) for epoch in new]
+        places = np.append(kept[0], np.asarray(x, np.float64))
+        values = np.append(kept[1], np.asarray(y, np.float64))  # None becomes nan
+        self._lines[metric, which] = (places, values)
         there = np.isfinite(values)
         return places[there], values[there]
 
@@ -106,6 +116,7 @@ class CurveData:
     def _forget_from(self, first_epoch: int) -> None:
         self.epochs = [epoch for epoch in self.epochs if epoch.epoch < first_epoch]
         self.batches = [batch for batch in self.batches if batch.epoch < first_epoch]
+        self._lines.clear()
         if self.best_epoch >= first_epoch:
             self.best_epoch = 0
 

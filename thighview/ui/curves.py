@@ -8,7 +8,7 @@ from PySide6.QtCore import QEvent, QObject, QPointF, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QFont, QImage, QMouseEvent, QPainter, QShowEvent, QWheelEvent
 from PySide6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from thighview.core.run import RunEvent
+from thighview.core.run import BatchEnded, RunEvent
 from thighview.ui.cards import button, show_words, words
 from thighview.ui.curve_data import LINES, METRICS, CurveData
 from thighview.ui.legend_button import LegendButton
@@ -22,8 +22,11 @@ COLOURS = {
 NAMES = {**dict(LINES), "batch": "while learning"}
 GROUND = QColor("#161b22")
 REDRAW_MS = 100
+POINTS_PER_MS = 20
 FEW_POINTS = 60
 MANY_DECADES = 2.2
+SAMPLES_PER_PIXEL = 1.0
+"""More are joined to their least and greatest before a line is painted."""
 
 
 class Curves(QWidget):
@@ -79,7 +82,7 @@ class Curves(QWidget):
 
     def add(self, event: RunEvent) -> None:
         """Take a live event."""
-        if self.data.add(event):
+        if self.data.add(event) and (self._per_batch or not isinstance(event, BatchEnded)):
             self.redraw_soon()
 
     def show_other(self, name: str, data: CurveData | None) -> None:
@@ -110,9 +113,10 @@ class Curves(QWidget):
         self.redraw_soon()
 
     def redraw_soon(self) -> None:
-        """Draw within a tenth of a second; many calls give one drawing."""
+        """Draw within a tenth of a second, a little later when there are thousands of points; never twice for one."""
         if not self._timer.isActive():
-            self._timer.start()
+            points = len(self.data.batches) if self._per_batch else len(self.data.epochs)
+            self._timer.start(REDRAW_MS + points // POINTS_PER_MS)
 
     def picture(self) -> QImage:
         """Legend and plot as a picture, at twice the size on the screen."""
@@ -241,6 +245,7 @@ class Curves(QWidget):
             item = pg.PlotDataItem(pen=pen, antialias=True, symbolBrush=colour, symbolPen=None, symbolSize=4)
             item.setDownsampling(auto=True, method="peak")
             item.setClipToView(True)
+            item.opts["autoDownsampleFactor"] = SAMPLES_PER_PIXEL
             plot.addItem(item)
             self._items[name] = item
         best = self._items["best"] = pg.PlotDataItem(
