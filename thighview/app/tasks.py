@@ -299,11 +299,11 @@ class Workspace(QObject):
         job.succeeded.connect(lambda _: self.refresh())
         self.job_started.emit(job, "Preparing the training set")
 
-    def export_nnunet(self, folder: Path) -> Job | None:
-        """Write the project's training set as nnU-Net raw."""
+    def export_nnunet(self, folder: Path) -> None:
+        """Write the project's training set as nnU-Net raw; who has no part of the split yet gets one, for good."""
         project_folder = self.project_folder
         if project_folder is None:
-            return None
+            return
 
         def work(report: Any, stopped: Any) -> Any:
             from thighview.io import nnunet
@@ -314,7 +314,14 @@ class Workspace(QObject):
             finally:
                 project.close()
 
-        return self._run(work, "Exporting", lambda _: self.said.emit(f"Training set written to {folder}."))
+        def assign(project: Project) -> None:
+            project.assign_parts(case.subject for case in project.cases() if case.in_training_set)
+
+        def done(_: object) -> None:
+            self.said.emit(f"Training set written to {folder}.")
+            self.refresh()
+
+        self._call(assign, lambda _: self._run(work, "Exporting", done))
 
     def import_nnunet(self, folder: Path) -> Job | None:
         """Take the cases of an nnU-Net raw folder into the project."""

@@ -181,11 +181,8 @@ class _Journey:
 
     def export(self) -> str:
         """Write the training set as nnU-Net raw."""
-        ended: list[bool] = []
-        job = self.win.workspace.export_nnunet(self.folder / "nnunet")
-        assert job is not None
-        job.ended.connect(lambda: ended.append(True))
-        self.until(lambda: bool(ended), 60, "the export")
+        self.win.workspace.export_nnunet(self.folder / "nnunet")
+        self.until((self.folder / "nnunet" / "dataset.json").is_file, 60, "the export")
         return f"nnU-Net raw in {self.folder / 'nnunet'}, {len(self.rest)} slices as ignore"
 
     def retrain(self) -> str:
