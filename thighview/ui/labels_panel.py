@@ -27,7 +27,7 @@ from thighview.ui.slice_painter import words_font
 from thighview.ui.theme import COLOURS, colour
 
 ROW = 28
-_SWATCH, _EYE, _NUMBER = 33, 28, 58
+_SWATCH, _EYE, _NUMBER = 31, 31, 48
 
 
 class LabelsPanel(QWidget):
@@ -176,14 +176,14 @@ class LabelList(QWidget):
         painter.setBrush(tint)
         middle = rect.center().y() + 0.5
         painter.drawRoundedRect(QRectF(14, middle - 5.5, 11, 11), 3, 3)
-        painter.setFont(words_font(pixels=13, bold=active))
+        painter.setFont(words_font(bold=active))
         metrics = QFontMetrics(painter.font())
         volume = self.counts.volume_ml(label.value)
         room = rect.width() - _SWATCH - _EYE - _NUMBER
         painter.setPen(colour("muted" if hidden else "text"))
         title = metrics.elidedText(label.title, Qt.TextElideMode.ElideMiddle, room)
         painter.drawText(QRect(_SWATCH, rect.top(), room, ROW), Qt.AlignmentFlag.AlignVCenter, title)
-        painter.setFont(words_font())
+        painter.setFont(words_font(pixels=11))
         painter.setPen(colour("muted"))
         number = QRect(_SWATCH + room, rect.top(), _NUMBER - 2, ROW)
         text = "" if volume is None else ml_words(volume)
@@ -274,8 +274,8 @@ class LabelList(QWidget):
 
 
 def ml_words(volume_ml: float) -> str:
-    """A volume as it is read: ``24.1 ml``, ``1320 ml``, ``0.04 ml``."""
+    """A volume as it is read: ``24.1 ml``, ``178 ml``, ``0.04 ml``."""
     if volume_ml == 0:
         return "–"
-    digits = 0 if volume_ml >= 999.5 else 1 if volume_ml >= 0.95 else 2
+    digits = 0 if volume_ml >= 99.95 else 1 if volume_ml >= 0.95 else 2
     return f"{volume_ml:.{digits}f} ml"

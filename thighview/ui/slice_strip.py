@@ -12,7 +12,7 @@ from thighview.ui.slice_painter import words_font
 from thighview.ui.theme import colour
 
 _MARGIN, _BARS, _CELL, _GAP = 12, 16, 22, 5
-_WIDEST = 44.0
+_WIDEST = 60.0
 _LEGEND = (
     SliceState.UNSEEN,
     SliceState.MODEL,

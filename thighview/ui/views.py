@@ -78,6 +78,7 @@ class Views(QWidget):
         self._column.setSizes([1000, 1000])
         self._across.setSizes([_SHARE[0] * 40, _SHARE[1] * 40])
         self._column.setVisible(self._session.view.layout != "axial")
+
     def _entered(self, view: SliceView) -> None:
         self._under_mouse = view
 
