@@ -355,7 +355,7 @@ def labels_to_grid(
         (top, left), (h, w) = grid.offset, grid.content
         return np.ascontiguousarray(grid.turned_back(near[:, top : top + h, left : left + w]))
     (i0, ti), (j0, tj) = (_neighbours(grid.stored_at(i), grid.size[i]) for i in range(2))
-    i1, j1 = np.minimum(i0 + 1, grid.size[0] - 1), np.minimum(j0 + 1, grid.size[1] - 1)
+    down_share, right_share = ti[:, None].astype(np.float32), tj[:, None].astype(np.float32)
     out = np.empty((n, *grid.plane), np.uint8)
     for k in range(n):
         cell = np.zeros(grid.size, bool)  # whether the four pixels from here on differ
@@ -364,12 +364,16 @@ def labels_to_grid(
         cell[:-1, :-1] |= near[k, 1:, 1:] != near[k, 1:, :-1]
         out[k] = near[k].take(i0, 0).take(j0, 1)
         mixed = cell.take(i0, 0).take(j0, 1)
-        r, c = np.nonzero(mixed)
-        a, b = ti[r, None].astype(np.float32), tj[c, None].astype(np.float32)
-        plane = logits[k]
-        upper = plane[i0[r], j0[c]] * (1 - b) + plane[i0[r], j1[c]] * b
-        lower = plane[i1[r], j0[c]] * (1 - b) + plane[i1[r], j1[c]] * b
-        out[k, r, c] = classes_of(upper * (1 - a) + lower * a)
+        at = np.flatnonzero(mixed)
+        r, c = np.divmod(at, grid.plane[1])
+        down, right = down_share[r], right_share[c]
+        first = i0[r] * grid.size[1] + j0[c]
+        flat = logits[k].reshape(-1, logits.shape[-1])
+        blend = flat.take(first, 0) * ((1 - down) * (1 - right))
+        blend += flat.take(first + 1, 0) * ((1 - down) * right)
+        blend += flat.take(first + grid.size[1], 0) * (down * (1 - right))
+        blend += flat.take(first + grid.size[1] + 1, 0) * (down * right)
+        out[k].flat[at] = classes_of(blend)
     return np.ascontiguousarray(grid.turned_back(out))
 
 
