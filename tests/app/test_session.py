@@ -274,3 +274,64 @@ def test_any_program_can_be_undone_redone_and_replayed(program: list[tuple]) -> 
             twin.reviews[change.slice_index] = change.after
     assert (twin.labels == end).all()
     assert twin.reviews == end_reviews
+
+
+def test_a_case_opened_under_the_hand_gets_nothing_of_the_stroke(session: Session) -> None:
+    old = session.case
+    assert old
+    new, journal = new_case("other.nii"), ListJournal()
+    with session.edit("Brush", "brush", plane(2)) as edit:
+        edit.paint(Region(2, 3, 1, 4, 1, 4), np.ones((1, 3, 3), bool), 1)
+        session.open(new, journal)
+        edit.paint(Region(2, 3, 4, 6, 4, 6), np.ones((1, 2, 2), bool), 1)
+    assert not old.labels.any() and not new.labels.any()
+    assert journal.entries == [] and session.history.names == ()
+
+
+def test_a_stroke_given_up_after_another_case_was_opened_leaves_the_next_stroke_alone(session: Session) -> None:
+    with pytest.raises(KeyboardInterrupt), session.edit("Brush", "brush", plane(2)):
+        session.open(new_case("other.nii"), ListJournal())
+        with session.edit("Brush", "brush", plane(1)) as second:
+            second.paint(Region(1, 2, 0, 2, 0, 2), np.ones((1, 2, 2), bool), 3)
+        raise KeyboardInterrupt
+    assert session.case and (session.case.labels == 3).sum() == 4
+    assert session.history.names == ("Brush",)
+
+
+def test_a_mask_that_arrives_in_the_middle_of_a_stroke_is_refused(session: Session) -> None:
+    case = session.case
+    assert case
+    arrived = np.full(SHAPE, 2, np.uint8)
+    with session.edit("Brush", "brush", plane(2)) as edit:
+        edit.paint(Region(2, 3, 1, 4, 1, 4), np.ones((1, 3, 3), bool), 1)
+        with pytest.raises(UserError, match="stroke"):
+            session.commit("Open mask", "import", arrived)
+    assert session.commit("Open mask", "import", arrived)
+    session.undo()
+    session.undo()
+    assert not case.labels.any()
+
+
+def test_a_label_that_undo_or_redo_can_paint_again_stays_in_the_table(session: Session) -> None:
+    table = LabelTable().merged([("vastus", "left"), ("sartorius", "left")])
+    session.set_table(table)
+    stroke(session, 1, (0, 3, 0, 3), 2)
+    session.undo()
+    with pytest.raises(UserError, match="Sartorius"):
+        session.set_table(table.without(2))
+    session.redo()
+    stroke(session, 1, (0, 3, 0, 3), 0)
+    with pytest.raises(UserError, match="again"):
+        session.set_table(table.without(2))
+    session.set_table(table.without(1))
+    assert session.case and session.case.table.get(1) is None
+
+
+def test_no_label_leaves_the_table_while_a_model_draws(session: Session) -> None:
+    table = LabelTable().merged([("vastus", "left")])
+    session.set_table(table)
+    session.begin_run("Segment")
+    with pytest.raises(UserError, match="being drawn"):
+        session.set_table(table.without(1))
+    session.end_run(keep=False)
+    session.set_table(table.without(1))

@@ -38,16 +38,20 @@ class OpenEdit:
     def __init__(self, session: "Session", labels: LabelMap, region: Region) -> None:
         self.region = region
         self.before: LabelMap = labels[region.slices].copy()
+        self.is_over = False
         self._session = session
         self._labels = labels
 
     def paint(self, region: Region, inside: NDArray[np.bool_], value: int) -> None:
         """Give the true voxels of a box inside the gesture's region a label value (0 erases)."""
+        if self.is_over:  # another case was opened under the hand
+            return
         self._labels[region.slices][inside] = value
         self._session.mask_changed.emit(region)
 
     def restore(self) -> None:
-        """Put back what was there when the gesture began."""
+        """Put back what was there when the gesture began, and end it."""
+        self.is_over = True
         self._labels[self.region.slices] = self.before
         self._session.mask_changed.emit(self.region)
 
@@ -106,10 +110,13 @@ class Session(QObject):
         return self._run
 
     def open(self, case: Case | None, journal: Journal | None = None) -> None:
-        """Show a case and journal its edits; a run on the case before is rolled back first."""
+        """Show a case and journal its edits; a gesture and a run on the case before are rolled back first."""
+        if self._gesture:
+            self._gesture.restore()
+            self._gesture = None
         if self._run:
             self.end_run(keep=False)
-        self._case, self._journal, self._gesture = case, journal, None
+        self._case, self._journal = case, journal
         old = self._view
         if case:
             values = [label.value for label in case.table]
@@ -144,7 +151,10 @@ class Session(QObject):
 
     @contextmanager
     def edit(self, name: str, tool: str, region: Region) -> Generator[OpenEdit]:
-        """A gesture inside a box: what is painted becomes one Edit; an exception (or Escape) rolls it back."""
+        """A gesture inside a box: what is painted becomes one Edit; an exception (or Escape) rolls it back.
+
+        Opening another case ends it, too: nothing of it reaches either case.
+        """
         case = self._need_case()
         if self._gesture:
             raise RuntimeError("a gesture is under way already")
@@ -154,14 +164,17 @@ class Session(QObject):
         try:
             yield gesture
         except BaseException:
-            gesture.restore()
+            if not gesture.is_over:
+                gesture.restore()
             raise
         else:
-            patch = Patch.between(region, gesture.before, case.labels[region.slices])
+            patch = None if gesture.is_over else Patch.between(region, gesture.before, case.labels[region.slices])
             if patch:
                 self._push(Edit(name, tool, (patch,), self._edited(patch)))
         finally:
-            self._gesture = None
+            gesture.is_over = True
+            if self._gesture is gesture:
+                self._gesture = None
 
     def commit(self, name: str, tool: str, labels: LabelMap) -> bool:
         """Replace the whole label map as one step (an import, an operation); False when nothing differs.
@@ -171,6 +184,8 @@ class Session(QObject):
         case = self._need_case()
         if self._run:
             raise UserError("A segmentation is running.", "Wait for it or cancel it first.")
+        if self._gesture:
+            raise UserError(f"A stroke was under way, so {name!r} did nothing.", "Finish the stroke, then try again.")
         patches: list[Patch] = []
         for index in range(labels.shape[0]):
             patch = self._slice_patch(index, case.labels[index], labels[index])
@@ -207,12 +222,23 @@ class Session(QObject):
     # ------------------------------------------------------------------ labels
 
     def set_table(self, table: LabelTable) -> None:
-        """Change names, colours or the list of labels (a label still painted cannot be removed)."""
+        """Change names, colours or the list of labels.
+
+        Raises
+        ------
+        UserError
+            When a label would go that is painted, or that undo or redo could paint again: its number, given to
+            another label, would turn one tissue into another without a word.
+        """
         case = self._need_case()
-        gone = {b.value for b in case.table} - {b.value for b in table}
-        for value in gone:
-            if (case.labels == value).any():
-                raise UserError(f"The label {value} is still painted.", "Erase it first.")
+        gone = [label for label in case.table if table.get(label.value) is None]
+        if gone and (self._run or self._gesture):
+            raise UserError("The mask is being drawn just now.", "Remove the label when that has ended.")
+        for label in gone:
+            if (case.labels == label.value).any():
+                raise UserError(f"{label.title} is still painted.", "Erase it first.")
+            if case.history.can_bring_back(label.value, case.labels):
+                raise UserError(f"Undo or redo could paint {label.title} again.", "Keep it, or give it another name.")
         case.table = table
         if self._journal:
             self._journal.set_table(case.case_id, table)

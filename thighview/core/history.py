@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from thighview.core.mask import Patch
+from thighview.core.mask import LabelMap, Patch
 from thighview.core.review import ReviewChange
 
 
@@ -92,6 +92,18 @@ class History:
     def size_bytes(self) -> int:
         """Memory of all patches."""
         return sum(patch.size_bytes for edit in self._edits for patch in edit.patches)
+
+    def can_bring_back(self, value: int, labels: LabelMap) -> bool:
+        """Whether undo or redo can lead to a mask that holds this value; ``labels`` is the mask as it is now."""
+        back = [edit.reversed() for edit in reversed(self._edits[: self._done])]
+        for way in (back, self._edits[self._done :]):
+            mask = labels.copy()
+            for edit in way:
+                for patch in edit.patches:
+                    patch.apply(mask)
+                    if (mask[patch.region.slices] == value).any():
+                        return True
+        return False
 
     def push(self, edit: Edit) -> None:
         """Add an edit that has just been applied; whatever was undone before it is gone."""
