@@ -20,6 +20,8 @@ from thighview.ui.tools import TOOLS, Sketch
 
 _CORNER_PX = 40
 _WIDE_PX = 640
+_ROOMY_PX = 420
+_LINE_PX = 20
 """From this width on the words at the lower left end before the letter in the middle."""
 
 
@@ -232,7 +234,7 @@ class SliceCanvas(QWidget):
         if self.sketch:
             draw.draw_sketch(painter, self._sketch_shape(self.sketch), self._ink())
         if view.letters:
-            rects = draw.letter_rects(width, height, 0 if width > _WIDE_PX else _CORNER_PX - 10)
+            rects = draw.letter_rects(width, height, 0 if width > _WIDE_PX else self._corner_px - 10)
             if any(asked.intersects(rect) for rect in rects):
                 draw.draw_letters(painter, plane.letters, rects)
         if asked.intersects(QRect(0, 0, 130, 30)):
@@ -254,17 +256,25 @@ class SliceCanvas(QWidget):
         """Where the words at the lower left stand."""
         wide = self.width() - 2 * draw.MARGIN
         wide = min(wide - 90, wide // 2 - 20) if self.width() > _WIDE_PX else wide - 62
-        return QRect(draw.MARGIN, self.height() - draw.MARGIN - _CORNER_PX + 4, max(wide, 60), _CORNER_PX)
+        return QRect(draw.MARGIN, self.height() - draw.MARGIN - self._corner_px + 4, max(wide, 60), self._corner_px)
+
+    @property
+    def _corner_px(self) -> int:
+        """Height of the words at the lower left: a line more where the voxel has room."""
+        return _CORNER_PX + (_LINE_PX if self.width() > _ROOMY_PX else 0)
 
     def _corner_lines(self) -> tuple[str, ...]:
         plane, view = self.plane, self.session.view
         if plane is None:
             return ()
         first = f"{'slice ' if self.width() > 240 else ''}{self.index + 1} / {plane.count}"
-        if self.width() > 420:
+        if self.width() > _ROOMY_PX:
             first += f" · W {number_words(view.window[1] - view.window[0])} L {number_words(sum(view.window) / 2)}"
         under = self.under_mouse_words()
-        return (first, under) if under else (first,)
+        if not under or self.width() <= _ROOMY_PX:
+            return (first, under) if under else (first,)
+        where, what = under.split(" · ", 1)
+        return (first, where, what)
 
     def under_mouse_words(self) -> str:
         """Millimetres, voxel, intensity and label under the mouse; empty when it is elsewhere."""
@@ -283,8 +293,8 @@ class SliceCanvas(QWidget):
         if value := int(case.labels[z, y, x]):
             label = case.table.get(value)
             parts.append(label.title if label else f"label {value}")
-        if self.width() > 420:
-            parts.insert(1, f"[{x} {y} {z}]")
+        if self.width() > _ROOMY_PX:
+            parts[0] += f"   voxel {x} {y} {z}"
         else:
             parts = parts[1:]
         return " · ".join(parts)
