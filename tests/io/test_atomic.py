@@ -92,3 +92,14 @@ def test_a_full_disk_leaves_the_old_file(tmp_path):
     done = subprocess.run([sys.executable, "-B", "-c", script], preexec_fn=limit, capture_output=True, text=True)
     assert done.returncode == 2 and "File too large" in done.stdout, done.stderr
     assert (tmp_path / "a").read_bytes() == b"old" and names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_what_is_no_file_is_never_replaced(tmp_path, make):
+    target = tmp_path / "there"
+    make(target)
+    kind = stat.S_IFMT(target.stat().st_mode)
+    with pytest.raises(UserError, match="could not be written"):
+        write_bytes_atomic(target, b"new")
+    assert stat.S_IFMT(target.stat().st_mode) == kind
+    assert names(tmp_path) == ["there"]

@@ -1,5 +1,6 @@
 """Freezing a training set: only what was reviewed, and only what is still the same."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,9 @@ import pytest
 from tiny_project import TABLE, add_person, draw_person, make_project
 
 from thighview.core.errors import UserError
+from thighview.core.history import Edit
 from thighview.core.labels import Label, LabelTable
+from thighview.core.mask import Patch, Region
 from thighview.core.phantom import tissue_table
 from thighview.core.run import TrainConfig
 from thighview.io import dataset as sets
@@ -138,3 +141,36 @@ def test_a_newer_or_broken_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="damaged"):
         sets.read_dataset(run)
     assert frozen.cases
+
+
+def test_a_run_never_takes_the_place_of_a_model(tmp_path: Path) -> None:
+    folder = make_project(tmp_path, 1)
+    (folder / "models" / "one").mkdir(parents=True)
+    with pytest.raises(UserError, match="has a model"):
+        _freeze(folder, "one")
+    assert not run_folder(folder, "one").path.exists()
+
+
+def test_a_run_whose_folder_was_thrown_away_leaves_its_name_free(tmp_path: Path) -> None:
+    folder = make_project(tmp_path, 1)
+    _, run = _freeze(folder, "one")
+    shutil.rmtree(run.path)
+    frozen, again = _freeze(folder, "one")
+    assert sets.read_dataset(again) == frozen
+
+
+def test_a_label_that_a_case_does_not_know_is_said(tmp_path: Path) -> None:
+    folder = make_project(tmp_path, 2)
+    project = Project.open(folder)
+    case = project.cases()[0]
+    loaded = project.load_case(case.case_id)
+    project.set_table(case.case_id, LabelTable((*loaded.table, Label(9, "sartorius", "left"))))
+    painted = loaded.labels.copy()
+    painted[0, 0, :4] = 9
+    patch = Patch.between(Region.whole(loaded.labels.shape), loaded.labels, painted)
+    assert patch
+    project.append(case.case_id, 1, ("edit", Edit("Brush", "brush", (patch,))))
+    other = project.cases()[1].title
+    project.close()
+    frozen, _ = _freeze(folder)
+    assert f"{other} does not know Sartorius L: background there" in frozen.note

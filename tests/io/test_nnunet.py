@@ -323,3 +323,28 @@ def test_probabilities_put_the_label_last(tmp_path: Path, tiny_volume: Volume, n
     assert image.shape == (32, 32, 6, 3)
     assert image.get_data_dtype() == np.float32
     assert np.array_equal(np.asarray(image.dataobj).transpose(2, 1, 0, 3), p)
+
+
+def test_a_negative_label_is_not_taken_for_background(tmp_path: Path, tiny_volume: Volume) -> None:
+    mask = np.zeros(tiny_volume.shape, np.uint8)
+    mask[1, 4:9], mask[2, 4:9] = 1, 2
+    folder = foreign(tmp_path / "raw", tiny_volume, {"background": 0, "bone": 1}, mask)
+    table = LabelTable((Label(1, "bone"), Label(2, "hole", file_id=-1)))
+    write_mask(folder / "labelsTr" / "c1.nii.gz", mask, table, tiny_volume)
+    dataset = read_dataset(folder)
+    with pytest.raises(UserError, match="-1"):
+        load_case(dataset, dataset.cases[0])
+
+
+def test_a_split_that_cannot_be_kept_is_not_exported(project: Project, tmp_path: Path) -> None:
+    reader = Project.open(project.folder, writable=False)
+    try:
+        with pytest.raises(UserError, match="no part"):
+            export_raw(reader, tmp_path / "raw")
+        assert not (tmp_path / "raw").exists()
+        parts = project.assign_parts(project.subjects())
+        assert export_raw(reader, tmp_path / "raw") is not None
+    finally:
+        reader.close()
+    cases = json.loads((tmp_path / "raw" / "thighview.json").read_text("utf-8"))["cases"]
+    assert {case["subject"]: case["part"] for case in cases.values()} == parts

@@ -1,5 +1,6 @@
 """A project: one writer, many readers, cases that come back as they were, subjects that stay in their part."""
 
+import contextlib
 import json
 import os
 import sqlite3
@@ -379,3 +380,36 @@ def test_resources_are_found_and_missing_ones_named():
     assert resource("icons").is_dir()
     with pytest.raises(FileNotFoundError, match=r"icons/none\.svg"):
         resource("icons", "none.svg")
+
+
+def test_no_two_cases_share_a_mirror(project):
+    titles = ["a/b", "a?b", "a_b", "A:b", "a_b_2", "a_b_3", "x" * 120 + "1", "x" * 120 + "2", "??", "c_reader2"]
+    ids = []
+    for number, title in enumerate(titles):
+        case = strokes.new_case(f"n{number}")
+        case.title = title
+        case.labels[0, 0, number] = 1
+        ids.append(project.add_case(case))
+    paths = [project.write_mirror(case_id) for case_id in ids]
+    assert len({str(path).lower() for path in paths}) == len(titles)
+    assert len(list((project.folder / "masks").iterdir())) == len(titles)
+
+
+def test_a_scan_moves_only_where_it_is_new(project, tmp_path):
+    case_id = project.add_case(marked_case())
+    with contextlib.closing(Project.create(tmp_path / "other")) as other:
+        other.add_case(strokes.new_case())
+        with pytest.raises(UserError, match="already"):
+            project.move_case_to(case_id, other)
+        assert len(other.cases()) == 1
+    assert project.load_case(case_id).labels.any()
+
+
+def test_a_subject_of_a_run_stays_one_where_its_case_moves(project, tmp_path):
+    case_id = project.add_case(marked_case())
+    project.assign_parts(["sub-thigh"])
+    project.add_run("one", {}, ["sub-thigh"])
+    with contextlib.closing(Project.create(tmp_path / "other")) as other:
+        moved = project.move_case_to(case_id, other)
+        with pytest.raises(UserError, match="training run"):
+            other.set_subject(moved, "somebody")

@@ -169,6 +169,9 @@ def train(args: Namespace) -> int:
 
         find_model(args.start_from, args.project)
 
+    from thighview.engine.devices import prepare_device
+
+    prepare_device()
     from thighview.engine.train import train_main
 
     with Progress("Training") as bar:

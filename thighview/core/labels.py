@@ -97,8 +97,8 @@ class LabelTable:
         return LabelTable(tuple(label for label in self.labels if label.value != value))
 
     def free_value(self) -> int:
-        """The smallest value not in use."""
-        used = {label.value for label in self.labels}
+        """The smallest number that is neither a value nor a number in a file yet."""
+        used = {number for label in self.labels for number in (label.value, label.file_id)}
         free = next((value for value in range(1, 256) if value not in used), None)
         if free is None:
             raise UserError("All 255 label values are in use.", "Remove a label first.")
@@ -116,7 +116,8 @@ class LabelTable:
     def joined(self, other: "LabelTable") -> "tuple[LabelTable, dict[int, int]]":
         """A table with the labels of both, and the value each label of the other has in it.
 
-        A label of the same name and side is the same label; another one keeps its value where that is free.
+        A label of the same name and side is the same label; another one keeps its value, and its number in the file,
+        where that is free: two labels that share a number could not be told apart in a file.
         """
         table, values = self, dict[int, int]()
         for label in other:
@@ -124,7 +125,9 @@ class LabelTable:
             if same is None:
                 value = label.value if table.get(label.value) is None else table.free_value()
                 colour = label.colour if value == label.value else PALETTE[(value - 1) % len(PALETTE)]
-                same = replace(label, value=value, colour=colour)
+                taken = {known.file_id for known in table}
+                file_id = next(i for i in (label.file_id, value, table.free_value()) if i not in taken)
+                same = replace(label, value=value, colour=colour, file_id=file_id)
                 table = table.with_label(same)
             values[label.value] = same.value
         return table, values

@@ -34,10 +34,13 @@ def write_atomic(
     Raises
     ------
     UserError
-        When the place cannot be written (full, read-only, missing). The old file is untouched and no temporary file
-        is left; the same holds for whatever ``write`` or ``check`` raise, which goes on as it is.
+        When the place cannot be written (full, read-only, missing, no file). The old file is untouched and no temporary
+        file is left; the same holds for whatever ``write`` or ``check`` raise, which goes on as it is.
     """
     target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        what = "a folder" if target.is_dir() else "a device or a pipe"
+        raise UserError(f"{target} could not be written: it is {what}.", "Give the name of a file.")
     temporary = target.with_name(f".{target.name[:100]}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
         mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666

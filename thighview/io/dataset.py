@@ -117,10 +117,12 @@ def freeze(project: Project, run: RunFolder, config: TrainConfig, labels: LabelT
     Raises
     ------
     UserError
-        When nothing is reviewed, or everybody reviewed validates or is locked away.
+        When nothing is reviewed, everybody reviewed validates or is locked away, or the name is taken.
     """
     if run.dataset.exists():
         raise UserError(f"The run {run.name!r} was started before.", "Choose another name, or resume it.")
+    if (project.folder / "models" / run.name).exists():  # the run's model would take its place
+        raise UserError(f"The project has a model {run.name!r} already.", "Choose another name for the run.")
     cases = [project.load_case(s.case_id) for s in project.cases() if s.in_training_set]
     if not cases:
         raise UserError("The training set is empty.", "Add a case with reviewed slices to it first.")
@@ -205,6 +207,9 @@ def _with_slices(table: LabelTable, cases: list[FrozenCase], project: Project, l
             slices.append(FrozenSlice(len(slices) + 1, case.case_id, index, state, case.subject, case.part))
         if axis != 0:
             notes.append(f"{case.title} is stored across its axial planes: only reviewed rows of each count")
+        unknown = [label.title for label in table if case.table.find(label.name, label.side) is None]
+        if unknown:
+            notes.append(f"{case.title} does not know {', '.join(unknown)}: background there")
     phantoms: list[FrozenPhantom] = []
     if not any(s.part == "validation" for s in slices):
         notes.insert(0, NO_PERSON)

@@ -8,15 +8,16 @@ from typing import Any
 def copy_case(case_id: int, source: sqlite3.Connection, target: sqlite3.Connection) -> int:
     """Copy everything that belongs to a case, inside the caller's transaction on ``target``; returns its id there.
 
-    The subject keeps its part, unless the target has decided on one; hashes stay as they are, for they do not
-    depend on ids.
+    The subject keeps its part, unless the target has decided on one, and cannot be renamed if it could not here;
+    hashes stay as they are, for they do not depend on ids.
     """
     read = source.execute
     subject = read(
-        "SELECT subject, part FROM case_ JOIN subject USING (subject) WHERE case_id=?", (case_id,)
+        "SELECT subject, part, used FROM case_ JOIN subject USING (subject) WHERE case_id=?", (case_id,)
     ).fetchone()
     target.execute(
-        "INSERT INTO subject (subject, part) VALUES (?,?) ON CONFLICT DO UPDATE SET part=excluded.part WHERE part=''",
+        "INSERT INTO subject (subject, part, used) VALUES (?,?,?) ON CONFLICT DO UPDATE SET"
+        " part=iif(part='', excluded.part, part), used=max(used, excluded.used)",
         subject,
     )
     new_id = _copy(read("SELECT * FROM case_ WHERE case_id=?", (case_id,)), target, "case_", {"case_id": None})[0]

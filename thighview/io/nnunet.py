@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from thighview.core import split
 from thighview.core.errors import UserError
 from thighview.core.mask import LabelMap
 from thighview.core.volume import Volume
@@ -45,8 +44,7 @@ def export_raw(
 ) -> OutReport | None:
     """Write the project's training set as a raw dataset folder of nnU-Net.
 
-    Persons who have no part yet get one, which a project open for writing keeps. Cases of the locked test go to
-    ``imagesTs`` and ``labelsTs``.
+    Persons who have no part yet get one, for ever. Cases of the locked test go to ``imagesTs`` and ``labelsTs``.
 
     Parameters
     ----------
@@ -60,7 +58,8 @@ def export_raw(
     Raises
     ------
     UserError
-        Nothing in the training set, nothing reviewed in it, a scan that is gone or has changed.
+        Nothing in the training set, nothing reviewed in it, a scan that is gone or has changed, or a project open
+        for reading only with persons who have no part yet: theirs could come out otherwise later.
     """
     need_empty(folder)
     chosen = [case for case in project.cases() if case.in_training_set]
@@ -69,10 +68,13 @@ def export_raw(
             f"No case of {project.name} is in its training set.", "Open a case and add it to the training set first."
         )
     subjects = {case.subject for case in chosen}
-    if project.writable:
-        parts = project.assign_parts(subjects)
-    else:
-        parts = split.assign(subjects, project.salt, {s: part for s, part in project.subjects().items() if part})
+    parts = project.assign_parts(subjects) if project.writable else project.subjects()
+    if new := [subject for subject in subjects if not parts.get(subject)]:
+        raise UserError(
+            f"{len(new)} person{'s have' if len(new) > 1 else ' has'} no part in the split yet, and a window holds the"
+            " project.",
+            "Export in that window, or close it first.",
+        )
     going: list[OutCase] = []
     for summary in chosen:
         case = project.load_case(summary.case_id)

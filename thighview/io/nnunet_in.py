@@ -115,11 +115,11 @@ def load_case(dataset: InDataset, case: InCase) -> Case:
     ids = np.zeros(256, np.int64)
     for label in found:
         ids[label.value] = label.file_id if painted[label.value] else 0
-    table, lookup = _table(dataset, case, [int(i) for i in ids[ids > 0]])
+    table, lookup = _table(dataset, case, [int(i) for i in ids[ids != 0]])
     values = np.array([lookup.get(int(i), 0) for i in ids], np.uint8)
     ignored: NDArray[np.bool_] = np.zeros(mask.shape[0], np.bool_)
     if dataset.ignore is not None:
-        ignored = ((ids == dataset.ignore) & (ids > 0))[mask].any(axis=(1, 2))
+        ignored = (ids == dataset.ignore)[mask].any(axis=(1, 2))
     labels = values[mask]
     reviews = _reviews(case, ignored, np.asarray(labels.any(axis=(1, 2))))
     title = str(case.facts.get("title", case.name)) if case.facts else case.name

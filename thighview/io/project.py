@@ -271,9 +271,21 @@ class Project(Records):
         """Hand a case over to another project, journal and all; returns its id there.
 
         It is whole in the other project before it leaves this one.
+
+        Raises
+        ------
+        UserError
+            When the other project has a case of this scan already: only one of the two could ever be opened.
         """
         if other.folder == self.folder:
             return case_id
+        path = self._connection.execute("SELECT path FROM series WHERE case_id=? AND channel=0", (case_id,)).fetchone()[
+            0
+        ]
+        if other.find_case(Path(path)) is not None:
+            raise UserError(
+                f"The project {other.name} has a case of {Path(path).name} already.", "Choose another project."
+            )
         with other._writing():
             new_id = moving.copy_case(case_id, self._connection, other._connection)
         mirrors = [
@@ -345,16 +357,22 @@ class Project(Records):
         return Journal(self._connection, case_id, reader_id)
 
     def _mirror_path(self, case_id: int, title: str, reader_id: int) -> Path:
-        """``masks/TITLE.nii.gz``, with the case's id for a second case of that title, and the reader's for others."""
-        stem = re.sub(r"[^\w.() -]+", "_", title).strip(" .")[:100] or f"case_{case_id}"
-        first = self._connection.execute(
-            "SELECT min(case_id) FROM case_ WHERE lower(title)=lower(?)", (title,)
-        ).fetchone()[0]
-        if first != case_id:
-            stem += f"_{case_id}"
+        """``masks/TITLE.nii.gz``, with the case's id where another case has that name, and the reader's."""
+        stem = _plain(title) or f"case_{case_id}"
+        others = self._connection.execute("SELECT case_id, title FROM case_ WHERE case_id<>?", (case_id,)).fetchall()
+        for other, name in others:
+            plain, ours = _plain(name).casefold(), stem.casefold()
+            if (plain == ours and other < case_id) or ours == f"{plain}_{other}" or ours.startswith(f"{plain}_reader"):
+                stem += f"_{case_id}"
+                break
         if reader_id != FIRST_READER:
             stem += f"_reader{reader_id}"
         return self.folder / "masks" / f"{stem}.nii.gz"
+
+
+def _plain(title: str) -> str:
+    """A title as a file name."""
+    return re.sub(r"[^\w.() -]+", "_", title).strip(" .")[:100]
 
 
 def _held(folder: Path, holder: locks.Holder) -> UserError:

@@ -179,10 +179,11 @@ class Records:
             return self._insert("INSERT INTO reader (name) VALUES (?)", (name,))
 
     def add_run(self, name: str, config: Mapping[str, Any], subjects: Iterable[str] = ()) -> None:
-        """Note a training run and mark its subjects as used."""
+        """Note a training run and mark its subjects as used; one of the same name, its folder gone, is replaced."""
         with self._writing():
             self._insert(
-                "INSERT INTO run (name, made, config) VALUES (?,?,?)", (name, time.time(), json.dumps(dict(config)))
+                "INSERT OR REPLACE INTO run (name, made, config) VALUES (?,?,?)",
+                (name, time.time(), json.dumps(dict(config))),
             )
             self._connection.executemany("UPDATE subject SET used=1 WHERE subject=?", [(s,) for s in subjects])
 

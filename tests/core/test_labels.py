@@ -1,0 +1,38 @@
+"""Label tables: what is joined stays apart, in the mask and in the file."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from thighview.core.labels import Label, LabelTable
+
+_LABELS = st.lists(
+    st.tuples(st.integers(1, 40), st.sampled_from("abcdefgh"), st.integers(1, 40)),
+    max_size=8,
+    unique_by=(lambda row: row[0], lambda row: row[1], lambda row: row[2]),
+).map(lambda rows: LabelTable(tuple(Label(value, name, file_id=file_id) for value, name, file_id in rows)))
+
+
+@given(_LABELS, _LABELS)
+def test_labels_of_joined_tables_never_share_a_number(table: LabelTable, other: LabelTable) -> None:
+    joined, values = table.joined(other)
+    assert len({label.file_id for label in joined}) == len(joined)
+    assert all(joined.get(label.value) == label for label in table)
+    for label in other:
+        found = joined.get(values[label.value])
+        assert found and found.key == label.key
+    assert len(set(values.values())) == len(other)
+
+
+@given(_LABELS)
+def test_a_new_label_takes_no_number_of_another(table: LabelTable) -> None:
+    value = table.free_value()
+    more = table.with_label(Label(value, "new"))
+    assert len(more) == len(table) + 1
+    assert len({label.file_id for label in more}) == len(more)
+
+
+def test_a_model_joins_a_mask_whose_numbers_are_its_own() -> None:
+    mask = LabelTable.from_ids([1, 2, 13])
+    joined, values = mask.joined(LabelTable((Label(1, "fat"), Label(2, "muscle"))))
+    assert values == {1: 3, 2: 4}
+    assert [(label.value, label.file_id) for label in joined] == [(1, 1), (2, 2), (3, 3), (4, 4), (13, 13)]
