@@ -1,7 +1,9 @@
 """Where the network computes: on which device, and what it is called."""
 
+import contextlib
 import importlib
 import os
+from collections.abc import Generator
 from typing import Any
 
 from thighview.core.errors import UserError
@@ -36,16 +38,35 @@ def prepare_device(wanted: str = "auto") -> str:
     if wanted == "cpu":
         os.environ["KERAS_TORCH_DEVICE"] = "cpu"
         os.environ["JAX_PLATFORMS"] = "cpu"
-    keras = importlib.import_module("keras")
-    backend = str(keras.backend.backend())
-    find = {"tensorflow": _tensorflow_gpu, "torch": _torch_gpu, "jax": _jax_gpu}.get(backend)
-    name = find(wanted == "cpu") if find else ""
+    with _quiet():
+        keras = importlib.import_module("keras")
+        backend = str(keras.backend.backend())
+        find = {"tensorflow": _tensorflow_gpu, "torch": _torch_gpu, "jax": _jax_gpu}.get(backend)
+        name = find(wanted == "cpu") if find else ""
     if wanted == "gpu" and not name:
         raise UserError(
             f"No GPU can be used by {backend} on this machine.",
             "Install thighview[gpu] and a current driver, or leave --device at auto.",
         )
     return name or "CPU"
+
+
+@contextlib.contextmanager
+def _quiet() -> Generator[None]:
+    """Keep what native libraries print while they load (TensorFlow does at any log level) off standard error."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is no standard error
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(nowhere)
+        os.close(kept)
 
 
 def _tensorflow_gpu(hide: bool) -> str:
