@@ -1,0 +1,105 @@
+"""A person opens scans and masks: from the menu, dropped, from the recent ones; what is no scan is refused."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+from PySide6.QtWidgets import QPushButton
+
+from journeys.conftest import Made, OpenWindow
+from thighview.core.errors import UserError
+from thighview.core.review import SliceState
+
+
+def test_a_real_scan_and_its_mask_keep_their_numbers(room: OpenWindow, data: Path) -> None:
+    import nibabel
+
+    folder = data / "legs_qmritools"
+    hands = room()
+    hands.picture("open-empty")
+    hands.choose("open", folder / "twoLegs.nii.gz")
+    case = hands.until_open("twoLegs")
+    source = nibabel.load(folder / "twoLegs.nii.gz")
+    assert case.volume.shape == source.shape[::-1]
+    assert np.allclose(case.volume.spacing_mm, source.header.get_zooms()[2::-1], atol=1e-3)
+    hands.picture("open-two-legs")
+    hands.choose("open_mask", folder / "labels.nii.gz")
+    hands.until(lambda: hands.window.session.history.names == ("Open mask labels.nii.gz",))
+    assert [label.file_id for label in case.table] == list(range(13, 27))
+    values = {label.value: label.file_id for label in case.table}
+    stored = np.asarray(nibabel.load(folder / "labels.nii.gz").dataobj).T
+    lookup = np.zeros(256, np.int64)
+    for value, file_id in values.items():
+        lookup[value] = file_id
+    assert (lookup[case.labels] == stored).all()
+    hands.until_saved()
+    hands.picture("open-two-legs-with-mask")
+    assert hands.errors == []
+
+
+def test_a_dicom_folder_opens_in_order(room: OpenWindow, data: Path) -> None:
+    hands = room()
+    hands.choose("open_folder", data / "dicom" / "ge_knee_mese_echo1_MIT")
+    case = hands.until_open("ge_knee_mese_echo1_MIT")
+    assert case.volume.kind == "dicom" and case.volume.shape[0] == 24
+    steps = np.diff([case.volume.to_world(np.array([[z, 0, 0]]))[0] for z in range(24)], axis=0)
+    assert np.allclose(steps, steps[0], atol=1e-2)
+    assert case.subject == "ge_knee_mese_echo1_MIT"  # these files carry no PatientID
+    hands.picture("open-dicom")
+    assert hands.errors == []
+
+
+def test_dropped_files_open_and_are_remembered(room: OpenWindow, thigh: Made, tmp_path: Path) -> None:
+    other = tmp_path / "sub-06_t1.nii.gz"
+    shutil.copy(thigh.scan, other)
+    hands = room()
+    hands.drop(thigh.scan)
+    hands.until_open("sub-05")
+    assert hands.case.subject == "sub-05"
+    hands.drop(other)
+    hands.until_open("sub-06")
+    recent = hands.window.top.recent
+    recent.aboutToShow.emit()
+    assert [action.text() for action in recent.actions()] == [other.name, thigh.scan.name]
+    recent.actions()[1].trigger()
+    hands.until_open("sub-05")
+    assert [case.subject for case in hands.workspace.cases] == ["sub-05", "sub-06"]
+    hands.picture("open-worklist")
+    hands.window.close()
+
+    again = room()
+    again.picture("open-recent")
+    shown = [press for press in again.window.empty.findChildren(QPushButton) if other.name in press.text()]
+    again.click(shown[0])
+    again.until_open("sub-06")
+    assert hands.errors == again.errors == []
+
+
+def test_a_click_in_the_worklist_changes_the_case(room: OpenWindow, thigh: Made, tmp_path: Path) -> None:
+    other = tmp_path / "sub-06_t1.nii.gz"
+    shutil.copy(thigh.scan, other)
+    hands = room(thigh.scan)
+    hands.drop(other)
+    hands.until_open("sub-06")
+    listed = hands.window.worklist.list
+    first = listed.visualRect(listed.model().index(0, 0)).center()
+    hands.click(listed.viewport(), first)
+    hands.until_open("sub-05")
+    assert hands.window.windowTitle().startswith("sub-05")
+
+
+def test_what_is_no_scan_is_refused_and_the_case_stays(room: OpenWindow, thigh: Made, tmp_path: Path) -> None:
+    hands = room(thigh.scan)
+    case = hands.case
+    whole = thigh.scan.read_bytes()
+    for name, content in (("notes.nii.gz", b"no image"), ("half.nii.gz", whole[: len(whole) // 2]), ("list.txt", b"")):
+        path = tmp_path / name
+        path.write_bytes(content)
+        before = len(hands.errors)
+        hands.drop(path)
+        hands.until(lambda before=before: len(hands.errors) > before)
+        assert isinstance(hands.errors[-1], UserError), hands.errors[-1]
+        assert hands.case is case
+    assert len(hands.window.notices.shown) == 3
+    hands.picture("open-refused")
+    assert hands.states == [SliceState.UNSEEN] * len(hands.states)

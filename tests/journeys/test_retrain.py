@@ -1,0 +1,155 @@
+"""A person retrains: live curves, a model to use, a training that outlives its window, one that is killed."""
+
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtWidgets import QApplication, QComboBox
+
+from journeys.conftest import OpenWindow, SharedEngine, make_person
+from journeys.hands import LONG_MS, Hands
+from thighview.app import training
+from thighview.core.case import Case
+from thighview.core.review import SliceReview, SliceState
+from thighview.core.run import EpochEnded, Failed, Finished, TrainConfig
+from thighview.io.project import Project
+from thighview.io.reading import read_volume, sha256_of
+from thighview.ui.train_panel import TrainPanel
+
+PEOPLE, SLICES, EDGE = 3, 4, 64
+CONFIG = TrainConfig(base_filters=4, levels=3, epochs=3, batch_size=4, input_size=EDGE, learning_rate=1e-2)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of three made-up people, every slice drawn, all in the training set."""
+    folder = tmp_path_factory.mktemp("study")
+    project = Project.create(folder / "Leg study", "Leg study")
+    for seed in range(20, 20 + PEOPLE):
+        made = make_person(folder / "scans", seed, SLICES, (48, 64))
+        volume = read_volume(made.scan)
+        case = Case.of(volume, made.scan, sha256_of(made.scan), f"sub-{seed}")
+        case.title = made.scan.name.removesuffix(".nii.gz")
+        case.table = made.phantom.table
+        case.labels[...] = made.phantom.labels
+        case.reviews = [SliceReview(SliceState.DRAWN)] * SLICES
+        project.add_case(case, in_training_set=True)
+    project.close()
+    return project.folder
+
+
+def panel_of(hands: Hands) -> TrainPanel:
+    hands.window.show_tab("Train")
+    panel = hands.window.panel("Train")
+    assert isinstance(panel, TrainPanel)
+    return panel
+
+
+def start(hands: Hands, name: str, epochs: int = CONFIG.epochs) -> TrainPanel:
+    """Fill the form in and press Start."""
+    panel = panel_of(hands)
+    panel.form.show_config(CONFIG)
+    panel.form.run_name.setText(name)
+    panel.form.inputs["epochs"].setValue(epochs)  # type: ignore[attr-defined]
+    hands.until(panel.start_button.isEnabled)
+    hands.click(panel.start_button)
+    hands.until(lambda: hands.workspace.runs.name == name)
+    return panel
+
+
+def epochs_of(hands: Hands) -> list[int]:
+    return [event.epoch for event in hands.workspace.runs.history if isinstance(event, EpochEnded)]
+
+
+def test_from_start_to_a_model_that_segments(
+    room: OpenWindow, study: Path, running_engine: SharedEngine, models: Path
+) -> None:
+    hands = room(engine=running_engine)
+    hands.choose("open_folder", study)
+    hands.until(lambda: hands.workspace.project_folder == study and len(hands.workspace.cases) == PEOPLE)
+    panel = panel_of(hands)
+    assert panel.set_card.found.reviewed == PEOPLE * SLICES
+    hands.picture("retrain-before")
+    start(hands, "first")
+    hands.until(lambda: panel.run_card.isVisible())
+    hands.picture("retrain-starting")
+    hands.until(lambda: epochs_of(hands) or hands.errors, LONG_MS)
+    hands.until(lambda: not hands.workspace.runs.is_going_on, LONG_MS)
+    assert isinstance(hands.workspace.runs.history[-1], Finished), hands.workspace.runs.history[-1]
+    assert epochs_of(hands) == [1, 2, 3]
+    hands.until(lambda: len(panel.curves.data.epochs) == 3)
+    for metric in ("loss", "accuracy", "dice"):
+        for which in ("val", "while_learning"):
+            x, y = panel.curves.data.line(metric, which)
+            assert list(x) == [1, 2, 3] and np.isfinite(y).all(), (metric, which)
+        x, _ = panel.curves.data.line(metric, "train")
+        assert set(x) >= {1, 3}, "the honest training line has its first and last point"
+    x, _ = panel.curves.data.line("loss", "batch")
+    assert len(x) >= 3
+    panel.ensureWidgetVisible(panel.curves_card)
+    hands.until(lambda: panel.curves._items and len(panel.curves._items["val"].getData()[0]) == 3)
+    hands.until(lambda: panel.preview.isVisible() and panel.preview.pictures._pictures)
+    hands.picture("retrain-curves")
+    panel.ensureWidgetVisible(panel.preview_card)
+    hands.picture("retrain-preview")
+    assert panel.curves.picture().width() > 300
+    assert len(panel.curves.data.to_csv().splitlines()) == 4
+
+    hands.until(lambda: "first" in [m.card.name for m in hands.workspace.models])
+    hands.until(panel.end_card.use_button.isEnabled)
+    hands.click(panel.end_card.use_button)
+    hands.picture("retrain-finished")
+    chosen = hands.workspace.chosen_model
+    assert chosen is not None and chosen.card.name == "first" and chosen.place == "project"
+    chooser = hands.window.panel("Segment").chooser  # type: ignore[attr-defined]
+    assert isinstance(chooser, QComboBox) and chooser.currentText() == "first"
+
+    scan = make_person(study.parent / "new", 30, 4, (48, 64)).scan
+    hands.drop(scan)
+    hands.until_open("sub-30")
+    hands.click(hands.window.top.segment)
+    hands.until_run_ends()
+    assert hands.states == [SliceState.MODEL] * 4
+    assert hands.case.labels.any()
+    assert {b.key for b in hands.case.table} >= {"muscle_left", "muscle_right"}
+    hands.until_saved()
+    hands.picture("retrain-segmented")
+    assert hands.errors == []
+
+
+def test_it_outlives_the_window_and_a_kill_is_told(room: OpenWindow, study: Path) -> None:
+    hands = room(study, ready=False)
+    hands.until(lambda: hands.workspace.project_folder == study and len(hands.workspace.cases) >= PEOPLE)
+    start(hands, "second", epochs=10_000)
+    hands.until(lambda: len(epochs_of(hands)) >= 2, LONG_MS)
+    run = hands.workspace.runs.run
+    assert run is not None
+    asked = hands.answer("Keep it running")
+    hands.window.close()
+    assert "still training" in asked[0]
+    assert not hands.window.isVisible() and run.alive
+    seen = len(epochs_of(hands))
+
+    again = room(study, ready=False)
+    again.until(lambda: len(epochs_of(again)) > seen, LONG_MS)
+    assert again.workspace.runs.name == "second"
+    heard = epochs_of(again)
+    assert heard == list(range(1, len(heard) + 1)), "the whole curve, from the first epoch"
+    panel = panel_of(again)
+    again.until(lambda: panel.stop_button.isVisible())
+    again.picture("retrain-found-again")
+
+    os.kill(training._children[run.path].pid, signal.SIGKILL)
+    again.until(lambda: not again.workspace.runs.is_going_on)
+    failure = again.workspace.runs.history[-1]
+    assert isinstance(failure, Failed) and "SIGKILL" in failure.message
+    again.until(lambda: panel.end_card.isVisible() and panel.end_card.go_on_button.isVisible())
+    assert "SIGKILL" in panel.end_card.text.text() and panel.end_card.lines.toPlainText()
+    assert "kept" in panel.end_card.hint.text()
+    assert (run.checkpoint / "last.safetensors").exists() or list(run.checkpoint.iterdir())
+    panel.ensureWidgetVisible(panel.end_card)
+    QApplication.processEvents()
+    again.picture("retrain-killed")
+    assert hands.errors == again.errors == []
