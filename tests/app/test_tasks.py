@@ -1,6 +1,7 @@
 """Workspace: what a person wants done, through the real store and the real files."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +9,21 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from thighview.app import jobs
+from thighview.app.engine_link import Engine, SegmentJob, SliceResult
+from thighview.app.jobs import Stopped
+from thighview.app.segmenting import Segmenting
+from thighview.app.session import Session
 from thighview.app.tasks import Workspace
 from thighview.core.case import Case
 from thighview.core.errors import UserError
-from thighview.core.labels import LabelTable
+from thighview.core.labels import Label, LabelTable
 from thighview.core.mask import Region
-from thighview.core.review import SliceState
+from thighview.core.review import SliceReview, SliceState
 from thighview.core.volume import Volume
+from thighview.io import nnunet, reading
 from thighview.io.masks import write_mask
+from thighview.io.models import ModelCard, ModelEntry
+from thighview.io.project import Project
 
 
 @pytest.fixture
@@ -177,3 +185,170 @@ def test_a_changed_source_is_told(qtbot: QtBot, workspace: Workspace, scan: Path
         assert "changed" in str(failure.args[0])
     finally:
         again.close()
+
+
+def hold(monkeypatch: pytest.MonkeyPatch, module: object, name: str) -> threading.Event:
+    """Let calls of a function wait until the event is set."""
+    go_on, function = threading.Event(), getattr(module, name)
+
+    def held(*args: object) -> object:
+        assert go_on.wait(20)
+        return function(*args)
+
+    monkeypatch.setattr(module, name, held)
+    return go_on
+
+
+def in_project(qtbot: QtBot, workspace: Workspace, folder: Path) -> None:
+    with qtbot.waitSignal(workspace.project_changed):
+        workspace.open_project(folder)
+
+
+def test_the_open_scan_opened_again_stays_as_it_is(qtbot: QtBot, workspace: Workspace, scan: Path) -> None:
+    case = open_scan(qtbot, workspace, scan)
+    with qtbot.waitSignal(workspace.said, check_params_cb=lambda words: "open already" in words):
+        workspace.open_path(scan)
+        stroke(workspace, 2)
+    assert workspace.session.case is case
+    assert workspace.session.history.names == ("Brush",)
+
+
+def test_the_hash_of_a_scan_never_goes_to_a_case_of_another_project(
+    qtbot: QtBot, workspace: Workspace, scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Project.create(tmp_path / "other")
+    case_id = other.add_case(Case.of(Volume(np.zeros((2, 4, 4), np.int16), np.eye(4), "o"), tmp_path / "o.nii"))
+    other.close()
+    go_on = hold(monkeypatch, reading, "sha256_of")
+    assert open_scan(qtbot, workspace, scan).case_id == case_id
+    in_project(qtbot, workspace, tmp_path / "other")
+    go_on.set()
+    qtbot.waitUntil(lambda: not jobs.running())
+    seen = Project.open(tmp_path / "other", writable=False)
+    assert seen.load_case(case_id).series[0].sha256 == ""
+    seen.close()
+
+
+def test_a_case_of_one_project_is_never_opened_into_another(
+    qtbot: QtBot, workspace: Workspace, scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = open_scan(qtbot, workspace, scan)
+    qtbot.waitUntil(lambda: len(workspace.cases) == 1)
+    workspace.session.open(None)
+    go_on = hold(monkeypatch, reading, "read_volume")
+    workspace.open_case(case.case_id)
+    in_project(qtbot, workspace, tmp_path / "other")
+    go_on.set()
+    qtbot.waitUntil(lambda: not jobs.running())
+    assert workspace.session.case is None and workspace.cases == ()
+
+
+def test_nothing_can_be_painted_on_a_case_that_moves(
+    qtbot: QtBot, workspace: Workspace, scan: Path, tmp_path: Path
+) -> None:
+    open_scan(qtbot, workspace, scan)
+    stroke(workspace, 2)
+    target = tmp_path / "study"
+    with qtbot.waitSignal(workspace.session.case_opened, check_params_cb=lambda case: case is not None):
+        workspace.move_to_project(target)
+        assert workspace.session.case is None
+    in_project(qtbot, workspace, tmp_path / "My cases 2")
+    open_scan(qtbot, workspace, scan)
+    stroke(workspace, 3)
+    with (
+        qtbot.waitSignal(workspace.failed) as failure,
+        qtbot.waitSignal(workspace.session.case_opened, check_params_cb=lambda case: case is not None),
+    ):
+        workspace.move_to_project(target)
+    assert "already" in str(failure.args[0])
+    assert workspace.session.history.names == ("Brush",), "refused: the case is open again where it was"
+
+
+def test_of_two_projects_asked_for_at_once_the_last_one_opens(
+    qtbot: QtBot, workspace: Workspace, tmp_path: Path
+) -> None:
+    refused: list[object] = []
+    workspace.failed.connect(refused.append)
+    entered: list[str] = []
+    workspace.open_project(tmp_path / "one")
+    workspace.open_project(tmp_path / "two", lambda: entered.append("a"))
+    workspace.open_project(tmp_path / "two", lambda: entered.append("b"))
+    qtbot.waitUntil(lambda: not jobs.running())
+    assert workspace.project_folder == tmp_path / "two"
+    assert entered == ["a", "b"] and refused == []
+    Project.open(tmp_path / "one").close()
+
+
+def test_a_project_whose_edits_cannot_be_written_stays_open(
+    qtbot: QtBot, workspace: Workspace, scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_scan(qtbot, workspace, scan)
+    with monkeypatch.context() as broken:
+        broken.setattr(Project, "append", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
+        stroke(workspace, 2)
+        assert workspace.store
+        qtbot.waitUntil(lambda: workspace.store is not None and workspace.store.state.phase == "error")
+        with qtbot.waitSignal(workspace.failed) as failure:
+            workspace.open_project(tmp_path / "other")
+        assert "stays open" in str(failure.args[0])
+        assert workspace.session.case is not None
+    settle(qtbot, workspace)
+    in_project(qtbot, workspace, tmp_path / "other")
+
+
+def test_strokes_are_written_while_an_import_reads(
+    qtbot: QtBot, workspace: Workspace, scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_scan(qtbot, workspace, scan)
+    study = tmp_path / "study"
+    source = Project.create(tmp_path / "source")
+    for name in "ab":
+        path = tmp_path / f"{name}.nii.gz"
+        path.write_bytes(scan.read_bytes())
+        case = Case.of(reading.read_volume(path), path, subject=name)
+        case.table = LabelTable().merged([("muscle", "left")])
+        case.labels[0, 3:6, 3:6] = 1
+        case.reviews[0] = SliceReview(SliceState.DRAWN)
+        source.add_case(case, in_training_set=True)
+    nnunet.export_raw(source, study)
+    source.close()
+    go_on = hold(monkeypatch, nnunet, "load_case")
+    job = workspace.import_nnunet(study)
+    assert job is not None
+    stroke(workspace, 2)
+    settle(qtbot, workspace)
+    go_on.set()
+    qtbot.waitUntil(lambda: len(workspace.cases) == 3)
+    assert [c.in_training_set for c in workspace.cases if c.title in "ab"] == [True, True]
+
+
+class SlowEngine(Engine):
+    """Never starts anything; its jobs are ended by the test."""
+
+    def segment(self, volume: Volume, model: ModelEntry, slices: Sequence[int] | None = None) -> SegmentJob:
+        return SegmentJob()
+
+
+def test_a_cancelled_segmentation_does_not_take_the_next_one_along(qtbot: QtBot, tmp_path: Path) -> None:
+    session = Session()
+    session.open(Case.of(Volume(np.zeros((3, 4, 4), np.int16), np.eye(4), "o"), tmp_path / "o.nii"))
+    card = ModelCard("m", "unet", 2, 2, 0.0, ("background", "a"), LabelTable((Label(1, "a"),)), False, 1.0, 16)
+    model = ModelEntry(card, tmp_path, "user")
+    segmenting = Segmenting(session, SlowEngine())
+    told: list[object] = []
+    segmenting.failed.connect(told.append)
+    assert segmenting.start(model)
+    first = segmenting.job
+    assert first
+    first.handle.finish(error=UserError("too late"))
+    segmenting.cancel()
+    assert segmenting.start(model)
+    qtbot.waitUntil(lambda: first.is_over)
+    second = segmenting.job
+    assert second and session.busy_run is not None and told == []
+    second.handle.post("slice_ready", SliceResult(1, np.ones((4, 4), np.uint8), 0.0))
+    qtbot.waitUntil(lambda: bool(session.case and session.case.labels[1].all()))
+    second.handle.finish(error=Stopped())
+    qtbot.waitUntil(lambda: second.is_over)
+    assert segmenting.job is None and session.busy_run is None, "an engine that is stopped takes its run back"
+    assert session.case and not session.case.labels.any()

@@ -24,17 +24,18 @@ class Scan:
 
 
 def project_at(path: Path) -> Path | None:
-    """The project folder a path means (the folder, or the database in it), or None."""
+    """The project folder a path means (the folder, or the database in it), or None; not on the window's thread."""
     folder = path.parent if path.name == DATABASE else path
-    return folder if (folder / DATABASE).is_file() else None
+    try:
+        return folder if (folder / DATABASE).is_file() else None
+    except OSError:
+        return None
 
 
 def read_scan(path: Path) -> Scan:
     """Read a NIfTI file or a DICOM series folder."""
     from thighview.io import dicom, reading
 
-    if not path.exists():
-        raise UserError(f"There is nothing at {path}.", "It may have been moved or renamed.")
     volume = reading.read_volume(path)
     return Scan(path, volume, dicom.patient_id(path) if volume.kind == "dicom" else "")
 
@@ -67,6 +68,12 @@ def case_of(project: Project, scan: Scan) -> Case:
         case.case_id = project.add_case(case)
         return case
     return with_volume(project, project.load_case(known), scan.volume)
+
+
+def take_in(project: Project, case: Case, part: str) -> None:
+    """Add a case that was imported, and its mask, to the training set, unless the project has its scan already."""
+    if project.find_case(case.series[0].path) is None:
+        project.add_case(case, in_training_set=True, part=part)
 
 
 def with_volume(project: Project, case: Case, volume: Volume) -> Case:

@@ -68,9 +68,8 @@ class Segmenting(QObject):
         job.slice_ready.connect(self._fill)
         job.volume_ready.connect(self._fill_all)
         job.succeeded.connect(self._keep)
-        job.was_cancelled.connect(self.drop)
-        job.failed.connect(self._fail)
-        job.ended.connect(self._ended)
+        job.failed.connect(lambda error: self._fail(job, error))
+        job.ended.connect(lambda: self._ended(job))
         self.changed.emit(job)
         return True
 
@@ -79,16 +78,16 @@ class Segmenting(QObject):
         job, self.job = self.job, None
         if job:
             job.cancel()
-            self.drop()
+            self._drop()
             self.changed.emit(None)
 
-    def drop(self) -> None:
+    # ------------------------------------------------------------------ inside
+
+    def _drop(self) -> None:
         """Take back what the run under way has filled; its late slices are ignored."""
         if self._mine():
             self._session.end_run(keep=False)
         self._case = None
-
-    # ------------------------------------------------------------------ inside
 
     def _mine(self) -> bool:
         """Whether the run belongs to the case that is open."""
@@ -109,12 +108,14 @@ class Segmenting(QObject):
                 self.said.emit(sentence)
         self._case = None
 
-    def _fail(self, error: Exception) -> None:
-        self.drop()
-        self.failed.emit(error)
+    def _fail(self, job: SegmentJob, error: Exception) -> None:
+        if job is self.job:  # not one that was cancelled, whose place another may have taken
+            self._drop()
+            self.failed.emit(error)
 
-    def _ended(self) -> None:
-        if self.job and self.job.is_over:
+    def _ended(self, job: SegmentJob) -> None:
+        if job is self.job:
+            self._drop()
             self.job = None
             self.changed.emit(None)
 

@@ -69,6 +69,7 @@ class Workspace(QObject):
         self._segmenting.failed.connect(self.failed)
         self._segmenting.said.connect(self.said)
         self._opening: Job | None = None
+        self._arriving: tuple[Store, list[Callable[[], Any]]] | None = None
         self._leaving: dict[Path, Job] = {}
 
     # ------------------------------------------------------------------ projects
@@ -79,18 +80,34 @@ class Workspace(QObject):
         return self.store.folder if self.store else None
 
     def open_project(self, folder: Path, then: Callable[[], Any] | None = None) -> None:
-        """Make this the open project, made now if the folder is new or empty; the open case is closed."""
-        if self.store and self.store.folder == folder.absolute():
+        """Make this the open project, made now if the folder is new or empty; the open case is closed.
+
+        Of several asked for at once the last one is opened. Refused while edits of the open one cannot be written.
+        """
+        folder = folder.absolute()
+        if self._arriving and self._arriving[0].folder == folder:
+            self._arriving[1].extend([then] if then else [])
+            return
+        if self.store and self.store.folder == folder:
+            self._arriving = None
             if then:
                 then()
             return
-        leaving = self._leaving.get(folder.absolute())
+        if self.store and self.store.unsaved and self.store.state.phase == "error":
+            self.failed.emit(UserError(f"{self.store.state.message} This project stays open.", "Mend that first."))
+            return
+        leaving = self._leaving.get(folder)
         if leaving and not leaving.is_over:  # its lock is still ours: come back when it is written
             leaving.ended.connect(lambda: self.open_project(folder, then))
             return
         store = Store(folder, self)
+        wanted = self._arriving = (store, [then] if then else [])
 
         def opened(_: object) -> None:
+            if self._arriving is not wanted:  # another one was asked for meanwhile
+                store.leave()
+                return
+            self._arriving = None
             self._leave_project()
             self.store = store
             store.save_changed.connect(self.save_changed)
@@ -98,10 +115,12 @@ class Workspace(QObject):
             self.runs.follow_project(store.folder)
             self.refresh()
             self.refresh_models()
-            if then:
-                then()
+            for waiting in wanted[1]:
+                waiting()
 
         def refused(error: Exception) -> None:
+            if self._arriving is wanted:
+                self._arriving = None
             store.leave()
             self.failed.emit(error)
 
@@ -140,17 +159,17 @@ class Workspace(QObject):
 
     def open_path(self, path: Path) -> None:
         """Open a scan, a DICOM folder or a project; what cannot be opened leaves the open case as it is."""
-        folder = opening.project_at(path)
-        if folder:
-            self.settings.add_recent(folder)
-            self.open_project(folder)
-            return
-        if self._opening:
-            self._opening.cancel()
-        job = self._opening = run_in_thread(lambda report, stopped: opening.read_scan(path))
-        job.succeeded.connect(self._scan_read)
-        job.failed.connect(self._open_failed)
-        self.job_started.emit(job, f"Opening {path.name}")
+
+        def looked(folder: Path | None) -> None:
+            if folder:
+                self.settings.add_recent(folder)
+                self.open_project(folder)
+            else:
+                self._read(path)
+
+        job = run_in_thread(lambda report, stopped: opening.project_at(path), lane="look")
+        job.succeeded.connect(looked)
+        job.failed.connect(self.failed)
 
     def open_case(self, case_id: int) -> None:
         """Open a case of the worklist."""
@@ -160,7 +179,7 @@ class Workspace(QObject):
             return
         if self.session.case and self.session.case.case_id == case_id:
             return
-        self.open_path(summary.path)
+        self._read(summary.path, self.store)
 
     def open_mask(self, path: Path) -> Job | None:
         """Put a mask file over the open scan, as one step that can be taken back; its slices need review."""
@@ -184,6 +203,11 @@ class Workspace(QObject):
                 self.session.set_table(table)
                 if not self.session.commit(f"Open mask {path.name}", "import", renumber(labels, values)):
                     self.said.emit("The mask is the one already shown.")
+                kept = {label.value: label.file_id for label in table}
+                other = [label.file_id for label in found if kept[values[label.value]] != label.file_id]
+                if other:
+                    numbers = ", ".join(map(str, other[:5])) + (", …" if len(other) > 5 else "")
+                    self.said.emit(f"Numbers of the mask that other labels have here are written anew: {numbers}.")
             except UserError as error:
                 self.failed.emit(error)
 
@@ -217,7 +241,7 @@ class Workspace(QObject):
         case = self.session.case
         if case is None or not self.store:
             return
-        case_id = case.case_id
+        case_id, subject = case.case_id, subject.strip()
 
         def done(_: object) -> None:
             case.subject = subject
@@ -249,6 +273,7 @@ class Workspace(QObject):
             return
         case_id, path = case.case_id, case.series[0].path
         self._segmenting.cancel()
+        self.session.open(None)  # what would be painted from now on could not follow it
 
         def work(project: Project) -> None:
             other = Project.open_or_create(folder)
@@ -257,11 +282,13 @@ class Workspace(QObject):
             finally:
                 other.close()
 
-        def done(_: object) -> None:
-            self.session.open(None)
-            self.open_project(folder, lambda: self.open_path(path))
+        def refused(error: Exception) -> None:
+            self.failed.emit(error)
+            self._read(path, store)
 
-        self._call(work, done)
+        job = store.call(work)
+        job.succeeded.connect(lambda _: self.open_project(folder, lambda: self._read(path)))
+        job.failed.connect(refused)
 
     # ------------------------------------------------------------------ the engine
 
@@ -325,21 +352,32 @@ class Workspace(QObject):
 
     def import_nnunet(self, folder: Path) -> Job | None:
         """Take the cases of an nnU-Net raw folder into the project."""
-        if self.store is None:
+        store = self.store
+        if store is None:
             return None
 
-        def work(project: Project) -> Any:
+        def work(report: Any, stopped: Any) -> Any:  # it takes long, and the writer must stay free for strokes
             from thighview.io import nnunet
 
-            return nnunet.import_raw(project, folder)
+            project = Project.open(store.folder, writable=False)
+            try:
+                return nnunet.import_raw(project, folder, report, stopped, lambda *new: report.say(new))
+            finally:
+                project.close()
+
+        def take(new: tuple[Case, str]) -> None:
+            case, part = new
+            if self.store is store:
+                self._call(lambda project: opening.take_in(project, case, part), lambda _: None)
+            else:
+                job.cancel()
 
         def done(result: Any) -> None:
             self.said.emit(str(result))
             self.refresh()
 
-        job = self._call(work, done)
-        if job:
-            self.job_started.emit(job, f"Importing {folder.name}")
+        job = self._run(work, f"Importing {folder.name}", done)
+        job.said.connect(take)
         return job
 
     # ------------------------------------------------------------------ the end
@@ -347,6 +385,9 @@ class Workspace(QObject):
     def close(self) -> None:
         """Roll back a segmentation under way, write everything, stop the engine; a training runs on."""
         store = self.store
+        if self._arriving:
+            self._arriving[0].close()
+            self._arriving = None
         self._leave_project()
         if store:
             store.close()
@@ -364,11 +405,9 @@ class Workspace(QObject):
 
     def _leave_project(self) -> None:
         self._segmenting.cancel()
-        case, store = self.session.case, self.store
-        if store and case:
-            volume, case_id = case.volume, case.case_id
-            store.call(lambda project: project.write_mirror(case_id, volume))
+        self._mirror_open_case()
         self.session.open(None)
+        store = self.store
         if store:
             job = self._leaving[store.folder] = store.leave()
             job.succeeded.connect(self._left)
@@ -378,7 +417,7 @@ class Workspace(QObject):
         if unsaved:
             self.failed.emit(UserError(f"{unsaved} changes could not be written when the project was closed."))
 
-    def _call(self, work: Callable[[Project], Any], done: Callable[[Any], None]) -> Job | None:
+    def _call(self, work: Callable[[Project], Any], done: Callable[[Any], Any]) -> Job | None:
         if self.store is None:
             return None
         job = self.store.call(work)
@@ -397,11 +436,25 @@ class Workspace(QObject):
         self._opening = None
         self.failed.emit(error)
 
-    def _scan_read(self, scan: opening.Scan) -> None:
-        if self.store is None:
-            self.open_scratch(lambda: self._enter(scan))
-        else:
-            self._enter(scan)
+    def _read(self, path: Path, into: Store | None = None) -> None:
+        """Read a scan and open it; in no other project than ``into``, where one is given."""
+
+        def read(scan: opening.Scan) -> None:
+            if into is not None and into is not self.store:
+                return
+            if self._arriving:
+                self._arriving[1].append(lambda: self._enter(scan))
+            elif self.store is None:
+                self.open_scratch(lambda: self._enter(scan))
+            else:
+                self._enter(scan)
+
+        if self._opening:
+            self._opening.cancel()
+        job = self._opening = run_in_thread(lambda report, stopped: opening.read_scan(path))
+        job.succeeded.connect(read)
+        job.failed.connect(self._open_failed)
+        self.job_started.emit(job, f"Opening {path.name}")
 
     def _enter(self, scan: opening.Scan) -> None:
         store = self.store
@@ -411,6 +464,11 @@ class Workspace(QObject):
         def done(case: Case) -> None:
             self._opening = None
             if self.store is not store:
+                return
+            here = self.session.case
+            if here and here.case_id == case.case_id:  # what was painted since it was read is not in ``case``
+                self.said.emit(f"{here.title} is open already.")
+                self._check_source(here, scan.path)
                 return
             self._segmenting.cancel()
             self._mirror_open_case()
@@ -432,6 +490,7 @@ class Workspace(QObject):
 
     def _check_source(self, case: Case, path: Path) -> None:
         """Hash the source behind the window; keep the hash, or say that the file has changed."""
+        store = self.store
 
         def work(report: object, stopped: object) -> str:
             from thighview.io.reading import sha256_of
@@ -440,6 +499,8 @@ class Workspace(QObject):
 
         def done(found: str) -> None:
             known = case.series[0].sha256
+            if self.store is not store:  # the number of the case is another one's there
+                return
             if not known:
                 case.series[0].sha256 = found
                 self._call(lambda project: project.set_sha256(case.case_id, found), lambda _: None)

@@ -1,11 +1,13 @@
 """A project's training set to nnU-Net raw, and nnU-Net raw into a project."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.mask import LabelMap
 from thighview.core.volume import Volume
@@ -113,12 +115,27 @@ def export_masks(project: Project, folder: Path, report: Report | None = None) -
 
 
 def import_raw(
-    project: Project, folder: Path, report: Report | None = None, stopped: Stopped | None = None
+    project: Project,
+    folder: Path,
+    report: Report | None = None,
+    stopped: Stopped | None = None,
+    take: Callable[[Case, str], object] | None = None,
 ) -> InReport:
     """Take the cases of a raw dataset folder into a project, and into its training set.
 
     Everything is read and checked before the first case is added. Scans that the project has already stay as they
     are.
+
+    Parameters
+    ----------
+    project : Project
+        Open in the calling thread.
+    folder : Path
+        The raw dataset folder.
+    report, stopped : callable, optional
+        Progress; whether to end early.
+    take : callable, optional
+        Is given each case and the part of its subject instead of the project (which may be open for reading only).
 
     Raises
     ------
@@ -127,6 +144,7 @@ def import_raw(
     """
     dataset = read_dataset(folder)
     report = report or _nobody
+    take = take or partial(_add, project)
     new = [case for case in dataset.cases if project.find_case(case.image) is None]
     notes = list(dataset.notes)
     if len(new) < len(dataset.cases):
@@ -142,7 +160,7 @@ def import_raw(
     for done, one in enumerate(new):
         report(len(new) + done, steps)
         case = load_case(dataset, one)
-        project.add_case(case, in_training_set=True, part=one.part)
+        take(case, one.part)
         titles.append(case.title)
         reviewed += sum(review.state.reviewed for review in case.reviews)
         slices += len(case.reviews)
@@ -171,6 +189,10 @@ def read_stored_case(project: Project, case_id: int) -> tuple[Volume, LabelMap]:
     if volume.shape != shape or not np.allclose(volume.affine, affine, atol=1e-3):
         raise UserError(f"The scan of {case.title} lies on another grid than its mask.", "Put the original back.")
     return volume, case.labels
+
+
+def _add(project: Project, case: Case, part: str) -> None:
+    project.add_case(case, in_training_set=True, part=part)
 
 
 def _nobody(done: int, total: int) -> None:
