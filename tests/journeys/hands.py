@@ -175,7 +175,8 @@ class _Answer:
     def getOpenFileName(self, *_: object) -> tuple[str, str]:
         return self._path, ""
 
-    getSaveFileName = getOpenFileName
+    def getSaveFileName(self, *_: object) -> tuple[str, str]:
+        return self._path, ""
 
     def getExistingDirectory(self, *_: object) -> str:
         return self._path

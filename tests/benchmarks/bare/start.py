@@ -1,4 +1,4 @@
-"""Bare start: an empty Qt window, shown and painted. Run as a script."""
+"""Bare start: an empty Qt window, shown, painted, and an event answered. Run as a script."""
 
 import sys
 
@@ -9,5 +9,6 @@ if __name__ == "__main__":
     application = QApplication(sys.argv)
     window = QMainWindow()
     window.show()
-    QTimer.singleShot(0, application.quit)
-    application.exec()
+    application.processEvents()
+    QTimer.singleShot(0, lambda: (print("usable", flush=True), application.quit()))
+    sys.exit(application.exec())
