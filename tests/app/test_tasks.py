@@ -264,6 +264,15 @@ def test_nothing_can_be_painted_on_a_case_that_moves(
     assert workspace.session.history.names == ("Brush",), "refused: the case is open again where it was"
 
 
+def test_the_worklist_of_one_project_is_gone_when_the_next_one_is_open(
+    qtbot: QtBot, workspace: Workspace, scan: Path, tmp_path: Path
+) -> None:
+    open_scan(qtbot, workspace, scan)
+    qtbot.waitUntil(lambda: len(workspace.cases) == 1)
+    in_project(qtbot, workspace, tmp_path / "other")
+    assert workspace.cases == ()
+
+
 def test_of_two_projects_asked_for_at_once_the_last_one_opens(
     qtbot: QtBot, workspace: Workspace, tmp_path: Path
 ) -> None:

@@ -109,6 +109,7 @@ class Workspace(QObject):
                 return
             self._arriving = None
             self._leave_project()
+            self._set_cases(())
             self.store = store
             store.save_changed.connect(self.save_changed)
             self.project_changed.emit(store.folder)
