@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thighview.core.errors import UserError
+from thighview.core.volume import Volume
 from thighview.io import nifti
 from thighview.io.nifti import read_nifti
-from thighview.io.nifti_header import NiftiGeometry, build_header
+from thighview.io.nifti_header import build_header
 
 SCANS = [
     "thigh_siemens_dixon/0006-Dixon_TE_345_th.nii.gz",
@@ -249,7 +250,7 @@ def test_a_volume_s_own_position_survives_the_header(q, mirrored):
     ras = np.eye(4)
     ras[:3, :3], ras[:3, 3] = rotation * [0.8, 1.1, 5.0], [10, -20, 30]
     lps = (np.diag([-1, -1, 1, 1]) @ ras)[:, [2, 1, 0, 3]]
-    header = nib.Nifti1Header(build_header((4, 5, 6), np.dtype("u1"), NiftiGeometry.from_affine(lps))[:348])
+    header = nib.Nifti1Header(build_header(Volume(np.zeros((6, 5, 4), np.uint8), lps), np.dtype("u1"))[:348])
     assert np.abs(header.get_sform() - ras).max() < 1e-4
     assert np.abs(header.get_qform() - ras).max() < 5e-3  # a half turn loses digits in 32 bits
     assert (header["qform_code"], header["sform_code"]) == (1, 1)

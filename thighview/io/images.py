@@ -1,6 +1,5 @@
 """Scans and probability maps, written as NIfTI on a volume's own grid."""
 
-import struct
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from thighview.core.errors import UserError
 from thighview.core.volume import Volume
 from thighview.io.atomic import write_atomic
-from thighview.io.nifti_header import NiftiGeometry, build_header
+from thighview.io.nifti_header import build_header
 
 _KINDS = ("uint8", "int16", "uint16", "int32", "uint32", "float32", "float64")
 
@@ -56,16 +55,7 @@ def _write(
     channels: int,
     parts: Iterable[NDArray[np.generic]],
 ) -> None:
-    geometry = (
-        NiftiGeometry.from_bytes(volume.file_geometry)
-        if volume.file_geometry
-        else NiftiGeometry.from_affine(volume.affine)
-    )
-    z, y, x = volume.shape
-    header = bytearray(build_header((x, y, z), dtype, geometry))
-    struct.pack_into("<h", header, 68, 0)  # not a label map
-    if channels:
-        struct.pack_into("<5h", header, 40, 4, x, y, z, channels)
+    header = build_header(volume, dtype, channels)
     if path.name.lower().endswith(".gz"):
         with igzip.IGzipFile(fileobj=file, filename="", mode="wb", compresslevel=1, mtime=0) as packed:
             _write_plain(packed, header, dtype, parts)
@@ -75,10 +65,10 @@ def _write(
 
 def _write_plain(
     file: BinaryIO | igzip.IGzipFile,
-    header: bytearray,
+    header: bytes,
     dtype: np.dtype[np.generic],
     parts: Iterable[NDArray[np.generic]],
 ) -> None:
-    file.write(bytes(header))
+    file.write(header)
     for part in parts:
         file.write(np.ascontiguousarray(part, dtype.newbyteorder("<")).tobytes())

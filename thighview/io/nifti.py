@@ -15,14 +15,7 @@ from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
 from thighview.core.volume import Volume
-from thighview.io.nifti_header import (
-    NiftiGeometry,
-    NiftiHeader,
-    build_header,
-    check_extensions,
-    header_size,
-    parse_header,
-)
+from thighview.io.nifti_header import NiftiHeader, build_header, check_extensions, header_size, parse_header
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _MOST_DEFLATE_GAINS = 1100
@@ -86,11 +79,10 @@ def read_nifti_file(path: Path, volume_index: int | None = None) -> tuple[Volume
         if not 0 <= chosen < header.volumes:
             raise UserError(f"{path.name} holds {header.volumes} volumes; there is no number {chosen}.")
         _check_size(path, header, size_bytes, compressed)
-        _skip(stream, chosen * header.volume_bytes, path)
-        stored = np.empty(header.shape[2::-1], header.dtype)
+        stream.seek(header.offset + chosen * header.volume_bytes)
+        stored = np.empty(header.shape[::-1], header.dtype)
         _fill(stream, stored, path)
-        _skip(stream, (header.volumes - 1 - chosen) * header.volume_bytes, path)
-        trailing = _drain(stream, path)
+        trailing = _drain(stream, (header.volumes - 1 - chosen) * header.volume_bytes, path)
     warnings = [*header.warnings]
     if trailing:
         warnings.append(f"{trailing} bytes after the last voxel were left unread.")
@@ -99,18 +91,15 @@ def read_nifti_file(path: Path, volume_index: int | None = None) -> tuple[Volume
     voxels = _scaled(stored, header.slope, header.inter)
     if voxels.dtype.kind == "f" and (odd := voxels.size - int(np.count_nonzero(np.isfinite(voxels)))):
         warnings.append(f"{odd} voxels hold no number (NaN or infinite).")
-    i, j, k = header.shape[:3]
-    affine, source, doubts = header.geometry.affine((i, j, k))
     details = {
         "Format": f"NIfTI-{header.version}",
         "Stored numbers": header.dtype.name,
         "Scaling": "none" if (header.slope, header.inter) == (1, 0) else f"{header.slope:g} x + {header.inter:g}",
-        "Position from": {"sform": f"sform, code {header.geometry.sform_code}",
-                          "qform": f"qform, code {header.geometry.qform_code}"}.get(source, "nothing"),
-    }  # fmt: skip
+        "Position from": header.position_from,
+    }
     if header.volumes > 1:
         details["Volume"] = f"{chosen + 1} of {header.volumes}"
-    volume = Volume(voxels, affine, stem(path), "nifti", (*warnings, *doubts), details, header.geometry.to_bytes())
+    volume = Volume(voxels, header.affine, stem(path), "nifti", tuple(warnings), details, header.position)
     return volume, header
 
 
@@ -122,14 +111,8 @@ def write_label_map(file: BinaryIO, codes: NDArray[np.integer[Any]], volume: Vol
     codes : ndarray of integers, shape (z, y, x)
         Numbers as they stand in the file.
     """
-    geometry = (
-        NiftiGeometry.from_bytes(volume.file_geometry)
-        if volume.file_geometry
-        else NiftiGeometry.from_affine(volume.affine)
-    )
-    z, y, x = codes.shape
     little = np.ascontiguousarray(codes, codes.dtype.newbyteorder("<"))
-    data = build_header((x, y, z), codes.dtype, geometry) + little.tobytes()
+    data = build_header(volume, codes.dtype, intent="label") + little.tobytes()
     file.write(igzip.compress(data, compresslevel=2, mtime=0) if compressed else data)
 
 
@@ -185,7 +168,7 @@ def _check_size(path: Path, header: NiftiHeader, size_bytes: int, compressed: bo
             _DAMAGED,
         )
     if header.volume_bytes > budget_bytes():
-        size = " x ".join(map(str, header.shape[:3]))
+        size = " x ".join(map(str, header.shape))
         raise UserError(
             f"{path.name} is too large for this computer's memory: {size} voxels, {header.volume_bytes / 1e9:.1f} GB.",
             "Close other programs, or cut the scan smaller.",
@@ -203,22 +186,15 @@ def _fill(stream: Stream, array: NDArray[Any], path: Path) -> None:
         at += count
 
 
-def _skip(stream: Stream, count: int, path: Path) -> None:
-    while count > 0:
-        read = len(stream.read(min(count, _CHUNK_BYTES)))
-        if read == 0:
-            raise UserError(f"{path.name} is cut short: {count:,} bytes of voxels are missing.", _DAMAGED)
-        count -= read
-
-
-def _drain(stream: Stream, path: Path) -> int:
-    """Read to the end, which is what checks the checksum; the count of bytes that do not belong to the voxels."""
-    trailing = 0
-    while block := stream.read(_SLACK_BYTES + 1):
-        trailing += len(block)
-        if trailing > _SLACK_BYTES:
+def _drain(stream: Stream, wanted: int, path: Path) -> int:
+    """Read past the voxels still to come and to the end, which is what checks the checksum; returns what is left."""
+    while block := stream.read(_CHUNK_BYTES):
+        wanted -= len(block)
+        if wanted < -_SLACK_BYTES:
             raise UserError(f"{path.name} holds more bytes than its header announces.", "Its header is wrong.")
-    return trailing
+    if wanted > 0:
+        raise UserError(f"{path.name} is cut short: {wanted:,} bytes of voxels are missing.", _DAMAGED)
+    return -wanted
 
 
 def _scaled(stored: NDArray[Any], slope: float, inter: float) -> NDArray[Any]:

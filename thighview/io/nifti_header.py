@@ -1,178 +1,30 @@
-"""The header of a NIfTI file: read and checked before anything is allocated, and written again."""
+"""The header of a NIfTI file: taken apart and put together by nibabel, checked before anything is allocated."""
 
 import math
-import struct
 from dataclasses import dataclass
-from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
+from thighview.core.volume import Volume
 
-HEADER_BYTES = {1: 348, 2: 540}
-_MAGIC = {1: b"n+1\0", 2: b"n+2\0\r\n\x1a\n"}
-_PAIR_MAGIC = (b"ni1\0", b"ni2\0")
-_TYPES = {
-    2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"
-}  # fmt: skip
-_OTHER_TYPES = {1: "one bit", 32: "complex", 128: "colour (RGB)", 1536: "128-bit float", 1792: "complex",
-                2048: "complex", 2304: "colour (RGBA)"}  # fmt: skip
-_CODES = {np.dtype(name): code for code, name in _TYPES.items()}
+_SIZES = (348, 540)
+_MAGIC = (b"n+1\0", b"n+2\0\r\n\x1a\n")
+_PLAIN = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64")
+_POSITION = (
+    "pixdim", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y",
+    "qoffset_z", "srow_x", "srow_y", "srow_z",
+)  # fmt: skip
 _UNIT_MM = {1: ("metres", 1000.0), 3: ("micrometres", 0.001)}
-_MAX_DIM = 32767
+_MAX_DIM = _MAX_CODE = 32767
 _MAX_OFFSET = 16 << 20
-_LABEL_INTENT = 1002
 _TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _FORMS_MAY_DIFFER_MM = 0.1
 _HALF_TURN = 3 * float(np.finfo(np.float32).eps)
 """Below this the rotation is by 180 degrees, and what is left is the rounding of 32-bit numbers."""
-_GEOMETRY = struct.Struct("<4d B 2h 3d 3d 12d")
 _TELL = "Convert it again from the scanner's files, or repair its header."
-
-
-@dataclass(frozen=True)
-class NiftiGeometry:
-    """Where the voxels lie, as the file says it: both transforms with their codes, in the file's own units.
-
-    Parameters
-    ----------
-    pixdim : tuple of float
-        qfac and the spacing along i, j, k.
-    units : int
-        Code of the unit of length: 1 metres, 2 millimetres, 3 micrometres, 0 not said.
-    qform_code, sform_code : int
-        0 means the transform is not given.
-    quatern, qoffset : tuple of float
-        Rotation (b, c, d) and position of the qform.
-    srow : tuple of float
-        The sform's three rows of four.
-    """
-
-    pixdim: tuple[float, ...]
-    units: int
-    qform_code: int
-    sform_code: int
-    quatern: tuple[float, ...]
-    qoffset: tuple[float, ...]
-    srow: tuple[float, ...]
-
-    def to_bytes(self) -> bytes:
-        """All of it, opaque, for ``Volume.file_geometry``."""
-        return _GEOMETRY.pack(
-            *self.pixdim, self.units, self.qform_code, self.sform_code, *self.quatern, *self.qoffset, *self.srow
-        )
-
-    @staticmethod
-    def from_bytes(data: bytes) -> "NiftiGeometry":
-        """The geometry of :meth:`to_bytes`."""
-        v = _GEOMETRY.unpack(data)
-        return NiftiGeometry(v[0:4], v[4], v[5], v[6], v[7:10], v[10:13], v[13:25])
-
-    @staticmethod
-    def from_affine(affine: NDArray[np.float64]) -> "NiftiGeometry":
-        """Geometry of a ``Volume.affine``: an sform, and the same as a qform where the axes are at right angles."""
-        matrix = _TO_LPS @ affine[:, [2, 1, 0, 3]]
-        spacing = np.linalg.norm(matrix[:3, :3], axis=0)
-        rotation = matrix[:3, :3] / spacing
-        square = bool(np.allclose(rotation.T @ rotation, np.eye(3), atol=1e-5))
-        qfac = -1.0 if np.linalg.det(rotation) < 0 else 1.0
-        quatern = _quaternion(rotation * [1.0, 1.0, qfac]) if square else (0.0, 0.0, 0.0)
-        origin, srow = matrix[:3, 3].tolist(), matrix[:3].ravel().tolist()
-        return NiftiGeometry((qfac, *spacing.tolist()), 2, int(square), 1, quatern, tuple(origin), tuple(srow))
-
-    def affine(self, shape: tuple[int, int, int]) -> tuple[NDArray[np.float64], str, list[str]]:
-        """The matrix from (z, y, x, 1) to LPS mm, where it came from, and what is doubtful about it.
-
-        The sform holds where its code is above 0, else the qform; a coded form that is no transform at all is
-        passed over with a warning. ``shape`` is (i, j, k).
-        """
-        warnings: list[str] = []
-        forms: list[tuple[str, NDArray[np.float64]]] = []
-        for name, code, matrix in (
-            ("sform", self.sform_code, self._sform()),
-            ("qform", self.qform_code, self._qform()),
-        ):
-            if code <= 0:
-                continue
-            if matrix is None or not _is_transform(matrix):
-                warnings.append(f"The {name} of this file (code {code}) is no position in space; it was passed over.")
-            else:
-                forms.append((name, matrix))
-        if len(forms) == 2 and (apart := _corners_apart_mm(forms[0][1], forms[1][1], shape)) > _FORMS_MAY_DIFFER_MM:
-            warnings.append(
-                f"The two positions this file gives, sform and qform, lie {apart:.3g} mm apart; the sform was used. "
-                "Check left and right."
-            )
-        if forms:
-            source, matrix = forms[0]
-        else:
-            source, matrix = "none", np.diag([*self._spacing(warnings), 1.0])
-            warnings.append(
-                "This file does not say how the scan lies in the patient (no sform, no qform): "
-                "left and right, front and back are not known."
-            )
-        factor = self._millimetres(warnings, np.linalg.norm(matrix[:3, :3], axis=0))
-        matrix = np.diag([factor, factor, factor, 1.0]) @ matrix
-        if source == "sform" and self._differs_from_pixdim(matrix, factor):
-            warnings.append("The spacing of this file's header and of its sform differ; the sform's was used.")
-        if source == "qform" and min(self.pixdim[1:]) < 0:
-            warnings.append("This file gives a negative spacing; its size was used.")
-        return (_TO_LPS @ matrix)[:, [2, 1, 0, 3]], source, warnings
-
-    def _sform(self) -> NDArray[np.float64]:
-        matrix = np.eye(4)
-        matrix[:3] = np.array(self.srow).reshape(3, 4)
-        return matrix
-
-    def _qform(self) -> NDArray[np.float64] | None:
-        """The NIfTI-1 standard's method 2; None where the numbers are no rotation."""
-        b, c, d = self.quatern
-        rest = 1.0 - (b * b + c * c + d * d)
-        if not rest > -1e-3:
-            return None
-        if rest < _HALF_TURN:
-            norm = math.sqrt(b * b + c * c + d * d)
-            a, b, c, d = 0.0, b / norm, c / norm, d / norm
-        else:
-            a = math.sqrt(rest)
-        rotation = np.array(
-            [
-                [a * a + b * b - c * c - d * d, 2 * b * c - 2 * a * d, 2 * b * d + 2 * a * c],
-                [2 * b * c + 2 * a * d, a * a + c * c - b * b - d * d, 2 * c * d - 2 * a * b],
-                [2 * b * d - 2 * a * c, 2 * c * d + 2 * a * b, a * a + d * d - c * c - b * b],
-            ]
-        )
-        qfac = -1.0 if self.pixdim[0] < 0 else 1.0
-        matrix = np.eye(4)
-        matrix[:3, :3] = rotation * (np.abs(self.pixdim[1:4]) * [1.0, 1.0, qfac])
-        matrix[:3, 3] = self.qoffset
-        return matrix
-
-    def _spacing(self, warnings: list[str]) -> list[float]:
-        spacing = [abs(value) if math.isfinite(value) and value != 0 else 1.0 for value in self.pixdim[1:4]]
-        if spacing != [abs(value) for value in self.pixdim[1:4]]:
-            warnings.append("The spacing of this file is not given either: 1 mm was put in; lengths are wrong.")
-        return spacing
-
-    def _millimetres(self, warnings: list[str], spacing: NDArray[np.float64]) -> float:
-        """Factor from the file's unit to mm."""
-        if self.units == 0:
-            warnings.append("This file does not name its unit of length; millimetres were taken.")
-        if self.units not in _UNIT_MM:
-            return 1.0
-        unit, factor = _UNIT_MM[self.units]
-        if 0.01 <= float(spacing.max()) * factor <= 200.0:
-            return factor
-        warnings.append(
-            f"This file says its lengths are {unit}, which cannot be ({spacing.max():.3g} between voxels); "
-            "millimetres were taken."
-        )
-        return 1.0
-
-    def _differs_from_pixdim(self, matrix: NDArray[np.float64], factor: float) -> bool:
-        told = np.abs(self.pixdim[1:4]) * factor
-        return not np.allclose(np.linalg.norm(matrix[:3, :3], axis=0), told, rtol=0.01)
 
 
 @dataclass(frozen=True)
@@ -181,42 +33,52 @@ class NiftiHeader:
 
     Parameters
     ----------
+    version : int
+        1 or 2.
     shape : tuple of int
-        (i, j, k), then (t,) when the file holds several volumes.
+        (i, j, k).
+    volumes : int
+        How many volumes the file holds.
     dtype : dtype
         Of the stored numbers, with their byte order.
     offset : int
         Bytes before the first voxel.
     slope, inter : float
         True number = slope * stored + inter; 1 and 0 where the file says none.
+    affine : ndarray of float64, shape (4, 4)
+        From (z, y, x, 1) to LPS mm.
+    position_from : str
+        The form that gave it, with its code.
+    position : bytes
+        Both forms, their codes and the unit as the file has them, for ``Volume.file_geometry``: a NIfTI-1 header
+        without anything else.
     """
 
-    shape: tuple[int, ...]
+    version: int
+    shape: tuple[int, int, int]
+    volumes: int
     dtype: np.dtype[np.generic]
     offset: int
     slope: float
     inter: float
-    geometry: NiftiGeometry
-    version: int
-    warnings: tuple[str, ...] = ()
+    affine: NDArray[np.float64]
+    position_from: str
+    position: bytes
+    warnings: tuple[str, ...]
 
-    @cached_property
-    def volumes(self) -> int:
-        """How many volumes the file holds."""
-        return self.shape[3] if len(self.shape) == 4 else 1
-
-    @cached_property
+    @property
     def volume_bytes(self) -> int:
         """Bytes of one stored volume."""
-        return math.prod(self.shape[:3]) * self.dtype.itemsize
+        return math.prod(self.shape) * self.dtype.itemsize
 
 
 def header_size(first: bytes) -> int:
     """Size of the header that starts with these 4 bytes: 348 or 540; 0 when it is none."""
     sizes = (int.from_bytes(first[:4], "little"), int.from_bytes(first[:4], "big"))
-    return next((size for size in HEADER_BYTES.values() if size in sizes), 0)
+    return next((size for size in _SIZES if size in sizes), 0)
 
 
+@np.errstate(all="ignore")
 def parse_header(data: bytes) -> NiftiHeader:
     """Read a header of 348 (NIfTI-1) or 540 bytes (NIfTI-2).
 
@@ -225,38 +87,37 @@ def parse_header(data: bytes) -> NiftiHeader:
     UserError
         When it is not a NIfTI header, or says something that cannot be.
     """
-    version = 2 if len(data) == HEADER_BYTES[2] else 1
-    order = "<" if int.from_bytes(data[:4], "little") == len(data) else ">"
+    from nibabel.nifti1 import Nifti1Header
+    from nibabel.nifti2 import Nifti2Header
 
-    def take(layout: str, at: int) -> tuple[float, ...]:
-        return struct.unpack_from(order + layout, data, at)
-
+    version = _SIZES.index(len(data)) + 1
     magic = data[344:348] if version == 1 else data[4:12]
-    if magic[:4] in _PAIR_MAGIC:
+    if magic[:3] in (b"ni1", b"ni2"):
         raise UserError(
             "This is half of a .hdr and .img pair, which cannot be opened.", "Convert it to one .nii.gz file first."
         )
-    if magic != _MAGIC[version]:
+    if magic not in _MAGIC:
         raise UserError("This is not a NIfTI file: its mark is missing.", "Open a .nii or .nii.gz file.")
-    if version == 1:
-        dim, (datatype, bitpix) = take("8h", 40), take("2h", 70)
-        pixdim, (offset, slope, inter), units = take("8f", 76), take("3f", 108), data[123]
-        codes, quaternion, srow = take("2h", 252), take("6f", 256), take("12f", 280)
-    else:
-        (datatype, bitpix), dim = take("2h", 12), take("8q", 16)
-        pixdim, (offset,), (slope, inter) = take("8d", 104), take("q", 168), take("2d", 176)
-        codes, quaternion, srow = take("2i", 344), take("6d", 352), take("12d", 400)
-        units = int(take("i", 500)[0])
-    warnings: list[str] = []
-    if not (math.isfinite(offset) and offset == int(offset) and len(data) + 4 <= offset <= _MAX_OFFSET):
+    order = "<" if int.from_bytes(data[:4], "little") == len(data) else ">"
+    raw: Any = (Nifti1Header if version == 1 else Nifti2Header)(data, order, check=False)
+    offset = float(raw["vox_offset"])
+    if not (offset.is_integer() and len(data) + 4 <= offset <= _MAX_OFFSET):
         raise UserError(f"The header says the voxels start at byte {offset:g}, which cannot be.", _TELL)
-    slope, inter = _scaling(slope, inter, warnings)
-    geometry = NiftiGeometry(
-        pixdim[:4], int(units) & 7, _code(codes[0]), _code(codes[1]), quaternion[:3], quaternion[3:], srow
-    )
+    warnings: list[str] = []
+    slope, inter = _scaling(float(raw["scl_slope"]), float(raw["scl_inter"]), warnings)
+    shape, volumes = _shape(raw["dim"].tolist())
+    for name in ("sform_code", "qform_code"):
+        if not 0 <= raw[name] <= _MAX_CODE:
+            raw[name] = 0
+    raw["xyzt_units"] = int(raw["xyzt_units"]) & 7
+    affine, position_from = _affine(raw, shape, warnings)
+    position: Any = Nifti1Header(endianness="<")
+    for name in (*_POSITION, "xyzt_units"):
+        position[name] = raw[name]
+    position["pixdim"][4:] = 1
     return NiftiHeader(
-        _shape([int(d) for d in dim]), _dtype(int(datatype), int(bitpix), order), int(offset), slope, inter, geometry,
-        version, tuple(warnings),
+        version, shape, volumes, _dtype(raw), int(offset), slope, inter, affine, position_from,
+        position.binaryblock, tuple(warnings),
     )  # fmt: skip
 
 
@@ -272,50 +133,132 @@ def check_extensions(data: bytes, big_endian: bool) -> None:
         at += size
 
 
-def build_header(shape: tuple[int, int, int], dtype: np.dtype[np.generic], geometry: NiftiGeometry) -> bytes:
-    """A fresh NIfTI-1 header of a label map, 352 bytes little-endian, without a word of the source's.
+def build_header(volume: Volume, dtype: np.dtype[np.generic], channels: int = 0, intent: str = "none") -> bytes:
+    """A fresh NIfTI-1 header, 352 bytes little-endian, with a volume's position and without a word of its source's.
+
+    Without a position from a file there is an sform, and the same as a qform where the axes are at right angles.
 
     Parameters
     ----------
-    shape : tuple of int
-        (i, j, k).
+    channels : int
+        Length of the fourth axis; 0 for a file without one.
+    intent : str
+        ``label`` for a label map.
     """
-    if max(shape) > _MAX_DIM:
-        raise UserError(f"A NIfTI file holds at most {_MAX_DIM} voxels along an axis, found {max(shape)}.")
-    header = bytearray(352)
-    struct.pack_into("<i", header, 0, 348)
-    struct.pack_into("<8h", header, 40, 3, *shape, 1, 1, 1, 1)
-    struct.pack_into("<3h", header, 68, _LABEL_INTENT, _CODES[dtype], dtype.itemsize * 8)
-    struct.pack_into("<8f", header, 76, *geometry.pixdim, 0.0, 0.0, 0.0, 0.0)
-    struct.pack_into("<3f", header, 108, 352.0, 1.0, 0.0)
-    header[123] = geometry.units
-    struct.pack_into("<2h", header, 252, geometry.qform_code, geometry.sform_code)
-    struct.pack_into("<6f", header, 256, *geometry.quatern, *geometry.qoffset)
-    struct.pack_into("<12f", header, 280, *geometry.srow)
-    header[344:348] = _MAGIC[1]
-    return bytes(header)
+    from nibabel.nifti1 import Nifti1Header
+
+    if max(volume.shape) > _MAX_DIM:
+        raise UserError(f"A NIfTI file holds at most {_MAX_DIM} voxels along an axis, found {max(volume.shape)}.")
+    header: Any = Nifti1Header(volume.file_geometry or None, "<", check=False)
+    if not volume.file_geometry:
+        matrix = _TO_LPS @ volume.affine[:, [2, 1, 0, 3]]
+        rotation = matrix[:3, :3] / np.linalg.norm(matrix[:3, :3], axis=0)
+        square = np.allclose(rotation.T @ rotation, np.eye(3), atol=1e-5)
+        header.set_qform(matrix, int(square))
+        header.set_sform(matrix, 1)
+        header.set_xyzt_units("mm")
+    header.set_data_shape((*volume.shape[::-1], *([channels] if channels else [])))
+    header.set_data_dtype(dtype)
+    header.set_intent(intent)
+    header.set_slope_inter(1, 0)
+    header.set_data_offset(352)
+    return header.binaryblock + bytes(4)
 
 
-def _shape(dim: list[int]) -> tuple[int, ...]:
+def _affine(raw: Any, shape: tuple[int, int, int], warnings: list[str]) -> tuple[NDArray[np.float64], str]:
+    """The matrix from (z, y, x, 1) to LPS mm, where it came from, and what is doubtful about it.
+
+    The sform holds where its code is above 0, else the qform; a coded form that is no transform at all is
+    passed over with a warning.
+    """
+    pixdim = np.array(raw["pixdim"][:4], np.float64)
+    forms: list[tuple[str, NDArray[np.float64]]] = []
+    for name, matrix in (("sform", raw.get_sform()), ("qform", _qform(raw, pixdim))):
+        code = int(raw[f"{name}_code"])
+        if code and matrix is not None and _is_transform(matrix):
+            forms.append((f"{name}, code {code}", matrix))
+        elif code:
+            warnings.append(f"The {name} of this file (code {code}) is no position in space; it was passed over.")
+    if len(forms) == 2 and (apart := _corners_apart_mm(forms[0][1], forms[1][1], shape)) > _FORMS_MAY_DIFFER_MM:
+        warnings.append(
+            f"The two positions this file gives, sform and qform, lie {apart:.3g} mm apart; the sform was used. "
+            "Check left and right."
+        )
+    if forms:
+        source, matrix = forms[0]
+    else:
+        source, matrix = "nothing", np.diag([*_spacing(pixdim[1:], warnings), 1.0])
+        warnings.append(
+            "This file does not say how the scan lies in the patient (no sform, no qform): "
+            "left and right, front and back are not known."
+        )
+    spacing = np.linalg.norm(matrix[:3, :3], axis=0)
+    if source.startswith("sform") and not np.allclose(spacing, np.abs(pixdim[1:]), rtol=0.01):
+        warnings.append("The spacing of this file's header and of its sform differ; the sform's was used.")
+    if source.startswith("qform") and min(pixdim[1:]) < 0:
+        warnings.append("This file gives a negative spacing; its size was used.")
+    factor = _millimetres(int(raw["xyzt_units"]), float(spacing.max()), warnings)
+    return (_TO_LPS @ np.diag([factor, factor, factor, 1.0]) @ matrix)[:, [2, 1, 0, 3]], source
+
+
+def _qform(raw: Any, pixdim: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Like nibabel's, for rotations and spacings that it refuses too; None where the numbers are no rotation."""
+    from nibabel.affines import from_matvec
+    from nibabel.quaternions import quat2mat
+
+    quaternion = np.array([raw[f"quatern_{axis}"] for axis in "bcd"], np.float64)
+    rest = 1.0 - float(quaternion @ quaternion)
+    if not rest > -1e-3:
+        return None
+    rotation = quat2mat([math.sqrt(rest) if rest > _HALF_TURN else 0.0, *quaternion])
+    zooms = np.abs(pixdim[1:]) * [1.0, 1.0, -1.0 if pixdim[0] < 0 else 1.0]
+    return from_matvec(rotation * zooms, [raw[f"qoffset_{axis}"] for axis in "xyz"])
+
+
+def _spacing(told: NDArray[np.float64], warnings: list[str]) -> NDArray[np.float64]:
+    known = np.isfinite(told) & (told != 0)
+    if not known.all():
+        warnings.append("The spacing of this file is not given either: 1 mm was put in; lengths are wrong.")
+    return np.where(known, np.abs(told), 1.0)
+
+
+def _millimetres(units: int, spacing: float, warnings: list[str]) -> float:
+    """Factor from the file's unit to mm."""
+    if units == 0:
+        warnings.append("This file does not name its unit of length; millimetres were taken.")
+    if units not in _UNIT_MM:
+        return 1.0
+    unit, factor = _UNIT_MM[units]
+    if 0.01 <= spacing * factor <= 200.0:
+        return factor
+    warnings.append(
+        f"This file says its lengths are {unit}, which cannot be ({spacing:.3g} between voxels); "
+        "millimetres were taken."
+    )
+    return 1.0
+
+
+def _shape(dim: list[int]) -> tuple[tuple[int, int, int], int]:
+    """(i, j, k) and the count of volumes."""
     if not 1 <= dim[0] <= 7:
         raise UserError(f"The header says the image has {dim[0]} dimensions, which cannot be.", _TELL)
-    shape = [*dim[1 : dim[0] + 1], 1, 1, 1][: max(3, dim[0])]
+    shape = [*dim[1 : dim[0] + 1], 1, 1, 1, 1][: max(4, dim[0])]
+    size = " x ".join(map(str, shape[: max(3, dim[0])]))
     if min(shape) < 1 or max(shape) > _MAX_DIM:
-        raise UserError(f"The header gives the image size {' x '.join(map(str, shape))}, which cannot be.", _TELL)
-    if any(size > 1 for size in shape[4:]):
-        size = " x ".join(map(str, shape))
+        raise UserError(f"The header gives the image size {size}, which cannot be.", _TELL)
+    if max(shape[4:], default=1) > 1:
         raise UserError(f"This file holds vectors ({size}), not a scan.", "Open the scan itself.")
-    return (*shape[:3], shape[3]) if len(shape) > 3 and shape[3] > 1 else tuple(shape[:3])
+    return (shape[0], shape[1], shape[2]), shape[3]
 
 
-def _dtype(datatype: int, bitpix: int, order: str) -> np.dtype[np.generic]:
-    name = _TYPES.get(datatype)
-    if name is None:
-        what = _OTHER_TYPES.get(datatype, f"of type {datatype}")
+def _dtype(raw: Any) -> np.dtype[np.generic]:
+    name, bits = raw.get_value_label("datatype"), int(raw["bitpix"])
+    if name not in _PLAIN:
+        what = f"colour ({name})" if name.startswith("RGB") else f"of type {name.strip('<>')}"
         raise UserError(f"The numbers of this file are {what}; a scan of plain grey values was expected.")
-    dtype = np.dtype(order + name)
-    if bitpix != dtype.itemsize * 8:
-        raise UserError(f"The header says {dtype.name} numbers of {bitpix} bits, which cannot be.", _TELL)
+    dtype: np.dtype[np.generic] = raw.get_data_dtype()
+    if bits != dtype.itemsize * 8:
+        raise UserError(f"The header says {dtype.name} numbers of {bits} bits, which cannot be.", _TELL)
     return dtype
 
 
@@ -331,10 +274,6 @@ def _scaling(slope: float, inter: float, warnings: list[str]) -> tuple[float, fl
     return slope, inter
 
 
-def _code(value: float) -> int:
-    return int(value) if -32768 <= value <= 32767 else 0
-
-
 def _is_transform(matrix: NDArray[np.float64]) -> bool:
     return bool(np.isfinite(matrix).all()) and 1e-12 < abs(float(np.linalg.det(matrix[:3, :3]))) < 1e12
 
@@ -342,18 +281,3 @@ def _is_transform(matrix: NDArray[np.float64]) -> bool:
 def _corners_apart_mm(a: NDArray[np.float64], b: NDArray[np.float64], shape: tuple[int, int, int]) -> float:
     corners = np.array([[i, j, k, 1] for i in (0, shape[0]) for j in (0, shape[1]) for k in (0, shape[2])])
     return float(np.linalg.norm(corners @ (a - b).T, axis=1).max())
-
-
-def _quaternion(rotation: NDArray[np.float64]) -> tuple[float, float, float]:
-    """(b, c, d) of a proper rotation, with a >= 0: the eigenvector of Bar-Itzhack's symmetric 4x4 matrix."""
-    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = rotation.tolist()
-    k = np.array(
-        [
-            [xx - yy - zz, xy + yx, xz + zx, zy - yz],
-            [xy + yx, yy - xx - zz, yz + zy, xz - zx],
-            [xz + zx, yz + zy, zz - xx - yy, yx - xy],
-            [zy - yz, xz - zx, yx - xy, xx + yy + zz],
-        ]
-    )
-    b, c, d, a = np.linalg.eigh(k)[1][:, -1].tolist()
-    return (-b, -c, -d) if a < 0 else (b, c, d)
