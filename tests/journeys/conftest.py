@@ -18,7 +18,7 @@ from thighview.app import jobs, tasks
 from thighview.app.engine_link import Engine
 from thighview.core.phantom import Phantom, make_phantom
 from thighview.io.images import write_volume
-from thighview.io.masks import write_mask
+from thighview.io.masks import write_mask, write_sidecar
 from thighview.io.models import ModelEntry, read_card
 from thighview.ui.actions import TABS
 from thighview.ui.application import make_application, open_window
@@ -45,6 +45,7 @@ def make_person(folder: Path, seed: int, slices: int = SLICES, matrix: tuple[int
     scan, mask = folder / f"sub-{seed:02d}_t1.nii.gz", folder / f"sub-{seed:02d}_mask.nii.gz"
     write_volume(scan, phantom.volume)
     write_mask(mask, phantom.labels, phantom.table, phantom.volume)
+    write_sidecar(mask, phantom.table)
     return Made(phantom, scan, mask)
 
 

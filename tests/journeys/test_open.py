@@ -45,6 +45,8 @@ def test_a_dicom_folder_opens_in_order(room: OpenWindow, data: Path) -> None:
     steps = np.diff([case.volume.to_world(np.array([[z, 0, 0]]))[0] for z in range(24)], axis=0)
     assert np.allclose(steps, steps[0], atol=1e-2)
     assert case.subject == "ge_knee_mese_echo1_MIT"  # these files carry no PatientID
+    others = [view for view in hands.window.views.by_name.values() if view is not hands.window.views.large]
+    assert abs(others[0].height() - others[1].height()) < 10, "the two small views share the column"
     hands.picture("open-dicom")
     assert hands.errors == []
 

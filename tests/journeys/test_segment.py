@@ -91,7 +91,7 @@ def test_cancel_is_at_once_and_takes_everything_back(
     hands.until(lambda: session.busy_run is None and hands.workspace.segment_job is None)
     assert time.perf_counter() - began <= 0.3
     assert (hands.case.labels == before).all()
-    assert hands.states == [DRAWN, *[UNSEEN] * 7]
+    assert hands.states == [DRAWN, *[UNSEEN] * 7] and hands.workspace.uncertainty == {}
     assert session.history.undo_name == "Accept slice 1"
     hands.until(lambda: running_engine.state.phase == "ready", LONG_MS)
     assert not late and (hands.case.labels == before).all(), "nothing comes after a cancel"

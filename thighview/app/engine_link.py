@@ -31,6 +31,7 @@ _log = logging.getLogger(__name__)
 
 _SILENT_S = 20.0
 _STOP_S = 2.0
+_BATCH_S = 0.1
 _TAIL_BYTES = 4000
 _ENGINE_GONE = "Start the engine again, then repeat the segmentation. Nothing you painted is lost."
 
@@ -116,6 +117,7 @@ class SegmentJob(Job):
         super().__init__()
         self._began = time.monotonic()
         self._first: tuple[float, int] | None = None
+        self._first_at = 0.0
         self._seconds_left: float | None = None
 
     @property
@@ -142,6 +144,8 @@ class SegmentJob(Job):
         if done == 0:
             return
         if self._first is None:
+            self._first_at = now
+        if self._first is None or now - self._first_at < _BATCH_S:  # slices of one batch come together: no pace yet
             self._first = (now, done)
         since, before = self._first if done > self._first[1] else (self._began, 0)
         self._seconds_left = (now - since) / (done - before) * (total - done)

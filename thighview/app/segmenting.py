@@ -87,6 +87,7 @@ class Segmenting(QObject):
         """Take back what the run under way has filled; its late slices are ignored."""
         if self._mine():
             self._session.end_run(keep=False)
+            self._show_uncertainty({})
         self._case = None
 
     def _mine(self) -> bool:
@@ -94,7 +95,8 @@ class Segmenting(QObject):
         return self._case is not None and self._session.case is self._case and self._session.busy_run is not None
 
     def _fill(self, result: SliceResult) -> None:
-        if self._mine() and self._session.fill_slice(result.index, renumber(result.labels, self._values)):
+        filled = self._mine() and self._session.fill_slice(result.index, renumber(result.labels, self._values))
+        if filled and not math.isnan(result.uncertainty):
             self._show_uncertainty({**self.uncertainty, result.index: result.uncertainty})
 
     def _fill_all(self, result: VolumeResult) -> None:

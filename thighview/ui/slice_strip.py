@@ -109,7 +109,7 @@ class SliceStrip(QWidget):
         rounded = 3.0 if self._cell_width() >= 9 else 0.0
         for index in range(first, last + 1):
             cell = self.cell_rect(index)
-            self._paint_bar(painter, cell, self._uncertainty.get(index))
+            self._paint_bar(painter, cell, self._unsure(index))
             painter.setBrush(STATE_COLOURS[case.reviews[index].state])
             if rounded:
                 painter.drawRoundedRect(cell, rounded, rounded)
@@ -189,7 +189,7 @@ class SliceStrip(QWidget):
             return ""
         index = self.slice_at(x)
         state = case.reviews[index].state
-        unsure = self._uncertainty.get(index)
+        unsure = self._unsure(index)
         last = f"\nmodel unsure: {unsure:.0%}" if unsure is not None else ""
         return f"slice {index + 1} of {self._count()}: {state.word}\n{_STATE_TIPS[state]}{last}"
 
@@ -198,6 +198,12 @@ class SliceStrip(QWidget):
             self._session.go_to_slice(self.slice_at(event.position().x()))
 
     # ------------------------------------------------------------------ inside
+
+    def _unsure(self, index: int) -> float | None:
+        """How unsure the model was of a slice; None where its work is not (or no longer) there."""
+        case = self._session.case
+        beneath = case is not None and case.reviews[index].model_beneath
+        return self._uncertainty.get(index) if beneath else None
 
     def _count(self) -> int:
         case = self._session.case

@@ -70,6 +70,7 @@ class Views(QWidget):
         self._across.insertWidget(0, self.large)
         for place, view in enumerate(others):
             self._column.insertWidget(place, view)
+            self._column.setStretchFactor(place, 1)  # a view that was the large one brings its share along
         self._across.insertWidget(1, self._column)
         for view in self.by_name.values():
             view.show()
