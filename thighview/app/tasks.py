@@ -9,42 +9,29 @@ from PySide6.QtCore import QObject, Signal
 from thighview.app import opening
 from thighview.app.engine_link import Engine, SegmentJob
 from thighview.app.jobs import Job, run_in_thread
+from thighview.app.open_project import OpenProject
 from thighview.app.run_desk import RunDesk
 from thighview.app.segmenting import Segmenting
-from thighview.app.session import Session
 from thighview.app.settings import Settings
 from thighview.app.store import Store
 from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.mask import renumber
 from thighview.core.run import TrainConfig
-from thighview.io import paths
-from thighview.io.models import ModelEntry, find_models
-from thighview.io.project import CaseSummary, Project
+from thighview.io.models import ModelEntry
+from thighview.io.project import Project
 
 
-class Workspace(QObject):
-    """The open project, its cases and models, the engine and the training; one verb per wish.
+class Workspace(OpenProject):
+    """The open project with its cases and models, the engine and the training; one verb per wish.
 
     Verbs return at once; what goes wrong arrives with ``failed``.
     """
 
-    project_changed = Signal(object)
-    """Path of the open project's folder."""
-    cases_changed = Signal(object)
-    """tuple of CaseSummary."""
-    models_changed = Signal(object)
-    """tuple of ModelEntry."""
     model_chosen = Signal(object)
     """The ModelEntry to segment with."""
-    save_changed = Signal(object)
-    """SaveState of the journal."""
     uncertainty_changed = Signal(object)
     """dict slice index -> uncertainty of the last run on the open case."""
-    failed = Signal(object)
-    """An exception: a UserError to show, or a bug."""
-    said = Signal(str)
-    """A sentence for the status line."""
     job_started = Signal(object, str)
     """A Job a person waits for, and its words."""
     segmenting = Signal(object)
@@ -53,97 +40,21 @@ class Workspace(QObject):
     def __init__(self, settings: Settings | None = None, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.settings = settings or Settings()
-        self.session = Session(self)
         self.session.update_view(**self.settings.view)
         self.session.said.connect(self.said)
         self.engine = Engine(self)
         self.runs = RunDesk(self)
+        self.project_changed.connect(self.runs.follow_project)
         self.runs.run_ended.connect(self._run_ended)
         self.runs.failed.connect(self.failed)
-        self.store: Store | None = None
-        self.cases: tuple[CaseSummary, ...] = ()
-        self.models: tuple[ModelEntry, ...] = ()
         self._segmenting = Segmenting(self.session, self.engine, self)
         self._segmenting.changed.connect(self._segment_changed)
         self._segmenting.uncertainty_changed.connect(self.uncertainty_changed)
         self._segmenting.failed.connect(self.failed)
         self._segmenting.said.connect(self.said)
         self._opening: Job | None = None
-        self._arriving: tuple[Store, list[Callable[[], Any]]] | None = None
-        self._leaving: dict[Path, Job] = {}
 
-    # ------------------------------------------------------------------ projects
-
-    @property
-    def project_folder(self) -> Path | None:
-        """Folder of the open project."""
-        return self.store.folder if self.store else None
-
-    def open_project(self, folder: Path, then: Callable[[], Any] | None = None) -> None:
-        """Make this the open project, made now if the folder is new or empty; the open case is closed.
-
-        Of several asked for at once the last one is opened. Refused while edits of the open one cannot be written.
-        """
-        folder = folder.absolute()
-        if self._arriving and self._arriving[0].folder == folder:
-            self._arriving[1].extend([then] if then else [])
-            return
-        if self.store and self.store.folder == folder:
-            self._arriving = None
-            if then:
-                then()
-            return
-        if self.store and self.store.unsaved and self.store.state.phase == "error":
-            self.failed.emit(UserError(f"{self.store.state.message} This project stays open.", "Mend that first."))
-            return
-        leaving = self._leaving.get(folder)
-        if leaving and not leaving.is_over:  # its lock is still ours: come back when it is written
-            leaving.ended.connect(lambda: self.open_project(folder, then))
-            return
-        store = Store(folder, self)
-        wanted = self._arriving = (store, [then] if then else [])
-
-        def opened(_: object) -> None:
-            if self._arriving is not wanted:  # another one was asked for meanwhile
-                store.leave()
-                return
-            self._arriving = None
-            self._leave_project()
-            self._set_cases(())
-            self.store = store
-            store.save_changed.connect(self.save_changed)
-            self.project_changed.emit(store.folder)
-            self.runs.follow_project(store.folder)
-            self.refresh()
-            self.refresh_models()
-            for waiting in wanted[1]:
-                waiting()
-
-        def refused(error: Exception) -> None:
-            if self._arriving is wanted:
-                self._arriving = None
-            store.leave()
-            self.failed.emit(error)
-
-        job = store.open()
-        job.succeeded.connect(opened)
-        job.failed.connect(refused)
-
-    def open_scratch(self, then: Callable[[], Any] | None = None) -> None:
-        """Make *My cases* the open project, where scans opened on their own live."""
-        self.open_project(paths.scratch_project(), then)
-
-    def refresh(self) -> None:
-        """Read the worklist anew."""
-        if self.store:
-            self._call(lambda project: tuple(project.cases()), self._set_cases)
-
-    def refresh_models(self) -> None:
-        """Look for models anew, in the project, the user's folder and the box."""
-        folder = self.project_folder
-        job = run_in_thread(lambda report, stopped: tuple(find_models(folder)), lane="models")
-        job.succeeded.connect(self._set_models)
-        job.failed.connect(self.failed)
+    # ------------------------------------------------------------------ models
 
     def choose_model(self, model: ModelEntry) -> None:
         """Segment with this model from now on."""
@@ -171,6 +82,14 @@ class Workspace(QObject):
         job = run_in_thread(lambda report, stopped: opening.project_at(path), lane="look")
         job.succeeded.connect(looked)
         job.failed.connect(self.failed)
+
+    def warm_readers(self) -> None:
+        """Load behind the window what reading a first scan needs."""
+
+        def work(report: object, stopped: object) -> None:
+            pass  # half a second that the first scan need not wait for
+
+        run_in_thread(work)
 
     def open_case(self, case_id: int) -> None:
         """Open a case of the worklist."""
@@ -236,33 +155,6 @@ class Workspace(QObject):
             return path
 
         return self._run(work, f"Writing {path.name}", lambda _: self.said.emit(f"Mask written to {path}."))
-
-    def set_subject(self, subject: str) -> None:
-        """Say whose scan the open case is."""
-        case = self.session.case
-        if case is None or not self.store:
-            return
-        case_id, subject = case.case_id, subject.strip()
-
-        def done(_: object) -> None:
-            case.subject = subject
-            self.refresh()
-
-        self._call(lambda project: project.set_subject(case_id, subject), done)
-
-    def set_in_training_set(self, chosen: bool) -> None:
-        """Take the open case into the training set, or out of it."""
-        case = self.session.case
-        if case is None or not self.store:
-            return
-        case_id = case.case_id
-        words = "is in the training set now" if chosen else "is out of the training set"
-
-        def done(_: object) -> None:
-            self.said.emit(f"{case.title} {words}.")
-            self.refresh()
-
-        self._call(lambda project: project.set_in_training_set(case_id, chosen), done)
 
     def move_to_project(self, folder: Path) -> None:
         """Hand the open case over to another project, journal and all, and go there with it."""
@@ -406,25 +298,7 @@ class Workspace(QObject):
 
     def _leave_project(self) -> None:
         self._segmenting.cancel()
-        self._mirror_open_case()
-        self.session.open(None)
-        store = self.store
-        if store:
-            job = self._leaving[store.folder] = store.leave()
-            job.succeeded.connect(self._left)
-        self.store = None
-
-    def _left(self, unsaved: int) -> None:
-        if unsaved:
-            self.failed.emit(UserError(f"{unsaved} changes could not be written when the project was closed."))
-
-    def _call(self, work: Callable[[Project], Any], done: Callable[[Any], Any]) -> Job | None:
-        if self.store is None:
-            return None
-        job = self.store.call(work)
-        job.succeeded.connect(done)
-        job.failed.connect(self.failed)
-        return job
+        super()._leave_project()
 
     def _run(self, work: Callable[..., Any], words: str, done: Callable[[Any], None]) -> Job:
         job = run_in_thread(work)
@@ -483,12 +357,6 @@ class Workspace(QObject):
 
         self._call(lambda project: opening.case_of(project, scan), done)
 
-    def _mirror_open_case(self) -> None:
-        case = self.session.case
-        if case and self.store:
-            volume, case_id = case.volume, case.case_id
-            self.store.call(lambda project: project.write_mirror(case_id, volume)).failed.connect(self.failed)
-
     def _check_source(self, case: Case, path: Path) -> None:
         """Hash the source behind the window; keep the hash, or say that the file has changed."""
         store = self.store
@@ -519,14 +387,6 @@ class Workspace(QObject):
 
     def _saved(self, path: object) -> None:
         self.said.emit(f"Mask saved as {path}.")
-
-    def _set_cases(self, cases: tuple[CaseSummary, ...]) -> None:
-        self.cases = cases
-        self.cases_changed.emit(cases)
-
-    def _set_models(self, models: tuple[ModelEntry, ...]) -> None:
-        self.models = models
-        self.models_changed.emit(models)
 
     def _segment_changed(self, job: SegmentJob | None) -> None:
         self.segmenting.emit(job)

@@ -48,7 +48,9 @@ class Volume:
             raise UserError(f"Expected a 3-D image, found the shape {self.voxels.shape}.", "Choose a single volume.")
         if self.affine.shape != (4, 4) or not np.isfinite(self.affine).all():
             raise UserError("The position of this scan in space is not given by a finite 4x4 matrix.")
-        if abs(np.linalg.det(self.affine[:3, :3])) < 1e-9:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            size_mm3 = abs(float(np.linalg.det(self.affine[:3, :3])))
+        if not size_mm3 >= 1e-9:
             raise UserError("The axes of this scan fall together (singular affine).", "Repair its header first.")
 
     @property

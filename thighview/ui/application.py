@@ -64,6 +64,7 @@ def open_window(paths: Sequence[Path] = (), catcher: "BugCatcher | None" = None)
             workspace.open_path(Path(paths[0]).absolute())
         else:
             workspace.open_scratch()
+            workspace.warm_readers()
         QTimer.singleShot(400, window, workspace.engine.start)
 
     QTimer.singleShot(0, window, begin)

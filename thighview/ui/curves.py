@@ -280,7 +280,7 @@ class Curves(QWidget):
         self._draw_best()
         if not self._zoomed:
             shown = [data for data in (self.data, other) if data]
-            last = max((max(d.planned_epochs, d.epochs[-1].epoch if d.epochs else 0) for d in shown), default=0)
+            last = max((_epochs_shown(data) for data in shown), default=0)
             plot.setXRange(0, max(1, last), padding=0.04)
             plot.enableAutoRange(axis="y")
             self._set_log_ticks(log)
@@ -387,3 +387,9 @@ def png_bytes(image: QImage) -> bytes:
 def picture_name(run: str) -> str:
     """The file name offered for a run's curves."""
     return f"{Path(run).name or 'training'}-curves"
+
+
+def _epochs_shown(data: CurveData) -> int:
+    """Length of the epoch axis: the whole plan, unless it is so long that what is done would be a dot on the left."""
+    done = data.epochs[-1].epoch if data.epochs else 0
+    return max(done, min(data.planned_epochs, max(40, 3 * done)))
