@@ -1,0 +1,189 @@
+"""The open project: its store, its worklist and its models, and how one makes room for the next."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from thighview.app.jobs import Job, run_in_thread
+from thighview.app.session import Session
+from thighview.app.store import Store
+from thighview.core.errors import UserError
+from thighview.io import paths
+from thighview.io.models import ModelEntry, find_models
+from thighview.io.project import CaseSummary, Project
+
+
+class OpenProject(QObject):
+    """At most one project, and the case of it that ``session`` has open; the base of the workspace.
+
+    Attributes
+    ----------
+    session : Session
+        The open case.
+    store : Store or None
+        The project's only writer.
+    cases : tuple of CaseSummary
+        Its worklist as it was read last.
+    models : tuple of ModelEntry
+        Of the project, the user and the box.
+    """
+
+    project_changed = Signal(object)
+    """Path of the open project's folder."""
+    cases_changed = Signal(object)
+    """tuple of CaseSummary."""
+    models_changed = Signal(object)
+    """tuple of ModelEntry."""
+    save_changed = Signal(object)
+    """SaveState of the journal."""
+    failed = Signal(object)
+    """An exception: a UserError to show, or a bug."""
+    said = Signal(str)
+    """A sentence for the status line."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.session = Session(self)
+        self.store: Store | None = None
+        self.cases: tuple[CaseSummary, ...] = ()
+        self.models: tuple[ModelEntry, ...] = ()
+        self._arriving: tuple[Store, list[Callable[[], Any]]] | None = None
+        self._leaving: dict[Path, Job] = {}
+
+    @property
+    def project_folder(self) -> Path | None:
+        """Folder of the open project."""
+        return self.store.folder if self.store else None
+
+    def open_project(self, folder: Path, then: Callable[[], Any] | None = None) -> None:
+        """Make this the open project, made now if the folder is new or empty; the open case is closed.
+
+        Of several asked for at once the last one is opened. Refused while edits of the open one cannot be written.
+        """
+        folder = folder.absolute()
+        if self._arriving and self._arriving[0].folder == folder:
+            self._arriving[1].extend([then] if then else [])
+            return
+        if self.store and self.store.folder == folder:
+            self._arriving = None
+            if then:
+                then()
+            return
+        if self.store and self.store.unsaved and self.store.state.phase == "error":
+            self.failed.emit(UserError(f"{self.store.state.message} This project stays open.", "Mend that first."))
+            return
+        leaving = self._leaving.get(folder)
+        if leaving and not leaving.is_over:  # its lock is still ours: come back when it is written
+            leaving.ended.connect(lambda: self.open_project(folder, then))
+            return
+        store = Store(folder, self)
+        wanted = self._arriving = (store, [then] if then else [])
+
+        def opened(_: object) -> None:
+            if self._arriving is not wanted:  # another one was asked for meanwhile
+                store.leave()
+                return
+            self._arriving = None
+            self._leave_project()
+            self._set_cases(())
+            self.store = store
+            store.save_changed.connect(self.save_changed)
+            self.project_changed.emit(store.folder)
+            self.refresh()
+            self.refresh_models()
+            for waiting in wanted[1]:
+                waiting()
+
+        def refused(error: Exception) -> None:
+            if self._arriving is wanted:
+                self._arriving = None
+            store.leave()
+            self.failed.emit(error)
+
+        job = store.open()
+        job.succeeded.connect(opened)
+        job.failed.connect(refused)
+
+    def open_scratch(self, then: Callable[[], Any] | None = None) -> None:
+        """Make *My cases* the open project, where scans opened on their own live."""
+        self.open_project(paths.scratch_project(), then)
+
+    def refresh(self) -> None:
+        """Read the worklist anew."""
+        if self.store:
+            self._call(lambda project: tuple(project.cases()), self._set_cases)
+
+    def refresh_models(self) -> None:
+        """Look for models anew, in the project, the user's folder and the box."""
+        folder = self.project_folder
+        job = run_in_thread(lambda report, stopped: tuple(find_models(folder)), lane="models")
+        job.succeeded.connect(self._set_models)
+        job.failed.connect(self.failed)
+
+    # ------------------------------------------------------------------ facts of the open case
+
+    def set_subject(self, subject: str) -> None:
+        """Say whose scan the open case is."""
+        case = self.session.case
+        if case is None or not self.store:
+            return
+        case_id, subject = case.case_id, subject.strip()
+
+        def done(_: object) -> None:
+            case.subject = subject
+            self.refresh()
+
+        self._call(lambda project: project.set_subject(case_id, subject), done)
+
+    def set_in_training_set(self, chosen: bool) -> None:
+        """Take the open case into the training set, or out of it."""
+        case = self.session.case
+        if case is None or not self.store:
+            return
+        case_id = case.case_id
+        words = "is in the training set now" if chosen else "is out of the training set"
+
+        def done(_: object) -> None:
+            self.said.emit(f"{case.title} {words}.")
+            self.refresh()
+
+        self._call(lambda project: project.set_in_training_set(case_id, chosen), done)
+
+    # ------------------------------------------------------------------ inside
+
+    def _leave_project(self) -> None:
+        self._mirror_open_case()
+        self.session.open(None)
+        store = self.store
+        if store:
+            job = self._leaving[store.folder] = store.leave()
+            job.succeeded.connect(self._left)
+        self.store = None
+
+    def _left(self, unsaved: int) -> None:
+        if unsaved:
+            self.failed.emit(UserError(f"{unsaved} changes could not be written when the project was closed."))
+
+    def _call(self, work: Callable[[Project], Any], done: Callable[[Any], Any]) -> Job | None:
+        if self.store is None:
+            return None
+        job = self.store.call(work)
+        job.succeeded.connect(done)
+        job.failed.connect(self.failed)
+        return job
+
+    def _mirror_open_case(self) -> None:
+        case = self.session.case
+        if case and self.store:
+            volume, case_id = case.volume, case.case_id
+            self.store.call(lambda project: project.write_mirror(case_id, volume)).failed.connect(self.failed)
+
+    def _set_cases(self, cases: tuple[CaseSummary, ...]) -> None:
+        self.cases = cases
+        self.cases_changed.emit(cases)
+
+    def _set_models(self, models: tuple[ModelEntry, ...]) -> None:
+        self.models = models
+        self.models_changed.emit(models)
