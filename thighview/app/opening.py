@@ -11,6 +11,7 @@ import numpy as np
 from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.volume import Volume
+from thighview.io.nifti import stem
 from thighview.io.project import DATABASE, Project
 
 
@@ -34,10 +35,9 @@ def project_at(path: Path) -> Path | None:
 
 def read_scan(path: Path) -> Scan:
     """Read a NIfTI file or a DICOM series folder."""
-    from thighview.io import dicom, reading
+    from thighview.io import reading
 
-    volume = reading.read_volume(path)
-    return Scan(path, volume, dicom.patient_id(path) if volume.kind == "dicom" else "")
+    return Scan(path, reading.read_volume(path), reading.patient_id(path))
 
 
 def subject_of(scan: Scan, salt: bytes) -> str:
@@ -46,11 +46,6 @@ def subject_of(scan: Scan, salt: bytes) -> str:
         return "P" + hmac.new(salt, scan.patient_id.encode(), hashlib.sha256).hexdigest()[:10]
     named = re.search(r"(?:^|[_/\\])(sub-[A-Za-z0-9]+)", str(scan.path))
     return named.group(1) if named else stem(scan.path)
-
-
-def stem(path: Path) -> str:
-    """File name without ``.nii``, ``.nii.gz``."""
-    return re.sub(r"\.nii(\.gz)?$", "", path.name, flags=re.IGNORECASE)
 
 
 def case_of(project: Project, scan: Scan) -> Case:

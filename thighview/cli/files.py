@@ -47,7 +47,7 @@ def info(args: Namespace) -> int:
 def segment(args: Namespace) -> int:
     """``thighview segment PATH -o OUT.nii.gz``: the mask, and OUT.json beside it."""
     from thighview.io.images import check_ending, write_probabilities
-    from thighview.io.masks import write_mask, write_sidecar
+    from thighview.io.masks import sidecar_path, write_mask, write_sidecar
     from thighview.io.models import find_model
     from thighview.io.reading import read_volume
 
@@ -92,7 +92,7 @@ def segment(args: Namespace) -> int:
         "uncertainty": [None if np.isnan(u) else round(float(u), 4) for u in result.uncertainty],
         "statement": card.statement,
     }
-    written: list[Path] = [path for path in (*outputs, sidecar_of(args.output)) if not path.exists()]
+    written: list[Path] = [path for path in (*outputs, sidecar_path(args.output)) if not path.exists()]
     try:
         write_mask(args.output, result.labels, card.labels, volume)
         write_sidecar(args.output, card.labels, **facts)
@@ -160,16 +160,6 @@ def need_path(path: Path) -> None:
     """Refuse a path at which there is nothing."""
     if not path.exists():
         raise UserError(f"There is nothing at {path}.", "Check the path.")
-
-
-def sidecar_of(mask: Path) -> Path:
-    """``OUT.json`` for ``OUT.nii.gz``."""
-    name = mask.name
-    for ending in (".nii.gz", ".nii"):
-        if name.lower().endswith(ending):
-            name = name[: -len(ending)]
-            break
-    return mask.with_name(f"{name}.json")
 
 
 def _need_room_for(path: Path, *inputs: Path) -> None:
