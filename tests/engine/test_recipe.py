@@ -12,8 +12,10 @@ from thighview.core.errors import UserError
 from thighview.core.phantom import CONTRASTS, TISSUES, make_phantom
 from thighview.core.run import BatchEnded, EpochEnded, Finished, RunEvent, Started
 from thighview.engine.phantom_batches import ahead, guard_batch, training_batch
+from thighview.engine.preprocess import plane_grid
 from thighview.engine.recipe import build_from_recipe
 from thighview.engine.recipe_config import Recipe, read_recipe
+from thighview.engine.sides import find_sides
 from thighview.io.models import find_models, read_card, read_weights
 from thighview.io.resources import resource
 
@@ -144,6 +146,15 @@ def test_the_model_of_the_box_says_what_it_is() -> None:
     assert card.scores["mean"] >= 0.90
     assert set(card.scores["contrasts"]) == set(CONTRASTS)
     assert "never on a person" in card.statement
+
+
+@pytest.mark.parametrize("seed", [5_000_000, 5_000_005])
+def test_sides_are_told_in_fat_images_where_muscle_is_as_dark_as_air(seed: int) -> None:
+    phantom = make_phantom(seed, "dixon_fat", slices=2)
+    grid = plane_grid(phantom.volume, read_recipe("thigh_tissues").train)
+    left = find_sides(phantom.volume, grid).left_of(range(2))
+    body = phantom.labels > 0
+    assert (left == (phantom.labels <= 5))[body].mean() > 0.99
 
 
 @pytest.mark.parametrize("contrast", CONTRASTS)

@@ -200,7 +200,7 @@ def draw_person(rng: np.random.Generator, wide: bool = False) -> Person:
     scale = float(np.clip(rng.normal(1.0, 0.1 * more), 0.65, 1.35))
     fat_mm = float(np.clip(rng.lognormal(np.log(11.0), 0.55 * more), 1.5, 45.0 if wide else 38.0))
     gap_mm = float(np.clip(rng.lognormal(np.log(0.9), 0.5 * more), 0.2, 4.0))
-    infiltrated = float(rng.choice([0.0, 0.12, 0.35], p=[0.5, 0.3, 0.2] if wide else [0.65, 0.27, 0.08]))
+    infiltrated = float(rng.choice([0.0, 0.12, 0.35], p=[0.6, 0.28, 0.12] if wide else [0.8, 0.16, 0.04]))
     shift = rng.normal(0.0, 0.022 * more, (3, len(_SITES)))
     fascia, fat, femur = (
         _waves(rng, (0.012, 0.035, 0.02, 0.008)),

@@ -15,7 +15,6 @@ from thighview.engine.recipe_config import Recipe
 Images = NDArray[np.float32]
 Labels = NDArray[np.uint8]
 _PEOPLE, _STEPS, _GUARD = 7, 11, 13
-_LOOKS_PER_CUT = 2
 
 
 def training_batch(recipe: Recipe, step: int) -> tuple[Images, Labels]:
@@ -56,12 +55,14 @@ def ahead(recipe: Recipe, first: int, last: int, room: int = 6) -> Iterator[tupl
 def _draw(
     recipe: Recipe, rng: np.random.Generator, count: int, shape: tuple[int, int], whole: bool, held_out: bool = False
 ) -> tuple[Images, Labels]:
-    """Draw slices of random people, two looks to each."""
+    """Draw slices of random people; windows about one leg come in pairs, one cut in two looks."""
     images, labels = np.zeros((count, *shape, 1), np.float32), np.zeros((count, *shape), np.uint8)
-    for first in range(0, count, _LOOKS_PER_CUT):
+    looks_per_cut = 1 if whole else 2
+    for first in range(0, count, looks_per_cut):
         number = int(rng.integers(recipe.people))
-        person = draw_person(np.random.default_rng([recipe.train.seed, _GUARD if held_out else _PEOPLE, number]), True)
-        looks = [draw_look(rng, _contrast(recipe, rng)) for _ in range(min(_LOOKS_PER_CUT, count - first))]
+        people = np.random.default_rng([recipe.train.seed, _GUARD if held_out else _PEOPLE, number])
+        person = draw_person(people, wide=number % 2 == 0)
+        looks = [draw_look(rng, _contrast(recipe, rng)) for _ in range(min(looks_per_cut, count - first))]
         level = float(rng.uniform(-0.02, 1.02))
         spacing_mm = recipe.train.spacing_mm * float(np.exp(rng.normal(0.0, 0.15)))
         centre_mm = _centre(person, level, whole, rng)
@@ -85,6 +86,8 @@ def _centre(person: Person, level: float, whole: bool, rng: np.random.Generator)
 
 def _worsened(image: Images, tissues: Labels, rng: np.random.Generator) -> Images:
     """What scanners do to images: coarse resolution, other grey scales, ghosts, air cut to zero, more noise."""
+    if rng.random() < 0.3:
+        return image
     if rng.random() < 0.3:
         image = np.asarray(gaussian_filter(image, float(rng.uniform(0.3, 1.3))), np.float32)
     image = image / max(float(image.max()), 1e-6)

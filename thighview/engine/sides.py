@@ -102,7 +102,13 @@ def _body(image: NDArray[np.float32]) -> NDArray[np.bool_]:
     bright = clipped > threshold_otsu(clipped)
     air, tissue = float(clipped[~bright].mean()), float(clipped[bright].mean())
     body = clipped > air + _BODY_SHARE * (tissue - air)
-    return np.stack([np.asarray(ndimage.binary_fill_holes(ndimage.binary_opening(plane)), bool) for plane in body])
+    return np.stack([_filled(plane) for plane in body])
+
+
+def _filled(plane: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A slice of body without holes and specks; a thin ring of fat with gaps is closed first (fat images)."""
+    closed = ndimage.binary_closing(np.pad(plane, 2), iterations=2)[2:-2, 2:-2]
+    return np.asarray(ndimage.binary_opening(ndimage.binary_fill_holes(plane | closed)), bool)
 
 
 def _world_x(volume: Volume, grid: PlaneGrid, at: list[NDArray[np.intp]]) -> NDArray[np.float64]:
