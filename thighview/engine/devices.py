@@ -3,12 +3,15 @@
 import contextlib
 import importlib
 import os
+import sys
 from collections.abc import Generator
 from typing import Any
 
 from thighview.core.errors import UserError
 
 DEVICES = ("auto", "cpu", "gpu")
+_NICE = 5
+_BELOW_NORMAL_PRIORITY = 0x4000
 
 
 def prepare_device(wanted: str = "auto") -> str:
@@ -49,6 +52,17 @@ def prepare_device(wanted: str = "auto") -> str:
             "Install thighview[gpu] and a current driver, or leave --device at auto.",
         )
     return name or "CPU"
+
+
+def lower_priority() -> None:
+    """Let the window and other programs go first; a second call does nothing more."""
+    if sys.platform == "win32":
+        import ctypes
+
+        kernel: Any = ctypes.windll.kernel32
+        kernel.SetPriorityClass(kernel.GetCurrentProcess(), _BELOW_NORMAL_PRIORITY)
+    elif os.getpriority(os.PRIO_PROCESS, 0) < _NICE:
+        os.nice(_NICE - os.getpriority(os.PRIO_PROCESS, 0))
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ class SliceTable(keras.metrics.Metric):
     """One row of sums per slice, scattered by its place in the pass.
 
     The place ("slot") of each slice travels with the labels (``y = {"labels", "slots", "weights"}``), and
-    ``engine.train.Learner`` hands both to ``update_state`` in Keras' own ``compute_metrics`` hook; so no step is
+    ``engine.learner.Learner`` hands both to ``update_state`` in Keras' own ``compute_metrics`` hook; so no step is
     bound to a backend, and it does not matter in which order or on which device batches run. A row is overwritten
     by the next pass and never summed into, so ``reset_state`` has nothing to do: ``train_on_batch`` calls it before
     every batch, and a whole epoch must survive that.
@@ -168,6 +168,12 @@ def mean_scores(sums: Sums, subjects: Mapping[int, str], kind: str) -> Scores:
     """Mean over subjects of each person's own score: the honest aggregate of a pass."""
     each = subject_scores(sums, subjects, kind)
     return Scores(_mean([s.loss for s in each]), _mean([s.accuracy for s in each]), _mean([s.mean_dice for s in each]))
+
+
+def label_dice(sums: Sums, subjects: Mapping[int, str], kind: str) -> tuple[float | None, ...]:
+    """Mean over people of the Dice of each label; None where no one has it."""
+    people = subject_scores(sums, subjects, kind)
+    return tuple(_mean(row) for row in zip(*(person.dice for person in people), strict=True))
 
 
 def learning_scores(sums: Sums, subjects: Mapping[int, str], kind: str) -> Scores:

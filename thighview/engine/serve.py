@@ -39,12 +39,11 @@ import numpy as np
 from thighview.core.errors import UserError
 from thighview.core.mask import LabelMap
 from thighview.core.volume import Volume
+from thighview.engine.devices import lower_priority, prepare_device
 
 HEARTBEAT_S = 1.0
 _KEPT_NETWORKS = 2
 _PR_SET_PDEATHSIG = 1
-_NICE = 5
-_BELOW_NORMAL_PRIORITY = 0x4000
 
 
 def serve(connection: Connection, log_path: str, device: str = "auto") -> None:
@@ -69,11 +68,7 @@ def serve(connection: Connection, log_path: str, device: str = "auto") -> None:
 def _stay_behind() -> None:
     """Lower priority than the window, killed before it when memory runs out, and dead when it is."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "win32":
-        kernel: Any = ctypes.windll.kernel32
-        kernel.SetPriorityClass(kernel.GetCurrentProcess(), _BELOW_NORMAL_PRIORITY)
-        return
-    os.nice(_NICE)
+    lower_priority()
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text("500")
@@ -107,8 +102,6 @@ class _Server:
         threading.Thread(target=self._listen, name="listen", daemon=True).start()
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
         try:
-            from thighview.engine.devices import prepare_device
-
             name = prepare_device(self._device)
             importlib.import_module("thighview.engine.predict")  # so that the first segmentation need not wait for it
         except UserError as error:

@@ -3,11 +3,9 @@
 import contextlib
 import logging
 import math
-import os
-import sys
 import time
 import traceback
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,15 +24,16 @@ from thighview.core.run import (
     Started,
     TrainConfig,
 )
-from thighview.engine.batches import MeasureBatches, Slices, TrainBatches, prefetched, slices_of
+from thighview.engine.batches import MeasureBatches, TrainBatches, prefetched
 from thighview.engine.checkpoints import Arrays, CheckpointWriter, read_checkpoint, restore, snapshot, weights_in
-from thighview.engine.devices import prepare_device
+from thighview.engine.devices import lower_priority, prepare_device
 from thighview.engine.learner import Learner, optimizer_of, rate_at
-from thighview.engine.metrics import Sums, learning_scores, mean_scores, subject_scores
+from thighview.engine.loading import load_slices
+from thighview.engine.metrics import Sums, label_dice, learning_scores, mean_scores
 from thighview.engine.recording import Emit, Voice, save_preview, save_sums
 from thighview.engine.starting import Plan, inherited, make_plan
 from thighview.engine.unet import assign_weights, build_network, head_warning, weights_of
-from thighview.io.dataset import IGNORE, freeze, read_case, read_dataset, read_phantom
+from thighview.io.dataset import IGNORE, freeze, read_dataset
 from thighview.io.models import find_model, write_model
 from thighview.io.project import Project
 from thighview.io.runs import (
@@ -83,7 +82,7 @@ def train_main(
     UserError
         When it cannot start, or ended for a reason a person can act on (the run has a Failed event then, too).
     """
-    _lower_priority()
+    lower_priority()
     run = run_folder(project, name or free_run_name(project))
     if run.dataset.exists():
         if config is not None or start_from is not None:
@@ -143,7 +142,9 @@ class _Training:
         self.device = prepare_device()
         keras.utils.set_random_seed(config.seed)
         self.notes = [n for n in (self.dataset.note, *self.plan.notes) if n]
-        self._load()
+        loaded = load_slices(run, self.dataset, self.plan, say.log)
+        self.train, self.val, self.probe = loaded.train, loaded.val, loaded.probe
+        self.notes += loaded.notes
         self._build()
         self.epoch = 0
         self.best: dict[str, Any] = {}
@@ -154,38 +155,6 @@ class _Training:
         self._looked = self._told = 0.0
 
     # ------------------------------------------------------------------ building
-
-    def _load(self) -> None:
-        """Read the sources and prepare every slice that trains or validates."""
-        cases = {c.case_id: c for c in self.dataset.cases}
-        parts: dict[str, list[Slices]] = {"train": [], "validation": []}
-        for part, loaded in parts.items():
-            rows = self.dataset.of_part(part)
-            for subject, case_id in dict.fromkeys((s.subject, s.case_id) for s in rows):
-                mine = [s for s in rows if (s.subject, s.case_id) == (subject, case_id)]
-                if case_id:
-                    volume, mask = read_case(self.run, cases[case_id], self.dataset.labels)
-                else:
-                    phantom = next(p for p in self.dataset.phantoms if p.subject == subject)
-                    volume, mask = read_phantom(phantom, self.dataset.labels)
-                ids, indices = [s.id for s in mine], [s.index for s in mine]
-                loaded.append(slices_of(volume, mask, self.config, ids, indices, self.plan.classes))
-                self.say.log(f"read {len(mine)} slices of {subject} for {part}")
-        multiple = 1 << (self.config.levels - 1)
-        self.train = Slices.join(parts["train"], self.config.input_size, multiple)
-        edge = self.train.images.shape[1]
-        self.val = Slices.join(parts["validation"], edge, multiple) if parts["validation"] else None
-        if edge > self.config.input_size:
-            self.notes.append(f"slices are {edge} pixels wide: trained on random cuts of {self.config.input_size}")
-        self.probe = self.train.chosen(self._probe_rows())
-
-    def _probe_rows(self) -> Sequence[int]:
-        """Rows of as many training people as there are validation people, at least one, chosen by the seed."""
-        people = self.dataset.subjects("train")
-        count = max(1, len(self.dataset.subjects("validation")))
-        order = np.random.default_rng([0x7072, self.config.seed]).permutation(len(people))
-        chosen = {people[i] for i in order[:count]}
-        return [row for row, i in enumerate(self.train.ids) if self.subject_of[int(i)] in chosen]
 
     def _build(self) -> None:
         config, classes = self.config, len(self.plan.card.classes)
@@ -349,7 +318,7 @@ class _Training:
         better = self.val is None or not self.best_arrays or (
             val.loss is not None and (lowest is None or val.loss < lowest)
         )  # fmt: skip
-        per_label = self._per_label(passes.get("val"))
+        per_label = label_dice(passes["val"], self.subject_of, config.loss) if "val" in passes else ()
         self._checkpoint(epoch, better, val, train, per_label, writer, whole=steps == self.steps)
         self.seconds.append(time.monotonic() - start)
         usual = float(np.median(self.seconds[1:] or self.seconds))
@@ -358,15 +327,6 @@ class _Training:
             config.epochs * self.steps), train, val, learning, better, self.run.slices_of(epoch).relative_to(
             self.run.path).as_posix(), usual * (config.epochs - epoch), preview, per_label,
         ))  # fmt: skip
-
-    def _per_label(self, sums: Sums | None) -> tuple[float | None, ...]:
-        """Mean over people of the Dice of each label."""
-        if sums is None:
-            return ()
-        people = subject_scores(sums, self.subject_of, self.config.loss)
-        each = [[p.dice[c] for p in people] for c in range(len(self.plan.card.classes) - 1)]
-        known = [[d for d in row if d is not None] for row in each]
-        return tuple(float(np.mean(row)) if row else None for row in known)
 
     def _save_preview(self, epoch: int) -> None:
         """Show what the network now makes of one fixed slice, the one with most of its labels on it."""
@@ -431,14 +391,3 @@ def _explain(error: Exception, config: TrainConfig) -> UserError:
     if isinstance(error, OSError):
         return UserError(f"The run could not write or read a file: {error}.", "Make room on the disk, then resume it.")
     return UserError(f"The training ended with an error of the program: {kind}: {str(error)[:300]}.")
-
-
-def _lower_priority() -> None:
-    """Let the window and other programs go first; once per process."""
-    if sys.platform == "win32":
-        import ctypes
-
-        kernel = ctypes.windll.kernel32  # type: ignore[attr-defined]
-        kernel.SetPriorityClass(kernel.GetCurrentProcess(), 0x4000)  # BELOW_NORMAL_PRIORITY_CLASS
-    elif os.getpriority(os.PRIO_PROCESS, 0) < 5:
-        os.nice(5 - os.getpriority(os.PRIO_PROCESS, 0))

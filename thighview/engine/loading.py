@@ -1,0 +1,63 @@
+"""The slices of a run, read from the sources and prepared once: those that train, validate and probe."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from thighview.engine.batches import Slices, slices_of
+from thighview.engine.starting import Plan
+from thighview.io.dataset import Dataset, read_case, read_phantom
+from thighview.io.runs import RunFolder
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """What a run learns from, validates on (None where nobody does), measures of the learnt; and what to tell."""
+
+    train: Slices
+    val: Slices | None
+    probe: Slices
+    notes: tuple[str, ...]
+
+
+def load_slices(run: RunFolder, dataset: Dataset, plan: Plan, log: Callable[[str], None]) -> Loaded:
+    """Read every case that trains or validates, and put its slices on the network's planes.
+
+    Raises
+    ------
+    UserError
+        When a source is gone or has changed, or does not fit the network.
+    """
+    config = plan.config
+    cases = {c.case_id: c for c in dataset.cases}
+    parts: dict[str, list[Slices]] = {"train": [], "validation": []}
+    for part, loaded in parts.items():
+        rows = dataset.of_part(part)
+        for subject, case_id in dict.fromkeys((s.subject, s.case_id) for s in rows):
+            mine = [s for s in rows if (s.subject, s.case_id) == (subject, case_id)]
+            if case_id:
+                volume, mask = read_case(run, cases[case_id], dataset.labels)
+            else:
+                phantom = next(p for p in dataset.phantoms if p.subject == subject)
+                volume, mask = read_phantom(phantom, dataset.labels)
+            ids, indices = [s.id for s in mine], [s.index for s in mine]
+            loaded.append(slices_of(volume, mask, config, ids, indices, plan.classes))
+            log(f"read {len(mine)} slices of {subject} for {part}")
+    multiple = 1 << (config.levels - 1)
+    train = Slices.join(parts["train"], config.input_size, multiple)
+    edge = train.images.shape[1]
+    val = Slices.join(parts["validation"], edge, multiple) if parts["validation"] else None
+    wide = f"slices are {edge} pixels wide: trained on random cuts of {config.input_size}"
+    return Loaded(
+        train, val, train.chosen(_probe_rows(dataset, train, config.seed)), (wide,) if edge > config.input_size else ()
+    )
+
+
+def _probe_rows(dataset: Dataset, train: Slices, seed: int) -> Sequence[int]:
+    """Rows of as many training people as there are validation people, at least one, chosen by the seed."""
+    people, subject_of = dataset.subjects("train"), dataset.subject_of
+    count = max(1, len(dataset.subjects("validation")))
+    order = np.random.default_rng([0x7072, seed]).permutation(len(people))
+    chosen = {people[i] for i in order[:count]}
+    return [row for row, i in enumerate(train.ids) if subject_of[int(i)] in chosen]
