@@ -89,7 +89,7 @@ def slow_model(models: Path) -> ModelEntry:
 
 
 class SharedEngine(Engine):
-    """An engine that outlives the windows it serves; after :meth:`end` the next segmentation starts it again."""
+    """An engine that outlives the windows it serves."""
 
     def stop(self, wait_s: float = 2.0) -> bool:
         return True

@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt
 
 from journeys.conftest import Made, OpenWindow, SharedEngine
 from journeys.hands import CTRL, LONG_MS, Hands
-from thighview.app.engine_link import SliceResult
+from thighview.app.engine_link import Engine, SliceResult
 from thighview.core.review import SliceState
 from thighview.io.models import ModelEntry
 
@@ -99,9 +99,10 @@ def test_cancel_is_at_once_and_takes_everything_back(
 
 
 def test_a_killed_engine_is_told_and_started_again(
-    room: OpenWindow, thigh: Made, running_engine: SharedEngine, slow_model: ModelEntry, tiny_model: ModelEntry
+    room: OpenWindow, thigh: Made, slow_model: ModelEntry, tiny_model: ModelEntry
 ) -> None:
-    hands = room(thigh.scan, running_engine)
+    engine = Engine()
+    hands = room(thigh.scan, engine)
     session = hands.window.session
     hands.take_model(slow_model)
     draw_one(hands, 0, accept=False)
@@ -113,8 +114,8 @@ def test_a_killed_engine_is_told_and_started_again(
     hands.until(lambda: filled, LONG_MS)
     hands.drag(0, [(70, 40), (70, 50)])
     painted = hands.case.labels[0].copy()
-    os.kill(running_engine.state.process_id, signal.SIGKILL)
-    hands.until(lambda: running_engine.state.phase == "dead")
+    os.kill(engine.state.process_id, signal.SIGKILL)
+    hands.until(lambda: engine.state.phase == "dead")
     hands.until_run_ends()
     assert len(hands.errors) == 1 and "signal 9" in str(hands.errors[0])
     assert "ended unexpectedly" in hands.window.notices.shown[-1].message
@@ -126,7 +127,7 @@ def test_a_killed_engine_is_told_and_started_again(
     hands.click(panel.restart_button)  # type: ignore[attr-defined]
     hands.drag(0, [(20, 40), (20, 50)])
     painted = hands.case.labels[0].copy()
-    hands.until(lambda: running_engine.state.phase == "ready", LONG_MS)
+    hands.until(lambda: engine.state.phase == "ready", LONG_MS)
     hands.take_model(tiny_model)
     hands.click(hands.window.top.segment)
     hands.until_run_ends()
@@ -136,7 +137,6 @@ def test_a_killed_engine_is_told_and_started_again(
     hands.until_saved()
     hands.window.close()
 
-    again = room(thigh.scan, running_engine)
+    again = room(thigh.scan)
     assert np.array_equal(again.case.labels, everything) and again.states == [EDITING, *[MODEL] * 7]
     assert len(hands.errors) == 1 and again.errors == []
-    running_engine.end()  # the one started here must not outlive this test
