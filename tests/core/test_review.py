@@ -23,9 +23,18 @@ def test_without_a_model_beneath_it_is_drawn():
 def test_an_edit_on_a_reviewed_slice_returns_it_to_editing():
     for reviewed in (SliceReview(S.ACCEPTED, True), SliceReview(S.CORRECTED, True), SliceReview(S.DRAWN)):
         assert reviewed.after_edit().state is S.EDITING
-        assert reviewed.after_reopen().state is S.EDITING
         assert reviewed.after_accept() == reviewed
     assert SliceReview(S.ACCEPTED, True).after_edit().after_accept().state is S.CORRECTED
+
+
+def test_reopening_takes_back_the_acceptance_and_nothing_else():
+    unedited = SliceReview().after_model().after_accept()
+    assert unedited.after_reopen() == SliceReview(S.MODEL, True)
+    assert unedited.after_reopen().after_accept() == unedited
+    for edited in (SliceReview(S.CORRECTED, True), SliceReview(S.DRAWN)):
+        assert edited.after_reopen().state is S.EDITING
+        assert edited.after_reopen().after_accept() == edited
+    assert SliceReview().after_reopen() == SliceReview()
 
 
 def test_what_trains_and_what_a_model_must_leave_alone():

@@ -44,8 +44,8 @@ def test_the_key_accepts_and_goes_on(
 
     hands.go_to(1)
     hands.key(Qt.Key.Key_U)
-    assert hands.states[1] is EDITING, "reopened"
-    assert hands.strip_colour(1) == STATE_COLOURS[EDITING].name()
+    assert hands.states[1] is MODEL, "reopened: it was accepted as the model drew it"
+    assert hands.strip_colour(1) == STATE_COLOURS[MODEL].name()
     hands.key(Qt.Key.Key_Z, CTRL)
     assert hands.states[1] is ACCEPTED
     hands.go_to(2)

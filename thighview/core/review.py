@@ -55,8 +55,10 @@ class SliceReview:
         return replace(self, state=SliceState.CORRECTED if edited else SliceState.ACCEPTED)
 
     def after_reopen(self) -> "SliceReview":
-        """A person takes the acceptance back: the slice is theirs to edit again."""
-        return replace(self, state=SliceState.EDITING) if self.state.reviewed else self
+        """A person takes the acceptance back: an unedited slice is the model's again, any other is being edited."""
+        if not self.state.reviewed:
+            return self
+        return replace(self, state=SliceState.MODEL if self.state is SliceState.ACCEPTED else SliceState.EDITING)
 
     @property
     def code(self) -> int:
