@@ -12,10 +12,10 @@ from pytestqt.qtbot import QtBot
 from tiny_project import make_project
 
 from thighview.app import training
+from thighview.app.store import Store
 from thighview.core.errors import UserError
 from thighview.core.run import BatchEnded, EpochEnded, Failed, Finished, Scores, Started, TrainConfig
 from thighview.io.locks import Holder
-from thighview.io.project import Project
 from thighview.io.runs import EventLog, RunFolder, read_control, run_folder
 
 SCORES = Scores(0.5, 0.9, 0.8)
@@ -158,12 +158,13 @@ def test_a_long_file_is_read_in_pieces(qtbot: QtBot, run: RunFolder) -> None:
 def test_a_detached_training_from_freezing_to_its_end(qtbot: QtBot, tmp_path: Path) -> None:
     """The real command line, the real network; also that this process never imports it."""
     folder = make_project(tmp_path, 1)
-    project = Project.open(folder)
+    store = Store(folder)
+    store.open()
     config = TrainConfig(base_filters=2, levels=3, epochs=2, batch_size=4, input_size=32)
-    run = training.freeze_run(project, config)
+    run = training.freeze_run(store, config)
     with pytest.raises(UserError):
-        training.freeze_run(project, config, run.name)
-    project.close()
+        training.freeze_run(store, config, run.name)
+    assert store.close() == 0
     before = {name for name in sys.modules if name.partition(".")[0] in ("tensorflow", "keras")}
     training.start_run(run)
     watch = training.RunWatch(run)

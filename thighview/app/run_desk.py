@@ -10,7 +10,6 @@ from thighview.app.jobs import Job, run_in_thread
 from thighview.app.store import Store
 from thighview.app.training import RunWatch, can_resume, find_running, freeze_run, past_runs, start_run
 from thighview.core.run import Failed, Finished, RunEvent, TrainConfig
-from thighview.io.project import Project
 from thighview.io.runs import RunFolder, write_control
 
 
@@ -65,12 +64,12 @@ class RunDesk(QObject):
         """Freeze the training set under a name (a free one if empty), start the run and follow it."""
         folder = store.folder
 
-        def work(project: Project) -> RunFolder:
-            run = freeze_run(project, config, name)
+        def work(_report: object, _stopped: object) -> RunFolder:
+            run = freeze_run(store, config, name)
             start_run(run)
             return run
 
-        job = store.call(work)
+        job = run_in_thread(work, lane="runs")
         job.succeeded.connect(lambda run: self._follow(run) if self._folder == folder else None)
         return job
 

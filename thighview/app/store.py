@@ -6,9 +6,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, Signal
 
@@ -60,7 +61,21 @@ class _Call:
     """Something that somebody waits for, done once."""
 
     function: Callable[[Project], object]
-    handle: JobHandle
+    handle: "JobHandle | _Answer"
+
+
+class _Answer:
+    """What a worker thread waits on instead of a job."""
+
+    def __init__(self) -> None:
+        self.future = Future[Any]()
+
+    def finish(self, result: object = None, error: Exception | None = None) -> None:
+        """Hand over the result or the error."""
+        if error is not None:
+            self.future.set_exception(error)
+        else:
+            self.future.set_result(result)
 
 
 class _Writer:
@@ -298,6 +313,12 @@ class Store(QObject):
         job = Job(must_finish=True)
         self._writer.add(_Call(function, job.handle))
         return job
+
+    def wait_for(self, function: Callable[[Project], T]) -> T:
+        """The same for a worker thread, which waits for the answer; never on the window's thread."""
+        answer = _Answer()
+        self._writer.add(_Call(function, answer))
+        return answer.future.result()
 
     def leave(self) -> Job:
         """Write everything and close the project, without waiting; ``succeeded`` brings the number left unsaved."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from thighview.app.store import Store
 from thighview.core.run import (
     BatchEnded,
     EpochEnded,
@@ -219,12 +220,17 @@ def died(run: RunFolder, code: int | None) -> Failed:
     return Failed(time.time(), run.name, how, hint, last_log_lines(run))
 
 
-def freeze_run(project: Project, config: TrainConfig, name: str = "") -> RunFolder:
-    """Freeze a new run of an open project; for the thread that owns the project (``Store.call``)."""
+def freeze_run(store: Store, config: TrainConfig, name: str = "") -> RunFolder:
+    """Freeze a new run of the open project; on a worker thread, so that strokes are journalled meanwhile."""
     from thighview.io.dataset import freeze  # scipy comes with it: not before a training needs it
 
-    run = run_folder(project.folder, name or free_run_name(project.folder))
-    freeze(project, run, config)
+    store.wait_for(lambda _: None)  # what was painted before the button was pressed is on disk now
+    run = run_folder(store.folder, name or free_run_name(store.folder))
+    project = Project.open(store.folder, writable=False)
+    try:
+        freeze(project, run, config, write=store.wait_for)
+    finally:
+        project.close()
     return run
 
 

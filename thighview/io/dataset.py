@@ -5,11 +5,11 @@ sources, whose SHA-256 it checks before it believes them.
 """
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,8 @@ IGNORE = 255
 NO_PERSON = "no validation person: this score does not measure new people"
 _PHANTOM_SEED = 900_000
 _PHANTOM_SLICES = 6
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -99,26 +101,44 @@ class Dataset:
 # ------------------------------------------------------------------ freezing
 
 
-def freeze(project: Project, run: RunFolder, config: TrainConfig, labels: LabelTable | None = None) -> Dataset:
+class Write(Protocol):
+    """How :func:`freeze` changes the project: calls the change with the writable one and gives back its answer."""
+
+    def __call__(self, change: Callable[[Project], T], /) -> T:
+        """Make one change."""
+        ...
+
+
+def freeze(
+    project: Project,
+    run: RunFolder,
+    config: TrainConfig,
+    labels: LabelTable | None = None,
+    write: Write | None = None,
+) -> Dataset:
     """Write ``dataset.json``, ``config.json`` and the masks of a new run; note the run in the project.
 
-    Only reviewed slices enter. Subjects new to the project's split get their part now, for ever. Needs a writable
-    project. No source is read, except for the hash of one that has none yet.
+    Only reviewed slices enter. Subjects new to the project's split get their part now, for ever. No source is read,
+    except for the hash of one that has none yet.
 
     Parameters
     ----------
     project : Project
+        Writable, unless ``write`` is given.
     run : RunFolder
         New, or frozen before (refused).
     config : TrainConfig
     labels : LabelTable, optional
         What to learn; by default every label painted on a reviewed slice.
+    write : callable, optional
+        Makes the few changes of the project elsewhere: a window's journal must not wait while masks are written.
 
     Raises
     ------
     UserError
         When nothing is reviewed, everybody reviewed validates or is locked away, or the name is taken.
     """
+    write = write or (lambda change: change(project))
     if run.dataset.exists():
         raise UserError(f"The run {run.name!r} was started before.", "Choose another name, or resume it.")
     if (project.folder / "models" / run.name).exists():  # the run's model would take its place
@@ -135,7 +155,8 @@ def freeze(project: Project, run: RunFolder, config: TrainConfig, labels: LabelT
     table, left_out = (labels, []) if labels is not None else _painted_labels(cases)
     if not len(table):
         raise UserError("No label is painted on any reviewed slice.", "Paint or accept a mask first.")
-    parts = project.assign_parts(case.subject for case in cases)
+    subjects = {case.subject for case in cases}
+    parts = write(lambda writable: writable.assign_parts(sorted(subjects)))
     if "train" not in {parts[case.subject] for case in cases}:
         raise UserError(
             "Everybody with reviewed slices validates or is locked away for testing; nobody is left to train on.",
@@ -144,10 +165,10 @@ def freeze(project: Project, run: RunFolder, config: TrainConfig, labels: LabelT
     fresh = not run.path.exists()
     run.masks.mkdir(parents=True, exist_ok=True)
     try:
-        frozen = [_freeze_case(project, case, parts[case.subject], run) for case in cases]
+        frozen = [_freeze_case(project, case, parts[case.subject], run, write) for case in cases]
         dataset = _with_slices(table, frozen, project, left_out)
         write_json_atomic(run.config, config.to_json())
-        project.add_run(run.name, config.to_json(), {case.subject for case in cases})
+        write(lambda writable: writable.add_run(run.name, config.to_json(), subjects))
         write_json_atomic(run.dataset, _to_json(dataset, project.name))
     except BaseException:
         if fresh:
@@ -179,11 +200,11 @@ def _painted_labels(cases: Iterable[Case]) -> tuple[LabelTable, list[str]]:
     return table, sorted(others - {label.title for label in table})
 
 
-def _freeze_case(project: Project, case: Case, part: str, run: RunFolder) -> FrozenCase:
+def _freeze_case(project: Project, case: Case, part: str, run: RunFolder, write: Write) -> FrozenCase:
     source = case.series[0]
     sha256 = source.sha256 or sha256_of(source.path)
     if not source.sha256:
-        project.set_sha256(case.case_id, sha256)
+        write(lambda writable: writable.set_sha256(case.case_id, sha256))
     affine = project.geometry(case.case_id)[0][1]
     grid = Volume(np.broadcast_to(np.uint8(0), case.labels.shape), affine, case.title)
     mask = f"masks/case_{case.case_id}.nii.gz"
