@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from thighview.core.phantom import CONTRASTS, RANDOM, Person, draw_look, draw_person, fine_grid, make_slices
+from thighview.core.phantom_person import spline_weights
 from thighview.engine.preprocess import Intensity
 from thighview.engine.recipe_config import Recipe
 
@@ -85,9 +86,13 @@ def _centre(person: Person, level: float, whole: bool, rng: np.random.Generator)
 
 
 def _worsened(image: Images, tissues: Labels, rng: np.random.Generator) -> Images:
-    """What scanners do to images: coarse resolution, other grey scales, ghosts, air cut to zero, more noise."""
+    """What scanners do: strong coil shading, coarse resolution, other greys, ghosts, air cut to zero, more noise."""
     if rng.random() < 0.3:
         return image
+    if rng.random() < 0.3:
+        knots = np.asarray(rng.uniform(0.2, 0.9) * rng.standard_normal((5, 5)), np.float32)
+        rows, columns = (spline_weights(np.linspace(0.0, 2.0, n), 2) for n in tissues.shape)
+        image = np.asarray(image * np.exp(rows @ knots @ columns.T), np.float32)
     if rng.random() < 0.3:
         image = np.asarray(gaussian_filter(image, float(rng.uniform(0.3, 1.3))), np.float32)
     image = image / max(float(image.max()), 1e-6)
