@@ -99,7 +99,8 @@ def _worsened(image: Images, tissues: Labels, rng: np.random.Generator) -> Image
     image = np.asarray(image ** np.float32(np.exp(rng.normal(0.0, 0.25))), np.float32)
     if rng.random() < 0.1:
         shift = image.shape[0] // int(rng.integers(2, 5))
-        image = image + np.float32(rng.uniform(0.01, 0.06)) * np.roll(image, shift, int(rng.integers(0, 2)))
+        strength = np.float32(rng.uniform(0.01, 0.06))
+        image = np.asarray(image + strength * np.roll(image, shift, int(rng.integers(0, 2))), np.float32)
     if rng.random() < 0.25:
         noise = rng.standard_normal((2, *image.shape), dtype=np.float32) * np.float32(rng.uniform(0.01, 0.06))
         image = np.hypot(image + noise[0], noise[1], dtype=np.float32)

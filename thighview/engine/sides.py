@@ -107,7 +107,7 @@ def _body(image: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 def _filled(plane: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """A slice of body without holes and specks; a thin ring of fat with gaps is closed first (fat images)."""
-    closed = ndimage.binary_closing(np.pad(plane, 2), iterations=2)[2:-2, 2:-2]
+    closed = np.asarray(ndimage.binary_closing(np.pad(plane, 2), iterations=2), bool)[2:-2, 2:-2]
     return np.asarray(ndimage.binary_opening(ndimage.binary_fill_holes(plane | closed)), bool)
 
 
