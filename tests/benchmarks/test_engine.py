@@ -65,8 +65,8 @@ def test_inference(bench: Bench) -> None:
 @pytest.mark.timeout(1800)
 def test_training_epoch(bench: Bench, tmp_path: Path) -> None:
     """An epoch as the run tells it, against ``model.fit``; median over the epochs after the first."""
-    config = TrainConfig(augment=False, epochs=6, input_size=128)
-    people, slices = 4, 16
+    config = TrainConfig(augment=False, epochs=5, input_size=128)
+    people, slices = 4, 8
     if bench.quick:
         config = TrainConfig(augment=False, epochs=2, input_size=32, base_filters=2, levels=3)
         people, slices = 3, 2
@@ -158,7 +158,7 @@ def test_heartbeat(qtbot: QtBot, bench: Bench, window: MainWindow, tmp_path: Pat
     if bench.quick:  # the journeys train in the window anyway
         return
 
-    people, slices, size = 4, 16, 128
+    people, slices, size = 4, 8, 128
     found = measure("project", folder=str(tmp_path), people=people, slices=slices, size=size)
     workspace.open_path(Path(found["folder"]))
     until(lambda: len(workspace.cases) == people)
