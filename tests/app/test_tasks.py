@@ -361,3 +361,22 @@ def test_a_cancelled_segmentation_does_not_take_the_next_one_along(qtbot: QtBot,
     qtbot.waitUntil(lambda: second.is_over)
     assert segmenting.job is None and session.busy_run is None, "an engine that is stopped takes its run back"
     assert session.case and not session.case.labels.any()
+
+
+def test_a_new_project_is_empty_and_scans_opened_then_join_it(
+    qtbot: QtBot, workspace: Workspace, scan: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "Leg study"
+    with qtbot.waitSignal(workspace.said, check_params_cb=lambda words: "Leg study" in words):
+        workspace.new_project(folder)
+    assert workspace.project_folder == folder and workspace.settings.recent[0] == folder
+    open_scan(qtbot, workspace, scan)
+    assert workspace.project_folder == folder
+    qtbot.waitUntil(lambda: len(workspace.cases) == 1)
+
+
+def test_a_project_is_not_made_among_other_files(qtbot: QtBot, workspace: Workspace, scan: Path) -> None:
+    with qtbot.waitSignal(workspace.failed) as failure:
+        workspace.new_project(scan.parent)
+    assert isinstance(failure.args[0], UserError)
+    assert [path.name for path in scan.parent.iterdir()] == [scan.name]

@@ -136,7 +136,7 @@ def test_the_model_of_the_box_says_what_it_is() -> None:
     assert card.name in {entry.card.name for entry in find_models() if entry.place == "box"}
     assert (_BOX / "recipe.json").exists()
     assert (_BOX / "weights.safetensors").stat().st_size < 10_000_000
-    assert card.scores["mean"] >= 0.87
+    assert card.scores["mean"] >= 0.89
     assert set(card.scores["contrasts"]) == set(CONTRASTS)
     assert "never on a person" in card.statement
 

@@ -69,6 +69,15 @@ class Workspace(OpenProject):
 
     # ------------------------------------------------------------------ scans and cases
 
+    def new_project(self, folder: Path) -> None:
+        """Make a project in an empty folder, or open the one in it, and remember it."""
+
+        def opened() -> None:
+            self.settings.add_recent(folder)
+            self.said.emit(f"The project {folder.name} is open.")
+
+        self.open_project(folder, opened)
+
     def open_path(self, path: Path) -> None:
         """Open a scan, a DICOM folder or a project; what cannot be opened leaves the open case as it is."""
 
@@ -82,14 +91,6 @@ class Workspace(OpenProject):
         job = run_in_thread(lambda report, stopped: opening.project_at(path), lane="look")
         job.succeeded.connect(looked)
         job.failed.connect(self.failed)
-
-    def warm_readers(self) -> None:
-        """Load behind the window what reading a first scan needs."""
-
-        def work(report: object, stopped: object) -> None:
-            pass  # half a second that the first scan need not wait for
-
-        run_in_thread(work)
 
     def open_case(self, case_id: int) -> None:
         """Open a case of the worklist."""

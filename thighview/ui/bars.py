@@ -340,11 +340,11 @@ class Dot(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw it."""
         if self._ink:
-            painter = QPainter(self)
-            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(self._ink)
-            painter.drawEllipse(QRectF(QPoint(0, 0), QSize(9, 9)).adjusted(0.5, 0.5, -0.5, -0.5))
+            with QPainter(self) as painter:
+                painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+                painter.setPen(Qt.PenStyle.NoPen)
+                painter.setBrush(self._ink)
+                painter.drawEllipse(QRectF(QPoint(0, 0), QSize(9, 9)).adjusted(0.5, 0.5, -0.5, -0.5))
 
 
 def _mm(value: float) -> str:

@@ -159,11 +159,11 @@ class Swatch(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw the square."""
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(self._colour)
-        painter.drawRoundedRect(QRectF(self.rect()), 2.5, 2.5)
+        with QPainter(self) as painter:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(self._colour)
+            painter.drawRoundedRect(QRectF(self.rect()), 2.5, 2.5)
 
 
 class SharesBar(QWidget):
@@ -183,18 +183,18 @@ class SharesBar(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw the shares inside one rounded bar."""
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        whole = QRectF(self.rect())
-        outline = QPainterPath()
-        outline.addRoundedRect(whole, whole.height() / 2, whole.height() / 2)
-        painter.setClipPath(outline)
-        painter.fillRect(whole, QColor(255, 255, 255, 22))
-        left = 0.0
-        for amount, colour in self._shares:
-            width = whole.width() * amount / self._total if self._total else 0.0
-            painter.fillRect(QRectF(QPointF(left, 0), QPointF(left + width, whole.height())), colour)
-            left += width
+        with QPainter(self) as painter:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            whole = QRectF(self.rect())
+            outline = QPainterPath()
+            outline.addRoundedRect(whole, whole.height() / 2, whole.height() / 2)
+            painter.setClipPath(outline)
+            painter.fillRect(whole, QColor(255, 255, 255, 22))
+            left = 0.0
+            for amount, colour in self._shares:
+                width = whole.width() * amount / self._total if self._total else 0.0
+                painter.fillRect(QRectF(QPointF(left, 0), QPointF(left + width, whole.height())), colour)
+                left += width
 
 
 def minutes(seconds: float) -> str:

@@ -145,18 +145,18 @@ class LabelList(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint the rows."""
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
-        labels, view = self.labels, self._session.view
-        if not labels:
-            self._paint_empty(painter)
-            return
-        for index, label in enumerate(labels):
-            rect = QRect(0, index * ROW, self.width(), ROW)
-            if rect.intersects(event.rect()):
-                self._paint_row(
-                    painter, rect, label, label.value == view.active_label, label.value in view.hidden_labels
-                )
+        with QPainter(self) as painter:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
+            labels, view = self.labels, self._session.view
+            if not labels:
+                self._paint_empty(painter)
+                return
+            for index, label in enumerate(labels):
+                rect = QRect(0, index * ROW, self.width(), ROW)
+                if rect.intersects(event.rect()):
+                    self._paint_row(
+                        painter, rect, label, label.value == view.active_label, label.value in view.hidden_labels
+                    )
 
     def _paint_empty(self, painter: QPainter) -> None:
         painter.setPen(colour("muted"))

@@ -28,19 +28,19 @@ class LegendButton(QPushButton):
 
     def paintEvent(self, event: object) -> None:
         """Draw a dash in the line's colour, and its name."""
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        shown = self.isChecked()
-        colour = QColor(self._colour if shown else QColor("#5a636f"))
-        pen = painter.pen()
-        pen.setColor(colour)
-        pen.setWidthF(2.6 if self._thick else 1.2)
-        pen.setStyle(Qt.PenStyle.DashLine if self._dashed else Qt.PenStyle.SolidLine)
-        painter.setPen(pen)
-        middle = self.height() / 2
-        painter.drawLine(QPointF(1, middle), QPointF(12, middle))
-        font = QFont(self.font())
-        font.setStrikeOut(not shown)
-        painter.setFont(font)
-        painter.setPen(colour.lighter(112) if shown else colour)
-        painter.drawText(self.rect().adjusted(17, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, self.text())
+        with QPainter(self) as painter:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            shown = self.isChecked()
+            colour = QColor(self._colour if shown else QColor("#5a636f"))
+            pen = painter.pen()
+            pen.setColor(colour)
+            pen.setWidthF(2.6 if self._thick else 1.2)
+            pen.setStyle(Qt.PenStyle.DashLine if self._dashed else Qt.PenStyle.SolidLine)
+            painter.setPen(pen)
+            middle = self.height() / 2
+            painter.drawLine(QPointF(1, middle), QPointF(12, middle))
+            font = QFont(self.font())
+            font.setStrikeOut(not shown)
+            painter.setFont(font)
+            painter.setPen(colour.lighter(112) if shown else colour)
+            painter.drawText(self.rect().adjusted(17, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, self.text())

@@ -69,17 +69,19 @@ class TwoPictures(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw both."""
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        wide, top = self._shape() < WIDE, self._caption_height()
-        width = float(self.width()) if wide else (self.width() - GAP_PX) / 2
-        height = width * self._shape()
-        for index, picture in enumerate(self._pictures):
-            left = 0.0 if wide else index * (width + GAP_PX)
-            above = index * (top + height + GAP_PX) if wide else 0.0
-            painter.setPen(QColor("#9aa4b1"))
-            painter.drawText(QRectF(left, above, width, top - 4), Qt.AlignmentFlag.AlignVCenter, self.captions[index])
-            painter.drawImage(QRectF(left, above + top, width, height), picture)
+        with QPainter(self) as painter:
+            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+            wide, top = self._shape() < WIDE, self._caption_height()
+            width = float(self.width()) if wide else (self.width() - GAP_PX) / 2
+            height = width * self._shape()
+            for index, picture in enumerate(self._pictures):
+                left = 0.0 if wide else index * (width + GAP_PX)
+                above = index * (top + height + GAP_PX) if wide else 0.0
+                painter.setPen(QColor("#9aa4b1"))
+                painter.drawText(
+                    QRectF(left, above, width, top - 4), Qt.AlignmentFlag.AlignVCenter, self.captions[index]
+                )
+                painter.drawImage(QRectF(left, above + top, width, height), picture)
 
     def _shape(self) -> float:
         if not self._pictures:

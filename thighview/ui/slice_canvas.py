@@ -196,19 +196,19 @@ class SliceCanvas(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint only what was asked for."""
-        painter = QPainter(self)
-        painter.fillRect(event.rect(), QColor(0, 0, 0))
-        plane, placement, view = self.plane, self.placement, self.session.view
-        if plane is None or placement is None:
-            return
-        self.picture.show_slice(self.index, view.window)
-        target = QRectF(placement.left, placement.top, *placement.size)
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, True)
-        painter.drawImage(target, self.picture.grey())
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
-        if view.masks_shown and view.opacity > 0:
-            self._paint_masks(painter, event.region(), target, placement, view.outline)
-        self._paint_words(painter, event.region(), plane, placement, view)
+        with QPainter(self) as painter:
+            painter.fillRect(event.rect(), QColor(0, 0, 0))
+            plane, placement, view = self.plane, self.placement, self.session.view
+            if plane is None or placement is None:
+                return
+            self.picture.show_slice(self.index, view.window)
+            target = QRectF(placement.left, placement.top, *placement.size)
+            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, True)
+            painter.drawImage(target, self.picture.grey())
+            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
+            if view.masks_shown and view.opacity > 0:
+                self._paint_masks(painter, event.region(), target, placement, view.outline)
+            self._paint_words(painter, event.region(), plane, placement, view)
 
     def _paint_masks(
         self, painter: QPainter, asked: QRegion, target: QRectF, placement: Placement, outlined: bool

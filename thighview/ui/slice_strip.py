@@ -96,28 +96,28 @@ class SliceStrip(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint the cells that were asked for."""
-        painter = QPainter(self)
-        painter.fillRect(event.rect(), colour("panel"))
-        painter.fillRect(QRect(0, 0, self.width(), 1), colour("black"))
-        case = self._session.case
-        if case is None:
-            return
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
-        painter.setPen(Qt.PenStyle.NoPen)
-        asked = event.rect()
-        first, last = self.slice_at(asked.left() - 2), self.slice_at(asked.right() + 2)
-        rounded = 3.0 if self._cell_width() >= 9 else 0.0
-        for index in range(first, last + 1):
-            cell = self.cell_rect(index)
-            self._paint_bar(painter, cell, self._unsure(index))
-            painter.setBrush(STATE_COLOURS[case.reviews[index].state])
-            if rounded:
-                painter.drawRoundedRect(cell, rounded, rounded)
-            else:
-                painter.fillRect(cell, painter.brush())
-        self._paint_current(painter)
-        if self._legend_width() and asked.right() > self.width() - _LEGEND_WIDTH:
-            self._paint_legend(painter)
+        with QPainter(self) as painter:
+            painter.fillRect(event.rect(), colour("panel"))
+            painter.fillRect(QRect(0, 0, self.width(), 1), colour("black"))
+            case = self._session.case
+            if case is None:
+                return
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
+            painter.setPen(Qt.PenStyle.NoPen)
+            asked = event.rect()
+            first, last = self.slice_at(asked.left() - 2), self.slice_at(asked.right() + 2)
+            rounded = 3.0 if self._cell_width() >= 9 else 0.0
+            for index in range(first, last + 1):
+                cell = self.cell_rect(index)
+                self._paint_bar(painter, cell, self._unsure(index))
+                painter.setBrush(STATE_COLOURS[case.reviews[index].state])
+                if rounded:
+                    painter.drawRoundedRect(cell, rounded, rounded)
+                else:
+                    painter.fillRect(cell, painter.brush())
+            self._paint_current(painter)
+            if self._legend_width() and asked.right() > self.width() - _LEGEND_WIDTH:
+                self._paint_legend(painter)
 
     def _paint_bar(self, painter: QPainter, cell: QRectF, unsure: float | None) -> None:
         if unsure is None:
