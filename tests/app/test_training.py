@@ -155,8 +155,12 @@ def test_a_long_file_is_read_in_pieces(qtbot: QtBot, run: RunFolder) -> None:
     watch.close()
 
 
-def test_a_detached_training_from_freezing_to_its_end(qtbot: QtBot, tmp_path: Path) -> None:
-    """The real command line, the real network; also that this process never imports it."""
+def test_a_detached_training_from_freezing_to_its_end(
+    qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real command line, the real network, from a folder that holds a checkout; this process imports neither."""
+    (tmp_path / "here" / "thighview").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
     folder = make_project(tmp_path, 1)
     store = Store(folder)
     store.open()

@@ -5,6 +5,7 @@ A run outlives the window. Nothing here talks to its process: commands are writt
 """
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+import thighview
 from thighview.app.store import Store
 from thighview.core.run import (
     BatchEnded,
@@ -109,7 +111,7 @@ class RunWatch(QObject):
         self.run = run
         self.history = RunHistory()
         self._tail = EventTail(run.events)
-        self._since = self._looked = time.monotonic()
+        self._looked = time.monotonic()
         self._seen_alive = False
         self._held: RunEvent | None = None
         self._held_since = 0.0
@@ -123,7 +125,6 @@ class RunWatch(QObject):
 
     def follow(self) -> None:
         """Begin to look; signals of what happened before are sent first."""
-        self._since = time.monotonic()
         self._timer.start()
         self._again.start(0)
 
@@ -169,13 +170,20 @@ class RunWatch(QObject):
         self._seen_alive = self._seen_alive or alive
         unborn = code is None and self.run.path not in _children
         waiting = unborn and not self._seen_alive and self.history.started is None
-        if alive or self.is_over or (waiting and now - self._since < _START_WITHIN_S):
+        if alive or self.is_over or (waiting and self._frozen_for_s() < _START_WITHIN_S):
             return
         late = self._tail.read_all()
         for event in late:
             self._take(event)
         if not late:
             self._say(died(self.run, code))
+
+    def _frozen_for_s(self) -> float:
+        """How long ago the run was made: a process that has not begun by then never will."""
+        try:
+            return time.time() - self.run.dataset.stat().st_mtime
+        except OSError:
+            return math.inf
 
     def _life(self) -> tuple[bool, int | None]:
         """Whether a process is at work on the run, and how our own child ended if it did."""
@@ -204,7 +212,8 @@ class RunWatch(QObject):
 
 def died(run: RunFolder, code: int | None) -> Failed:
     """The last word in the place of a process that could not say it: how it ended, and the last lines it printed."""
-    hint = "Its checkpoint is kept: resume it to go on from there."
+    kept = run.checkpoint.is_dir() and any(run.checkpoint.iterdir())
+    hint = "Its checkpoint is kept: resume it to go on from there." if kept else "It had not come to a checkpoint yet."
     if code is not None and code < 0:
         try:
             name = signal.Signals(-code).name
@@ -247,7 +256,10 @@ def start_run(run: RunFolder, command: tuple[str, ...] = ()) -> None:
     run.control.unlink(missing_ok=True)
     if not run.alive:
         run.lock.unlink(missing_ok=True)
-    words = command or (sys.executable, "-m", "thighview", "train", str(run.project), "--run", run.name)
+    # -P and our own place on the path: a folder named thighview where the program was started must not be taken for it
+    words = command or (sys.executable, "-P", "-m", "thighview", "train", str(run.project), "--run", run.name)
+    place = str(Path(thighview.__file__).parents[1])
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (place, os.environ.get("PYTHONPATH"))))}
     if getattr(sys, "frozen", False) and not command:
         words = (sys.executable, "train", str(run.project), "--run", run.name)
     detached: dict[str, Any] = {"start_new_session": True}
@@ -255,7 +267,7 @@ def start_run(run: RunFolder, command: tuple[str, ...] = ()) -> None:
         detached = {"creationflags": 0x00000008 | 0x00000200}  # DETACHED_PROCESS, CREATE_NEW_PROCESS_GROUP
     with run.log.open("ab") as log:
         _children[run.path] = subprocess.Popen[bytes](
-            words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, close_fds=True, env=os.environ.copy(), **detached
+            words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, close_fds=True, env=environment, **detached
         )
 
 

@@ -168,6 +168,7 @@ class TrainForm(QWidget):
         now = _value(start)
         start.blockSignals(True)
         start.clear()
+        start.setProperty("missing", None)
         start.addItem("random weights", "")
         for text, name in models:
             start.addItem(text, name)
