@@ -190,7 +190,7 @@ class _Journey:
         panel, runs = self.train_panel, self.win.workspace.runs
         config = TrainConfig(base_filters=8, levels=4, spacing_mm=1.5, epochs=_EPOCHS, augment=True)
         if self.first_model:
-            config = replace(config, start_from=self.first_model.card.name, spacing_mm=0.0, learning_rate=2e-4)
+            config = replace(config, start_from=str(self.first_model.folder), spacing_mm=0.0, learning_rate=2e-4)
         panel.form.show_config(config)
         panel.form.run_name.setText("demo")
         ended: list[RunEvent] = []
@@ -205,6 +205,8 @@ class _Journey:
                     QTimer.singleShot(400, lambda: self.picture("training"))
 
         runs.event_came.connect(heard)
+        if not panel.start_button.isEnabled():
+            raise RuntimeError(panel.form.problem_text or "the training cannot be started")
         panel.start_button.click()
         self.until(lambda: bool(ended), 900, "the training")
         runs.event_came.disconnect(heard)
