@@ -1,6 +1,5 @@
 """The application: builds the three objects of the program, and lives on when something goes wrong."""
 
-import importlib
 import logging
 import logging.handlers
 import sys
@@ -65,18 +64,10 @@ def open_window(paths: Sequence[Path] = (), catcher: "BugCatcher | None" = None)
             workspace.open_path(Path(paths[0]).absolute())
         else:
             workspace.open_scratch()
-        jobs.run_in_thread(_load_ahead, lane="load ahead")
         QTimer.singleShot(400, window, workspace.engine.start)
 
     QTimer.singleShot(0, window, begin)
     return window
-
-
-def _load_ahead(_report: object, stopped: Callable[[], bool]) -> None:
-    """Load what the first scan and the first curve would otherwise wait for, half a second each."""
-    for module in ("nibabel", "pyqtgraph"):
-        if not stopped():
-            importlib.import_module(module)
 
 
 def log_to_file() -> None:
