@@ -1,12 +1,13 @@
 """What every test gets: no display needed, a home of its own, and nothing may be left behind."""
 
 import contextlib
+import faulthandler
 import gc
 import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -22,6 +23,26 @@ settings.load_profile("thighview")
 
 _DATA = Path(__file__).parents[2] / "shared" / "data"
 _GRACE_S = 5.0
+STUCK_S = 60.0
+_console = 2
+
+
+def pytest_configure() -> None:
+    global _console
+    _console = os.dup(2)  # the real one: later it is caught test by test
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Where the time limit cannot end a test (a wait inside Qt hears no signal): all stacks, and the end of the run."""
+    marker, option = item.get_closest_marker("timeout"), item.config.getoption("timeout")
+    limit_s = float(marker.args[0] if marker else item.config.getini("timeout") if option is None else option)
+    if limit_s and not item.config.getoption("usepdb"):
+        faulthandler.dump_traceback_later(limit_s + STUCK_S, exit=True, file=_console)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(autouse=True)

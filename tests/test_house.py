@@ -81,6 +81,27 @@ def test_command_line_is_light() -> None:
     assert not loaded & {*HEAVY, "numpy", "scipy", "PySide6", "nibabel", "pydicom"}
 
 
+STUCK = """
+import conftest
+from PySide6.QtCore import QCoreApplication, QEventLoop
+
+conftest.STUCK_S = 0.5
+
+
+def test_a_question_nobody_answers():
+    application = QCoreApplication([])
+    QEventLoop().exec()
+"""
+
+
+def test_a_stuck_test_ends_with_its_stacks(tmp_path: Path) -> None:
+    (tmp_path / "test_stuck.py").write_text(STUCK)
+    words = ("-m", "pytest", "-p", "conftest", "-p", "no:cacheprovider", "-o", "timeout=0.5", str(tmp_path))
+    done = run(sys.executable, *words, PYTHONPATH=f"{ROOT}{os.pathsep}{ROOT / 'tests'}", QT_QPA_PLATFORM="offscreen")
+    assert done.returncode == 1
+    assert "test_a_question_nobody_answers" in done.stderr
+
+
 def test_import_time(capsys: pytest.CaptureFixture[str]) -> None:
     """Says what the window's imports cost; asserts only that they are not hopeless."""
     took: list[float] = []

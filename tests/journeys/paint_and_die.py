@@ -2,9 +2,15 @@
 
 Prints ``did n crc`` after step n, with the crc of mask and reviews, and ``safe n`` when the program says that all n
 steps are on disk. Every seventh step is an undo, every fifth an acceptance, so that all kinds of entries are cut off.
+
+Where it cannot go on it ends by itself and says why on stderr: an error nobody handled, something the window
+complained of, or, when it is still alive after ``STUCK_S``, the stacks of all its threads.
 """
 
+import faulthandler
+import os
 import sys
+import traceback
 import zlib
 from pathlib import Path
 
@@ -21,6 +27,9 @@ from thighview.ui.main_window import MainWindow
 
 GAP_MS = 3
 MOST_UNSAVED = 20
+STUCK_S = 120.0
+"""Whoever kills it does so within some seconds; this long it lives only when it is stuck."""
+MOST_TRIES = 100
 
 
 class Painter:
@@ -65,19 +74,32 @@ class Painter:
         session.go_to_slice(int(self.rng.integers(len(session.case.reviews))))  # type: ignore[union-attr]
         session.update_view(tool="brush" if self.rng.random() < 0.7 else "eraser", active_label=1)
         before = self.crc()
-        while self.crc() == before:  # a stroke that changes nothing is no step
+        for _ in range(MOST_TRIES):
             session.update_view(tool="brush" if self.rng.random() < 0.7 else "eraser")
             x, y = (int(v) for v in self.rng.integers(150, 450, 2))
             QTest.mousePress(view, LEFT, NONE, QPoint(x, y))
             QTest.mouseMove(view, QPoint(x + 20, y + 10))
             QTest.mouseRelease(view, LEFT, NONE, QPoint(x + 20, y + 10))
+            if self.crc() != before:  # a stroke that changes nothing is no step
+                return
+        raise AssertionError(f"{MOST_TRIES} strokes changed nothing: {session.view}, {view.placement}")
+
+
+def give_up(*error: object) -> None:
+    """End at once with the reason; nobody is left waiting for the next line."""
+    traceback.print_exception(*error)  # type: ignore[call-overload]
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def main() -> None:
+    faulthandler.dump_traceback_later(STUCK_S, exit=True)
+    sys.excepthook = give_up
     tasks.Engine = NoEngine  # type: ignore[misc]
     application = make_application()
     window = open_window([Path(sys.argv[1])])
     window.resize(1200, 800)
+    window.workspace.failed.connect(give_up)
     painters: list[Painter] = []
 
     def opened(case: object) -> None:

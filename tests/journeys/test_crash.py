@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tempfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +24,7 @@ def crc(case: Case) -> int:
 
 
 def paint_until_killed(scan: Path, seed: int) -> tuple[int, list[int]]:
-    """Run the child and kill it at a random moment.
+    """Run the child and kill it at a random moment; one that cannot go on ends by itself and says why.
 
     Returns the number of steps it said to be safe, and the crc after each step it said to have done.
     """
@@ -32,12 +33,19 @@ def paint_until_killed(scan: Path, seed: int) -> tuple[int, list[int]]:
     environment = child_environment()
     environment["PYTHONPATH"] += f":{SCRIPT.parents[1]}"
     lines: list[str] = []
-    with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None and child.stderr is not None
-        for _ in range(int(rng.integers(2, 80))):
-            lines.append(child.stdout.readline())
-            assert lines[-1], child.stderr.read()[-4000:]
-        child.kill()
+    with (
+        tempfile.TemporaryFile("w+") as errors,  # not a pipe, which nobody would empty
+        subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True) as child,
+    ):
+        assert child.stdout is not None
+        try:
+            for _ in range(int(rng.integers(2, 80))):
+                lines.append(child.stdout.readline())
+                if not lines[-1]:
+                    errors.seek(0)
+                    pytest.fail(f"the child ended by itself after {lines[-4:-1]}:\n{errors.read()[-8000:]}")
+        finally:
+            child.kill()
         lines += child.stdout.read().splitlines(keepends=True)
     said = [line.split() for line in lines if line.endswith("\n")]
     safe = max((int(words[1]) for words in said if words[0] == "safe"), default=0)
