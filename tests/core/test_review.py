@@ -43,11 +43,18 @@ def test_what_trains_and_what_a_model_must_leave_alone():
 
 
 @pytest.mark.parametrize("state", list(S))
-@pytest.mark.parametrize("beneath", [False, True])
-def test_the_code_for_storage_comes_back(state, beneath):
-    review = SliceReview(state, beneath)
+@pytest.mark.parametrize(("beneath", "unsure"), [(False, None), (True, None), (True, 0.0), (True, 0.123), (True, 1.0)])
+def test_the_code_for_storage_comes_back(state, beneath, unsure):
+    review = SliceReview(state, beneath, unsure)
     assert SliceReview.from_code(review.code) == review
-    assert 0 <= review.code < 256
+    assert 0 <= review.code < 65536
+
+
+def test_how_unsure_the_model_was_stays_with_its_slice():
+    review = SliceReview().after_model(0.12345)
+    assert review.uncertainty == 0.123
+    assert review.after_edit().after_accept().after_reopen().uncertainty == 0.123
+    assert review.after_model(0.5).uncertainty == 0.5 and review.after_model().uncertainty is None
 
 
 def test_a_change_reversed_twice_is_itself():

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import threading
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +16,16 @@ import pytest
 import strokes
 
 from thighview.core.errors import UserError
+from thighview.core.history import Edit
 from thighview.core.labels import Label, LabelTable
-from thighview.core.review import SliceReview, SliceState
-from thighview.io import locks, schema
+from thighview.core.review import ReviewChange, SliceReview, SliceState
+from thighview.io import locks, migrations, schema
 from thighview.io.paths import home, models_folder, scratch_project
 from thighview.io.project import LOCK, Project
 from thighview.io.resources import resource
 
 ROOT = Path(__file__).parents[2]
+S = SliceState
 
 
 @pytest.fixture
@@ -365,7 +368,60 @@ def test_a_migration_that_fails_changes_nothing(tmp_path):
 
 
 def test_there_is_a_step_from_every_older_version():
-    assert set(schema.STEPS) == set(range(1, schema.VERSION))
+    assert set(migrations.STEPS) == set(range(1, schema.VERSION))
+
+
+def test_a_project_of_the_first_version_comes_back_whole(tmp_path):
+    folder = tmp_path / "old"
+    folder.mkdir()
+    for name in ("masks", "models", "runs"):
+        (folder / name).mkdir()
+    with contextlib.closing(sqlite3.connect(folder / "project.sqlite")) as old:
+        old.executescript(Path(__file__).with_name("project_v1.sql").read_text())
+    with contextlib.closing(Project.open(folder)) as project:
+        assert project._connection.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
+        case = project.load_case(1)
+        assert case.warnings == () and zlib.crc32(case.labels.tobytes()) == 309309413
+        editing, model, accepted = (SliceReview(s, True) for s in (S.EDITING, S.MODEL, S.ACCEPTED))
+        assert case.reviews == [accepted, editing, model, model, editing, SliceReview(S.EDITING)]
+        assert case.history.state.names[0] == "Segment with thigh_tissues" and case.history.done == 6
+        while case.history.done:
+            project.append(1, 1, ("undo", None))
+            case = project.load_case(1)
+        assert not case.labels.any() and case.warnings == ()
+    assert (folder / "project.sqlite.v1.bak").is_file()
+
+
+def test_a_damaged_snapshot_of_the_first_version_stays_refused(tmp_path):
+    folder = tmp_path / "old"
+    folder.mkdir()
+    with contextlib.closing(sqlite3.connect(folder / "project.sqlite")) as old:
+        old.executescript(Path(__file__).with_name("project_v1.sql").read_text())
+        old.execute("UPDATE snapshot SET codes=zeroblob(6) WHERE n=8")
+        old.commit()
+    with contextlib.closing(Project.open(folder)) as project:
+        assert zlib.crc32(project.load_case(1).labels.tobytes()) == 309309413
+        sizes = dict(project._connection.execute("SELECT n, length(codes) FROM snapshot"))
+        assert (sizes[0], sizes[4], sizes[8]) == (12, 12, 6)
+
+
+def test_how_unsure_the_model_was_is_kept_and_goes_with_undo_and_redo(project):
+    case = strokes.new_case()
+    case.case_id = project.add_case(case)
+    drawn = SliceReview().after_model(0.317)
+    project.append(case.case_id, 1, ("edit", Edit("Segment", "model", (), (ReviewChange(2, SliceReview(), drawn),))))
+    kept = drawn.after_edit().after_accept()
+    project.append(case.case_id, 1, ("edit", Edit("Accept slice 3", "review", (), (ReviewChange(2, drawn, kept),))))
+    again = reopened(project)
+    assert again.load_case(case.case_id).reviews[2].uncertainty == 0.317
+    assert again.cases()[0].counts[SliceState.CORRECTED] == 1
+    for kind, unsure in (("undo", 0.317), ("undo", None), ("redo", 0.317)):
+        again.append(case.case_id, 1, (kind, None))
+        assert again.load_case(case.case_id).reviews[2].uncertainty == unsure
+    copied = again.load_case(case.case_id)
+    copied.series[0].volume = strokes.new_case().volume
+    assert again.load_case(again.add_case(copied)).reviews[2].uncertainty == 0.317
+    again.close()
 
 
 # ---------------------------------------------------------------------- paths

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
+_THOUSANDTHS = 1000
+
 
 class SliceState(IntEnum):
     """What has happened to the mask of a slice. Only reviewed slices ever train a model."""
@@ -32,14 +34,26 @@ class SliceState(IntEnum):
 
 @dataclass(frozen=True)
 class SliceReview:
-    """State of one slice, and whether a model's output lies beneath what is there now."""
+    """State of one slice, and what is known of the model's output that lies beneath what is there now.
+
+    Parameters
+    ----------
+    state : SliceState
+        What has happened to the mask.
+    model_beneath : bool
+        Whether a model drew the slice before any hand did.
+    uncertainty : float, optional
+        How unsure that model was of it, 0 to 1 in thousandths; None where it did not say.
+    """
 
     state: SliceState = SliceState.UNSEEN
     model_beneath: bool = False
+    uncertainty: float | None = None
 
-    def after_model(self) -> "SliceReview":
-        """A model run wrote the slice."""
-        return SliceReview(SliceState.MODEL, True)
+    def after_model(self, uncertainty: float | None = None) -> "SliceReview":
+        """A model run wrote the slice, this unsure of it (0 to 1)."""
+        unsure = None if uncertainty is None else round(min(max(uncertainty, 0.0), 1.0), 3)
+        return SliceReview(SliceState.MODEL, True, unsure)
 
     def after_edit(self) -> "SliceReview":
         """A person changed the mask; a reviewed slice goes back to editing."""
@@ -62,13 +76,15 @@ class SliceReview:
 
     @property
     def code(self) -> int:
-        """One small number for storage: state + 8 if a model lies beneath."""
-        return int(self.state) + (8 if self.model_beneath else 0)
+        """One number below 65536: state, + 8 if a model lies beneath, + 16 x (1 + 1000 x its uncertainty) if known."""
+        unsure = 0 if self.uncertainty is None else 1 + round(self.uncertainty * _THOUSANDTHS)
+        return int(self.state) + (8 if self.model_beneath else 0) + 16 * unsure
 
     @staticmethod
     def from_code(code: int) -> "SliceReview":
         """The inverse of :attr:`code`."""
-        return SliceReview(SliceState(code & 7), bool(code & 8))
+        unsure = code >> 4
+        return SliceReview(SliceState(code & 7), bool(code & 8), (unsure - 1) / _THOUSANDTHS if unsure else None)
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ class State:
     """Where a journal stands: the mask, the review code of each slice, and which rows undo and redo can reach."""
 
     labels: LabelMap
-    codes: bytearray
+    codes: list[int]
     stack: list[int] = field(default_factory=list)
     done: int = 0
 
@@ -138,7 +138,12 @@ class Journal:
 
     @staticmethod
     def begin(
-        connection: sqlite3.Connection, case_id: int, reader_id: int, labels: LabelMap, codes: bytes, identity: bytes
+        connection: sqlite3.Connection,
+        case_id: int,
+        reader_id: int,
+        labels: LabelMap,
+        codes: Sequence[int],
+        identity: bytes,
     ) -> None:
         """Make the reading of a new case, inside the caller's transaction; its first snapshot is what it starts from.
 
@@ -148,7 +153,7 @@ class Journal:
             "INSERT INTO reading (case_id, reader_id, journal_id, head, head_hash) VALUES (?,?,?,0,?)",
             (case_id, reader_id, identity, identity),
         )
-        _write_snapshot(connection, case_id, reader_id, 0, identity, State(labels, bytearray(codes)))
+        _write_snapshot(connection, case_id, reader_id, 0, identity, State(labels, list(codes)))
         connection.executemany(
             "INSERT INTO slice_state VALUES (?,?,?,?)",
             [(case_id, reader_id, i, code) for i, code in enumerate(codes) if code],
@@ -272,12 +277,12 @@ class Journal:
             " WHERE case_id=? AND reader_id=? ORDER BY n DESC",
             self._key,
         ):
-            if hashes.get(n) != head_hash or _snapshot_hash(n, labels, codes, stack, done, head_hash) != total:
+            if hashes.get(n) != head_hash or snapshot_hash(n, labels, codes, stack, done, head_hash) != total:
                 continue
             raw = zstandard.ZstdDecompressor().decompress(labels, max_output_size=int(np.prod(self._shape)))
             mask = np.frombuffer(raw, np.uint8).reshape(self._shape).copy()
             steps = np.cumsum(np.frombuffer(zstandard.ZstdDecompressor().decompress(stack), "<i8"))
-            return [(n, State(mask, bytearray(codes), [int(i) for i in steps], int(done)))]
+            return [(n, State(mask, [int(c) for c in np.frombuffer(codes, "<u2")], [int(i) for i in steps], int(done)))]
         return []
 
     def _history(self, by_n: dict[int, Row]) -> History:
@@ -361,15 +366,16 @@ def _write_snapshot(
     pack = zstandard.ZstdCompressor(level=3)
     labels = pack.compress(np.ascontiguousarray(state.labels).tobytes())
     stack = pack.compress(np.diff(np.array(state.stack, "<i8"), prepend=0).astype("<i8").tobytes())
-    codes = bytes(state.codes)
-    total = _snapshot_hash(n, labels, codes, stack, state.done, head_hash)
+    codes = np.array(state.codes, "<u2").tobytes()
+    total = snapshot_hash(n, labels, codes, stack, state.done, head_hash)
     connection.execute(
         "INSERT INTO snapshot VALUES (?,?,?,?,?,?,?,?,?)",
         (case_id, reader_id, n, labels, codes, stack, state.done, head_hash, total),
     )
 
 
-def _snapshot_hash(n: int, labels: bytes, codes: bytes, stack: bytes, done: int, head_hash: bytes) -> bytes:
+def snapshot_hash(n: int, labels: bytes, codes: bytes, stack: bytes, done: int, head_hash: bytes) -> bytes:
+    """BLAKE2b, 16 bytes, over everything a snapshot says."""
     total = blake2b(json.dumps([n, len(labels), len(codes), len(stack), done]).encode(), digest_size=16)
     for part in (labels, codes, stack, head_hash):
         total.update(part)

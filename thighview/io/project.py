@@ -156,7 +156,7 @@ class Project(Records):
         """
         now = time.time()
         start = case.labels.copy()
-        codes = bytearray(review.code for review in case.reviews)
+        codes = [review.code for review in case.reviews]
         done = case.history.edits[: case.history.done]
         for edit in (made.reversed() for made in reversed(done)):
             for patch in edit.patches:
@@ -180,7 +180,7 @@ class Project(Records):
                 )  # fmt: skip
             self._write_table(case_id, case.table)
             self._insert("INSERT OR IGNORE INTO reader VALUES (?,?)", (case.reader_id, f"Reader {case.reader_id}"))
-            Journal.begin(self._connection, case_id, case.reader_id, start, bytes(codes), secrets.token_bytes(16))
+            Journal.begin(self._connection, case_id, case.reader_id, start, codes, secrets.token_bytes(16))
             if case.history.edits:
                 journal = Journal(self._connection, case_id, case.reader_id)
                 for edit in case.history.edits:
@@ -351,7 +351,7 @@ class Project(Records):
                 case_id,
                 reader_id,
                 np.zeros(shape, np.uint8),
-                bytes(shape[0]),
+                [0] * shape[0],
                 secrets.token_bytes(16),
             )
         return Journal(self._connection, case_id, reader_id)

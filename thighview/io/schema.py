@@ -3,15 +3,16 @@
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 
 from thighview.core.errors import UserError
+from thighview.io import migrations
 
 APPLICATION_ID = 0x54484947
 """``THIG``, at a fixed place in the file's header: says that it is ours."""
 
-VERSION = 1
+VERSION = 2
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL);
@@ -74,13 +75,9 @@ CREATE TABLE model (
 
 ``reading`` is one reader's mask of one case, ``edit`` its journal: rows are added, never updated or deleted. ``n``
 counts them from 1; ``prev_hash`` of the first is the reading's ``journal_id``. ``series.channel`` is the input
-channel of a model. ``mirrored`` is the row up to which the mask also lies in ``masks/``.
+channel of a model. ``mirrored`` is the row up to which the mask also lies in ``masks/``. ``code`` in ``slice_state``
+and in reviews is that of ``core.review.SliceReview``; ``snapshot.codes`` has one per slice, 16 bits, low byte first.
 """
-
-Step = Callable[[sqlite3.Connection], None]
-
-STEPS: Mapping[int, Step] = {}
-"""From version v to v + 1, by v. Empty while there is only version 1."""
 
 
 def connect(path: Path, writable: bool) -> sqlite3.Connection:
@@ -172,7 +169,10 @@ def check(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def migrate(
-    connection: sqlite3.Connection, path: Path, steps: Mapping[int, Step] = STEPS, newest: int = VERSION
+    connection: sqlite3.Connection,
+    path: Path,
+    steps: Mapping[int, migrations.Step] = migrations.STEPS,
+    newest: int = VERSION,
 ) -> bool:
     """Bring an older database to the newest version: a copy is kept beside it, all steps are one transaction.
 
