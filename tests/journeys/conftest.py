@@ -20,7 +20,6 @@ from thighview.core.phantom import Phantom, make_phantom
 from thighview.io.images import write_volume
 from thighview.io.masks import write_mask, write_sidecar
 from thighview.io.models import ModelEntry, read_card
-from thighview.ui.actions import TABS
 from thighview.ui.application import make_application, open_window
 
 ROOT = Path(__file__).parents[2]
@@ -138,7 +137,6 @@ def room(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenWindow]:
         opened.append(hands)
         window.resize(1600, 1000)
         hands.until(lambda: window.windowHandle().isExposed())
-        hands.until(lambda: len(window.panels) == len(TABS))
         hands.until(lambda: window.workspace.project_folder is not None or not ready)
         if path and ready:
             hands.until_open()

@@ -16,7 +16,7 @@ from view_room import case_of, click, place
 from window_room import open_window
 
 from thighview.core.review import SliceState
-from thighview.ui.actions import ACTIONS, MENUS, TABS, sheet, tip_words
+from thighview.ui.actions import ACTIONS, MENUS, sheet, tip_words
 from thighview.ui.icons import icon
 
 
@@ -169,8 +169,6 @@ def test_text_fields_keep_their_keys(window, session, qtbot):
 
 
 def test_a_click_on_a_button_leaves_the_keys_to_the_views(window, session, qtbot):
-    for name in TABS:
-        window.panel(name)
     window.show_tab("Review")
     qtbot.mouseClick(window.panel("Review").next_button, Qt.MouseButton.LeftButton)
     before = session.view.cursor[0]

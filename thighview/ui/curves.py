@@ -1,9 +1,10 @@
-"""Live curves of a training run: loss, accuracy and Dice, per epoch or per batch. pyqtgraph loads when first shown."""
+"""Live curves of a training run: loss, accuracy and Dice, per epoch or per batch."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QObject, QPointF, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QFont, QImage, QMouseEvent, QPainter, QShowEvent, QWheelEvent
 from PySide6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
@@ -47,7 +48,6 @@ class Curves(QWidget):
         self._other: CurveData | None = None
         self._metric, self._per_batch, self._log = "dice", False, False
         self._zoomed = False
-        self._view: Any = None  # a pyqtgraph.PlotWidget, which is only partly typed
         self._items: dict[str, Any] = {}
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -63,8 +63,8 @@ class Curves(QWidget):
         part.setContentsMargins(0, 0, 0, 0)
         part.setSpacing(4)
         part.addLayout(self._legend())
-        self._plot_box = QVBoxLayout()
-        part.addLayout(self._plot_box)
+        self._view: Any = self._plot()  # a pyqtgraph.PlotWidget, which is only partly typed
+        part.addWidget(self._view)
         column.addWidget(self._picture_part)
         self.readout = words("", "muted")
         self.readout.setMinimumHeight(self.readout.fontMetrics().height() * 2 + 2)
@@ -134,7 +134,6 @@ class Curves(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         """Draw what came in while hidden."""
         super().showEvent(event)
-        self._need_view()
         self.redraw_soon()
 
     # ------------------------------------------------------------------ parts
@@ -206,13 +205,9 @@ class Curves(QWidget):
         line.addWidget(self.table_button)
         return line
 
-    def _need_view(self) -> Any:
-        if self._view is not None:
-            return self._view
-        import pyqtgraph as pg
-
+    def _plot(self) -> Any:
+        """The plot and its lines, still empty; made at the start, for it takes longer than a window may stand still."""
         view: Any = pg.PlotWidget(background=None)  # pyright: ignore[reportArgumentType]
-        self._view = view
         view.setFrameShape(QFrame.Shape.NoFrame)
         view.setFixedHeight(220)
         view.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
@@ -258,7 +253,6 @@ class Curves(QWidget):
         plot.getViewBox().sigRangeChangedManually.connect(self._user_zoomed)
         view.scene().sigMouseMoved.connect(self._hovered)
         view.viewport().installEventFilter(self)
-        self._plot_box.addWidget(view)
         return view
 
     # ------------------------------------------------------------------ drawing
@@ -266,7 +260,7 @@ class Curves(QWidget):
     def _draw(self) -> None:
         if not self.isVisible():
             return
-        plot = self._need_view().getPlotItem()
+        plot = self._view.getPlotItem()
         log = self._log and self._metric == "loss"
         plot.setLogMode(y=log)
         self._draw_line("train", self.data, "train", self.legend["train"].isChecked())
@@ -287,9 +281,7 @@ class Curves(QWidget):
 
     def _set_log_ticks(self, log: bool) -> None:
         """Write 1, 2, 5 (or only 1) of each decade on a logarithmic axis; pyqtgraph would write them all."""
-        axis = self._view.getPlotItem().getAxis("left") if self._view else None
-        if axis is None:
-            return
+        axis = self._view.getPlotItem().getAxis("left")
         if not log:
             axis.setTicks(None)
             return
@@ -325,8 +317,6 @@ class Curves(QWidget):
         self.zoom_button.show()
 
     def _hovered(self, place: QPointF) -> None:
-        if self._view is None:
-            return
         plot = self._view.getPlotItem()
         if not plot.sceneBoundingRect().contains(place):
             self._hair.hide()
@@ -349,7 +339,7 @@ class Curves(QWidget):
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """The wheel scrolls the panel unless Ctrl is held or the plot was clicked; a double click shows all."""
         view = self._view
-        if view is None or watched is not view.viewport():
+        if watched is not view.viewport():
             return False
         if isinstance(event, QWheelEvent):
             if event.modifiers() & Qt.KeyboardModifier.ControlModifier or view.hasFocus():

@@ -1,17 +1,15 @@
 """The main window: lays everything out, and passes on what belongs to no part of it."""
 
-import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QSize, Qt, QTimer
+from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtGui import (
     QCloseEvent,
     QDragEnterEvent,
     QDragLeaveEvent,
     QDropEvent,
     QKeyEvent,
-    QShowEvent,
 )
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -39,11 +37,16 @@ from thighview.ui import dialogs
 from thighview.ui.actions import TABS, Actions, sheet
 from thighview.ui.bars import StatusBar, TopBar
 from thighview.ui.empty_page import EmptyPage
+from thighview.ui.history_panel import HistoryPanel
 from thighview.ui.icons import program_icon
 from thighview.ui.labels_panel import LabelsPanel
+from thighview.ui.measure_panel import MeasurePanel
 from thighview.ui.notices import Notices
+from thighview.ui.review_panel import ReviewPanel
+from thighview.ui.segment_panel import SegmentPanel
 from thighview.ui.slice_strip import SliceStrip
 from thighview.ui.tool_column import ToolColumn, ToolOptions
+from thighview.ui.train_panel import TrainPanel
 from thighview.ui.views import Views
 from thighview.ui.worklist import Worklist
 
@@ -76,8 +79,7 @@ class MainWindow(QMainWindow):
         self.options = ToolOptions(self.session)
         self.strip = SliceStrip(self.session)
         self.empty = EmptyPage(workspace, self.actions_table)
-        self.panels: dict[str, QWidget] = {}
-        self._pages: dict[str, QVBoxLayout] = {}
+        self.panels = self._make_panels()
         self.tabs = self._make_tabs()
         self.status = StatusBar(workspace, self.actions_table)
         self._lay_out()
@@ -100,15 +102,7 @@ class MainWindow(QMainWindow):
         return self
 
     def panel(self, name: str) -> QWidget:
-        """The panel of a tab; made when it is first wanted."""
-        if name not in self.panels:
-            module = importlib.import_module(f"thighview.ui.{name.lower()}_panel")
-            made: QWidget = getattr(module, f"{name}Panel")(self.workspace)
-            self.panels[name] = made
-            self._pages[name].addWidget(made)
-            _tab_focus_only(made)
-            if name == "Review":
-                getattr(made, "name_keys")("A", "", "J")  # noqa: B009
+        """The panel of a tab."""
         return self.panels[name]
 
     def _make_tabs(self) -> QTabWidget:
@@ -118,37 +112,48 @@ class MainWindow(QMainWindow):
         tabs.tabBar().setDrawBase(False)
         tabs.tabBar().setUsesScrollButtons(False)
         tabs.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        for name in TABS:
-            page = QWidget()
-            self._pages[name] = QVBoxLayout(page)
-            self._pages[name].setContentsMargins(0, 0, 0, 0)
-            tabs.addTab(page, name)
         return tabs
 
+    def _make_panels(self) -> dict[str, QWidget]:
+        """All of them at the start: to make one takes longer than the window may stand still later."""
+        review = ReviewPanel(self.workspace)
+        review.name_keys("A", "", "J")
+        return {
+            "Segment": SegmentPanel(self.workspace),
+            "Review": review,
+            "Measure": MeasurePanel(self.workspace),
+            "Train": TrainPanel(self.workspace),
+            "History": HistoryPanel(self.workspace),
+        }
+
     def _lay_out(self) -> None:
-        self.work = QWidget()
-        work = QVBoxLayout(self.work)
-        for part, stretch in ((self.options, 0), (self.views, 1), (self.strip, 0)):
-            work.addWidget(part, stretch)
+        """From the outside in: Qt styles a whole branch again each time it gets another parent."""
+        whole, centre, right, self.work = QWidget(self), QWidget(), QWidget(), QWidget()
+        self.setCentralWidget(whole)
+        down, across, beside, work = QVBoxLayout(whole), QHBoxLayout(centre), QVBoxLayout(right), QVBoxLayout(self.work)
+        for layout in (down, across, beside, work):
+            layout.setContentsMargins(0, 0, 0, 0)
+            layout.setSpacing(0)
+        self.body, self.left = QSplitter(Qt.Orientation.Horizontal), QSplitter(Qt.Orientation.Vertical)
         self.middle = QStackedWidget()
-        self.middle.addWidget(self.empty)
-        self.middle.addWidget(self.work)
-        centre = QWidget()
-        across = QHBoxLayout(centre)
-        across.addWidget(self.tools)
-        across.addWidget(self.middle, 1)
-        self.left = QSplitter(Qt.Orientation.Vertical)
-        self.left.setProperty("bar", "side")
-        self.left.addWidget(self.worklist)
-        self.left.addWidget(self.labels)
-        self.left.setSizes([400, 400])
-        right = QWidget()
-        right.setProperty("bar", "right")
-        beside = QVBoxLayout(right)
-        beside.addWidget(self.tabs)
-        self.body = QSplitter(Qt.Orientation.Horizontal)
+        for part, stretch in ((self.top, 0), (self.body, 1), (self.status, 0)):
+            down.addWidget(part, stretch)
         for part in (self.left, centre, right):
             self.body.addWidget(part)
+        self.left.addWidget(self.worklist)
+        self.left.addWidget(self.labels)
+        across.addWidget(self.tools)
+        across.addWidget(self.middle, 1)
+        self.middle.addWidget(self.empty)
+        self.middle.addWidget(self.work)
+        for part, stretch in ((self.options, 0), (self.views, 1), (self.strip, 0)):
+            work.addWidget(part, stretch)
+        beside.addWidget(self.tabs)
+        for name in TABS:
+            self.tabs.addTab(self.panels[name], name)
+        self.left.setProperty("bar", "side")
+        right.setProperty("bar", "right")
+        self.left.setSizes([400, 400])
         self.body.setStretchFactor(1, 1)
         self.body.setSizes([232, 1000, 372])
         self.left.setMinimumWidth(170)
@@ -157,14 +162,6 @@ class MainWindow(QMainWindow):
         for splitter in (self.body, self.left):
             splitter.setChildrenCollapsible(False)
             splitter.setHandleWidth(1)
-        whole = QWidget()
-        down = QVBoxLayout(whole)
-        for part, stretch in ((self.top, 0), (self.body, 1), (self.status, 0)):
-            down.addWidget(part, stretch)
-        for layout in (work, across, down, beside):
-            layout.setContentsMargins(0, 0, 0, 0)
-            layout.setSpacing(0)
-        self.setCentralWidget(whole)
         for part in (self.top, self.tools, self.options, self.strip, self.status, self.left, right):
             part.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         _tab_focus_only(self)
@@ -179,7 +176,6 @@ class MainWindow(QMainWindow):
         workspace.project_changed.connect(actions.refresh)
         workspace.failed.connect(self.notices.show_error)
         workspace.uncertainty_changed.connect(self.strip.show_uncertainty)
-        self.tabs.currentChanged.connect(lambda index: self.panel(TABS[index]))
 
     def _view_changed(self, old: ViewState, new: ViewState) -> None:
         fields = ("tool", "outline", "crosshair", "letters", "radiological")
@@ -208,7 +204,6 @@ class MainWindow(QMainWindow):
 
     def show_tab(self, name: str) -> None:
         """Show a panel on the right."""
-        self.panel(name)
         self.tabs.setCurrentIndex(TABS.index(name))
 
     def show_shortcuts(self) -> None:
@@ -308,11 +303,6 @@ class MainWindow(QMainWindow):
 
     # ------------------------------------------------------------------ coming and going
 
-    def showEvent(self, event: QShowEvent) -> None:
-        """The panels are made after the first picture is on the screen."""
-        super().showEvent(event)
-        QTimer.singleShot(0, self, self._fill_tabs)
-
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask about a training under way, then leave everything saved."""
         if not self._leaving and not self._may_leave():
@@ -333,13 +323,6 @@ class MainWindow(QMainWindow):
         if answer == "stop":
             runs.stop()
         return answer != "cancel"
-
-    def _fill_tabs(self) -> None:
-        """One panel at a time, so that the window answers between them."""
-        missing = [name for name in TABS if name not in self.panels]
-        if missing and not self._leaving:
-            self.panel(missing[0])
-            QTimer.singleShot(30, self, self._fill_tabs)
 
     def _restore_geometry(self) -> None:
         if not self.restoreGeometry(self.workspace.settings.geometry):
