@@ -1,7 +1,11 @@
 """Whole runs on tiny people: what they say, keep, resume, and how they end."""
 
+import contextlib
 import json
+import os
 import platform
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +21,7 @@ from thighview.core.labels import Label, LabelTable
 from thighview.core.run import BatchEnded, EpochEnded, Failed, Finished, Paused, RunEvent, Started, TrainConfig
 from thighview.engine import metrics, train
 from thighview.engine.batches import MeasureBatches, Slices
+from thighview.engine.checkpoints import read_checkpoint
 from thighview.engine.learner import Learner, optimizer_of, rate_at
 from thighview.engine.starting import inherited, is_sided, make_plan
 from thighview.engine.unet import build_network, weights_of
@@ -248,6 +253,49 @@ def test_a_loss_that_is_not_a_number_stops_and_keeps_the_checkpoint(
     assert isinstance(_events(run, Finished)[-1], Finished)
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 2 MB of its own."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs root on Linux")
+    words = ("mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place))
+    mounted = subprocess.run(words, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"a small disk cannot be mounted here: {mounted.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", "--lazy", place], check=True)
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_full_disk_ends_a_run_with_the_reason_and_it_goes_on_when_there_is_room(small_disk: Path) -> None:
+    folder = make_project(small_disk, 1)
+    run, ballast = run_folder(folder, "one"), small_disk / "ballast"
+
+    def fill(event: RunEvent) -> None:
+        if isinstance(event, BatchEnded) and (event.epoch, event.step) == (3, 1):
+            until = time.monotonic() + 20
+            while not read_checkpoint(run.checkpoint, "last") and time.monotonic() < until:
+                time.sleep(0.01)
+            with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+                while file.write(bytes(4096)):
+                    pass
+
+    config = _with(epochs=5)
+    with pytest.raises(UserError, match="No space left") as refused:
+        train.train_main(folder, "one", config, None, fill)
+    assert "room" in refused.value.hint
+    kept = read_checkpoint(run.checkpoint, "last")
+    assert kept is not None and kept[1]["epoch"] in (1, 2)
+    assert not run.alive
+    ballast.unlink()
+    assert read_card(train.train_main(folder, "one")).scores["epochs"] == 5
+    assert _events(run, Started)[1].first_epoch == kept[1]["epoch"] + 1
+    assert [e.epoch for e in _events(run, EpochEnded)][-3:] == [3, 4, 5]
+    assert not list(run.path.rglob("*.tmp"))
+
+
 @pytest.mark.usefixtures("eager")
 def test_a_bug_is_told_with_its_last_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = make_project(tmp_path, 1)
@@ -281,7 +329,7 @@ def test_starting_from_a_model_with_other_labels(
     run = run_folder(folder, "second")
     train.train_main(folder, "second", _with(epochs=1, base_filters=8), str(parent.folder))
     note = _events(run, Started)[0].note
-    assert "starts from first; known: bone; new: nerve; left: thigh" in note
+    assert "starts from first; it knows: bone; new to it, learnt from nothing: nerve; left out: thigh" in note
     assert "base filters" in note
     card = find_model("second", folder).card
     assert card.base_filters == 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,7 @@ class Runs(QObject):
 @dataclass
 class Settings:
     last_model: str = ""
-    train_config: TrainConfig = field(default_factory=TrainConfig)
+    train_config: TrainConfig | None = None
 
 
 class Room(QObject):
@@ -201,9 +201,9 @@ def model(name: str = "thigh_tissues", place: str = "box", folder: Path | None =
         "statement": "Trained only on computer-generated thighs, never on a person's scan; not validated on patients. "
         "For research, not for clinical decisions: check every slice, correct, and retrain.",
     }
-    card = ModelCard(
-        name, "unet", 16, 5, 0.0, ("background", *TISSUES), tissue_table(), True, 1.0, 256, **(facts | more)
-    )
+    net = {"architecture": "unet", "base_filters": 16, "levels": 5, "dropout": 0.0, "spacing_mm": 1.0}
+    classes, labels = ("background", *TISSUES), tissue_table()
+    card = ModelCard(name=name, classes=classes, labels=labels, sided=True, input_size=256, **(net | facts | more))
     return ModelEntry(card, folder or Path("/models") / name, place)
 
 

@@ -1,20 +1,123 @@
-"""The settings form: the model to start from is called gone only while it is."""
+"""The settings form: what it starts from, and what that decides."""
 
 from dataclasses import replace
 
+import pytest
+from panel_room import model
 from pytestqt.qtbot import QtBot
 
-from thighview.core.run import TrainConfig
+from thighview.core.run import FINE_TUNING_RATE, TrainConfig
 from thighview.ui.train_form import TrainForm
 
+TISSUES = model("tissues", architecture="unet", base_filters=8, levels=4, spacing_mm=1.5)
+GROUPS = model("groups", "project", base_filters=12, levels=4, spacing_mm=0.75)
+HELD = {"architecture": "unet", "base_filters": 8, "levels": 4, "spacing_mm": 1.5}
 
-def test_a_start_model_that_is_listed_later_is_not_gone(qtbot: QtBot) -> None:
-    form = TrainForm()
-    qtbot.addWidget(form)
+
+@pytest.fixture
+def form(qtbot: QtBot) -> TrainForm:
+    made = TrainForm()
+    qtbot.addWidget(made)
+    return made
+
+
+def choose(form: TrainForm, text: str) -> None:
+    """As with the mouse."""
+    start = form.inputs["start_from"]
+    index = next(i for i in range(start.count()) if start.itemText(i).startswith(text))
+    start.setCurrentIndex(index)
+    start.activated.emit(index)
+
+
+def set_to(form: TrainForm, **values: float) -> None:
+    for name, value in values.items():
+        form.inputs[name].setValue(value)
+
+
+def held(form: TrainForm) -> dict[str, object]:
+    return {name: value for name, value in form.config().to_json().items() if name in HELD}
+
+
+def test_a_start_model_that_is_listed_later_is_not_gone(form: TrainForm) -> None:
     form.show_config(replace(TrainConfig(), start_from="/models/tissues"))
     assert "gone" in form.problem_text
-    form.offer_models([("tissues", "/models/tissues")])
+    form.offer_models([TISSUES])
     assert form.problem_text == ""
     assert form.config().start_from == "/models/tissues"
     form.offer_models([])
     assert "gone" in form.problem_text
+
+
+def test_what_the_model_decides_is_shown_locked_and_trained_with(form: TrainForm) -> None:
+    form.offer_models([TISSUES, GROUPS])
+    set_to(form, base_filters=32, levels=6, spacing_mm=2.0)
+    choose(form, "tissues")
+    assert held(form) == HELD
+    assert not any(form.inputs[name].isEnabled() for name in HELD)
+    assert form.inputs["epochs"].isEnabled()
+    assert "those of tissues" in form.held_words.text()
+    assert "tissues" in form.inputs["base_filters"].toolTip()
+    choose(form, "groups")
+    assert held(form) == HELD | {"base_filters": 12, "spacing_mm": 0.75}
+    form.offer_models([TISSUES, GROUPS])
+    choose(form, "random weights")
+    assert held(form) == {"architecture": "unet", "base_filters": 32, "levels": 6, "spacing_mm": 2.0}
+    assert all(form.inputs[name].isEnabled() for name in HELD)
+    assert not form.held_words.isVisibleTo(form)
+    assert "doubled" in form.inputs["base_filters"].toolTip()
+
+
+def test_settings_filled_in_never_contradict_the_model(form: TrainForm) -> None:
+    form.offer_models([TISSUES])
+    form.show_config(TrainConfig(base_filters=64, start_from="/models/tissues", epochs=3))
+    assert held(form) == HELD
+    assert form.config().epochs == 3
+    form.show_config(TrainConfig(base_filters=64))
+    assert form.config() == TrainConfig(base_filters=64)
+    assert form.inputs["base_filters"].isEnabled()
+
+
+def test_by_default_it_goes_on_from_the_model_at_hand_in_small_steps(form: TrainForm) -> None:
+    form.offer_models([])
+    assert form.config() == TrainConfig()
+    form.offer_models([TISSUES, GROUPS], TISSUES)
+    assert form.is_default
+    assert form.config() == TrainConfig(start_from="/models/tissues", learning_rate=FINE_TUNING_RATE, **HELD)
+    form.offer_models([TISSUES, GROUPS], GROUPS)
+    assert form.config().start_from == "/models/groups"
+    choose(form, "random weights")
+    assert form.config() == TrainConfig()
+    assert not form.is_default
+    form.offer_models([TISSUES, GROUPS], TISSUES)
+    assert form.config() == TrainConfig()
+    form.preset.setCurrentIndex(0)
+    form.preset.activated.emit(0)
+    assert form.config().start_from == "/models/tissues"
+    assert form.is_default
+
+
+def test_a_learning_rate_set_by_hand_stays(form: TrainForm) -> None:
+    form.offer_models([TISSUES], TISSUES)
+    set_to(form, learning_rate=3e-3)
+    choose(form, "random weights")
+    assert form.config().learning_rate == 3e-3
+
+
+@pytest.mark.parametrize("start", ["", "/models/groups"])
+def test_what_was_remembered_is_kept(qtbot: QtBot, start: str) -> None:
+    form = TrainForm(TrainConfig(epochs=7, start_from=start, learning_rate=5e-4))
+    qtbot.addWidget(form)
+    form.offer_models([])
+    form.offer_models([TISSUES, GROUPS], TISSUES)
+    config = form.config()
+    assert (config.epochs, config.start_from, config.learning_rate) == (7, start, 5e-4)
+
+
+def test_a_remembered_model_of_another_project_gives_way_to_the_one_at_hand(qtbot: QtBot) -> None:
+    form = TrainForm(TrainConfig(epochs=7, start_from="/other/models/run 1", learning_rate=FINE_TUNING_RATE))
+    qtbot.addWidget(form)
+    form.offer_models([TISSUES, GROUPS], TISSUES)
+    assert form.problem_text == ""
+    assert form.config() == TrainConfig(
+        epochs=7, start_from="/models/tissues", learning_rate=FINE_TUNING_RATE, **HELD
+    )  # fmt: skip

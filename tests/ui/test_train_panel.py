@@ -19,8 +19,9 @@ from panel_room import (
     whole_run,
 )
 from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QGuiApplication, QWheelEvent
-from PySide6.QtWidgets import QApplication, QComboBox, QLabel
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QComboBox, QLabel, QSpinBox, QWidget
 from pytestqt.qtbot import QtBot
 
 from thighview.app import jobs
@@ -142,12 +143,10 @@ def test_the_form_has_every_setting_with_its_range(qtbot: QtBot) -> None:
 def test_presets_fill_the_form_and_any_change_leaves_them(qtbot: QtBot) -> None:
     form = TrainForm()
     qtbot.addWidget(form)
-    form.offer_models([("thigh_tissues", "/models/thigh_tissues")])
     for index, (name, _, settings) in enumerate(PRESETS):
         form.preset.setCurrentIndex(index)
         form.preset.activated.emit(index)
-        wanted = dict(settings) | ({"start_from": "/models/thigh_tissues"} if name == "Fine-tune" else {})
-        assert form.config() == TrainConfig(**wanted)
+        assert form.config() == TrainConfig(**settings)
         assert form.preset.currentText() == name
     form.inputs["epochs"].setValue(7)
     assert form.preset.currentIndex() == -1
@@ -186,17 +185,38 @@ def test_a_model_to_start_from_that_is_gone_is_said(qtbot: QtBot) -> None:
     assert form.problem_text == ""
 
 
-def test_the_wheel_passes_over_settings_without_changing_them(panel: TrainPanel) -> None:
-    epochs = panel.form.inputs["epochs"]
-    panel.start_button.setFocus()
-    before = epochs.value()
-    at = QPointF(5, 5)
-    event = QWheelEvent(
-        at, at, QPoint(0, 0), QPoint(0, 120), Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier,
-        Qt.ScrollPhase.NoScrollPhase, False,
-    )  # fmt: skip
-    QApplication.sendEvent(epochs, event)
-    assert epochs.value() == before
+def turn_wheel(over: QWidget) -> None:
+    """One notch down, as the window system sends it."""
+    at = QPointF(over.mapTo(over.window(), over.rect().center()))
+    QTest.wheelEvent(over.window().windowHandle(), at, QPoint(0, -120))
+
+
+def test_the_wheel_scrolls_the_panel_and_changes_no_control(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
+    write_run(room.project_folder, "run 1", 4)
+    write_run(room.project_folder, "run 3", 4)
+    room.runs.follow("run 3", [*whole_run(4), finished()])
+    qtbot.waitUntil(lambda: panel.compare.count() == 2 and panel.preview.slider.isVisible())
+    panel.form_fold.heading.setChecked(True)
+    panel.form.more.heading.setChecked(True)
+    late = QSpinBox()
+    panel.set_card.body.addWidget(late)
+    qtbot.waitUntil(late.isVisible)
+    qtbot.wait(20)
+    controls = [panel.compare, panel.preview.slider, panel.form.preset, late, *panel.form.inputs.values()]
+    bar = panel.verticalScrollBar()
+    for control in controls:
+        panel.ensureWidgetVisible(control)
+        control.setFocus()
+        bar.setValue(bar.value() - 30)
+        place = bar.value()
+        values = [_shown(c) for c in controls]
+        turn_wheel(control)
+        assert [_shown(c) for c in controls] == values, control
+        assert bar.value() > place or bar.value() == bar.maximum(), control
+
+
+def _shown(control: QWidget) -> object:
+    return control.currentIndex() if isinstance(control, QComboBox) else control.property("value")
 
 
 def test_start_hands_over_name_and_settings(panel: TrainPanel, room: Room) -> None:

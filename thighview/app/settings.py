@@ -107,16 +107,16 @@ class Settings:
         self._store.setValue("last_model", folder)
 
     @property
-    def train_config(self) -> TrainConfig:
-        """Training settings used last."""
+    def train_config(self) -> TrainConfig | None:
+        """Training settings used last; None where they were not set by hand."""
         try:
-            return TrainConfig.from_json(json.loads(self._text("train_config", "{}")))
+            return TrainConfig.from_json(json.loads(self._text("train_config", "")))
         except (ValueError, TypeError, AttributeError, UserError):
-            return TrainConfig()
+            return None
 
     @train_config.setter
-    def train_config(self, config: TrainConfig) -> None:
-        self._store.setValue("train_config", json.dumps(config.to_json()))
+    def train_config(self, config: TrainConfig | None) -> None:
+        self._store.setValue("train_config", json.dumps(config.to_json()) if config else "")
 
     def _text(self, key: str, default: str) -> str:
         value = self._store.value(key, default)

@@ -213,7 +213,6 @@ class Workspace(OpenProject):
         if store is None:
             self.failed.emit(UserError("No project is open.", "Open a scan or a project first."))
             return
-        self.settings.train_config = config
         self.said.emit("Preparing the training set…")
         job = self.runs.start(store, name, config)
         job.failed.connect(self.failed)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from thighview import __version__
 from thighview.core.errors import UserError
 from thighview.core.labels import LabelTable
-from thighview.core.run import TrainConfig
+from thighview.core.run import FROM_THE_MODEL, TrainConfig
 from thighview.io.dataset import IGNORE, Dataset
 from thighview.io.models import ModelCard, ModelEntry, read_weights
 
@@ -46,13 +46,7 @@ def make_plan(name: str, dataset: Dataset, config: TrainConfig, parent: ModelEnt
     names = list(dict.fromkeys(b.name if sided else b.key for b in dataset.labels))
     if parent:
         old = parent.card
-        held: dict[str, str | float] = {
-            "architecture": old.architecture,
-            "base_filters": old.base_filters,
-            "levels": old.levels,
-        }
-        if config.spacing_mm == 0 and old.spacing_mm > 0:
-            held["spacing_mm"] = old.spacing_mm
+        held = {name: getattr(old, name) for name in FROM_THE_MODEL}
         differ = [k for k, v in held.items() if getattr(config, k) != v]
         config = TrainConfig.from_json(config.to_json() | held)
         if differ:
@@ -136,5 +130,7 @@ def inherited(fresh: Weights, card: ModelCard, parent: ModelEntry) -> tuple[dict
     new = [n for n, at in zip(card.classes[1:], source[1:], strict=True) if at is None]
     dropped = [n for i, n in enumerate(old.classes) if i and i not in source]
     words = [f"starts from {old.name}"]
-    words += [f"{title}: {', '.join(n)}" for title, n in (("known", kept), ("new", new), ("left", dropped)) if n]
+    for title, names in (("it knows", kept), ("new to it, learnt from nothing", new), ("left out", dropped)):
+        if names:
+            words.append(f"{title}: {', '.join(name.replace('_', ' ') for name in names)}")
     return weights, "; ".join(words)

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Sequence
 from html import escape
 
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
+    QAbstractSpinBox,
+    QComboBox,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -13,14 +15,18 @@ from PySide6.QtWidgets import (
     QPushButton,
     QScrollArea,
     QSizePolicy,
+    QSlider,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
+TURNED_BY_WHEEL = (QAbstractSpinBox, QComboBox, QSlider)
+"""Kinds of widget that Qt lets the wheel change."""
+
 
 class Page(QScrollArea):
-    """A column of cards that scrolls up and down, never sideways."""
+    """A column of cards that scrolls up and down, never sideways; the wheel changes nothing on its way."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -33,8 +39,20 @@ class Page(QScrollArea):
         self.column = QVBoxLayout(column)
         self.column.setContentsMargins(12, 12, 12, 12)
         self.column.setSpacing(10)
-        self.setWidget(column)
         self._inside = column
+        self.setWidget(column)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """The wheel scrolls the page whatever lies under the mouse; parts that come later are laid out, and found."""
+        if watched is self._inside:
+            if event.type() == QEvent.Type.LayoutRequest:
+                for kind in TURNED_BY_WHEEL:
+                    for part in self._inside.findChildren(kind):
+                        part.installEventFilter(self)
+        elif event.type() == QEvent.Type.Wheel and isinstance(watched, TURNED_BY_WHEEL):
+            event.ignore()
+            return True
+        return super().eventFilter(watched, event)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Keep the column as wide as the window onto it."""

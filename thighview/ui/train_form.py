@@ -3,9 +3,9 @@
 import math
 from collections.abc import Sequence
 from dataclasses import Field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QEvent, QObject, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QValidator
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
@@ -20,8 +20,13 @@ from PySide6.QtWidgets import (
 )
 
 from thighview.core.errors import UserError
-from thighview.core.run import TrainConfig
+from thighview.core.run import FINE_TUNING_RATE, FROM_THE_MODEL, TrainConfig
 from thighview.ui.cards import Fold, show_words, words
+
+if TYPE_CHECKING:
+    from thighview.io.models import ModelEntry
+
+PLACES = {"project": "this project", "user": "your models", "box": "comes with thighview"}
 
 FIRST = ("start_from", "architecture", "base_filters", "loss", "learning_rate", "epochs", "augment")
 """Settings always in sight, in this order; the others fold away."""
@@ -39,16 +44,17 @@ CHOICE_WORDS: dict[str, str] = {
 }
 
 PRESETS: tuple[tuple[str, str, dict[str, Any]], ...] = (
-    ("Default", "A U-Net with any number of labels; right for most.", {}),
+    ("Default", "Goes on from the model at hand in small steps; right for most.", {}),
     (
-        "Fine-tune",
-        "Start from a model and take small steps: for a few corrected cases.",
-        {"learning_rate": 1e-4, "epochs": 20},
+        "Random weights",
+        "A new network that knows nothing yet: for a large set, or pictures unlike those of any model.",
+        {"start_from": ""},
     ),
     (
         "Seed network",
         "The original network of 2015: 512×512, 64 filters, one label, Adam 2e-4, binary cross-entropy, 80 epochs.",
         {
+            "start_from": "",
             "architecture": "seed_unet",
             "base_filters": 64,
             "levels": 5,
@@ -103,10 +109,15 @@ class TrainForm(QWidget):
     changed = Signal()
     """Some setting is another one now."""
 
-    def __init__(self, config: TrainConfig | None = None, parent: QWidget | None = None) -> None:
+    def __init__(self, remembered: TrainConfig | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.inputs: dict[str, QWidget] = {}
-        self._other = TrainConfig()
+        self._models: dict[str, ModelEntry] = {}
+        self._at_hand = ""
+        self._remembered_start = remembered.start_from if remembered else None
+        self._start = ""
+        self._start_chosen = False
+        self._set_aside: dict[str, Any] = {}
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(6)
@@ -125,8 +136,11 @@ class TrainForm(QWidget):
         self._headings = [words("Preset", wrap=False), words("Run name", wrap=False)]
         first.addRow(self._headings[0], self.preset)
         first.addRow(self._headings[1], self.run_name)
+        self.held_words = words("", "muted")
         for name in FIRST:
             self._add(first, by_name[name])
+            if name == "start_from":
+                first.addRow(self.held_words)
         for name, spec in by_name.items():
             if name not in FIRST:
                 self._add(more, spec)
@@ -138,8 +152,11 @@ class TrainForm(QWidget):
         box.addWidget(self.more)
         self.problem = words("", "warning")
         box.addWidget(self.problem)
-        self.show_config(config or TrainConfig())
-        self.preset.setCurrentIndex(0 if config in (None, TrainConfig()) else -1)
+        self.show_config(TrainConfig())
+        if remembered:
+            self.show_config(remembered)
+        self._start_chosen = False
+        self.preset.setCurrentIndex(-1 if remembered else 0)
 
     # ------------------------------------------------------------------ what is set
 
@@ -153,28 +170,44 @@ class TrainForm(QWidget):
         """
         return TrainConfig(**{name: _value(part) for name, part in self.inputs.items()})
 
-    def show_config(self, config: TrainConfig) -> None:
-        """Fill the form."""
-        for name, part in self.inputs.items():
-            part.blockSignals(True)
-            _set_value(part, getattr(config, name))
-            part.blockSignals(False)
-        self._check()
+    @property
+    def is_default(self) -> bool:
+        """Whether nothing was set by hand."""
+        return self.preset.currentIndex() == 0
 
-    def offer_models(self, models: Sequence[tuple[str, str]]) -> None:
-        """Models to start from, as (words, name or folder); the choice made is kept while it exists."""
-        start = self.inputs["start_from"]
-        assert isinstance(start, QComboBox)
-        now = _value(start)
+    def show_config(self, config: TrainConfig) -> None:
+        """Fill the form; a model to start from keeps the word on what it decides."""
+        if not config.start_from:
+            self._set_aside = {}
+        for name, part in self.inputs.items():
+            if not (config.start_from and name in FROM_THE_MODEL):
+                _show_value(part, getattr(config, name))
+        self._start, self._start_chosen = config.start_from, True
+        self.preset.setCurrentIndex(-1)
+        self._follow_start()
+
+    def offer_models(self, models: Sequence["ModelEntry"], at_hand: "ModelEntry | None" = None) -> None:
+        """Models to start from.
+
+        A choice made by hand is kept, and called gone when it is not among them. Before one is made, the model
+        remembered from an earlier training is chosen, else the one ``at_hand``, else random weights.
+        """
+        start = self._start_input
+        chosen = _value(start)
+        self._models = {str(model.folder): model for model in models}
+        self._at_hand = str(at_hand.folder) if at_hand else ""
+        if not self._start_chosen:
+            remembered = self._remembered_start
+            chosen = remembered if remembered == "" or remembered in self._models else self._at_hand
         start.blockSignals(True)
         start.clear()
         start.setProperty("missing", None)
         start.addItem("random weights", "")
-        for text, name in models:
-            start.addItem(text, name)
-        _set_value(start, now)
+        for folder, model in self._models.items():
+            start.addItem(f"{model.card.name} · {PLACES.get(model.place, model.place)}", folder)
         start.blockSignals(False)
-        self._check()
+        _show_value(start, chosen)
+        self._follow_start()
 
     @property
     def problem_text(self) -> str:
@@ -189,15 +222,17 @@ class TrainForm(QWidget):
         if "low" in spec.metadata:
             tip += f"\n{spec.metadata['low']:g} to {spec.metadata['high']:g}"
         part.setToolTip(tip)
+        part.setProperty("tip", tip)
         if isinstance(part, QAbstractSpinBox):
             part.lineEdit().setTextMargins(6, 0, 0, 0)
-        part.installEventFilter(self)
         heading = words(str(spec.metadata["words"]), wrap=False)
         heading.setToolTip(tip)
         self._headings.append(heading)
         form.addRow(heading, part)
         self.inputs[spec.name] = part
-        if isinstance(part, QComboBox):
+        if spec.name == "start_from":
+            self._start_input.currentIndexChanged.connect(self._start_edited)
+        elif isinstance(part, QComboBox):
             part.currentIndexChanged.connect(self._edited)
         elif isinstance(part, QCheckBox):
             part.toggled.connect(self._edited)
@@ -208,15 +243,48 @@ class TrainForm(QWidget):
         self.preset.setCurrentIndex(-1)
         self._check()
 
+    def _start_edited(self, *_: object) -> None:
+        self._start_chosen = True
+        self.preset.setCurrentIndex(-1)
+        self._follow_start()
+
     def _preset_chosen(self, index: int) -> None:
         settings = dict(PRESETS[index][2])
-        start = self.inputs["start_from"]
-        assert isinstance(start, QComboBox)
-        if PRESETS[index][0] == "Fine-tune":
-            start_from = _value(start) or (start.itemData(1) if start.count() > 1 else "")
-            settings["start_from"] = start_from
+        if "start_from" not in settings and self._at_hand:
+            settings |= {"start_from": self._at_hand, "learning_rate": FINE_TUNING_RATE}
         self.show_config(TrainConfig(**settings))
         self.preset.setCurrentIndex(index)
+
+    @property
+    def _start_input(self) -> QComboBox:
+        start = self.inputs["start_from"]
+        assert isinstance(start, QComboBox)
+        return start
+
+    def _follow_start(self) -> None:
+        """Show what the model to start from decides, and put back what was set where there is none any more.
+
+        The learning rate goes along as long as it is the one suggested for that start.
+        """
+        before, self._start = self._start, _value(self._start_input)
+        rate = self.inputs["learning_rate"]
+        if _value(rate) == _suggested_rate(before):
+            _show_value(rate, _suggested_rate(self._start))
+        model = self._models.get(self._start)
+        if model and not self._set_aside:
+            self._set_aside = {name: _value(self.inputs[name]) for name in FROM_THE_MODEL}
+        why = f"Taken from {model.card.name}: its weights fit nothing else." if model else ""
+        for name, was in self._set_aside.items():
+            _show_value(self.inputs[name], getattr(model.card, name) if model else was)
+        for name in FROM_THE_MODEL:
+            part = self.inputs[name]
+            part.setEnabled(model is None)
+            part.setToolTip(why or part.property("tip"))
+        if model is None:
+            self._set_aside = {}
+        held = f"Network, filters, levels and pixel size are those of {model.card.name}." if model else ""
+        show_words(self.held_words, held)
+        self._check()
 
     def _check(self) -> None:
         try:
@@ -229,16 +297,8 @@ class TrainForm(QWidget):
         self.changed.emit()
 
     def _missing_start(self) -> bool:
-        start = self.inputs["start_from"]
-        assert isinstance(start, QComboBox)
+        start = self._start_input
         return bool(start.property("missing")) and start.currentData() == start.property("missing")
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """The wheel scrolls the panel; it does not change a setting one happens to pass."""
-        if event.type() == QEvent.Type.Wheel and isinstance(watched, QWidget) and not watched.hasFocus():
-            event.ignore()
-            return True
-        return False
 
 
 def summary(config: TrainConfig, start_words: str = "") -> str:
@@ -308,6 +368,17 @@ def _value(part: QWidget) -> Any:
         return part.isChecked()
     assert isinstance(part, QSpinBox | QDoubleSpinBox)
     return part.value()
+
+
+def _suggested_rate(start_from: str) -> float:
+    return FINE_TUNING_RATE if start_from else TrainConfig().learning_rate
+
+
+def _show_value(part: QWidget, value: Any) -> None:
+    """Put a value into an input as if nobody had."""
+    part.blockSignals(True)
+    _set_value(part, value)
+    part.blockSignals(False)
 
 
 def _set_value(part: QWidget, value: Any) -> None:

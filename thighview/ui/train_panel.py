@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from thighview.io.models import ModelEntry
 
 SHOW_AFTER_MS = 60
-PLACES = {"project": "this project", "user": "your models", "box": "comes with thighview"}
+BOX_MODEL = "thigh_tissues"
+"""Trainings start from it where no model was used on the open case."""
 
 
 class TrainPanel(Page):
@@ -62,13 +63,15 @@ class TrainPanel(Page):
         self._soon.setInterval(SHOW_AFTER_MS)
         self._soon.timeout.connect(self._show)
         workspace.models_changed.connect(self._offer_models)
+        workspace.session.case_opened.connect(self._offer_models)
+        workspace.segmenting.connect(self._offer_models)
         workspace.cases_changed.connect(self._show)
         workspace.project_changed.connect(self._project_changed)
         self._runs.run_changed.connect(self._run_changed)
         self._runs.event_came.connect(self._event_came)
         self.end_card.go_on_asked.connect(self._runs.go_on)
         self.end_card.new_asked.connect(self._show_settings)
-        self._offer_models(workspace.models)
+        self._offer_models()
         self._run_changed()
 
     # ------------------------------------------------------------------ parts
@@ -141,6 +144,7 @@ class TrainPanel(Page):
             self._workspace.failed.emit(error)
             return
         self.start_button.setEnabled(False)
+        self._workspace.settings.train_config = None if self.form.is_default else config
         self._workspace.start_training(self.form.run_name.text().strip(), config)
         QTimer.singleShot(3000, self, self._show_start)
 
@@ -267,9 +271,17 @@ class TrainPanel(Page):
         self.compare.clear()
         self._run_changed()
 
-    def _offer_models(self, models: tuple["ModelEntry", ...]) -> None:
-        self.form.offer_models([(f"{m.card.name} · {PLACES.get(m.place, m.place)}", str(m.folder)) for m in models])
+    def _offer_models(self, _change: object = None) -> None:
+        self.form.offer_models(self._workspace.models, self._model_at_hand())
         self.end_card.show_status(self.status)
+
+    def _model_at_hand(self) -> "ModelEntry | None":
+        """The model used last on the open case, else the one of the box."""
+        models, history = self._workspace.models, self._workspace.session.history
+        by_run = {f"Segment with {model.card.name}": model for model in reversed(models)}
+        used = next((name for name in reversed(history.names[: history.done]) if name in by_run), "")
+        box = (m for m in models if (m.place, m.card.name) == ("box", BOX_MODEL))
+        return by_run.get(used) or next(box, None)
 
     def _show(self, _change: object = None) -> None:
         status = self.status
