@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pytestqt.qtbot import QtBot
@@ -93,6 +95,14 @@ def test_a_child_that_dies_has_failed_with_its_last_lines(qtbot: QtBot, run: Run
     assert watch.history.state == "failed"
     qtbot.waitUntil(lambda: run.path not in training._children, timeout=5000)
     watch.close()
+
+
+def test_a_child_that_died_on_a_full_disk_says_so(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "full" not in training.died(run, 2).message
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    failed = training.died(run, 2)
+    assert "disk it writes to is full" in failed.message
+    assert failed.hint.startswith("Make room")
 
 
 def test_commands_reach_the_control_file(qtbot: QtBot, run: RunFolder) -> None:

@@ -12,6 +12,8 @@ from thighview.core.run import BatchEnded, Failed, Paused
 from thighview.io import runs
 from thighview.io.locks import Holder
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.fixture
 def run(tmp_path: Path) -> runs.RunFolder:
@@ -67,6 +69,28 @@ def test_control(run: runs.RunFolder) -> None:
     assert runs.read_control(run) == "pause"
     run.control.write_bytes(b"\xff\xfe")
     assert runs.read_control(run) == "run"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file size limits")
+def test_what_does_not_fit_on_the_disk_leaves_no_half_line(run: runs.RunFolder) -> None:
+    code = (
+        "import resource, sys; from pathlib import Path\n"
+        "from thighview.io.runs import *; from thighview.core.run import *\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 2000))\n"
+        "log, told = EventLog(RunFolder(Path(sys.argv[1]))), 0\n"
+        "try:\n"
+        "    while True: log.append(BatchEnded(1.0, 'one', told, 1, 2, 0.5)); told += 1\n"
+        "except OSError as error: print(told, error.errno)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
+        "log.append(Failed(1.0, 'one', 'the disk is full'))\n"
+    )
+    words = (sys.executable, "-c", code, str(run.path))
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    told = int(done.stdout.split()[0])
+    assert run.events.read_text().count("\n") == told + 1 > 2
+    found = runs.EventTail(run.events).read_all()
+    assert [e.epoch for e in found[:-1] if isinstance(e, BatchEnded)] == list(range(told))
+    assert isinstance(found[-1], Failed)
 
 
 def test_tail_waits_for_the_end_of_a_line(run: runs.RunFolder) -> None:

@@ -4,9 +4,11 @@ A run outlives the window. Nothing here talks to its process: commands are writt
 ``events.jsonl``, and whether somebody is at work is in ``run.lock``.
 """
 
+import contextlib
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,6 +31,7 @@ from thighview.core.run import (
     Started,
     TrainConfig,
 )
+from thighview.io.locks import release, take
 from thighview.io.project import Project
 from thighview.io.runs import (
     EventTail,
@@ -46,6 +49,7 @@ _READ_BYTES = 1 << 16
 _LOOK_FOR_LIFE_S = 0.5
 _START_WITHIN_S = 120.0
 _WORD_HOLDS_S = 60.0
+_LITTLE_ROOM_BYTES = 1 << 20
 
 _children: dict[Path, "subprocess.Popen[bytes]"] = {}
 """Children of this window by run folder; kept so that a dead one can be asked how it ended."""
@@ -226,6 +230,9 @@ def died(run: RunFolder, code: int | None) -> Failed:
         how = f"The training process ended with code {code}."
     else:
         how = "The training process is gone without a last word."
+    with contextlib.suppress(OSError):
+        if shutil.disk_usage(run.path).free < _LITTLE_ROOM_BYTES:
+            how, hint = f"{how} The disk it writes to is full.", f"Make room on the disk. {hint}"
     return Failed(time.time(), run.name, how, hint, last_log_lines(run))
 
 
@@ -254,8 +261,8 @@ def start_run(run: RunFolder, command: tuple[str, ...] = ()) -> None:
         Instead of our own command line, for tests.
     """
     run.control.unlink(missing_ok=True)
-    if not run.alive:
-        run.lock.unlink(missing_ok=True)
+    if take(run.lock) is None:  # the one of a dead process would take a command given from now on for an old one
+        release(run.lock)
     # -P and our own place on the path: a folder named thighview where the program was started must not be taken for it
     words = command or (sys.executable, "-P", "-m", "thighview", "train", str(run.project), "--run", run.name)
     place = str(Path(thighview.__file__).parents[1])

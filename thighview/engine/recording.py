@@ -26,17 +26,22 @@ class Voice:
 
     def __call__(self, event: RunEvent) -> None:
         """Say an event."""
-        self._events.append(event)
-        if self._emit:
-            try:
-                self._emit(event)
-            except OSError:
-                self._emit = None
+        try:
+            self._events.append(event)
+        finally:
+            self._tell(event)
 
     def log(self, text: str) -> None:
         """Add a line to ``log.txt``."""
         with self._run.log.open("a", encoding="utf-8") as file:
             file.write(f"{time.strftime('%H:%M:%S')} {text.rstrip()}\n")
+
+    def _tell(self, event: RunEvent) -> None:
+        if self._emit:
+            try:
+                self._emit(event)
+            except OSError:
+                self._emit = None
 
 
 def save_sums(path: Path, passes: Mapping[str, Sums]) -> None:

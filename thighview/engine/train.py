@@ -118,8 +118,10 @@ def train(run: RunFolder, config: TrainConfig, emit: Emit | None = None) -> Path
             return _Training(run, config, say).to_end()
         except Exception as error:
             failure = _explain(error, config)
-            say.log(traceback.format_exc() if failure is not error else f"{failure}")
-            say(Failed(time.time(), run.name, failure.message, failure.hint, last_log_lines(run)))
+            with contextlib.suppress(OSError):  # where there is no room for it, the reason still goes on
+                say.log(traceback.format_exc() if failure is not error else f"{failure}")
+            with contextlib.suppress(OSError):
+                say(Failed(time.time(), run.name, failure.message, failure.hint, last_log_lines(run)))
             if failure is error:
                 raise
             raise failure from error

@@ -1,4 +1,8 @@
-"""Who holds a folder: a small file with a process id and the moment that process started."""
+"""Who holds a folder: a file that its holder keeps locked, with its process id and the moment it started in it.
+
+The system lets go of the lock when the process ends, however it ends; the text tells everybody who it is, also on
+another computer.
+"""
 
 import contextlib
 import json
@@ -8,6 +12,8 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+_FAR_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,8 @@ class Holder:
         return not self.here or (self.started != "" and process_started(self.pid) == self.started)
 
     def __str__(self) -> str:
-        return f"process {self.pid}" + ("" if self.here else f" on the computer {self.host}")
+        name = f"process {self.pid}" if self.pid else "another process"
+        return name + ("" if self.here else f" on the computer {self.host}")
 
 
 def process_started(pid: int) -> str:
@@ -76,36 +83,81 @@ def read_holder(lock: Path) -> Holder | None:
         return None
 
 
-def take(lock: Path) -> Holder | None:
-    """Make the lock file, or take over one whose process is gone.
+_held: dict[Path, int] = {}
+"""The open files of the locks that are ours."""
 
-    Between several processes that take over the same stale file at once the caller must decide (a project does it
-    inside a database transaction).
+
+def take(lock: Path) -> Holder | None:
+    """Make the lock file ours, or take over one whose process is gone; of several at once one gets it.
 
     Returns
     -------
     Holder or None
-        None when the lock is ours now, else the running process that holds it.
+        None when the lock is ours now, else who holds it (process id 0 where that cannot be read).
     """
-    for _ in range(10):
+    lock = lock.absolute()
+    while True:
+        file = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            handle = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        except FileExistsError:
+            locked = _lock(file)
+            if locked and not _lies_at(file, lock):  # let go of and removed since it was opened
+                continue
             holder = read_holder(lock)
             if holder and holder.alive:
                 return holder
-            with contextlib.suppress(FileNotFoundError):
-                lock.unlink()
-            continue
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(asdict(Holder.me()), file)
-            file.flush()
-            os.fsync(file.fileno())
-        return None
-    return read_holder(lock) or Holder(0, "", "")
+            if not locked:
+                return Holder(0, "", platform.node())
+            os.ftruncate(file, 0)
+            os.lseek(file, 0, os.SEEK_SET)
+            os.write(file, json.dumps(asdict(Holder.me())).encode())
+            os.fsync(file)
+            _held[lock] = file
+            return None
+        finally:
+            if _held.get(lock) != file:
+                os.close(file)
 
 
 def release(lock: Path) -> None:
     """Remove the lock file when it is ours."""
-    if read_holder(lock) == Holder.me():
-        lock.unlink(missing_ok=True)
+    file = _held.pop(lock.absolute(), None)
+    if file is None:
+        return
+    if sys.platform == "win32":  # where an open file cannot be removed; whoever took it since has it open, too
+        os.close(file)
+        with contextlib.suppress(OSError):
+            lock.unlink()
+        return
+    if _lies_at(file, lock):
+        lock.unlink()
+    os.close(file)
+
+
+def _lies_at(file: int, path: Path) -> bool:
+    """Whether an open file is still the one of this name."""
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except OSError:
+        return False
+
+
+def _lock(file: int) -> bool:
+    """Lock an open file without waiting; False when somebody has. True also where the place knows no locks."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        os.lseek(file, _FAR_BYTES, os.SEEK_SET)  # what is locked there cannot be read, so it lies behind the text
+        try:
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a network folder, for one: who is named in the file decides alone
+        return True
+    return True

@@ -5,6 +5,7 @@ nothing else. Both may come and go while the other stays.
 """
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from thighview.core.errors import UserError
 from thighview.core.run import Failed, Finished, RunEvent, TrainConfig, event_from_line
+from thighview.io.atomic import write_bytes_atomic
 from thighview.io.locks import Holder, read_holder, release, take
 
 COMMANDS = ("run", "pause", "stop")
@@ -176,9 +178,7 @@ def write_control(run: RunFolder, command: str) -> None:
     """Ask the run to ``run``, ``pause`` or ``stop``; it looks between two batches."""
     if command not in COMMANDS:
         raise ValueError(f"expected one of {COMMANDS}, found {command!r}")
-    fresh = run.control.with_name(f".control.{os.getpid()}")
-    fresh.write_text(command, "utf-8")
-    fresh.replace(run.control)
+    write_bytes_atomic(run.control, command.encode())
 
 
 def read_control(run: RunFolder) -> str:
@@ -210,8 +210,18 @@ class EventLog:
                     os.write(self._file, b"\n")
 
     def append(self, event: RunEvent) -> None:
-        """Write one event."""
-        os.write(self._file, event.to_line().encode() + b"\n")
+        """Write one event.
+
+        Raises
+        ------
+        OSError
+            When it cannot be written; what reached the file of its line is taken back.
+        """
+        line = event.to_line().encode() + b"\n"
+        written = os.write(self._file, line)
+        if written < len(line):
+            os.ftruncate(self._file, os.fstat(self._file).st_size - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "events.jsonl")
 
     def close(self) -> None:
         """Force it to disk and close it."""
