@@ -7,7 +7,7 @@ import numpy as np
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QDialog, QMessageBox, QPushButton, QWidget
+from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QLineEdit, QMessageBox, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from thighview.app.tasks import Workspace
@@ -121,13 +121,25 @@ class Hands:
         QApplication.sendEvent(self.window, QDropEvent(QPointF(at), copy, data, LEFT, NONE))
 
     def choose(self, action: str, path: Path) -> None:
-        """Take an entry of the menu and answer its file dialog with a path."""
-        real = dialogs.QFileDialog
-        dialogs.QFileDialog = _Answer(str(path))  # type: ignore[assignment,misc]
-        try:
-            self.window.actions_table[action].trigger()
-        finally:
-            dialogs.QFileDialog = real  # type: ignore[misc]
+        """Take an entry of the menu and answer its dialog with a path."""
+
+        def fill_in() -> None:
+            box = QApplication.activeModalWidget()
+            if isinstance(box, dialogs.FolderDialog):
+                box.place.setText(str(path.parent))
+                box.name.setText(path.name)
+                self.until(box.agree.isEnabled)
+                box.agree.click()
+            elif isinstance(box, QFileDialog):
+                box.findChild(QLineEdit, "fileNameEdit").setText(str(path))
+                box.accept()
+            else:
+                QTimer.singleShot(20, fill_in)
+
+        QTimer.singleShot(0, fill_in)
+        self.window.actions_table[action].trigger()
+        self.window.activateWindow()
+        self.until(self.window.isActiveWindow)
 
     def answer(self, text: str) -> list[str]:
         """Press this button of the next question; the list holds the question once it was asked."""
@@ -164,22 +176,6 @@ class Hands:
 
     def until_run_ends(self) -> None:
         self.until(lambda: self.workspace.segment_job is None and self.window.session.busy_run is None, LONG_MS)
-
-
-class _Answer:
-    """Stands in for Qt's file dialog: a person who knows where the file is."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def getOpenFileName(self, *_: object) -> tuple[str, str]:
-        return self._path, ""
-
-    def getSaveFileName(self, *_: object) -> tuple[str, str]:
-        return self._path, ""
-
-    def getExistingDirectory(self, *_: object) -> str:
-        return self._path
 
 
 def disc(shape: tuple[int, int, int], index: int, y: float, x: float, radius: float) -> np.ndarray:

@@ -85,6 +85,7 @@ def test_an_empty_set_and_a_full_folder_are_refused(room: OpenWindow, thigh: Mad
     full = tmp_path / "full"
     full.mkdir()
     (full / "thesis.txt").write_text("mine")
-    hands.choose("export", full)
+    hands.workspace.export_nnunet(full)
     hands.until(lambda: len(hands.errors) == 2)
+    assert "not an empty folder" in str(hands.errors[1])
     assert [path.name for path in full.iterdir()] == ["thesis.txt"]

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent, QKeySequence
+from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent, QHelpEvent, QKeySequence
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QToolTip
 
 sys.path.insert(0, str(Path(__file__).parent))
 from view_room import case_of, click, place
 from window_room import open_window
 
+from thighview.core.labels import Label, LabelTable
 from thighview.core.review import SliceState
 from thighview.ui.actions import ACTIONS, MENUS, sheet, tip_words
 from thighview.ui.icons import icon
@@ -124,6 +125,19 @@ def test_keys_of_tools_labels_and_undo(window, session):
     assert session.case.labels.any()
 
 
+def test_ten_labels_have_keys_that_the_list_shows(window, session):
+    session.set_table(LabelTable(tuple(Label(value, f"part_{value}", "left") for value in range(1, 12))))
+    for one, value in ((Qt.Key.Key_9, 9), (Qt.Key.Key_0, 10), (Qt.Key.Key_1, 1)):
+        key(window, one)
+        assert session.view.active_label == value
+    rows = window.labels.list
+    for place, said in ((0, "the key 1 "), (9, "the key 0 "), (10, "press to paint")):
+        at = QPoint(80, 14 + 28 * place)
+        QApplication.sendEvent(rows, QHelpEvent(QEvent.Type.ToolTip, at, rows.mapToGlobal(at)))
+        assert said in QToolTip.text()
+    QToolTip.hideText()
+
+
 def test_polygon_by_keys(window, session):
     view = window.views.large
     key(window, Qt.Key.Key_P)
@@ -198,7 +212,6 @@ def test_strip_and_options_follow(window, session, qtbot):
     rect = strip.cell_rect(2)
     qtbot.mouseClick(strip, Qt.MouseButton.LeftButton, pos=rect.center().toPoint())
     assert session.view.cursor[0] == 2
-    strip.show_uncertainty({0: 0.9, 1: 0.1})
     session.update_view(tool="brush", brush_radius_mm=10.0, active_label=2)
     assert window.options.radius_mm.text() == "10.0 mm"
     assert window.options.label_name.text() == "Fat R"

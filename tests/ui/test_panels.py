@@ -353,13 +353,6 @@ def test_a_label_name_is_checked(qtbot: QtBot) -> None:
     assert dialog.answer == ("rectus_femoris", "left")
 
 
-def test_files_get_the_ending_they_need(monkeypatch: pytest.MonkeyPatch, qtbot: QtBot) -> None:
-    for given, wanted in (("/a/m", "/a/m.nii.gz"), ("/a/m.nii", "/a/m.nii"), ("", None)):
-        monkeypatch.setattr(dialogs.QFileDialog, "getSaveFileName", lambda *_, g=given: (g, ""))
-        path = dialogs.ask_save_mask(None)  # type: ignore[arg-type]
-        assert path == (Path(wanted) if wanted else None)
-
-
 def test_help_says_keys_and_research_use(qtbot: QtBot) -> None:
     sheet = ShortcutSheet([("File", [("Ctrl+O", "Open a scan")]), ("Review", [("Return", "Accept and go on")])])
     about = About()

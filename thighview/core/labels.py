@@ -15,6 +15,8 @@ PALETTE: tuple[tuple[int, int, int], ...] = (
     (174, 213, 129), (206, 147, 216), (144, 202, 249), (255, 204, 128),
 )  # fmt: skip
 """Colours far apart on a dark ground and over grey tissue, repeated when there are more labels."""
+_LIGHTER = 0.35
+"""How far the right side is lightened where left and right have one colour."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,14 @@ class LabelTable:
         """A table in which one label has another colour."""
         return LabelTable(tuple(replace(b, colour=colour) if b.value == value else b for b in self.labels))
 
+    def shown_colour(self, label: Label) -> tuple[int, int, int]:
+        """A label's colour on the screen: where both sides of a structure have one colour, the right is lighter."""
+        twin = self.find(label.name, "left") if label.side == "right" else None
+        if twin is None or twin.colour != label.colour:
+            return label.colour
+        red, green, blue = (round(c + _LIGHTER * (255 - c)) for c in label.colour)
+        return (red, green, blue)
+
     def to_json(self) -> list[dict[str, object]]:
         """Plain data, one dict per label."""
         return [
@@ -195,6 +205,6 @@ class LabelTable:
         table = np.full((256, 4), 255, np.uint8)
         table[:, 3] = alpha
         for label in self.labels:
-            table[label.value, :3] = label.colour
+            table[label.value, :3] = self.shown_colour(label)
         table[[0, *hidden]] = 0
         return table

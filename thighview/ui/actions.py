@@ -13,6 +13,7 @@ from thighview.ui.icons import icon
 from thighview.ui.slice_view import resize_brush
 from thighview.ui.tools import TOOLS
 from thighview.ui.wishes import (
+    LABEL_KEYS,
     Do,
     When,
     Window,
@@ -29,6 +30,7 @@ from thighview.ui.wishes import (
     has_case,
     has_idle_case,
     has_project,
+    label_key,
     next_unreviewed,
     open_mask,
     open_with,
@@ -96,8 +98,8 @@ ACTIONS: tuple[Spec, ...] = (
          "Open a NIfTI file or one file of a DICOM series. Dropping it on the window does the same.", "File", "open"),
     Spec("open_folder", "Open DICOM folder or project…", open_with(dialogs.ask_open_folder), ("Ctrl+Shift+O",),
          "Open a folder: a DICOM series, or a project with its worklist.", "File", "folder"),
-    Spec("project", "New project…", with_folder(dialogs.ask_project_folder, "new_project"), ("Ctrl+N",),
-         "Make a project in an empty folder: worklist, masks, models and runs in one place. Scans opened then join it.",
+    Spec("project", "New project…", with_folder(dialogs.ask_new_project, "new_project"), ("Ctrl+N",),
+         "Make a folder for a study: worklist, masks, models and runs in one place. Scans opened then join it.",
          "File"),
     Spec("my_cases", "My cases", lambda w: w.workspace.open_scratch(), (),
          "The project of scans that were opened on their own.", "File"),
@@ -195,8 +197,8 @@ ACTIONS: tuple[Spec, ...] = (
          "Help", "keys"),
     Spec("about", "About thighview", lambda w: w.show_about(), (), "What this program is, and what it is not.", "Help"),
 
-    *(Spec(f"label_{place + 1}", f"Label {place + 1}", take_label(place), (str(place + 1),), when=has_case)
-      for place in range(9)),
+    *(Spec(f"label_{place + 1}", f"Label {place + 1}", take_label(place), (label_key(place),), when=has_case)
+      for place in range(LABEL_KEYS)),
 )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Questions to the person: files, folders, names, and whether to leave. Asking is here, doing is elsewhere."""
 
+import re
 from pathlib import Path
 
 from PySide6.QtCore import Qt
@@ -9,68 +10,77 @@ from PySide6.QtWidgets import (
     QDialogButtonBox,
     QFileDialog,
     QFormLayout,
+    QHeaderView,
     QInputDialog,
     QLineEdit,
     QMessageBox,
     QPushButton,
+    QTreeView,
     QVBoxLayout,
     QWidget,
 )
 
-from thighview.ui.cards import show_words, words
+from thighview.app.jobs import run_in_thread
+from thighview.ui.cards import button, mark, row, show_words, words
 
-SCANS = "Scans (*.nii *.nii.gz *.dcm *.ima *.IMA *.nrrd);;All files (*)"
-MASKS = "Masks (*.nii *.nii.gz *.nrrd);;All files (*)"
+SCANS = "NIfTI and DICOM (*.nii *.nii.gz *.dcm *.ima *.DCM *.IMA);;All files (*)"
+MASKS = "NIfTI (*.nii *.nii.gz);;All files (*)"
 SIDE_WORDS = (("No side", ""), ("Left", "left"), ("Right", "right"))
 
 
 def ask_open_file(parent: QWidget, start: Path | None = None) -> Path | None:
     """Which scan to open; None when the person thinks better of it."""
-    return _path(QFileDialog.getOpenFileName(parent, "Open a scan", _text(start), SCANS)[0])
+    return _choose(parent, "Open a scan", start, QFileDialog.FileMode.ExistingFile, SCANS)
 
 
 def ask_open_folder(parent: QWidget, start: Path | None = None) -> Path | None:
     """Which DICOM folder or project to open."""
-    return _path(QFileDialog.getExistingDirectory(parent, "Open a DICOM folder or a project", _text(start)))
+    return _choose(parent, "Open a DICOM folder or a project", start)
 
 
 def ask_mask_file(parent: QWidget, start: Path | None = None) -> Path | None:
     """Which mask to load onto the open scan."""
-    return _path(QFileDialog.getOpenFileName(parent, "Load a mask for this scan", _text(start), MASKS)[0])
+    return _choose(parent, "Load a mask for this scan", start, QFileDialog.FileMode.ExistingFile, MASKS)
 
 
 def ask_save_mask(parent: QWidget, start: Path | None = None) -> Path | None:
     """Where to save the mask; ends in .nii.gz unless the person wrote another ending for NIfTI."""
-    return _with_ending(
-        QFileDialog.getSaveFileName(parent, "Save the mask as", _text(start), "NIfTI (*.nii.gz *.nii)")[0],
-        ".nii.gz",
-        (".nii", ".nii.gz"),
-    )
+    chosen = _choose(parent, "Save the mask as", start, QFileDialog.FileMode.AnyFile, MASKS)
+    return _with_ending(chosen, ".nii.gz", (".nii", ".nii.gz"))
 
 
 def ask_export_folder(parent: QWidget, start: Path | None = None) -> Path | None:
-    """Into which folder to export."""
-    return _path(QFileDialog.getExistingDirectory(parent, "Export training data into a folder", _text(start)))
+    """Which new folder to export into; its name is proposed the way nnU-Net names data sets."""
+    why = "The training set is written as nnU-Net raw into a folder made for it."
+    return ask_new_folder(parent, "Export training data", why, "Dataset001_thigh", start, "Export")
 
 
 def ask_import_folder(parent: QWidget, start: Path | None = None) -> Path | None:
     """Which nnU-Net raw folder to import."""
-    return _path(QFileDialog.getExistingDirectory(parent, "Import cases from an nnU-Net raw folder", _text(start)))
+    return _choose(parent, "Import cases from an nnU-Net raw folder", start)
 
 
 def ask_project_folder(parent: QWidget, start: Path | None = None) -> Path | None:
-    """Which folder becomes, or is, the project."""
-    return _path(QFileDialog.getExistingDirectory(parent, "Choose a folder for the project", _text(start)))
+    """Which folder is the project to go to, or becomes one."""
+    return _choose(parent, "Choose a project, or an empty folder", start)
+
+
+def ask_new_project(parent: QWidget, start: Path | None = None) -> Path | None:
+    """Which new folder becomes a project."""
+    why = "A project is a folder made for it: worklist, masks, models and runs. Scans stay where they are."
+    return ask_new_folder(parent, "New project", why, "Thigh study", start, "Make project")
 
 
 def ask_save_picture(parent: QWidget, name: str) -> Path | None:
     """Where to save a picture (PNG)."""
-    return _with_ending(QFileDialog.getSaveFileName(parent, "Save picture", name, "PNG (*.png)")[0], ".png", (".png",))
+    chosen = _choose(parent, "Save picture", Path(name), QFileDialog.FileMode.AnyFile, "PNG (*.png)")
+    return _with_ending(chosen, ".png", (".png",))
 
 
 def ask_save_csv(parent: QWidget, name: str) -> Path | None:
     """Where to save a table (CSV)."""
-    return _with_ending(QFileDialog.getSaveFileName(parent, "Save table", name, "CSV (*.csv)")[0], ".csv", (".csv",))
+    chosen = _choose(parent, "Save table", Path(name), QFileDialog.FileMode.AnyFile, "CSV (*.csv)")
+    return _with_ending(chosen, ".csv", (".csv",))
 
 
 def ask_subject(parent: QWidget, subject: str) -> str | None:
@@ -84,6 +94,104 @@ def ask_subject(parent: QWidget, subject: str) -> str | None:
     )
     text = text.strip()
     return text if agreed and text and text != subject else None
+
+
+class FolderDialog(QDialog):
+    """Asks for the name of a new folder and the place to make it in; says so where that name is taken."""
+
+    def __init__(self, parent: QWidget | None, title: str, why: str, name: str, place: Path, agree: str) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(title)
+        self.setMinimumWidth(520)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(18, 16, 18, 14)
+        box.setSpacing(12)
+        box.addWidget(words(why, "muted"))
+        form = QFormLayout()
+        form.setVerticalSpacing(8)
+        self.name = QLineEdit(name)
+        self.place = QLineEdit(str(place))
+        self.change = button("Change…", self._change, "Choose another place")
+        form.addRow("Folder", self.name)
+        line = row(self.place, self.change, stretch=0)
+        form.addRow("In", line)
+        box.addLayout(form)
+        self.problem = words("", "warning")
+        box.addWidget(self.problem)
+        box.addStretch(1)
+        self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel, parent=self)
+        self.agree = self.buttons.addButton(agree, QDialogButtonBox.ButtonRole.AcceptRole)
+        mark(self.agree, "primary", True)
+        self.buttons.accepted.connect(self.accept)
+        self.buttons.rejected.connect(self.reject)
+        box.addWidget(self.buttons)
+        self._proposed = name
+        self.name.textChanged.connect(self._look)
+        self.place.textChanged.connect(self._look)
+        self._look()
+        self.name.setFocus()
+        self.name.selectAll()
+
+    @property
+    def answer(self) -> Path:
+        """The folder to make."""
+        return Path(self.place.text()).expanduser() / self.name.text().strip()
+
+    def _change(self) -> None:
+        chosen = _choose(self, "Choose the place of the new folder", Path(self.place.text()))
+        if chosen:
+            self.place.setText(str(chosen))
+
+    def _look(self, *_: object) -> None:
+        """Look behind the window whether the folder can be made; a proposed name counts up past those taken."""
+        name, folder = self.name.text().strip(), self.answer
+        self.agree.setEnabled(False)
+        if not name or not self.place.text().strip():
+            return
+        if re.search(r'[<>:"/\\|?*]', name) or name.strip(".") == "":
+            show_words(self.problem, "A folder's name has no < > : \" / \\ | ? * in it.")
+            return
+        job = run_in_thread(lambda report, stopped: _why_not(folder), lane="look")
+        job.succeeded.connect(lambda why: self._looked(folder, why))
+
+    def _looked(self, folder: Path, why: str) -> None:
+        if folder != self.answer:
+            return
+        if why and self.name.text() == self._proposed:
+            self._proposed = _counted_up(self._proposed)
+            self.name.setText(self._proposed)
+            self.name.selectAll()
+            return
+        show_words(self.problem, why)
+        self.agree.setEnabled(not why)
+
+
+def ask_new_folder(
+    parent: QWidget | None, title: str, why: str, name: str, start: Path | None, agree: str
+) -> Path | None:
+    """A folder to be made, or None; ``name`` is proposed, in the folder ``start``."""
+    dialog = FolderDialog(parent, title, why, name, start or Path.home(), agree)
+    return dialog.answer if dialog.exec() == QDialog.DialogCode.Accepted else None
+
+
+def _why_not(folder: Path) -> str:
+    """Why a folder cannot be made, or nothing; an empty one is as good as none."""
+    try:
+        if folder.is_dir():
+            return f"{folder.name} is there already, with something in it." if any(folder.iterdir()) else ""
+        if folder.exists():
+            return f"{folder.name} is there already, as a file."
+        return "" if folder.parent.is_dir() else f"The place {folder.parent} is not there."
+    except OSError as error:
+        return f"{folder.parent} cannot be used: {error.strerror}."
+
+
+def _counted_up(name: str) -> str:
+    """The next name of its kind: ``Dataset001_thigh`` to ``Dataset002_thigh``, ``Thigh study`` to ``Thigh study 2``."""
+    found = re.search(r"\d+", name)
+    if found is None:
+        return f"{name} 2"
+    return f"{name[: found.start()]}{int(found.group()) + 1:0{len(found.group())}d}{name[found.end() :]}"
 
 
 class LabelDialog(QDialog):
@@ -190,15 +298,34 @@ def _ask(parent: QWidget | None, question: str, hint: str, answers: tuple[tuple[
     return next((value for press, value in made.items() if press is clicked), answers[-1][1])
 
 
-def _text(path: Path | None) -> str:
-    return str(path) if path else ""
+def _choose(
+    parent: QWidget,
+    title: str,
+    start: Path | None,
+    mode: QFileDialog.FileMode = QFileDialog.FileMode.Directory,
+    kinds: str = "",
+) -> Path | None:
+    """The system's own dialog where it has one, Qt's elsewhere; ``AnyFile`` is a file to be written."""
+    dialog = QFileDialog(parent, title, "", kinds)
+    dialog.setFileMode(mode)
+    dialog.setOption(QFileDialog.Option.ShowDirsOnly, mode is QFileDialog.FileMode.Directory)
+    if mode is QFileDialog.FileMode.AnyFile and start:
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDirectory(str(start.parent))
+        dialog.selectFile(start.name)
+    elif start:
+        dialog.setDirectory(str(start))
+    for view in dialog.findChildren(QTreeView):
+        header = view.header()
+        header.setStretchLastSection(False)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+    chosen = dialog.selectedFiles() if dialog.exec() == QDialog.DialogCode.Accepted else []
+    dialog.deleteLater()
+    return Path(chosen[0]) if chosen else None
 
 
-def _path(text: str) -> Path | None:
-    return Path(text) if text else None
-
-
-def _with_ending(text: str, ending: str, allowed: tuple[str, ...]) -> Path | None:
-    if not text:
-        return None
-    return Path(text if text.lower().endswith(allowed) else text + ending)
+def _with_ending(path: Path | None, ending: str, allowed: tuple[str, ...]) -> Path | None:
+    if path is None or path.name.lower().endswith(allowed):
+        return path
+    return path.with_name(path.name + ending)

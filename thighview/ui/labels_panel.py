@@ -25,9 +25,13 @@ from thighview.ui.icons import picture
 from thighview.ui.label_counts import LabelCounts
 from thighview.ui.slice_painter import words_font
 from thighview.ui.theme import COLOURS, colour
+from thighview.ui.wishes import label_key
 
 ROW = 28
-_SWATCH, _EYE, _NUMBER = 31, 31, 48
+_KEY, _SWATCH, _EYE, _NUMBER = 20, 44, 31, 50
+"""Widths: up to the end of the key, and of the swatch; of the eye and of the volume."""
+_MIDDLE = Qt.AlignmentFlag.AlignVCenter
+_SIGNS = {"left": "L", "right": "R"}
 
 
 class LabelsPanel(QWidget):
@@ -170,27 +174,38 @@ class LabelList(QWidget):
             painter.setPen(QPen(colour("primary"), 1) if active else Qt.PenStyle.NoPen)
             painter.setBrush(colour("selected") if active else colour("raised"))
             painter.drawRoundedRect(inner, 6, 6)
-        painter.setPen(Qt.PenStyle.NoPen)
-        tint = QColor(*label.colour)
-        tint.setAlpha(90 if hidden else 255)
-        painter.setBrush(tint)
-        middle = rect.center().y() + 0.5
-        painter.drawRoundedRect(QRectF(14, middle - 5.5, 11, 11), 3, 3)
-        painter.setFont(words_font(bold=active))
-        metrics = QFontMetrics(painter.font())
+        painter.setFont(words_font(pixels=11))
+        painter.setPen(colour("muted"))
+        key = label_key(rect.top() // ROW)
+        painter.drawText(QRect(0, rect.top(), _KEY - 2, ROW), _MIDDLE | Qt.AlignmentFlag.AlignRight, key)
+        self._paint_swatch(painter, QRectF(_KEY + 4, rect.center().y() - 7.5, 16, 16), label, hidden)
+        painter.setFont(words_font())
         volume = self.counts.volume_ml(label.value)
         room = rect.width() - _SWATCH - _EYE - _NUMBER
         painter.setPen(colour("muted" if hidden else "text"))
-        title = metrics.elidedText(label.title, Qt.TextElideMode.ElideMiddle, room)
-        painter.drawText(QRect(_SWATCH, rect.top(), room, ROW), Qt.AlignmentFlag.AlignVCenter, title)
+        name = replace(label, side="").title
+        name = QFontMetrics(painter.font()).elidedText(name, Qt.TextElideMode.ElideMiddle, room)
+        painter.drawText(QRect(_SWATCH + 2, rect.top(), room, ROW), _MIDDLE, name)
         painter.setFont(words_font(pixels=11))
         painter.setPen(colour("muted"))
         number = QRect(_SWATCH + room, rect.top(), _NUMBER - 2, ROW)
         text = "" if volume is None else ml_words(volume)
-        painter.drawText(number, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, text)
+        painter.drawText(number, _MIDDLE | Qt.AlignmentFlag.AlignRight, text)
         name, shade = ("eye-off", COLOURS["disabled"]) if hidden else ("eye", COLOURS["muted"])
         eye = picture(name, 16, shade, self.devicePixelRatioF())
         painter.drawPixmap(QPoint(rect.right() - _EYE + 7, rect.top() + (ROW - 16) // 2), eye)
+
+    def _paint_swatch(self, painter: QPainter, box: QRectF, label: Label, hidden: bool) -> None:
+        """The colour on the screen, with the letter of the side in it."""
+        case = self._session.case
+        tint = QColor(*(case.table.shown_colour(label) if case else label.colour))
+        tint.setAlpha(90 if hidden else 255)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(tint)
+        painter.drawRoundedRect(box, 4, 4)
+        painter.setFont(words_font(bold=True, pixels=10))
+        painter.setPen(colour("black"))
+        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, _SIGNS.get(label.side, ""))
 
     # ------------------------------------------------------------------ mouse
 
@@ -203,7 +218,7 @@ class LabelList(QWidget):
         if x > self.width() - _EYE:
             alone = event.modifiers() & Qt.KeyboardModifier.AltModifier
             (self.only if alone else self.toggle)(label.value)
-        elif x < _SWATCH - 4:
+        elif _KEY <= x < _SWATCH - 2:
             self.recolour(label)
         else:
             self.activate(label.value)
@@ -244,10 +259,12 @@ class LabelList(QWidget):
             if label:
                 x = event.pos().x()
                 file_id = f"\nnumber {label.file_id} in the file" if label.file_id != label.value else ""
-                text = f"{label.title}: press to paint with it, double click to rename{file_id}"
+                key = label_key(self.labels.index(label))
+                how = f"press it or the key {key}" if key else "press"
+                text = f"{label.title}: {how} to paint with it, double click to rename{file_id}"
                 if x > self.width() - _EYE:
                     text = "Show or hide; with Alt only this one"
-                elif x < _SWATCH - 4:
+                elif _KEY <= x < _SWATCH - 2:
                     text = "Change the colour"
             QToolTip.showText(event.globalPos(), text, self)
             return True

@@ -62,7 +62,7 @@ def label_rows(case: Case, counts: Counts, slice_index: int) -> TableRows:
     unnamed = [Label(v, f"label_{v}") for v in range(1, 256) if totals[v] and case.table.get(v) is None]
     rows = tuple(
         (
-            label.colour,
+            case.table.shown_colour(label),
             (
                 label.title,
                 f"{counts[slice_index, label.value] * area_mm2:.1f}",

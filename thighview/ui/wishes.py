@@ -68,6 +68,9 @@ class Window(Protocol):
         ...
 
 
+LABEL_KEYS = 10
+"""So many labels of the list have a key."""
+
 Do = Callable[[Window], object]
 When = Callable[[Window], bool]
 
@@ -184,6 +187,11 @@ def take_tool(name: str) -> Do:
 def swap_tools(window: Window) -> None:
     """The other one of brush and eraser."""
     window.session.update_view(tool="brush" if window.session.view.tool == "eraser" else "eraser")
+
+
+def label_key(place: int) -> str:
+    """The key of the label at this place of the list: 1 to 9, then 0; nothing for the rest."""
+    return str((place + 1) % 10) if place < LABEL_KEYS else ""
 
 
 def take_label(place: int) -> Do:

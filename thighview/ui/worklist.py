@@ -29,9 +29,9 @@ from PySide6.QtWidgets import (
 )  # fmt: skip
 
 from thighview.app.jobs import run_in_thread
-from thighview.app.session import auto_window
+from thighview.core.view import auto_window
 from thighview.core.case import Case
-from thighview.core.planes import Plane
+from thighview.core.planes import Plane, body_box
 from thighview.core.review import SliceState
 from thighview.core.volume import Volume
 from thighview.ui.cards import words
@@ -308,14 +308,16 @@ def _read_picture(path: Path) -> NDArray[np.uint8] | None:
 
 
 def _picture(volume: Volume, pixels: int = 2 * PICTURE) -> NDArray[np.uint8]:
-    """The middle axial slice, true in proportion, uint8."""
+    """The body on the middle axial slice, true in proportion, uint8."""
     plane = Plane.of(volume, "axial")
     shown = plane.take(volume.voxels, plane.count // 2)
-    width, height = plane.size_mm
-    step_mm = max(width, height) / pixels
-    rows = np.minimum((np.arange(max(1, int(height / step_mm))) + 0.5) * step_mm / plane.spacing_mm[0], plane.rows - 1)
-    columns = np.minimum(
-        (np.arange(max(1, int(width / step_mm))) + 0.5) * step_mm / plane.spacing_mm[1], plane.columns - 1
+    body = body_box(shown)
+    shown = shown[body.r0 : body.r1, body.c0 : body.c1]
+    sizes_mm = [n * mm for n, mm in zip(shown.shape, plane.spacing_mm, strict=True)]
+    step_mm = max(sizes_mm) / pixels
+    rows, columns = (
+        np.minimum((np.arange(max(1, int(size / step_mm))) + 0.5) * step_mm / mm, n - 1)
+        for size, mm, n in zip(sizes_mm, plane.spacing_mm, shown.shape, strict=True)
     )
     few = np.asarray(shown[rows.astype(int)][:, columns.astype(int)], np.float32)
     low, high = auto_window(shown[None])

@@ -1,0 +1,81 @@
+"""Questions about files and folders, answered in the dialogs themselves."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QToolButton
+from pytestqt.qtbot import QtBot
+
+from thighview.app import jobs
+from thighview.ui import dialogs
+from thighview.ui.application import make_application
+
+
+def in_the_dialog(do: Callable[[QFileDialog], object]) -> None:
+    """Do something in the file dialog that opens next, then give it up unless it was answered."""
+
+    def found() -> None:
+        box = QApplication.activeModalWidget()
+        assert isinstance(box, QFileDialog)
+        try:
+            do(box)
+        finally:
+            if box.isVisible():
+                box.reject()
+
+    QTimer.singleShot(50, found)
+
+
+def test_files_get_the_ending_they_need(qtbot: QtBot, tmp_path: Path) -> None:
+    def save_as(name: str) -> Path | None:
+        def fill_in(box: QFileDialog) -> None:
+            box.findChild(QLineEdit, "fileNameEdit").setText(str(tmp_path / name))  # type: ignore[union-attr]
+            if name:
+                box.accept()
+
+        in_the_dialog(fill_in)
+        return dialogs.ask_save_mask(None, tmp_path / "thigh_mask.nii.gz")  # type: ignore[arg-type]
+
+    assert [save_as(name) for name in ("m", "m.nii", "")] == [tmp_path / "m.nii.gz", tmp_path / "m.nii", None]
+
+
+def test_a_new_folder_is_named_and_never_a_full_one(qtbot: QtBot, tmp_path: Path) -> None:
+    (tmp_path / "Dataset001_thigh").mkdir()
+    (tmp_path / "Dataset001_thigh" / "dataset.json").touch()
+    (tmp_path / "empty").mkdir()
+    dialog = dialogs.FolderDialog(None, "Export", "Why.", "Dataset001_thigh", tmp_path, "Export")
+    qtbot.addWidget(dialog)
+    qtbot.waitUntil(dialog.agree.isEnabled)
+    assert dialog.answer == tmp_path / "Dataset002_thigh", "the proposal counts up"
+    for name, words in (("Dataset001_thigh", "something in it"), ("a/b", "no <"), ("", "")):
+        dialog.name.setText(name)
+        qtbot.waitUntil(lambda words=words: words in dialog.problem.text())
+        assert not dialog.agree.isEnabled()
+    dialog.name.setText("empty")
+    qtbot.waitUntil(dialog.agree.isEnabled)
+    dialog.place.setText(str(tmp_path / "nowhere"))
+    qtbot.waitUntil(lambda: "is not there" in dialog.problem.text())
+    assert not dialog.agree.isEnabled()
+    jobs.shutdown()
+
+
+def test_qts_own_file_dialog_can_be_read(qtbot: QtBot, tmp_path: Path) -> None:
+    make_application()
+    contrast: dict[str, int] = {}
+
+    def look(box: QFileDialog) -> None:
+        for name in ("toParentButton", "newFolderButton", "listModeButton", "detailModeButton"):
+            press = box.findChild(QToolButton, name)
+            assert press is not None and press.isEnabled()
+            picture = press.grab().toImage()
+            middle = [picture.pixelColor(x, y).lightness() for x in range(6, 20) for y in range(6, 20)]
+            contrast[name] = max(middle) - min(middle)
+
+    in_the_dialog(look)
+    assert dialogs.ask_open_folder(None, tmp_path) is None  # type: ignore[arg-type]
+    assert len(contrast) == 4 and min(contrast.values()) > 60, contrast
+
+
+def test_only_what_opens_is_offered() -> None:
+    assert "nrrd" not in dialogs.SCANS + dialogs.MASKS
