@@ -1,6 +1,7 @@
 import csv
 import io
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -171,3 +172,56 @@ def test_many_events_give_few_drawings(curves: Curves, qtbot: QtBot, monkeypatch
         curves.add(BatchEnded(0.0, "r", 1, k, 100_000, 0.5))
         qtbot.wait(1)
     assert 1 <= len(drawings) <= 7
+
+
+def axis_range(curves: Curves, axis: int) -> list[float]:
+    return curves._view.getPlotItem().getViewBox().viewRange()[axis]
+
+
+def test_a_new_run_begins_on_axes_of_its_own(curves: Curves, qtbot: QtBot) -> None:
+    curves.choose(metric="loss")
+    curves.show_run(CurveData(whole_run(27)))
+    qtbot.waitUntil(lambda: len(drawn(curves, "val")[0]) == 27)
+    curves._user_zoomed()
+    curves._view.getPlotItem().getViewBox().setRange(xRange=(20, 27), yRange=(5, 9), padding=0)
+    curves.show_run(CurveData())
+    qtbot.waitUntil(lambda: axis_range(curves, 0)[1] < 2)
+    assert axis_range(curves, 1)[0] == pytest.approx(0, abs=0.1)
+    assert axis_range(curves, 1)[1] == pytest.approx(1, abs=0.1)
+    assert not curves.zoom_button.isVisible()
+    curves.add(started(epochs=8))
+    qtbot.waitUntil(lambda: axis_range(curves, 0)[1] == pytest.approx(8, abs=0.5))
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3, 7, 40, 900])
+def test_epochs_are_counted_in_whole_numbers(curves: Curves, qtbot: QtBot, epochs: int) -> None:
+    curves.show_run(CurveData([started(epochs=epochs)]))
+    axis = curves._view.getPlotItem().getAxis("bottom")
+    ((low, first), *_) = spacings = axis.tickSpacing(0, epochs, 300)
+    assert first == 0
+    assert all(spacing >= 1 and spacing == round(spacing) for spacing, _ in spacings)
+    assert low <= epochs
+
+
+def test_the_dice_of_one_label_is_drawn_alone(curves: Curves, qtbot: QtBot) -> None:
+    labels = ("muscle", "femur_marrow")
+    said = [replace(epoch(k), val_dice=(0.5 + k / 100, None if k == 2 else k / 10)) for k in (1, 2, 3)]
+    curves.show_run(CurveData([started(labels=labels), *said]))
+    assert [curves.label_choice.itemText(i) for i in range(3)] == ["all labels", "Muscle", "Femur marrow"]
+    curves.label_choice.setCurrentIndex(2)
+    curves.label_choice.activated.emit(2)
+    qtbot.waitUntil(lambda: drawn(curves, "val")[0].tolist() == [1, 3])
+    assert drawn(curves, "val")[1].tolist() == pytest.approx([0.1, 0.3])
+    assert len(drawn(curves, "train")[0]) == len(drawn(curves, "while_learning")[0]) == 0
+    assert not curves.legend["train"].isVisible()
+    assert curves.legend["val"].text() == "validation, Femur marrow"
+    curves.choose(metric="loss")
+    assert not curves.label_choice.isVisible()
+    qtbot.waitUntil(lambda: len(drawn(curves, "val")[0]) == 3)
+    assert curves.legend["train"].isVisible()
+    curves.choose(metric="dice")
+    curves.show_run(CurveData([started(labels=("other", "labels")), epoch(1)]))
+    assert curves.label_choice.currentText() == "all labels"
+    rows = list(csv.DictReader(io.StringIO(CurveData([started(labels=labels), *said]).to_csv())))
+    assert rows[2]["val_dice_femur_marrow"] == "0.3"
+    assert rows[1]["val_dice_femur_marrow"] == ""

@@ -1,33 +1,25 @@
 """Live curves of a training run: loss, accuracy and Dice, per epoch or per batch."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QObject, QPointF, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QFont, QImage, QMouseEvent, QPainter, QShowEvent, QWheelEvent
-from PySide6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QShowEvent, QWheelEvent
+from PySide6.QtWidgets import QButtonGroup, QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from thighview.core.run import BatchEnded, RunEvent
+from thighview.core.run import BatchEnded, RunEvent, Started
 from thighview.ui.cards import button, show_words, words
-from thighview.ui.curve_data import LINES, METRICS, CurveData
+from thighview.ui.curve_data import LINES, METRICS, CurveData, label_title
+from thighview.ui.curve_plot import COLOURS, make_plot
 from thighview.ui.legend_button import LegendButton
 
-COLOURS = {
-    "train": QColor("#4a9eff"),
-    "val": QColor("#ffb02e"),
-    "while_learning": QColor("#8d97a5"),
-    "batch": QColor("#8d97a5"),
-}
 NAMES = {**dict(LINES), "batch": "while learning"}
 GROUND = QColor("#161b22")
 REDRAW_MS = 100
 POINTS_PER_MS = 20
 FEW_POINTS = 60
 MANY_DECADES = 2.2
-SAMPLES_PER_PIXEL = 1.0
-"""More are joined to their least and greatest before a line is painted."""
+ALL_LABELS = "all labels"
 
 
 class Curves(QWidget):
@@ -47,8 +39,8 @@ class Curves(QWidget):
         self.data = CurveData()
         self._other: CurveData | None = None
         self._metric, self._per_batch, self._log = "dice", False, False
+        self._label = ""
         self._zoomed = False
-        self._items: dict[str, Any] = {}
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(REDRAW_MS)
@@ -63,7 +55,10 @@ class Curves(QWidget):
         part.setContentsMargins(0, 0, 0, 0)
         part.setSpacing(4)
         part.addLayout(self._legend())
-        self._view: Any = self._plot()  # a pyqtgraph.PlotWidget, which is only partly typed
+        self._view, self._items, self._hair = make_plot(self.font())
+        self._view.getPlotItem().getViewBox().sigRangeChangedManually.connect(self._user_zoomed)
+        self._view.scene().sigMouseMoved.connect(self._hovered)
+        self._view.viewport().installEventFilter(self)
         part.addWidget(self._view)
         column.addWidget(self._picture_part)
         self.readout = words("", "muted")
@@ -78,11 +73,16 @@ class Curves(QWidget):
     def show_run(self, data: CurveData) -> None:
         """Show another run from its beginning, with the zoom reset."""
         self.data = data
+        self._offer_labels()
         self.reset_zoom()
 
     def add(self, event: RunEvent) -> None:
         """Take a live event."""
-        if self.data.add(event) and (self._per_batch or not isinstance(event, BatchEnded)):
+        if isinstance(event, Started):
+            self.data.add(event)
+            self._offer_labels()
+            self.redraw_soon()
+        elif self.data.add(event) and (self._per_batch or not isinstance(event, BatchEnded)):
             self.redraw_soon()
 
     def show_other(self, name: str, data: CurveData | None) -> None:
@@ -92,8 +92,14 @@ class Curves(QWidget):
         self.other_button.relabel(name)
         self.redraw_soon()
 
-    def choose(self, metric: str | None = None, per_batch: bool | None = None, log: bool | None = None) -> None:
-        """Choose the metric, points per batch or per epoch, and a logarithmic loss."""
+    def choose(
+        self,
+        metric: str | None = None,
+        per_batch: bool | None = None,
+        log: bool | None = None,
+        label: str | None = None,
+    ) -> None:
+        """Choose the metric, points per batch or per epoch, a logarithmic loss, the label whose Dice is shown."""
         if metric is not None:
             self.metric_buttons[metric].setChecked(True)
             self._metric = metric
@@ -103,8 +109,21 @@ class Curves(QWidget):
         if log is not None:
             self.log_button.setChecked(log)
             self._log = log
+        if label is not None:
+            self.label_choice.setCurrentIndex(self.label_choice.findData(label))
+            self._label = label
         self.log_button.setVisible(self._metric == "loss")
+        self.label_choice.setVisible(self._metric == "dice" and len(self.data.labels) > 1)
+        of_label = self._label_shown
+        for which in ("train", "while_learning"):
+            self.legend[which].setVisible(not of_label)
+        self.legend["val"].relabel(f"{NAMES['val']}, {label_title(of_label)}" if of_label else NAMES["val"], 250)
         self.reset_zoom()
+
+    @property
+    def _label_shown(self) -> str:
+        """The one label whose Dice is shown; empty for all. Only the validation Dice is known label by label."""
+        return self._label if self._metric == "dice" else ""
 
     def reset_zoom(self) -> None:
         """Show all of the curves again."""
@@ -156,7 +175,22 @@ class Curves(QWidget):
         self.log_button.clicked.connect(lambda on: self.choose(log=on))
         self.log_button.hide()
         line.addWidget(self.log_button)
+        self.label_choice = QComboBox()
+        self.label_choice.setToolTip("Validation Dice of one label, or the mean over all")
+        self.label_choice.activated.connect(lambda _: self.choose(label=self.label_choice.currentData()))
+        self.label_choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.label_choice.setMinimumContentsLength(9)
+        line.addSpacing(8)
+        line.addWidget(self.label_choice, 2)
         return line
+
+    def _offer_labels(self) -> None:
+        """The labels of the run shown; the one chosen stays while the run has it."""
+        self.label_choice.clear()
+        self.label_choice.addItem(ALL_LABELS, "")
+        for name in self.data.labels:
+            self.label_choice.addItem(label_title(name), name)
+        self.choose(label=self._label if self._label in self.data.labels else "")
 
     def _legend(self) -> QHBoxLayout:
         line = QHBoxLayout()
@@ -205,56 +239,6 @@ class Curves(QWidget):
         line.addWidget(self.table_button)
         return line
 
-    def _plot(self) -> Any:
-        """The plot and its lines, still empty; made at the start, for it takes longer than a window may stand still."""
-        view: Any = pg.PlotWidget(background=None)  # pyright: ignore[reportArgumentType]
-        view.setFrameShape(QFrame.Shape.NoFrame)
-        view.setFixedHeight(220)
-        view.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
-        view.setToolTip("Drag to move, Ctrl+wheel to zoom, double-click for all")
-        plot = view.getPlotItem()
-        plot.setMenuEnabled(False)
-        plot.hideButtons()
-        plot.showGrid(y=True, alpha=0.25)
-        small = QFont(self.font())
-        small.setPixelSize(11)
-        for name in ("left", "bottom"):
-            axis = plot.getAxis(name)
-            axis.setPen(pg.mkPen("#4a5664"))
-            axis.setTextPen(pg.mkPen("#9aa4b1"))
-            axis.setStyle(tickFont=small, tickTextOffset=5, tickLength=-4, maxTickLevel=0)
-            axis.setTickDensity(1.6)
-        plot.getAxis("left").setWidth(42)
-        plot.getAxis("bottom").enableAutoSIPrefix(False)
-        plot.getAxis("left").enableAutoSIPrefix(False)
-        for name, colour, width, dashed in (
-            ("other_train", COLOURS["train"], 1.4, True),
-            ("other_val", COLOURS["val"], 1.4, True),
-            ("batch", COLOURS["batch"], 1.0, False),
-            ("while_learning", COLOURS["while_learning"], 1.0, False),
-            ("train", COLOURS["train"], 2.2, False),
-            ("val", COLOURS["val"], 2.2, False),
-        ):
-            style = Qt.PenStyle.DashLine if dashed else Qt.PenStyle.SolidLine
-            pen = pg.mkPen(colour, width=width, style=style)
-            item = pg.PlotDataItem(pen=pen, antialias=True, symbolBrush=colour, symbolPen=None, symbolSize=4)
-            item.setDownsampling(auto=True, method="peak")
-            item.setClipToView(True)
-            item.opts["autoDownsampleFactor"] = SAMPLES_PER_PIXEL
-            plot.addItem(item)
-            self._items[name] = item
-        best = self._items["best"] = pg.PlotDataItem(
-            pen=None, symbol="o", symbolSize=9, symbolBrush=None, symbolPen=pg.mkPen(COLOURS["val"], width=1.6)
-        )
-        plot.addItem(best)
-        self._hair = pg.InfiniteLine(angle=90, movable=False, pen=pg.mkPen("#5a6472", width=1))
-        self._hair.hide()
-        plot.addItem(self._hair, ignoreBounds=True)
-        plot.getViewBox().sigRangeChangedManually.connect(self._user_zoomed)
-        view.scene().sigMouseMoved.connect(self._hovered)
-        view.viewport().installEventFilter(self)
-        return view
-
     # ------------------------------------------------------------------ drawing
 
     def _draw(self) -> None:
@@ -263,20 +247,24 @@ class Curves(QWidget):
         plot = self._view.getPlotItem()
         log = self._log and self._metric == "loss"
         plot.setLogMode(y=log)
-        self._draw_line("train", self.data, "train", self.legend["train"].isChecked())
-        self._draw_line("val", self.data, "val", self.legend["val"].isChecked())
-        learning = self.legend["while_learning"].isChecked()
-        self._draw_line("while_learning", self.data, "while_learning", learning and not self._per_batch)
-        self._draw_line("batch", self.data, "batch", learning and self._per_batch)
+        train, val, learning = (self.legend[which].isChecked() for which in ("train", "val", "while_learning"))
         other = self._other if self.other_button.isChecked() else None
-        self._draw_line("other_train", other, "train", self.legend["train"].isChecked())
-        self._draw_line("other_val", other, "val", self.legend["val"].isChecked())
+        points = (
+            self._draw_line("train", self.data, "train", train)
+            + self._draw_line("val", self.data, "val", val)
+            + self._draw_line("while_learning", self.data, "while_learning", learning and not self._per_batch)
+            + self._draw_line("batch", self.data, "batch", learning and self._per_batch)
+            + self._draw_line("other_train", other, "train", train)
+            + self._draw_line("other_val", other, "val", val)
+        )
         self._draw_best()
         if not self._zoomed:
             shown = [data for data in (self.data, other) if data]
             last = max((_epochs_shown(data) for data in shown), default=0)
             plot.setXRange(0, max(1, last), padding=0.04)
-            plot.enableAutoRange(axis="y")
+            plot.setYRange(*((-2, 0) if log else (0, 1)))
+            if points:
+                plot.enableAutoRange(axis="y")
             self._set_log_ticks(log)
 
     def _set_log_ticks(self, log: bool) -> None:
@@ -291,19 +279,21 @@ class Curves(QWidget):
         steps = (1, 2, 5) if decades < MANY_DECADES else (1,)
         axis.setTicks([[(e + np.log10(m), f"{m * 10.0**e:g}") for e in range(-9, 7) for m in steps]])
 
-    def _draw_line(self, item: str, data: CurveData | None, which: str, shown: bool) -> None:
+    def _draw_line(self, item: str, data: CurveData | None, which: str, shown: bool) -> int:
+        """Draw one line; returns the number of its points."""
         curve = self._items[item]
         if data is None or not shown:
             curve.setData([], [])
-            return
-        x, y = data.line(self._metric, which)
+            return 0
+        x, y = data.line(self._metric, which, self._label_shown)
         if self._log and self._metric == "loss":
             x, y = x[y > 0], y[y > 0]
         marks = item in ("train", "val") and len(x) <= FEW_POINTS
         curve.setData(x, y, symbol="o" if marks else None)
+        return len(x)
 
     def _draw_best(self) -> None:
-        x, y = self.data.line(self._metric, "val")
+        x, y = self.data.line(self._metric, "val", self._label_shown)
         here = np.flatnonzero(x == self.data.best_epoch) if self.legend["val"].isChecked() else []
         if len(here) and (y[here[0]] > 0 or not self._log):
             self._items["best"].setData([x[here[0]]], [y[here[0]]])
@@ -323,7 +313,7 @@ class Curves(QWidget):
             self._say_hint()
             return
         x = plot.getViewBox().mapSceneToView(place).x()
-        title, values = self.data.at(x, self._metric, self._per_batch)
+        title, values = self.data.at(x, self._metric, self._per_batch, self._label_shown)
         if not title:
             return
         self._hair.setPos(float(title.split()[1].rstrip(",")) if not self._per_batch else x)
@@ -337,12 +327,12 @@ class Curves(QWidget):
         show_words(self.readout, "Point at the curves for values. The ring marks the best validation loss so far.")
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """The wheel scrolls the panel unless Ctrl is held or the plot was clicked; a double click shows all."""
+        """The wheel scrolls the panel unless Ctrl is held; a double click shows all."""
         view = self._view
         if watched is not view.viewport():
             return False
         if isinstance(event, QWheelEvent):
-            if event.modifiers() & Qt.KeyboardModifier.ControlModifier or view.hasFocus():
+            if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
                 return False
             event.ignore()
             return True

@@ -20,9 +20,9 @@ class LegendButton(QPushButton):
         width = self.fontMetrics().horizontalAdvance(text) + 19
         self.setFixedSize(width, 22)
 
-    def relabel(self, text: str) -> None:
+    def relabel(self, text: str, most_px: int = 150) -> None:
         """Another name, shortened to what fits a narrow panel."""
-        short = self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideMiddle, 150)
+        short = self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideMiddle, most_px)
         self.setText(short)
         self.setFixedWidth(self.fontMetrics().horizontalAdvance(short) + 19)
 
