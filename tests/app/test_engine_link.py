@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
-from thighview.app.engine_link import Engine, EngineState, SegmentJob, SegmentSummary, SliceResult, VolumeResult
+from thighview.app.engine_link import Engine
+from thighview.app.engine_worker import EngineState
+from thighview.app.segment_job import SegmentJob, SegmentSummary, SliceResult, VolumeResult
 from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
 from thighview.core.volume import Volume

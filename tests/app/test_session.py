@@ -5,12 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from thighview.app.session import JournalEntry, Session, auto_window
+from thighview.app.session import JournalEntry, Session
 from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.labels import LabelTable
 from thighview.core.mask import Region
 from thighview.core.review import SliceState
+from thighview.core.view import auto_window
 from thighview.core.volume import Volume
 
 SHAPE = (5, 12, 10)
@@ -194,6 +195,51 @@ def test_a_label_in_use_is_not_removed(session: Session) -> None:
     stroke(session, 0, (0, 1, 0, 1), 1)
     with pytest.raises(UserError, match="still painted"):
         session.set_table(LabelTable())
+
+
+def test_how_unsure_a_run_was_stays_with_its_slices(session: Session) -> None:
+    session.begin_run("Segment")
+    session.fill_slice(1, np.ones(SHAPE[1:], np.uint8), 0.25)
+    session.fill_slice(2, np.ones(SHAPE[1:], np.uint8))
+    session.end_run(keep=True)
+    case = session.case
+    assert case is not None
+    assert [review.uncertainty for review in case.reviews[:3]] == [None, 0.25, None]
+    session.undo()
+    assert case.reviews[1].uncertainty is None
+    session.redo()
+    assert case.reviews[1].uncertainty == 0.25
+    session.begin_run("Segment again")
+    session.fill_slice(1, np.ones(SHAPE[1:], np.uint8), 0.75)
+    session.end_run(keep=False)
+    assert case.reviews[1].uncertainty == 0.25
+
+
+def test_a_slice_being_edited_can_be_handed_over_and_a_reviewed_one_cannot(session: Session) -> None:
+    stroke(session, 0, (0, 2, 0, 2), 2)
+    stroke(session, 1, (0, 2, 0, 2), 2)
+    session.accept((1,))
+    run = session.begin_run("Segment slice 1", (0, 1))
+    assert run.free_slices() == [0], "the unseen ones were not asked for"
+    ones = np.ones(SHAPE[1:], np.uint8)
+    assert session.fill_slice(0, ones) and not session.fill_slice(1, ones) and not session.fill_slice(2, ones)
+    session.end_run(keep=True)
+    assert states(session)[:2] == [SliceState.MODEL, SliceState.DRAWN]
+    session.undo()
+    assert states(session)[0] is SliceState.EDITING
+    assert session.case is not None and session.case.labels[0].sum() == 8
+
+
+def test_labels_nobody_uses_can_be_dropped_and_others_stay(session: Session) -> None:
+    session.set_table(LabelTable().merged([("a", ""), ("b", ""), ("c", ""), ("d", "")]))
+    stroke(session, 0, (0, 1, 0, 1), 1)
+    stroke(session, 0, (2, 3, 0, 1), 2)
+    session.undo()
+    session.drop_unused({1, 2, 3})
+    assert session.case is not None
+    assert [label.name for label in session.case.table] == ["a", "b", "d"], "undo and redo could paint a and b"
+    with pytest.raises(UserError, match="Undo or redo could paint B again"):
+        session.set_table(session.case.table.without(2))
 
 
 def test_auto_window_ignores_the_brightest_half_percent() -> None:

@@ -9,8 +9,9 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from thighview.app import jobs
-from thighview.app.engine_link import Engine, SegmentJob, SliceResult
+from thighview.app.engine_link import Engine
 from thighview.app.jobs import Stopped
+from thighview.app.segment_job import SegmentJob, SliceResult
 from thighview.app.segmenting import Segmenting
 from thighview.app.session import Session
 from thighview.app.tasks import Workspace
@@ -360,6 +361,7 @@ def test_a_cancelled_segmentation_does_not_take_the_next_one_along(qtbot: QtBot,
     second.handle.finish(error=Stopped())
     qtbot.waitUntil(lambda: second.is_over)
     assert segmenting.job is None and session.busy_run is None, "an engine that is stopped takes its run back"
+    assert not list(session.case.table), "and the labels it brought along"
     assert session.case and not session.case.labels.any()
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from thighview.core.review import ReviewChange, SliceReview, SliceState
+from thighview.core.review import Doubts, ReviewChange, SliceReview, SliceState
 
 S = SliceState
 
@@ -60,3 +60,15 @@ def test_how_unsure_the_model_was_stays_with_its_slice():
 def test_a_change_reversed_twice_is_itself():
     change = ReviewChange(3, SliceReview(), SliceReview().after_model())
     assert change.reversed().before == change.after and change.reversed().reversed() == change
+
+
+def test_where_to_look_first_is_what_stands_out_in_this_scan():
+    reviews = [SliceReview().after_model(u) for u in (0.32, 0.31, 0.32, 0.31, 0.37, 0.36)]
+    reviews += [SliceReview(), SliceReview().after_edit(), SliceReview().after_model()]
+    doubts = Doubts.of(reviews)
+    assert doubts.first == {4, 5} and set(doubts.values) == set(range(6)) and doubts.middle == pytest.approx(0.32)
+    reviews[4] = reviews[4].after_accept()
+    assert Doubts.of(reviews).first == {5}
+    assert Doubts.of([SliceReview().after_model(u) for u in (0.3, 0.3, 0.31)]).first == frozenset()
+    assert Doubts.of([SliceReview().after_model(u) for u in (0.6, 0.6)]).first == {0, 1}
+    assert Doubts.of(()).values == {}

@@ -11,18 +11,12 @@ leaves nothing behind. One exchange:
 """
 
 import contextlib
-import ctypes
 import importlib
 import inspect
 import json
-import os
-import signal
-import sys
-import threading
 import traceback
 from collections.abc import Callable
-from multiprocessing import parent_process
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from multiprocessing.shared_memory import SharedMemory
 from typing import Any
 
@@ -30,8 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
-
-_PR_SET_PDEATHSIG = 1
+from thighview.engine.parent import die_with_parent
 
 
 def find_function(function_path: str) -> Callable[..., Any]:
@@ -43,23 +36,6 @@ def find_function(function_path: str) -> Callable[..., Any]:
     if not callable(function):
         raise TypeError(f"{function_path} is not a function")
     return function
-
-
-def die_with_parent() -> None:
-    """End this process when its parent ends, however that happens: by a kernel signal on Linux, by a watch anywhere."""
-    parent = parent_process()
-    if parent is None:
-        return
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent.pid:  # it went before the signal was armed
-            os._exit(1)
-
-    def watch() -> None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, name="parent watch", daemon=True).start()
 
 
 class ChildReport:

@@ -1,6 +1,6 @@
 """A model run while it fills slices: what was there before, and whose slices it must leave alone."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from thighview.core.case import Case
@@ -21,11 +21,13 @@ class _Filled:
 class ModelRun:
     """Fills slices of a case; becomes one Edit, or leaves no trace.
 
-    ``touched`` are the slices a person has had a hand on since the run began, which it never writes.
+    ``touched`` are the slices a person has had a hand on since the run began, which it never writes. ``redo`` are
+    slices being edited that a person hands over to it; where there are any, it may write no others.
     """
 
-    def __init__(self, name: str, case: Case) -> None:
+    def __init__(self, name: str, case: Case, redo: Collection[int] = ()) -> None:
         self.name = name
+        self._redo = frozenset(redo)
         self.touched: set[int] = set()
         self._case = case
         self._filled: dict[int, _Filled] = {}
@@ -36,14 +38,14 @@ class ModelRun:
         return sorted(self._filled)
 
     def free_slices(self) -> list[int]:
-        """Slices the run may write: neither reviewed nor being edited."""
-        return [i for i, review in enumerate(self._case.reviews) if not review.state.protected]
+        """Slices the run may write: neither reviewed nor being edited, unless they were handed over."""
+        return [i for i in range(len(self._case.reviews)) if self._may_write(i)]
 
-    def fill(self, index: int, labels: LabelMap) -> bool:
-        """Write one slice (y, x); False where a person's work is left alone."""
+    def fill(self, index: int, labels: LabelMap, uncertainty: float | None = None) -> bool:
+        """Write one slice (y, x) of which the model is this unsure; False where a person's work is left alone."""
         case = self._case
         review = case.reviews[index]
-        if index in self.touched or review.state.protected:
+        if not self._may_write(index):
             return False
         if index in self._filled:  # written a second time: what counts is what was there before the run
             before, review = self._filled[index].labels, self._filled[index].review
@@ -53,8 +55,14 @@ class ModelRun:
         patch = Patch.between(Region(index, index + 1, 0, y, 0, x), before[None], labels[None])
         self._filled[index] = _Filled(before, review, patch)
         case.labels[index] = labels
-        case.reviews[index] = review.after_model()
+        case.reviews[index] = review.after_model(uncertainty)
         return True
+
+    def _may_write(self, index: int) -> bool:
+        state = self._case.reviews[index].state
+        if index in self.touched or state.reviewed:
+            return False
+        return index in self._redo if self._redo else not state.protected
 
     def adopt(self, slices: Iterable[int]) -> Edit | None:
         """The step of those of these slices that the run has filled: a person is about to work on top of them."""

@@ -1,15 +1,54 @@
 """A segmentation from the press of the button to one step in the history, or to no trace at all."""
 
 import math
+from collections.abc import Collection
 
 from PySide6.QtCore import QObject, Signal
 
-from thighview.app.engine_link import Engine, SegmentJob, SegmentSummary, SliceResult, VolumeResult
+from thighview.app.engine_link import Engine
+from thighview.app.segment_job import SegmentError, SegmentJob, SegmentSummary, SliceResult, VolumeResult
 from thighview.app.session import Session
 from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.mask import renumber
-from thighview.io.models import ModelEntry
+from thighview.core.volume import Volume
+from thighview.engine.preprocess import plane_grid
+from thighview.io.models import ModelCard, ModelEntry
+
+
+def obstacle(case: Case | None, card: ModelCard | None, redo: Collection[int] = ()) -> SegmentError | None:
+    """Why a model cannot run over a case, with what to do about it, before it is tried; None where nothing is known.
+
+    ``redo`` are slices being edited that are handed over to it.
+    """
+    if case is None:
+        return SegmentError("No scan is open.", "Open a scan to segment it.")
+    if card is None:
+        return SegmentError("There is no model yet.", "Train one in the Train tab first.")
+    try:
+        plane_grid(case.volume, card)
+    except UserError as error:
+        return SegmentError(error.message, error.hint)
+    states = [review.state for review in case.reviews]
+    if not all(state.reviewed if i in redo else state.protected for i, state in enumerate(states)):
+        return None
+    edited, reviewed = any(not state.reviewed for state in states), any(state.reviewed for state in states)
+    kept = " or ".join(word for word, there in (("being edited", edited), ("reviewed", reviewed)) if there)
+    which = "The only slice is" if len(states) == 1 else f"All {len(states)} slices are"
+    mend = "Accept them where they are right, or let the model redo single ones." if edited else "Reopen one first."
+    return SegmentError(f"{which} protected: {kept}.", mend)
+
+
+def doubt(volume: Volume) -> str:
+    """What to know before a model for axial slices runs over a scan that was taken in another plane; mostly nothing."""
+    if volume.axial_axis == 0:
+        return ""
+    taken = ("sagittal", "coronal", "axial")[volume.world_axes[0]]
+    down, across = (volume.spacing_mm[volume.world_axes.index(world)] for world in (1, 0))
+    return (
+        f"This scan was taken in {taken} slices. The model draws on the axial planes across them, whose voxels are"
+        f" {down:.1f} × {across:.1f} mm, and shows its masks when all are done: look closely."
+    )
 
 
 class Segmenting(QObject):
@@ -19,14 +58,10 @@ class Segmenting(QObject):
     ----------
     job : SegmentJob or None
         The one under way.
-    uncertainty : dict of int to float
-        By slice of the stored axis, of the last run on the open case.
     """
 
     changed = Signal(object)
     """The SegmentJob under way, or None when it has ended."""
-    uncertainty_changed = Signal(object)
-    """The dict of uncertainties."""
     failed = Signal(object)
     """An exception."""
     said = Signal(str)
@@ -35,36 +70,35 @@ class Segmenting(QObject):
     def __init__(self, session: Session, engine: Engine, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.job: SegmentJob | None = None
-        self.uncertainty: dict[int, float] = {}
         self._session = session
         self._engine = engine
         self._case: Case | None = None
         self._values: dict[int, int] = {}
+        self._added: set[int] = set()
         session.case_opened.connect(self._forget)
 
-    def start(self, model: ModelEntry) -> bool:
-        """Let a model fill every slice that is neither reviewed nor being edited; False when it could not begin."""
+    def start(self, model: ModelEntry, redo: Collection[int] = ()) -> bool:
+        """Let a model fill every slice that is neither reviewed nor being edited; False when it could not begin.
+
+        With ``redo`` it fills these slices alone, also those being edited.
+        """
         case = self._session.case
+        refused = obstacle(case, model.card, redo)
+        if case is None or refused:
+            self.failed.emit(refused)
+            return False
+        where = f"slice {min(redo) + 1} " if len(redo) == 1 else ""
         try:
-            if case is None:
-                raise UserError("No scan is open.", "Open one first.")
-            run = self._session.begin_run(f"Segment with {model.card.name}")
+            run = self._session.begin_run(f"Segment {where}with {model.card.name}", redo)
         except UserError as error:
             self.failed.emit(error)
             return False
-        slices = run.free_slices()
-        if not slices:
-            self._session.end_run(keep=False)
-            self.failed.emit(
-                UserError("Every slice is reviewed or being edited, so there is none to segment.", "Reopen one first.")
-            )
-            return False
         table, self._values = case.table.joined(model.card.labels)
-        if table != case.table:
+        self._added = {label.value for label in table if case.table.get(label.value) is None}
+        if self._added:
             self._session.set_table(table)
         self._case = case
-        self._show_uncertainty({})
-        job = self.job = self._engine.segment(case.volume, model, slices)
+        job = self.job = self._engine.segment(case.volume, model, run.free_slices())
         job.slice_ready.connect(self._fill)
         job.volume_ready.connect(self._fill_all)
         job.succeeded.connect(self._keep)
@@ -84,10 +118,10 @@ class Segmenting(QObject):
     # ------------------------------------------------------------------ inside
 
     def _drop(self) -> None:
-        """Take back what the run under way has filled; its late slices are ignored."""
+        """Take back what the run under way has filled, and the labels it brought along; its late slices are ignored."""
         if self._mine():
             self._session.end_run(keep=False)
-            self._show_uncertainty({})
+            self._session.drop_unused(self._added)
         self._case = None
 
     def _mine(self) -> bool:
@@ -95,9 +129,9 @@ class Segmenting(QObject):
         return self._case is not None and self._session.case is self._case and self._session.busy_run is not None
 
     def _fill(self, result: SliceResult) -> None:
-        filled = self._mine() and self._session.fill_slice(result.index, renumber(result.labels, self._values))
-        if filled and not math.isnan(result.uncertainty):
-            self._show_uncertainty({**self.uncertainty, result.index: result.uncertainty})
+        if self._mine():
+            unsure = None if math.isnan(result.uncertainty) else result.uncertainty
+            self._session.fill_slice(result.index, renumber(result.labels, self._values), unsure)
 
     def _fill_all(self, result: VolumeResult) -> None:
         for index, labels in enumerate(result.labels):
@@ -123,8 +157,3 @@ class Segmenting(QObject):
 
     def _forget(self, _: object) -> None:
         self._case = None
-        self._show_uncertainty({})
-
-    def _show_uncertainty(self, uncertainty: dict[int, float]) -> None:
-        self.uncertainty = uncertainty
-        self.uncertainty_changed.emit(uncertainty)

@@ -1,6 +1,6 @@
 """Session: the open case, the only thing that changes it, and the few signals that say so."""
 
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Protocol
@@ -14,9 +14,9 @@ from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.history import Edit, HistoryState
 from thighview.core.labels import LabelTable
-from thighview.core.mask import LabelMap, Patch, Region, changed_slices
+from thighview.core.mask import LabelMap, Patch, Region, changed_slices, values_in
 from thighview.core.review import ReviewChange, SliceReview
-from thighview.core.view import ViewState
+from thighview.core.view import ViewState, auto_window, body_centre
 from thighview.io.journal import JournalEntry
 
 
@@ -234,35 +234,47 @@ class Session(QObject):
         gone = [label for label in case.table if table.get(label.value) is None]
         if gone and (self._run or self._gesture):
             raise UserError("The mask is being drawn just now.", "Remove the label when that has ended.")
-        for label in gone:
-            if (case.labels == label.value).any():
-                raise UserError(f"{label.title} is still painted.", "Erase it first.")
-            if case.history.can_bring_back(label.value, case.labels):
-                raise UserError(f"Undo or redo could paint {label.title} again.", "Keep it, or give it another name.")
-        case.table = table
-        if self._journal:
-            self._journal.set_table(case.case_id, table)
-        self.labels_changed.emit(table)
+        values = {label.value: label for label in gone}
+        if values:
+            for value in values_in(case.labels, values):
+                raise UserError(f"{values[value].title} is still painted.", "Erase it first.")
+            for value in case.history.brought_back(values, case.labels):
+                title = values[value].title
+                raise UserError(f"Undo or redo could paint {title} again.", "Keep it, or give it another name.")
+        self._put_table(table)
+
+    def drop_unused(self, values: Collection[int]) -> None:
+        """Take those of these labels out of the list that nothing paints, nor undo or redo could."""
+        case = self._need_case()
+        if not values or self._run or self._gesture:
+            return
+        used = values_in(case.labels, values) | case.history.brought_back(values, case.labels)
+        table = LabelTable(tuple(b for b in case.table if b.value not in values or b.value in used))
+        if table != case.table:
+            self._put_table(table)
 
     # ------------------------------------------------------------------ model runs
 
-    def begin_run(self, name: str) -> ModelRun:
-        """Let a model fill slices; it enters the history as one step when it ends."""
+    def begin_run(self, name: str, redo: Collection[int] = ()) -> ModelRun:
+        """Let a model fill slices; it enters the history as one step when it ends.
+
+        ``redo`` are slices being edited that a person hands over to it; it then has them alone.
+        """
         case = self._need_case()
         if self._run:
             raise UserError("A segmentation is running already.", "Wait for it or cancel it first.")
-        self._run = ModelRun(name, case)
+        self._run = ModelRun(name, case, redo)
         self.run_changed.emit(True)
         return self._run
 
-    def fill_slice(self, index: int, labels: LabelMap) -> bool:
-        """Write one slice (y, x) of the run under way; False where a person's work is left alone."""
+    def fill_slice(self, index: int, labels: LabelMap, uncertainty: float | None = None) -> bool:
+        """Write one slice (y, x) of the run under way, this unsure of it; False where a person's work is left alone."""
         run, case = self._run, self._case
         if run is None or case is None:
             return False
         if self._gesture and index in self._gesture.region.along(0):
             run.touched.add(index)
-        if not run.fill(index, labels):
+        if not run.fill(index, labels, uncertainty):
             return False
         _, y, x = case.volume.shape
         self.mask_changed.emit(Region(index, index + 1, 0, y, 0, x))
@@ -285,6 +297,13 @@ class Session(QObject):
         self.run_changed.emit(False)
 
     # ------------------------------------------------------------------ inside
+
+    def _put_table(self, table: LabelTable) -> None:
+        case = self._need_case()
+        case.table = table
+        if self._journal:
+            self._journal.set_table(case.case_id, table)
+        self.labels_changed.emit(table)
 
     def _need_case(self) -> Case:
         if self._case is None:
@@ -361,32 +380,3 @@ class Session(QObject):
         for patch in edit.patches:
             self.mask_changed.emit(patch.region)
         self.history_changed.emit(self.history)
-
-
-def auto_window(voxels: NDArray[np.generic]) -> tuple[float, float]:
-    """Intensities drawn black and white: the 1st and 99.5th percentile of what is not background.
-
-    A sample of at most about 200,000 voxels is enough and takes a few milliseconds.
-    """
-    step = max(1, round((voxels.size / 200_000) ** (1 / 2)))
-    sample = np.asarray(voxels[:, ::step, ::step], np.float32).ravel()
-    sample = sample[np.isfinite(sample)]
-    if sample.size == 0:
-        return (0.0, 1.0)
-    low, high = np.percentile(sample, (1.0, 99.5))
-    if high <= low:
-        low, high = float(sample.min()), float(sample.max())
-    return (float(low), float(high) if high > low else float(low) + 1.0)
-
-
-def body_centre(voxels: NDArray[np.generic]) -> tuple[int, int, int]:
-    """A voxel (z, y, x) inside the body on the middle slice: with two thighs in the image, inside one of them."""
-    z, y, x = voxels.shape
-    step = max(1, max(y, x) // 128)
-    plane = np.nan_to_num(np.asarray(voxels[z // 2, ::step, ::step], np.float32))
-    body = plane > plane.mean()
-    if not body.any():
-        return (z // 2, y // 2, x // 2)
-    column = int(np.argmax(np.convolve(body.sum(axis=0), np.ones(9), "same")))
-    row = int(np.median(np.flatnonzero(body[:, column]))) if body[:, column].any() else body.shape[0] // 2
-    return (z // 2, row * step, column * step)

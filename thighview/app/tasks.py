@@ -1,16 +1,17 @@
 """Workspace: what the window has, and one function for each thing a person wants done."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
 from thighview.app import opening
-from thighview.app.engine_link import Engine, SegmentJob
+from thighview.app.engine_link import Engine
 from thighview.app.jobs import Job, run_in_thread
 from thighview.app.open_project import OpenProject
 from thighview.app.run_desk import RunDesk
+from thighview.app.segment_job import SegmentJob
 from thighview.app.segmenting import Segmenting
 from thighview.app.settings import Settings
 from thighview.app.store import Store
@@ -30,8 +31,6 @@ class Workspace(OpenProject):
 
     model_chosen = Signal(object)
     """The ModelEntry to segment with."""
-    uncertainty_changed = Signal(object)
-    """dict slice index -> uncertainty of the last run on the open case."""
     job_started = Signal(object, str)
     """A Job a person waits for, and its words."""
     segmenting = Signal(object)
@@ -49,7 +48,6 @@ class Workspace(OpenProject):
         self.runs.failed.connect(self.failed)
         self._segmenting = Segmenting(self.session, self.engine, self)
         self._segmenting.changed.connect(self._segment_changed)
-        self._segmenting.uncertainty_changed.connect(self.uncertainty_changed)
         self._segmenting.failed.connect(self.failed)
         self._segmenting.said.connect(self.said)
         self._opening: Job | None = None
@@ -191,14 +189,9 @@ class Workspace(OpenProject):
         """The segmentation under way, or None."""
         return self._segmenting.job
 
-    @property
-    def uncertainty(self) -> dict[int, float]:
-        """By slice, of the last segmentation of the open case."""
-        return self._segmenting.uncertainty
-
-    def segment(self, model: ModelEntry) -> None:
-        """Let a model fill every slice that is neither reviewed nor being edited."""
-        if self._segmenting.start(model):
+    def segment(self, model: ModelEntry, redo: Collection[int] = ()) -> None:
+        """Let a model fill every slice that is neither reviewed nor being edited; or only those of ``redo``."""
+        if self._segmenting.start(model, redo):
             self.choose_model(model)
 
     def cancel_segment(self) -> None:

@@ -1,9 +1,9 @@
 """Undo and redo: a list of edits and a place in it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
-from thighview.core.mask import LabelMap, Patch
+from thighview.core.mask import LabelMap, Patch, values_in
 from thighview.core.review import ReviewChange
 
 
@@ -14,7 +14,7 @@ class Edit:
     Parameters
     ----------
     name : str
-        What to call it in the menu: ``Brush``, ``Segment with thigh_tissues``, ``Accept slice 12``.
+        What to call it: ``Brush · muscle left · slice 12``, ``Segment with thigh_tissues``, ``Accept slice 12``.
     tool : str
         What made it: ``brush``, ``eraser``, ``polygon``, ``fill``, ``model``, ``import``, ``review``.
     patches : tuple of Patch
@@ -93,17 +93,17 @@ class History:
         """Memory of all patches."""
         return sum(patch.size_bytes for edit in self._edits for patch in edit.patches)
 
-    def can_bring_back(self, value: int, labels: LabelMap) -> bool:
-        """Whether undo or redo can lead to a mask that holds this value; ``labels`` is the mask as it is now."""
+    def brought_back(self, values: Collection[int], labels: LabelMap) -> set[int]:
+        """Which of these values undo or redo can lead to a mask with; ``labels`` is the mask as it is now."""
+        found = set[int]()
         back = [edit.reversed() for edit in reversed(self._edits[: self._done])]
         for way in (back, self._edits[self._done :]):
-            mask = labels.copy()
+            mask = labels.copy() if way else labels
             for edit in way:
                 for patch in edit.patches:
                     patch.apply(mask)
-                    if (mask[patch.region.slices] == value).any():
-                        return True
-        return False
+                    found |= values_in(mask[patch.region.slices], values)
+        return found
 
     def push(self, edit: Edit) -> None:
         """Add an edit that has just been applied; whatever was undone before it is gone."""

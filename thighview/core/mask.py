@@ -1,6 +1,6 @@
 """The mask and the one way to change it: a Patch."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from zlib import crc32
 
@@ -130,6 +130,14 @@ def changed_slices(patch: Patch, labels_shape: tuple[int, int, int], axis: int) 
     other = tuple(a for a in range(3) if a != axis)
     start = patch.region.along(axis).start
     return [start + int(i) for i in np.flatnonzero(xor.any(axis=other))]
+
+
+def values_in(labels: LabelMap, values: Collection[int]) -> set[int]:
+    """Which of these values a label map, or a piece of one, holds."""
+    wanted = np.zeros(256, bool)
+    wanted[list(values)] = True
+    hits = wanted[labels]
+    return {int(v) for v in np.unique(labels[hits])} if hits.any() else set()
 
 
 def renumber(labels: LabelMap, values: dict[int, int]) -> LabelMap:

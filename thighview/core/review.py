@@ -1,7 +1,9 @@
 """Review: what is known of each slice, and how that changes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from statistics import median
 
 _THOUSANDTHS = 1000
 
@@ -98,3 +100,31 @@ class ReviewChange:
     def reversed(self) -> "ReviewChange":
         """The change that takes this one back."""
         return ReviewChange(self.slice_index, self.after, self.before)
+
+
+@dataclass(frozen=True)
+class Doubts:
+    """How unsure the model was of the slices it drew, and where to look first.
+
+    Parameters
+    ----------
+    values : dict of int to float
+        Uncertainty by slice, where a model's output lies beneath.
+    middle : float
+        Their median.
+    first : frozenset of int
+        Slices nobody has reviewed that it was less sure of than of most: more than a tenth above the median, or at
+        least 0.5. The borders of one scan are much alike, so it is the difference that tells.
+    """
+
+    values: dict[int, float]
+    middle: float
+    first: frozenset[int]
+
+    @staticmethod
+    def of(reviews: Sequence[SliceReview]) -> "Doubts":
+        """Those of a case."""
+        values = {i: r.uncertainty for i, r in enumerate(reviews) if r.model_beneath and r.uncertainty is not None}
+        middle = median(values.values()) if values else 0.0
+        high = {i for i, value in values.items() if value > 1.1 * middle or value >= 0.5}
+        return Doubts(values, middle, frozenset(i for i in high if not reviews[i].state.reviewed))

@@ -10,18 +10,21 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
-from scipy.sparse import csr_array
 
 from thighview.core.errors import UserError
 from thighview.core.volume import Volume
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
 LARGEST_EDGE = 2048
-COARSEST_FACTOR = 4.0
+COARSEST_FACTOR = 3.0
+"""Planes may be so many times coarser than the network's pixels; thick slices, seen from the side, are too coarse."""
+
 _SAMPLE = 1_000_000
 
 
@@ -156,12 +159,15 @@ class PlaneGrid:
         return self.content == self.plane and all(abs(r - 1.0) < 1e-6 for r in self._ratio)
 
     @cached_property
-    def matrices(self) -> tuple[csr_array, csr_array]:
+    def matrices(self) -> "tuple[csr_array, csr_array]":
         """Weights that take stored rows (columns) to content rows (columns): sparse float32 (content, stored)."""
         return (self._matrix(0), self._matrix(1))
 
-    def _matrix(self, i: int) -> csr_array:
+    def _matrix(self, i: int) -> "csr_array":
         """Linear interpolation at the pixel centres, after a Gaussian against aliasing where the grid gets coarser."""
+        from scipy.ndimage import gaussian_filter1d  # the window asks for the planes alone, and scipy loads slowly
+        from scipy.sparse import csr_array
+
         stored, content, ratio = self.plane[i], self.content[i], self._ratio[i]
         at = (np.arange(content, dtype=np.float64) - (content - 1) / 2) * ratio + (stored - 1) / 2
         matrix = np.zeros((content, stored), np.float64)
@@ -230,7 +236,7 @@ def plane_grid(volume: Volume, settings: PlaneSettings) -> PlaneGrid:
         raise UserError(
             f"The axial plane of this scan has voxels of {stored_mm[0]:.1f} x {stored_mm[1]:.1f} mm; this model needs "
             f"{COARSEST_FACTOR * wanted:.1f} mm or finer.",
-            "Choose a scan with axial slices, or a model made for this plane.",
+            "Open a scan taken in axial slices, or choose a model with larger pixels.",
         )
     if settings.spacing_mm > 0:
         multiple = 1 << (settings.levels - 1)

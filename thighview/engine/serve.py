@@ -15,7 +15,6 @@ imports no keras: the parent imports it too.
 """
 
 import contextlib
-import ctypes
 import faulthandler
 import gc
 import importlib
@@ -28,7 +27,6 @@ import sys
 import threading
 import traceback
 from collections.abc import Generator
-from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
@@ -40,10 +38,10 @@ from thighview.core.errors import UserError
 from thighview.core.mask import LabelMap
 from thighview.core.volume import Volume
 from thighview.engine.devices import lower_priority, prepare_device
+from thighview.engine.parent import die_with_parent
 
 HEARTBEAT_S = 1.0
 _KEPT_NETWORKS = 2
-_PR_SET_PDEATHSIG = 1
 
 
 def serve(connection: Connection, log_path: str, device: str = "auto") -> None:
@@ -72,10 +70,7 @@ def _stay_behind() -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text("500")
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        parent = parent_process()
-        if parent is not None and os.getppid() != parent.pid:  # it went before the signal was armed
-            os._exit(1)
+    die_with_parent()
 
 
 def _print_into(log_path: str) -> None:

@@ -9,15 +9,14 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
+from thighview.core.midline import gap_in
 from thighview.core.volume import Volume
 from thighview.engine.preprocess import PlaneGrid
 from thighview.io.models import ModelCard
 
 _COARSE_MM = 3.0
 _SMOOTH_MM = 6.0
-_EDGE = 0.12
 _SMALLEST_PART = 0.1
-_VALLEY = 0.75
 _WIDE = 1.5
 _DOUBTFUL_MM = 30.0
 _BODY_SHARE = 0.2
@@ -125,18 +124,11 @@ def _world_x(volume: Volume, grid: PlaneGrid, at: list[NDArray[np.intp]]) -> NDA
 
 def _two_legs(total: NDArray[np.float32], body: NDArray[np.bool_], millimetre: tuple[float, float]) -> float | None:
     """The column between two legs, or None where there is one leg."""
+    gap = gap_in(total)
+    if gap is not None:
+        return (gap[0] + gap[1]) / 2
     seen = np.flatnonzero(total > 0.05 * total.max())
     first, last = int(seen[0]), int(seen[-1])
-    edge = max(1, round(_EDGE * (last - first)))
-    inner = range(first + edge, last - edge + 1)
-    if len(inner) >= 3:
-        column = min(inner, key=lambda c: float(total[c]))
-        before, after = total[first : column + 1], total[column : last + 1]
-        share = min(before.sum(), after.sum()) / total.sum()
-        if share >= _SMALLEST_PART and total[column] < _VALLEY * min(before.max(), after.max()):
-            labelled: Any = ndimage.label(total <= total[column] + 1e-3 * total.max())
-            gap = labelled[0] == labelled[0][column]
-            return float(np.flatnonzero(gap).mean())
     rows = np.flatnonzero(body.any((0, 2)))
     height_mm, width_mm = np.ptp(rows) * millimetre[0], (last - first) * millimetre[1]
     if width_mm > _WIDE * height_mm:

@@ -175,7 +175,6 @@ class MainWindow(QMainWindow):
         session.view_changed.connect(self._view_changed)
         workspace.project_changed.connect(actions.refresh)
         workspace.failed.connect(self.notices.show_error)
-        workspace.uncertainty_changed.connect(self.strip.show_uncertainty)
 
     def _view_changed(self, old: ViewState, new: ViewState) -> None:
         fields = ("tool", "outline", "crosshair", "letters", "radiological")
@@ -186,9 +185,7 @@ class MainWindow(QMainWindow):
         case = self.session.case
         self.middle.setCurrentWidget(self.work if case else self.empty)
         self.setWindowTitle(f"{case.subject} · thighview" if case else "thighview")
-        if case:
-            self.strip.show_uncertainty(self.workspace.uncertainty)
-        else:
+        if case is None:
             self.empty.refresh()
 
     # ------------------------------------------------------------------ wishes

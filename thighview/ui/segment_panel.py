@@ -12,7 +12,8 @@ from thighview.ui.cards import Card, Page, button, count, mark, minutes, row, sh
 from thighview.ui.chips import Chips, label_chips
 
 if TYPE_CHECKING:
-    from thighview.app.engine_link import EngineState, SegmentJob
+    from thighview.app.engine_worker import EngineState
+    from thighview.app.segment_job import SegmentJob
     from thighview.app.tasks import Workspace
     from thighview.io.models import ModelCard, ModelEntry
 

@@ -1,11 +1,11 @@
-"""The slice strip: one cell per slice, its colour the review state, its bar how unsure the model was."""
+"""The slice strip: one cell per slice, its colour the review state, its bar how unsure the model was of it."""
 
 from PySide6.QtCore import QEvent, QPoint, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFontMetrics, QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from thighview.app.session import Session
-from thighview.core.review import SliceState
+from thighview.core.review import Doubts, SliceState
 from thighview.core.view import ViewState
 from thighview.ui.review_colours import STATE_COLOURS
 from thighview.ui.slice_painter import words_font
@@ -21,7 +21,9 @@ _LEGEND = (
     SliceState.CORRECTED,
     SliceState.DRAWN,
 )
-_LEGEND_WIDTH, _LEGEND_FROM = 206, 540
+_LEGEND_WIDTH, _LEGEND_FROM = 218, 540
+_LEAST_RANGE = 0.1
+"""Bars of one scan show differences of uncertainty; smaller ones than this do not fill the height."""
 _STATE_TIPS = {
     SliceState.UNSEEN: "no mask yet",
     SliceState.MODEL: "a model drew it, nobody has looked",
@@ -38,7 +40,7 @@ class SliceStrip(QWidget):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session = session
-        self._uncertainty: dict[int, float] = {}
+        self._doubts = Doubts.of(())
         self.setProperty("bar", "strip")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMouseTracking(True)
@@ -50,11 +52,6 @@ class SliceStrip(QWidget):
     def sizeHint(self) -> QSize:
         """One row of bars and one of cells."""
         return QSize(400, 2 * _MARGIN + _BARS + _CELL + _GAP)
-
-    def show_uncertainty(self, uncertainty: dict[int, float]) -> None:
-        """How unsure the last model run was of each slice, 0 to 1."""
-        self._uncertainty = dict(uncertainty)
-        self.update()
 
     def cell_rect(self, index: int) -> QRectF:
         """Where the cell of a slice stands."""
@@ -74,11 +71,18 @@ class SliceStrip(QWidget):
     # ------------------------------------------------------------------ what changed
 
     def _refresh(self, _: object = None) -> None:
-        self._uncertainty = {}
+        self._weigh()
         self.update()
 
+    def _weigh(self) -> None:
+        """How unsure the model was, of all slices."""
+        case = self._session.case
+        self._doubts = Doubts.of(case.reviews if case else ())
+
     def _show_reviews(self, slices: tuple[int, ...]) -> None:
-        if len(slices) > 60:
+        before = self._doubts
+        self._weigh()
+        if len(slices) > 60 or self._doubts != before:  # each bar stands beside the others
             self.update()
         for index in slices[:60]:
             self._update_cell(index)
@@ -109,7 +113,7 @@ class SliceStrip(QWidget):
             rounded = 3.0 if self._cell_width() >= 9 else 0.0
             for index in range(first, last + 1):
                 cell = self.cell_rect(index)
-                self._paint_bar(painter, cell, self._unsure(index))
+                self._paint_bar(painter, cell, index)
                 painter.setBrush(STATE_COLOURS[case.reviews[index].state])
                 if rounded:
                     painter.drawRoundedRect(cell, rounded, rounded)
@@ -119,13 +123,15 @@ class SliceStrip(QWidget):
             if self._legend_width() and asked.right() > self.width() - _LEGEND_WIDTH:
                 self._paint_legend(painter)
 
-    def _paint_bar(self, painter: QPainter, cell: QRectF, unsure: float | None) -> None:
-        if unsure is None:
+    def _paint_bar(self, painter: QPainter, cell: QRectF, index: int) -> None:
+        doubts = self._doubts.values
+        if index not in doubts:
             return
-        height = 2.0 + min(max(unsure, 0.0), 1.0) * (_BARS - 4)
+        lowest, highest = min(doubts.values()), max(doubts.values())
+        height = 2.0 + (doubts[index] - lowest) / max(highest - lowest, _LEAST_RANGE) * (_BARS - 4)
         wide = min(max(cell.width() * 0.3, 1.0), 5.0)
         bar = QRectF(cell.center().x() - wide / 2, _MARGIN + _BARS - 4 - height, wide, height)
-        painter.setBrush(colour("warning") if unsure >= 0.5 else QColor(139, 151, 164, 170))
+        painter.setBrush(colour("warning") if index in self._doubts.first else QColor(139, 151, 164, 170))
         painter.drawRoundedRect(bar, wide / 2, wide / 2)
 
     def _paint_current(self, painter: QPainter) -> None:
@@ -154,7 +160,7 @@ class SliceStrip(QWidget):
         painter.setBrush(colour("warning"))
         painter.drawRoundedRect(QRectF(x, top + 3, 3, 10), 1.5, 1.5)
         painter.setPen(colour("soft"))
-        painter.drawText(QPoint(x + 8, top + metrics.ascent() + 1), "unsure")
+        painter.drawText(QPoint(x + 8, top + metrics.ascent() + 1), "look first")
 
     # ------------------------------------------------------------------ mouse
 
@@ -179,7 +185,8 @@ class SliceStrip(QWidget):
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent) and self._count():
             at = event.pos()
             end = self.cell_rect(self._count() - 1).right()
-            QToolTip.showText(event.globalPos(), self._tip(at.x()) if _MARGIN <= at.x() <= end else "", self)
+            beside = legend_tip() if self._legend_width() and at.x() > self.width() - _LEGEND_WIDTH else ""
+            QToolTip.showText(event.globalPos(), self._tip(at.x()) if _MARGIN <= at.x() <= end else beside, self)
             return True
         return super().event(event)
 
@@ -189,8 +196,9 @@ class SliceStrip(QWidget):
             return ""
         index = self.slice_at(x)
         state = case.reviews[index].state
-        unsure = self._unsure(index)
-        last = f"\nmodel unsure: {unsure:.0%}" if unsure is not None else ""
+        unsure = self._doubts.values.get(index)
+        last = "" if unsure is None else f"\nmodel's uncertainty {unsure:.2f}, most slices {self._doubts.middle:.2f}"
+        last += ": look here first" if index in self._doubts.first else ""
         return f"slice {index + 1} of {self._count()}: {state.word}\n{_STATE_TIPS[state]}{last}"
 
     def _go(self, event: QMouseEvent) -> None:
@@ -198,12 +206,6 @@ class SliceStrip(QWidget):
             self._session.go_to_slice(self.slice_at(event.position().x()))
 
     # ------------------------------------------------------------------ inside
-
-    def _unsure(self, index: int) -> float | None:
-        """How unsure the model was of a slice; None where its work is not (or no longer) there."""
-        case = self._session.case
-        beneath = case is not None and case.reviews[index].model_beneath
-        return self._uncertainty.get(index) if beneath else None
 
     def _count(self) -> int:
         case = self._session.case
@@ -215,3 +217,13 @@ class SliceStrip(QWidget):
     def _cell_width(self) -> float:
         room = self.width() - 2 * _MARGIN - self._legend_width()
         return min(max(room, 10) / max(self._count(), 1), _WIDEST)
+
+
+def legend_tip() -> str:
+    """What the colours and the bars mean, a line each."""
+    lines = [f"{state.word}: {_STATE_TIPS[state]}" for state in _LEGEND]
+    return "\n".join([
+        *lines,
+        "bar above a cell: how unsure the model was of the borders it drew there, beside the other slices",
+        "orange bar: clearly less sure than of most, look there first",
+    ])  # fmt: skip

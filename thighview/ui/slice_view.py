@@ -6,8 +6,8 @@ from PySide6.QtCore import QEvent, QPointF, Qt, Signal
 from PySide6.QtGui import QEnterEvent, QKeyEvent, QMouseEvent, QWheelEvent
 from PySide6.QtWidgets import QWidget
 
-from thighview.app.session import Session, auto_window
-from thighview.core.view import ViewState
+from thighview.app.session import Session
+from thighview.core.view import ViewState, auto_window
 from thighview.ui.slice_canvas import SliceCanvas
 from thighview.ui.tools import TOOLS, Aim, Gesture, Happening
 
