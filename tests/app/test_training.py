@@ -6,10 +6,12 @@ import shutil
 import signal
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from PySide6.QtCore import QTimer
 from pytestqt.qtbot import QtBot
 from tiny_project import make_project
 
@@ -105,6 +107,34 @@ def test_a_child_that_died_on_a_full_disk_says_so(run: RunFolder, monkeypatch: p
     assert failed.hint.startswith("Make room")
 
 
+def test_the_window_never_waits_for_a_look_at_the_lock(
+    qtbot: QtBot, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a process is looked for with a command that takes its time, as on macOS."""
+    me = Holder.me()
+    run.lock.write_text(json.dumps({"pid": me.pid, "started": me.started, "host": me.host}))
+    _say(run, _started())
+    looked: list[float] = []
+
+    def slowly(_: int) -> str:
+        time.sleep(0.4)
+        looked.append(time.monotonic())
+        return me.started
+
+    monkeypatch.setattr("thighview.io.locks.process_started", slowly)
+    beats = [time.monotonic()]
+    heart = QTimer()
+    heart.timeout.connect(lambda: beats.append(time.monotonic()))
+    heart.start(10)
+    watch = training.RunWatch(run)
+    watch.follow()
+    qtbot.waitUntil(lambda: len(looked) >= 2, timeout=10000)
+    heart.stop()
+    watch.close()
+    assert max(b - a for a, b in pairwise(beats)) < 0.3
+    assert watch.history.state == "running"
+
+
 def test_commands_reach_the_control_file(qtbot: QtBot, run: RunFolder) -> None:
     watch = training.RunWatch(run)
     for command, word in ((watch.pause, "pause"), (watch.resume, "run"), (watch.stop, "stop")):
@@ -146,12 +176,19 @@ def test_past_runs_load_with_their_end(run: RunFolder) -> None:
     _say(run, _started(), BatchEnded(1.0, "one", 1, 1, 2, 0.5), _epoch(1))
     assert [r.name for r in training.past_runs(run.project)] == ["one"]
     assert training.load_history(run).state == "failed"
+    assert training.has_curve(run)
     assert training.can_resume(run)
     _say(run, _started(2), _epoch(2), _epoch(3), _finished())
     history = training.load_history(run)
     assert history.state == "finished"
     assert len(history.epochs) == 3
     assert not training.can_resume(run)
+
+
+def test_a_run_that_failed_before_its_first_epoch_has_no_curve(run: RunFolder) -> None:
+    assert not training.has_curve(run)
+    _say(run, _started(), BatchEnded(1.0, "one", 1, 1, 2, 0.5), Failed(1.0, "one", "no room"))
+    assert not training.has_curve(run)
 
 
 def test_a_long_file_is_read_in_pieces(qtbot: QtBot, run: RunFolder) -> None:

@@ -16,6 +16,7 @@ from thighview.core.review import SliceReview, SliceState
 from thighview.core.run import EpochEnded, Failed, Finished, TrainConfig
 from thighview.io.project import Project
 from thighview.io.reading import read_volume, sha256_of
+from thighview.io.records import ModelRow
 from thighview.ui.train_panel import TrainPanel
 
 PEOPLE, SLICES, EDGE = 3, 4, 64
@@ -103,6 +104,12 @@ def test_from_start_to_a_model_that_segments(
     hands.picture("retrain-finished")
     chosen = hands.workspace.chosen_model
     assert chosen is not None and chosen.card.name == "first" and chosen.place == "project"
+    known: list[ModelRow] = []
+    assert hands.workspace.store is not None
+    hands.workspace.store.call(lambda project: project.models()).succeeded.connect(known.extend)
+    hands.until(lambda: known)
+    assert [(m.name, m.folder, m.run) for m in known] == [("first", study / "models" / "first", "first")]
+    assert known[0].weights_sha256 == chosen.card.weights_sha256
     chooser = hands.window.panel("Segment").chooser  # type: ignore[attr-defined]
     assert isinstance(chooser, QComboBox) and chooser.currentText() == "first"
 

@@ -187,3 +187,14 @@ class OpenProject(QObject):
     def _set_models(self, models: tuple[ModelEntry, ...]) -> None:
         self.models = models
         self.models_changed.emit(models)
+        self._call(lambda project: _note_models(project, models), lambda _: None)
+
+
+def _note_models(project: Project, models: tuple[ModelEntry, ...]) -> None:
+    """Enter the models of its folder that the project does not know yet, whoever trained them."""
+    known = {(row.folder, row.weights_sha256) for row in project.models()}
+    for model in models:
+        card = model.card
+        ours = model.folder.is_relative_to(project.folder)
+        if ours and (model.folder, card.weights_sha256) not in known:
+            project.add_model(card.name, model.folder, card.weights_sha256, str(card.lineage.get("run", "")))

@@ -20,6 +20,7 @@ from typing import Any
 from PySide6.QtCore import QObject, QTimer, Signal
 
 import thighview
+from thighview.app.jobs import Job, run_in_thread
 from thighview.app.store import Store
 from thighview.core.run import (
     BatchEnded,
@@ -96,10 +97,67 @@ class RunHistory:
         return RunHistory(self.started, self.epochs, event)
 
 
+@dataclass(frozen=True)
+class _Look:
+    """What one look at a run has found; without ``alive`` nobody has looked for its process."""
+
+    events: list[RunEvent]
+    alive: bool | None = None
+    unborn: bool = False
+    """No process of it was ever seen, and it was made a short while ago."""
+    lost: Failed | None = None
+    """What to say for a process that is gone."""
+
+
+class _Files:
+    """The files of a run and its process, as a worker thread looks at them; one look at a time."""
+
+    def __init__(self, run: RunFolder) -> None:
+        self._run = run
+        self._tail = EventTail(run.events)
+        self._looked = time.monotonic()
+        self._seen_alive = False
+        self._code: int | None = None
+
+    def look(self) -> _Look:
+        """Read on; where there is nothing new, see now and then whether its process is still there."""
+        events = self._tail.read(_READ_BYTES)
+        now = time.monotonic()
+        if events or now - self._looked < _LOOK_FOR_LIFE_S:
+            return _Look(events)
+        self._looked = now
+        if self._is_alive():
+            self._seen_alive = True
+            return _Look([], alive=True)
+        late = self._tail.read(_READ_BYTES)  # said between the two looks
+        if late:
+            return _Look(late)
+        never = self._code is None and not self._seen_alive and self._run.path not in _children
+        return _Look([], False, never and self._frozen_for_s() < _START_WITHIN_S, died(self._run, self._code))
+
+    def _is_alive(self) -> bool:
+        """Whether a process is at work on the run; keeps how our own child ended if it did."""
+        child = _children.get(self._run.path)
+        code = child.poll() if child else None
+        if child and code is None:
+            return True
+        if child:
+            del _children[self._run.path]
+            self._code = code
+        return self._run.alive
+
+    def _frozen_for_s(self) -> float:
+        """How long ago the run was made: a process that has not begun by then never will."""
+        try:
+            return time.time() - self._run.dataset.stat().st_mtime
+        except OSError:
+            return math.inf
+
+
 class RunWatch(QObject):
     """Follows one run and says what happens; ``history`` is what has happened so far.
 
-    It looks at the end of ``events.jsonl`` several times a second, at most 64 KB at a time, and never waits. A run
+    It has the end of ``events.jsonl`` read several times a second on a worker thread, at most 64 KB at a time. A run
     whose process is gone without a last word has failed, and the watch says why.
     """
 
@@ -114,12 +172,10 @@ class RunWatch(QObject):
         super().__init__(parent)
         self.run = run
         self.history = RunHistory()
-        self._tail = EventTail(run.events)
-        self._looked = time.monotonic()
-        self._seen_alive = False
+        self._files = _Files(run)
+        self._job: Job | None = None
         self._held: RunEvent | None = None
         self._held_since = 0.0
-        self._code: int | None = None
         self._again = QTimer(self)
         self._again.setSingleShot(True)
         self._again.timeout.connect(self._look)
@@ -136,6 +192,8 @@ class RunWatch(QObject):
         """Stop looking; the run goes on."""
         self._timer.stop()
         self._again.stop()
+        if self._job:
+            self._job.cancel()
 
     @property
     def is_over(self) -> bool:
@@ -155,50 +213,26 @@ class RunWatch(QObject):
         write_control(self.run, "stop")
 
     def _look(self) -> None:
-        events = self._tail.read(_READ_BYTES)
-        for event in events:
+        if self._job and not self._job.is_over:
+            return
+        files = self._files
+        self._job = run_in_thread(lambda _report, _stopped: files.look(), lane="watch")
+        self._job.succeeded.connect(self._seen)
+
+    def _seen(self, look: _Look) -> None:
+        for event in look.events:
             self._take(event)
-        if events:
-            self._again.start()
+        if look.events:
+            self._again.start(0)
             return
-        now = time.monotonic()
-        if now - self._looked < _LOOK_FOR_LIFE_S:
-            return
-        self._looked = now
-        alive, code = self._life()
-        if self._held and (not alive or now - self._held_since > _WORD_HOLDS_S):
+        if self._held and (look.alive is False or time.monotonic() - self._held_since > _WORD_HOLDS_S):
             self._say(self._held)
-        if self.is_over and not alive:
+        if look.lost is None:
+            return
+        if self.is_over:
             self.close()
-            return
-        self._seen_alive = self._seen_alive or alive
-        unborn = code is None and self.run.path not in _children
-        waiting = unborn and not self._seen_alive and self.history.started is None
-        if alive or self.is_over or (waiting and self._frozen_for_s() < _START_WITHIN_S):
-            return
-        late = self._tail.read_all()
-        for event in late:
-            self._take(event)
-        if not late:
-            self._say(died(self.run, code))
-
-    def _frozen_for_s(self) -> float:
-        """How long ago the run was made: a process that has not begun by then never will."""
-        try:
-            return time.time() - self.run.dataset.stat().st_mtime
-        except OSError:
-            return math.inf
-
-    def _life(self) -> tuple[bool, int | None]:
-        """Whether a process is at work on the run, and how our own child ended if it did."""
-        child = _children.get(self.run.path)
-        if child is None:
-            return self.run.alive, self._code
-        code = child.poll()
-        if code is not None:
-            del _children[self.run.path]
-            self._code = code
-        return code is None or self.run.alive, self._code
+        elif not (look.unborn and self.history.started is None):
+            self._say(look.lost)
 
     def _take(self, event: RunEvent) -> None:
         """Pass an event on; a last word is held until the process is gone: a resumed run has one in its middle."""
@@ -286,6 +320,15 @@ def find_running(project: Path) -> list[RunFolder]:
 def past_runs(project: Path) -> list[RunFolder]:
     """Runs of a project at which nobody is at work, oldest first."""
     return [run for run in run_folders(project) if not run.alive]
+
+
+def has_curve(run: RunFolder) -> bool:
+    """Whether the run has come to the end of an epoch."""
+    tail = EventTail(run.events)
+    while events := tail.read(_READ_BYTES):
+        if any(isinstance(event, EpochEnded) for event in events):
+            return True
+    return False
 
 
 def load_history(run: RunFolder) -> RunHistory:

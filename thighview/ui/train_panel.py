@@ -7,6 +7,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QComboBox, QProgressBar, QVBoxLayout, QWidget
 
 from thighview.app.jobs import run_in_thread
+from thighview.app.training import has_curve
 from thighview.core.errors import UserError
 from thighview.core.run import EpochEnded, Failed, Finished, RunEvent, Started
 from thighview.io.runs import EventTail, read_config, run_folder, run_folders
@@ -236,7 +237,7 @@ class TrainPanel(Page):
         folder = self._workspace.project_folder
         if folder is None:
             return
-        job = run_in_thread(lambda _report, _stopped: [run.name for run in run_folders(folder)])
+        job = run_in_thread(lambda _report, _stopped: [run.name for run in run_folders(folder) if has_curve(run)])
         job.succeeded.connect(self._runs_listed)
         job.failed.connect(self._workspace.failed)
 
@@ -278,10 +279,11 @@ class TrainPanel(Page):
     def _model_at_hand(self) -> "ModelEntry | None":
         """The model used last on the open case, else the one of the box."""
         models, history = self._workspace.models, self._workspace.session.history
-        by_run = {f"Segment with {model.card.name}": model for model in reversed(models)}
-        used = next((name for name in reversed(history.names[: history.done]) if name in by_run), "")
+        by_name = {model.card.name: model for model in reversed(models)}
+        steps = (name.partition(" with ") for name in reversed(history.names[: history.done]))
+        used = next((model for verb, _, model in steps if verb.startswith("Segment") and model in by_name), "")
         box = (m for m in models if (m.place, m.card.name) == ("box", BOX_MODEL))
-        return by_run.get(used) or next(box, None)
+        return by_name.get(used) or next(box, None)
 
     def _show(self, _change: object = None) -> None:
         status = self.status
