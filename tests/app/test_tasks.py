@@ -236,7 +236,7 @@ def test_a_case_of_one_project_is_never_opened_into_another(
     case = open_scan(qtbot, workspace, scan)
     qtbot.waitUntil(lambda: len(workspace.cases) == 1)
     workspace.session.open(None)
-    go_on = hold(monkeypatch, reading, "read_volume")
+    go_on = hold(monkeypatch, reading, "read_source")
     workspace.open_case(case.case_id)
     in_project(qtbot, workspace, tmp_path / "other")
     go_on.set()

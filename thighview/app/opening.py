@@ -17,11 +17,26 @@ from thighview.io.project import DATABASE, Project
 
 @dataclass(frozen=True)
 class Scan:
-    """A scan that has been read: where it lies, its volume, and the patient id its files name (never shown)."""
+    """A scan that has been read: where it lies, its volume, the patient id its files name (never shown).
+
+    ``asked`` is the path it was opened by: for a DICOM series perhaps one of its ``files``, where ``path`` is its
+    folder.
+    """
 
     path: Path
     volume: Volume
     patient_id: str = ""
+    asked: Path | None = None
+    files: frozenset[Path] = frozenset()
+
+    def is_at(self, path: Path) -> bool:
+        """Whether this path means the same scan."""
+        return path in self.files or path in (self.path, self.asked)
+
+    def known_to(self, project: Project) -> int | None:
+        """The project's case of this scan, or None."""
+        known = project.find_case(self.path)
+        return known if known is not None or self.asked is None else project.find_case(self.asked)
 
 
 def project_at(path: Path) -> Path | None:
@@ -37,7 +52,8 @@ def read_scan(path: Path) -> Scan:
     """Read a NIfTI file or a DICOM series folder."""
     from thighview.io import reading
 
-    return Scan(path, reading.read_volume(path), reading.patient_id(path))
+    source = reading.read_source(path)
+    return Scan(source.place, source.volume, source.patient_id, path, source.files)
 
 
 def subject_of(scan: Scan, salt: bytes) -> str:
@@ -56,13 +72,23 @@ def case_of(project: Project, scan: Scan) -> Case:
     UserError
         When the file at this place is another image than the one the mask was drawn on.
     """
-    known = project.find_case(scan.path)
+    known = scan.known_to(project)
     if known is None:
-        case = Case.of(scan.volume, scan.path.absolute(), subject=subject_of(scan, project.salt))
-        case.title = scan.volume.name or stem(scan.path)
-        case.case_id = project.add_case(case)
-        return case
+        return _new_case(project, scan)
     return with_volume(project, project.load_case(known), scan.volume)
+
+
+def add_scan(project: Project, scan: Scan) -> None:
+    """Make a case of a scan the project does not have yet; on the project's own thread."""
+    if scan.known_to(project) is None:
+        _new_case(project, scan)
+
+
+def _new_case(project: Project, scan: Scan) -> Case:
+    case = Case.of(scan.volume, scan.path.absolute(), subject=subject_of(scan, project.salt))
+    case.title = scan.volume.name or stem(scan.path)
+    case.case_id = project.add_case(case)
+    return case
 
 
 def take_in(project: Project, case: Case, part: str) -> None:

@@ -21,10 +21,21 @@ class Settings:
 
     def __init__(self, path: Path | None = None) -> None:
         self._store = QSettings(str(path or home() / "settings.ini"), QSettings.Format.IniFormat)
+        self._aside: dict[str, object] | None = None
 
     def sync(self) -> None:
         """Write to disk now."""
         self._store.sync()
+
+    @property
+    def aside(self) -> bool:
+        """Whether nothing is remembered for good now."""
+        return self._aside is not None
+
+    def keep_aside(self, aside: bool) -> None:
+        """From now on remember only for the time being, without model and training chosen before; or for good again."""
+        if aside != self.aside:
+            self._aside = {"last_model": "", "train_config": ""} if aside else None
 
     # ------------------------------------------------------------------ files
 
@@ -40,11 +51,11 @@ class Settings:
     def add_recent(self, path: Path) -> None:
         """Put a path at the top of the recent ones."""
         paths = [path, *(p for p in self.recent if p != path)][:_RECENT]
-        self._store.setValue("recent", json.dumps([str(p) for p in paths]))
+        self._put("recent", json.dumps([str(p) for p in paths]))
 
     def forget_recent(self, path: Path) -> None:
         """Take a path out of the recent ones (it is gone)."""
-        self._store.setValue("recent", json.dumps([str(p) for p in self.recent if p != path]))
+        self._put("recent", json.dumps([str(p) for p in self.recent if p != path]))
 
     @property
     def last_folder(self) -> Path:
@@ -53,19 +64,19 @@ class Settings:
 
     @last_folder.setter
     def last_folder(self, folder: Path) -> None:
-        self._store.setValue("last_folder", str(folder))
+        self._put("last_folder", str(folder))
 
     # ------------------------------------------------------------------ look
 
     @property
     def geometry(self) -> QByteArray:
         """Place and size of the window."""
-        value = self._store.value("geometry")
+        value = self._get("geometry", None)
         return value if isinstance(value, QByteArray) else QByteArray()
 
     @geometry.setter
     def geometry(self, value: QByteArray) -> None:
-        self._store.setValue("geometry", value)
+        self._put("geometry", value)
 
     @property
     def view(self) -> dict[str, Any]:
@@ -93,7 +104,7 @@ class Settings:
 
     @view.setter
     def view(self, fields: dict[str, Any]) -> None:
-        self._store.setValue("view", json.dumps(fields))
+        self._put("view", json.dumps(fields))
 
     # ------------------------------------------------------------------ work
 
@@ -104,7 +115,7 @@ class Settings:
 
     @last_model.setter
     def last_model(self, folder: str) -> None:
-        self._store.setValue("last_model", folder)
+        self._put("last_model", folder)
 
     @property
     def train_config(self) -> TrainConfig | None:
@@ -116,8 +127,19 @@ class Settings:
 
     @train_config.setter
     def train_config(self, config: TrainConfig | None) -> None:
-        self._store.setValue("train_config", json.dumps(config.to_json()) if config else "")
+        self._put("train_config", json.dumps(config.to_json()) if config else "")
+
+    def _put(self, key: str, value: object) -> None:
+        if self._aside is not None:
+            self._aside[key] = value
+        else:
+            self._store.setValue(key, value)
+
+    def _get(self, key: str, default: object) -> object:
+        if self._aside is not None and key in self._aside:
+            return self._aside[key]
+        return self._store.value(key, default)
 
     def _text(self, key: str, default: str) -> str:
-        value = self._store.value(key, default)
+        value = self._get(key, default)
         return value if isinstance(value, str) else default

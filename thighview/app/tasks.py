@@ -9,12 +9,11 @@ from PySide6.QtCore import QObject, Signal
 from thighview.app import opening
 from thighview.app.engine_link import Engine
 from thighview.app.jobs import Job, run_in_thread
-from thighview.app.open_project import OpenProject
 from thighview.app.run_desk import RunDesk
+from thighview.app.scans import OpenScans
 from thighview.app.segment_job import SegmentJob
 from thighview.app.segmenting import Segmenting
 from thighview.app.settings import Settings
-from thighview.app.store import Store
 from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.mask import renumber
@@ -23,7 +22,7 @@ from thighview.io.models import ModelEntry
 from thighview.io.project import Project
 
 
-class Workspace(OpenProject):
+class Workspace(OpenScans):
     """The open project with its cases and models, the engine and the training; one verb per wish.
 
     Verbs return at once; what goes wrong arrives with ``failed``.
@@ -31,14 +30,11 @@ class Workspace(OpenProject):
 
     model_chosen = Signal(object)
     """The ModelEntry to segment with."""
-    job_started = Signal(object, str)
-    """A Job a person waits for, and its words."""
     segmenting = Signal(object)
     """The SegmentJob under way, or None when it has ended."""
 
     def __init__(self, settings: Settings | None = None, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self.settings = settings or Settings()
+        super().__init__(settings, parent)
         self.session.update_view(**self.settings.view)
         self.session.said.connect(self.said)
         self.engine = Engine(self)
@@ -50,7 +46,6 @@ class Workspace(OpenProject):
         self._segmenting.changed.connect(self._segment_changed)
         self._segmenting.failed.connect(self.failed)
         self._segmenting.said.connect(self.said)
-        self._opening: Job | None = None
 
     # ------------------------------------------------------------------ models
 
@@ -65,40 +60,7 @@ class Workspace(OpenProject):
         folder = self.settings.last_model
         return next((m for m in self.models if str(m.folder) == folder), next(iter(self.models), None))
 
-    # ------------------------------------------------------------------ scans and cases
-
-    def new_project(self, folder: Path) -> None:
-        """Make a project in an empty folder, or open the one in it, and remember it."""
-
-        def opened() -> None:
-            self.settings.add_recent(folder)
-            self.said.emit(f"The project {folder.name} is open.")
-
-        self.open_project(folder, opened)
-
-    def open_path(self, path: Path) -> None:
-        """Open a scan, a DICOM folder or a project; what cannot be opened leaves the open case as it is."""
-
-        def looked(folder: Path | None) -> None:
-            if folder:
-                self.settings.add_recent(folder)
-                self.open_project(folder)
-            else:
-                self._read(path)
-
-        job = run_in_thread(lambda report, stopped: opening.project_at(path), lane="look")
-        job.succeeded.connect(looked)
-        job.failed.connect(self.failed)
-
-    def open_case(self, case_id: int) -> None:
-        """Open a case of the worklist."""
-        summary = next((c for c in self.cases if c.case_id == case_id), None)
-        if summary is None:
-            self.failed.emit(UserError(f"The project has no case {case_id}."))
-            return
-        if self.session.case and self.session.case.case_id == case_id:
-            return
-        self._read(summary.path, self.store)
+    # ------------------------------------------------------------------ masks and cases
 
     def open_mask(self, path: Path) -> Job | None:
         """Put a mask file over the open scan, as one step that can be taken back; its slices need review."""
@@ -300,83 +262,9 @@ class Workspace(OpenProject):
         self.job_started.emit(job, words)
         return job
 
-    def _open_failed(self, error: Exception) -> None:
-        self._opening = None
-        self.failed.emit(error)
-
-    def _read(self, path: Path, into: Store | None = None) -> None:
-        """Read a scan and open it; in no other project than ``into``, where one is given."""
-
-        def read(scan: opening.Scan) -> None:
-            if into is not None and into is not self.store:
-                return
-            if self._arriving:
-                self._arriving[1].append(lambda: self._enter(scan))
-            elif self.store is None:
-                self.open_scratch(lambda: self._enter(scan))
-            else:
-                self._enter(scan)
-
-        if self._opening:
-            self._opening.cancel()
-        job = self._opening = run_in_thread(lambda report, stopped: opening.read_scan(path))
-        job.succeeded.connect(read)
-        job.failed.connect(self._open_failed)
-        self.job_started.emit(job, f"Opening {path.name}")
-
-    def _enter(self, scan: opening.Scan) -> None:
-        store = self.store
-        if store is None:
-            return
-
-        def done(case: Case) -> None:
-            self._opening = None
-            if self.store is not store:
-                return
-            here = self.session.case
-            if here and here.case_id == case.case_id:  # what was painted since it was read is not in ``case``
-                self.said.emit(f"{here.title} is open already.")
-                self._check_source(here, scan.path)
-                return
-            self._segmenting.cancel()
-            self._mirror_open_case()
-            self.session.open(case, store)
-            self.settings.add_recent(scan.path)
-            self.settings.last_folder = scan.path.parent
-            for sentence in (*scan.volume.warnings, *case.warnings):
-                self.said.emit(sentence)
-            self._check_source(case, scan.path)
-            self.refresh()
-
-        self._call(lambda project: opening.case_of(project, scan), done)
-
-    def _check_source(self, case: Case, path: Path) -> None:
-        """Hash the source behind the window; keep the hash, or say that the file has changed."""
-        store = self.store
-
-        def work(report: object, stopped: object) -> str:
-            from thighview.io.reading import sha256_of
-
-            return sha256_of(path)
-
-        def done(found: str) -> None:
-            known = case.series[0].sha256
-            if self.store is not store:  # the number of the case is another one's there
-                return
-            if not known:
-                case.series[0].sha256 = found
-                self._call(lambda project: project.set_sha256(case.case_id, found), lambda _: None)
-            elif known != found:
-                self.failed.emit(
-                    UserError(
-                        f"The file {path.name} is not the one the mask was drawn on: its content has changed.",
-                        "Check that the mask still fits before you go on.",
-                    )
-                )
-
-        job = run_in_thread(work, lane="hash")
-        job.succeeded.connect(done)
-        job.failed.connect(self.failed)
+    def _leave_case(self) -> None:
+        self._segmenting.cancel()
+        super()._leave_case()
 
     def _saved(self, path: object) -> None:
         self.said.emit(f"Mask saved as {path}.")

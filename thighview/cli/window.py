@@ -38,9 +38,8 @@ def demo(args: Namespace) -> int:
 
         def start() -> int:
             from thighview.ui.application import run
-            from thighview.ui.demo import made_up_scan
 
-            return run([made_up_scan()])
+            return run(demo=True)
 
         return _with_qt(start)
     why = "asked for" if args.off_screen or system.off_screen() else "there is no display"

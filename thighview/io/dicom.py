@@ -150,8 +150,24 @@ _GEOMETRY_TAGS = ("SOPInstanceUID", "ImagePositionPatient", "ImageOrientationPat
 
 def patient_id(path: Path) -> str:
     """PatientID of a DICOM file or folder as it stands there, for a keyed hash; empty where there is none."""
-    series = choose_series(path)
+    return patient_of(choose_series(path))
+
+
+def patient_of(series: Series) -> str:
+    """PatientID of a series."""
     return text_of(series.slices[0].header, "PatientID")
+
+
+def place_of(path: Path, series: Series) -> Path:
+    """One place for a series, whichever way it was given: its folder where that opens it, else its first file."""
+    files = sorted(s.path for s in series.slices)
+    folder = files[0].parent
+    if any(file.parent != folder for file in files):
+        return path
+    with contextlib.suppress(UserError):
+        if path.is_dir() or sorted(s.path for s in choose_series(folder).slices) == files:
+            return folder
+    return files[0]
 
 
 def _dicom_files(root: Path, deep: bool) -> list[Path]:

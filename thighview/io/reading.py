@@ -54,6 +54,28 @@ def read_volume(path: Path | str) -> Volume:
     return dicom.read_dicom(found) if _kind(found) == "dicom" else nifti.read_nifti(found)
 
 
+@dataclass(frozen=True)
+class Source:
+    """A scan that has been read: the place it is known by, its volume, the PatientID in its files, and these files."""
+
+    place: Path
+    volume: Volume
+    patient_id: str
+    files: frozenset[Path]
+
+
+def read_source(path: Path) -> Source:
+    """Read a scan once, with all that tells it from others.
+
+    A DICOM series is known by its folder, whichever of its files was given, where the folder opens that series.
+    """
+    if _kind(path) != "dicom":
+        return Source(path, nifti.read_nifti(path), "", frozenset({path}))
+    series = dicom.choose_series(path)
+    volume, files = dicom.read_series(path, series), frozenset(s.path for s in series.slices)
+    return Source(dicom.place_of(path, series), volume, dicom.patient_of(series), files)
+
+
 def inspect(path: Path | str) -> Inspection:
     """Read a path to its end and say what it is; of several series or volumes the first that opens is described.
 

@@ -23,13 +23,13 @@ _log = logging.getLogger("thighview")
 _LOG_BYTES = 2_000_000
 
 
-def run(paths: Sequence[Path] = ()) -> int:
-    """Open the window on these paths (a project first, if there is one) and stay until it is closed."""
+def run(paths: Sequence[Path] = (), demo: bool = False) -> int:
+    """Open the window on these paths (a project first, if there is one), or on the demo; stay until it is closed."""
     application = make_application()
     log_to_file()
     catcher = BugCatcher()
     catcher.install()
-    window = open_window(paths, catcher)
+    window = open_window(paths, catcher, demo)
     code = application.exec()
     window.deleteLater()
     jobs.shutdown()
@@ -50,7 +50,7 @@ def make_application() -> QApplication:
     return application
 
 
-def open_window(paths: Sequence[Path] = (), catcher: "BugCatcher | None" = None) -> MainWindow:
+def open_window(paths: Sequence[Path] = (), catcher: "BugCatcher | None" = None, demo: bool = False) -> MainWindow:
     """The window, shown, with what was asked for on its way."""
     workspace = Workspace()
     window = MainWindow(workspace)
@@ -60,8 +60,10 @@ def open_window(paths: Sequence[Path] = (), catcher: "BugCatcher | None" = None)
     window.show()
 
     def begin() -> None:
-        if paths:
-            workspace.open_path(Path(paths[0]).absolute())
+        if demo:
+            workspace.open_demo()
+        elif paths:
+            workspace.open_paths([Path(path).absolute() for path in paths])
         else:
             workspace.open_scratch()
         QTimer.singleShot(400, window, workspace.engine.start)

@@ -14,6 +14,7 @@ from PySide6.QtGui import QFontDatabase
 from PySide6.QtTest import QTest
 
 from thighview.app import jobs
+from thighview.app.demo import CONTRAST, SLICES, made_up_thigh
 from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.measure import dice
@@ -23,7 +24,6 @@ from thighview.io.masks import write_mask, write_sidecar
 from thighview.io.models import ModelEntry
 from thighview.ui.application import BugCatcher, make_application, open_window
 from thighview.ui.curves import png_bytes
-from thighview.ui.demo import CONTRAST, SLICES, made_up_scan, made_up_thigh
 from thighview.ui.main_window import MainWindow
 from thighview.ui.train_panel import TrainPanel
 
@@ -108,7 +108,7 @@ class _Journey:
 
     def open(self) -> str:
         """Open the scan in a new window."""
-        window = self.window = open_window([made_up_scan(self.truth)])
+        window = self.window = open_window(demo=True)
         window.resize(_SIZE)
         window.workspace.failed.connect(self.errors.append)
         window.workspace.models_changed.connect(self._models_came)

@@ -155,7 +155,7 @@ class MainWindow(QMainWindow):
         right.setProperty("bar", "right")
         self.left.setSizes([400, 400])
         self.body.setStretchFactor(1, 1)
-        self.body.setSizes([232, 1000, 372])
+        self.body.setSizes([244, 988, 372])
         self.left.setMinimumWidth(170)
         right.setMinimumWidth(300)
         centre.setMinimumWidth(420)
@@ -220,18 +220,8 @@ class MainWindow(QMainWindow):
         self.labels.list.add()
 
     def open_demo(self) -> None:
-        """Open a made-up thigh; drawing it takes a moment, behind the window."""
-        from thighview.app.jobs import run_in_thread
-
-        def work(report: object, stopped: object) -> Path:
-            from thighview.ui.demo import made_up_scan
-
-            return made_up_scan()
-
-        job = run_in_thread(work)
-        job.succeeded.connect(self.workspace.open_path)
-        job.failed.connect(self.workspace.failed)
-        self.workspace.job_started.emit(job, "Drawing a made-up thigh")
+        """Open a made-up thigh."""
+        self.workspace.open_demo()
 
     def _show_dialog(self, dialog: QWidget) -> None:
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -288,15 +278,12 @@ class MainWindow(QMainWindow):
         self.empty.show_drag(False)
 
     def dropEvent(self, event: QDropEvent) -> None:
-        """Open what was dropped: several slices of one folder mean the folder."""
+        """Open what was dropped; slices of one series are one scan."""
         self.empty.show_drag(False)
         paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
         event.acceptProposedAction()
         if paths:
-            folder = paths[0].parent
-            together = len(paths) > 1 and all(path.is_file() and path.parent == folder for path in paths)
-            nifti = any(path.name.lower().endswith((".nii", ".nii.gz")) for path in paths)
-            self.workspace.open_path(folder if together and not nifti else paths[0])
+            self.workspace.open_paths(paths)
 
     # ------------------------------------------------------------------ coming and going
 

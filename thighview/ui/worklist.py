@@ -29,10 +29,10 @@ from PySide6.QtWidgets import (
 )  # fmt: skip
 
 from thighview.app.jobs import run_in_thread
-from thighview.core.view import auto_window
 from thighview.core.case import Case
 from thighview.core.planes import Plane, body_box
 from thighview.core.review import SliceState
+from thighview.core.view import auto_window
 from thighview.core.volume import Volume
 from thighview.ui.cards import words
 from thighview.ui.slice_painter import words_font

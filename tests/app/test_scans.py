@@ -1,0 +1,154 @@
+"""Several things opened at once, one series in two guises, and the demo that leaves no trace."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from thighview.app import demo, jobs
+from thighview.app.tasks import Workspace
+from thighview.core.errors import UserError
+from thighview.core.volume import Volume
+from thighview.io.images import write_volume
+from thighview.io.project import Project
+
+KNEE = "dicom/ge_knee_mese_echo1_MIT"
+
+
+@pytest.fixture
+def workspace(qtbot: QtBot) -> Iterator[Workspace]:
+    workspace = Workspace()
+    yield workspace
+    workspace.close()
+    assert jobs.shutdown()
+
+
+@pytest.fixture
+def scans(tmp_path: Path, tiny_volume: Volume) -> list[Path]:
+    paths = [tmp_path / f"sub-0{n}_t1.nii.gz" for n in (1, 2, 3)]
+    for path in paths:
+        write_volume(path, tiny_volume)
+    return paths
+
+
+def until_listed(qtbot: QtBot, workspace: Workspace, *names: str) -> None:
+    qtbot.waitUntil(lambda: sorted(case.path.name for case in workspace.cases) == sorted(names), timeout=20_000)
+
+
+def test_every_path_becomes_a_case_and_the_first_is_shown(
+    qtbot: QtBot, workspace: Workspace, scans: list[Path], tmp_path: Path
+) -> None:
+    errors: list[Exception] = []
+    workspace.failed.connect(errors.append)
+    bad = tmp_path / "notes.txt"
+    bad.write_text("no image")
+    workspace.open_paths([scans[0], bad, scans[1], tmp_path / "gone.nii", scans[2], scans[1]])
+    until_listed(qtbot, workspace, *(path.name for path in scans))
+    assert workspace.session.case is not None and workspace.session.case.subject == "sub-01"
+    qtbot.waitUntil(lambda: len(errors) == 2)
+    assert "notes.txt" in str(errors[0]) and "gone.nii" in str(errors[1])
+    assert all(isinstance(error, UserError) for error in errors)
+
+
+def test_where_the_first_cannot_be_opened_the_next_is_shown(
+    qtbot: QtBot, workspace: Workspace, scans: list[Path], tmp_path: Path
+) -> None:
+    (tmp_path / "bad.nii").write_text("no image")
+    with qtbot.waitSignal(workspace.failed):
+        workspace.open_paths([tmp_path / "bad.nii", scans[2], scans[0]])
+    until_listed(qtbot, workspace, scans[0].name, scans[2].name)
+    assert workspace.session.case is not None and workspace.session.case.subject == "sub-03"
+
+
+def test_scans_join_the_project_given_with_them(
+    qtbot: QtBot, workspace: Workspace, scans: list[Path], tmp_path: Path
+) -> None:
+    for name in ("Study", "Other"):
+        Project.create(tmp_path / name).close()
+    with qtbot.waitSignal(workspace.failed) as refused:
+        workspace.open_paths([scans[0], tmp_path / "Study", tmp_path / "Other"])
+    assert "Other was left out" in str(refused.args[0])
+    until_listed(qtbot, workspace, scans[0].name)
+    assert workspace.project_folder == tmp_path / "Study"
+
+
+def test_a_dicom_folder_and_its_files_are_one_case(
+    qtbot: QtBot, workspace: Workspace, data: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "knee"
+    shutil.copytree(data / KNEE, folder)
+    files = sorted(folder.iterdir())
+    workspace.open_paths([files[3], folder, *files])
+    until_listed(qtbot, workspace, "knee")
+    workspace.open_path(files[5])
+    with qtbot.waitSignal(workspace.said, check_params_cb=lambda text: "open already" in text, timeout=20_000):
+        pass
+    assert [case.path for case in workspace.cases] == [folder]
+
+
+def test_a_case_that_was_made_of_one_file_of_a_series_is_found_again(
+    qtbot: QtBot, workspace: Workspace, data: Path, tmp_path: Path
+) -> None:
+    from thighview.core.case import Case
+    from thighview.io.reading import read_volume
+
+    folder = tmp_path / "knee"
+    shutil.copytree(data / KNEE, folder)
+    file = min(folder.iterdir())
+    project = Project.create(tmp_path / "Study")
+    project.add_case(Case.of(read_volume(file), file, subject="knee"))
+    project.close()
+    with qtbot.waitSignal(workspace.cases_changed, check_params_cb=len):
+        workspace.open_path(tmp_path / "Study")
+    with qtbot.waitSignal(workspace.session.case_opened, check_params_cb=lambda case: case is not None, timeout=20_000):
+        workspace.open_case(workspace.cases[0].case_id)
+    until_listed(qtbot, workspace, file.name)
+
+
+def test_two_series_of_one_folder_stay_two(tmp_path: Path, data: Path) -> None:
+    import pydicom
+
+    from thighview.io.reading import read_source
+
+    folder = tmp_path / "both"
+    shutil.copytree(data / KNEE, folder)
+    first = sorted(folder.iterdir())
+    for file in first:
+        header = pydicom.dcmread(file)
+        header.SeriesInstanceUID += ".2"
+        header.save_as(folder / f"z{file.name}")
+    assert read_source(first[7]).place == first[0]
+    assert read_source(folder / f"z{first[7].name}").place == folder / f"z{first[0].name}"
+
+
+def test_the_demo_has_a_home_of_its_own_and_leaves_no_trace(
+    qtbot: QtBot, scans: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "SLICES", 4)
+    workspace = Workspace()
+    with qtbot.waitSignal(workspace.session.case_opened, check_params_cb=lambda case: case is not None):
+        workspace.open_path(scans[0])
+    workspace.settings.last_model = "mine"
+    folder, recent = workspace.settings.last_folder, workspace.settings.recent
+    with qtbot.waitSignal(workspace.session.case_opened, check_params_cb=lambda case: case is not None, timeout=60_000):
+        workspace.open_demo()
+    assert workspace.project_folder == demo.project_folder()
+    until_listed(qtbot, workspace, "made-up thigh.nii.gz")
+    qtbot.waitUntil(lambda: bool(workspace.models))
+    assert workspace.chosen_model is not None and workspace.chosen_model.place == "box"
+    workspace.choose_model(workspace.chosen_model)
+
+    workspace.open_path(scans[1])  # a scan of the person's own does not land among the made-up ones
+    until_listed(qtbot, workspace, scans[0].name, scans[1].name)
+    assert workspace.settings.last_model == "mine"
+    with qtbot.waitSignal(workspace.session.case_opened, check_params_cb=lambda case: case is not None, timeout=60_000):
+        workspace.open_demo()
+    workspace.close()
+    assert jobs.shutdown()
+
+    again = Workspace()
+    assert again.settings.recent == (scans[1], *recent)
+    assert (again.settings.last_folder, again.settings.last_model) == (folder, "mine")
+    again.close()

@@ -1,0 +1,198 @@
+"""Opening scans, DICOM folders, projects and the demo: what was given is looked at, read and shown, step by step."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+
+from thighview.app import demo, opening
+from thighview.app.jobs import Job, run_in_thread
+from thighview.app.open_project import OpenProject
+from thighview.app.settings import Settings
+from thighview.app.store import Store
+from thighview.core.case import Case
+from thighview.core.errors import UserError
+from thighview.io.models import ModelEntry
+
+
+class OpenScans(OpenProject):
+    """The open project and the scans that come into it; what is opened is remembered, except in the demo."""
+
+    job_started = Signal(object, str)
+    """A Job a person waits for, and its words."""
+
+    def __init__(self, settings: Settings | None = None, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.settings = settings or Settings()
+        self._opening: Job | None = None
+        self.project_changed.connect(lambda folder: self.settings.keep_aside(folder == demo.project_folder()))
+
+    def new_project(self, folder: Path) -> None:
+        """Make a project in an empty folder, or open the one in it, and remember it."""
+
+        def opened() -> None:
+            self.settings.add_recent(folder)
+            self.said.emit(f"The project {folder.name} is open.")
+
+        self.open_project(folder, opened)
+
+    def open_path(self, path: Path) -> None:
+        """Open a scan, a DICOM folder or a project; what cannot be opened leaves the open case as it is."""
+        self.open_paths((path,))
+
+    def open_paths(self, wanted: Sequence[Path]) -> None:
+        """Open what lies there: a project first, then the first scan, and the others join its worklist.
+
+        What cannot be opened says why, and the rest is opened all the same.
+        """
+
+        def looked(projects: list[Path | None]) -> None:
+            folders = list(dict.fromkeys(folder for folder in projects if folder))
+            scans = [path for path, folder in zip(wanted, projects, strict=True) if folder is None]
+            for folder in folders[1:]:
+                hint = "Open it by itself."
+                self.failed.emit(UserError(f"{folder.name} was left out: one project is open at a time.", hint))
+            if folders:
+                self.settings.add_recent(folders[0])
+                self.open_project(folders[0], lambda: self._read_first(scans))
+            else:
+                self._read_first(scans)
+
+        job = run_in_thread(lambda report, stopped: [opening.project_at(path) for path in wanted], lane="look")
+        job.succeeded.connect(looked)
+        job.failed.connect(self.failed)
+
+    def open_case(self, case_id: int) -> None:
+        """Open a case of the worklist."""
+        summary = next((c for c in self.cases if c.case_id == case_id), None)
+        if summary is None:
+            self.failed.emit(UserError(f"The project has no case {case_id}."))
+            return
+        if self.session.case and self.session.case.case_id == case_id:
+            return
+        self._read(summary.path, self.store)
+
+    def open_demo(self) -> None:
+        """Open a made-up thigh in a project of its own; it is drawn behind the window when first wanted."""
+        job = run_in_thread(lambda report, stopped: demo.made_up_scan())
+        job.succeeded.connect(
+            lambda path: self.open_project(demo.project_folder(), lambda: self._read(path, self.store))
+        )
+        job.failed.connect(self.failed)
+        self.job_started.emit(job, "Drawing a made-up thigh")
+
+    # ------------------------------------------------------------------ inside
+
+    def _read_first(self, paths: Sequence[Path]) -> None:
+        if paths:
+            self._read(paths[0], others=paths[1:])
+
+    def _read(self, path: Path, into: Store | None = None, others: Sequence[Path] = ()) -> None:
+        """Read a scan and open it, in no other project than ``into`` where one is given; then add the others."""
+
+        def read(scan: opening.Scan) -> None:
+            if into is not None and into is not self.store:
+                return
+            if self._arriving:
+                self._arriving[1].append(lambda: self._enter(scan, others))
+            elif self.store is None or (into is None and self.store.folder == demo.project_folder()):
+                self.open_scratch(lambda: self._enter(scan, others))
+            else:
+                self._enter(scan, others)
+
+        def refused(error: Exception) -> None:
+            self._opening = None
+            self.failed.emit(error)
+            self._read_first(others)
+
+        if self._opening:
+            self._opening.cancel()
+        job = self._opening = run_in_thread(lambda report, stopped: opening.read_scan(path))
+        job.succeeded.connect(read)
+        job.failed.connect(refused)
+        self.job_started.emit(job, f"Opening {path.name}")
+
+    def _enter(self, scan: opening.Scan, others: Sequence[Path] = ()) -> None:
+        store = self.store
+        if store is None:
+            return
+
+        def done(case: Case) -> None:
+            self._opening = None
+            if self.store is not store:
+                return
+            here = self.session.case
+            if here and here.case_id == case.case_id:  # what was painted since it was read is not in ``case``
+                self.said.emit(f"{here.title} is open already.")
+                self._check_source(here, scan.path)
+            else:
+                self._leave_case()
+                self.session.open(case, store)
+                self.settings.add_recent(scan.path)
+                self.settings.last_folder = scan.path.parent
+                for sentence in (*scan.volume.warnings, *case.warnings):
+                    self.said.emit(sentence)
+                self._check_source(case, scan.path)
+            self.refresh()
+            self._add([path for path in others if not scan.is_at(path)])
+
+        job = self._call(lambda project: opening.case_of(project, scan), done)
+        if job:
+            job.failed.connect(lambda _: self._read_first(others))
+
+    def _add(self, paths: Sequence[Path]) -> None:
+        """Read scans one after the other and list them, without showing them."""
+        if not paths:
+            return
+        store, path, others = self.store, paths[0], paths[1:]
+
+        def read(scan: opening.Scan) -> None:
+            if self.store is store:
+                self._call(lambda project: opening.add_scan(project, scan), lambda _: self.refresh())
+                self._add([other for other in others if not scan.is_at(other)])
+
+        def refused(error: Exception) -> None:
+            self.failed.emit(error)
+            self._add(others)
+
+        job = run_in_thread(lambda report, stopped: opening.read_scan(path), lane="adding")
+        job.succeeded.connect(read)
+        job.failed.connect(refused)
+        self.job_started.emit(job, f"Adding {path.name}")
+
+    def _leave_case(self) -> None:
+        """Before another case is shown."""
+        self._mirror_open_case()
+
+    def _set_models(self, models: tuple[ModelEntry, ...]) -> None:
+        if self.settings.aside and not self.settings.last_model:  # the demo begins with the model of the box
+            self.settings.last_model = next((str(m.folder) for m in models if m.place == "box"), "")
+        super()._set_models(models)
+
+    def _check_source(self, case: Case, path: Path) -> None:
+        """Hash the source behind the window; keep the hash, or say that the file has changed."""
+        store = self.store
+
+        def work(report: object, stopped: object) -> str:
+            from thighview.io.reading import sha256_of
+
+            return sha256_of(path)
+
+        def done(found: str) -> None:
+            known = case.series[0].sha256
+            if self.store is not store:  # the number of the case is another one's there
+                return
+            if not known:
+                case.series[0].sha256 = found
+                self._call(lambda project: project.set_sha256(case.case_id, found), lambda _: None)
+            elif known != found:
+                self.failed.emit(
+                    UserError(
+                        f"The file {path.name} is not the one the mask was drawn on: its content has changed.",
+                        "Check that the mask still fits before you go on.",
+                    )
+                )
+
+        job = run_in_thread(work, lane="hash")
+        job.succeeded.connect(done)
+        job.failed.connect(self.failed)
