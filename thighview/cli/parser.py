@@ -13,7 +13,7 @@ For research, not for clinical decisions.
 
 open the window:
   thighview                       empty; drop a scan on it
-  thighview SCAN.nii.gz           a NIfTI file, a DICOM folder, or a project folder
+  thighview PATH ...              NIfTI files and DICOM folders become cases, the first is shown; or a project folder
   thighview demo                  a made-up thigh to segment, correct and retrain; without a display, off-screen
   thighview --add-to-menu         put the program into the desktop's menu
 
@@ -67,8 +67,6 @@ Writes what a project holds in a form that other programs read.
   nifti    the masks of all cases as NIfTI files, with the labels in a JSON file beside each
 """
 
-_WINDOW = "Opens the window on a NIfTI file, a DICOM folder or a project folder."
-
 
 class Parser(argparse.ArgumentParser):
     """A parser whose refusals are one sentence, like every other refusal of the program."""
@@ -82,7 +80,7 @@ def window_parser() -> Parser:
     """Parser of ``thighview [PATH ...]``."""
     parser = Parser("thighview", description=_MAIN, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.usage = "thighview [PATH ...] | thighview COMMAND ..."
-    parser.add_argument("path", nargs="*", type=Path, metavar="PATH", help="scan, DICOM folder or project to open")
+    parser.add_argument("path", nargs="*", type=Path, metavar="PATH", help="scans, DICOM folders or a project to open")
     parser.add_argument("--version", action="version", version=f"thighview {__version__}")
     parser.add_argument(
         "--add-to-menu", action="store_true", help="put the program into the menu of the desktop (Linux), and end"

@@ -18,7 +18,7 @@ _RECENT = 5
 
 
 class EmptyPage(QWidget):
-    """A calm place to drop a scan on, three buttons, and what was open last."""
+    """A calm place to drop a scan on, buttons for those who look for it, and what was open last."""
 
     def __init__(self, workspace: "Workspace", actions: Actions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -26,28 +26,30 @@ class EmptyPage(QWidget):
         self.frame = QFrame()
         self.frame.setProperty("drop", "true")
         self.frame.setMaximumSize(620, 460)
-        self.frame.setMinimumWidth(380)
+        self.frame.setMinimumWidth(330)
         inside = QVBoxLayout(self.frame)
-        inside.setContentsMargins(36, 40, 36, 28)
+        inside.setContentsMargins(24, 40, 24, 28)
         inside.setSpacing(10)
         sign = QLabel()
         sign.setPixmap(picture("open", 44, COLOURS["accent"], self.devicePixelRatioF()))
         self.headline = words("Drop a scan here", "hero", wrap=False)
-        self.note = words(
-            "NIfTI, a folder of DICOM slices, or a project. Scans stay on this computer.", "muted", wrap=False
-        )
-        for part in (sign, self.headline, self.note):
+        self.note = words("NIfTI, a folder of DICOM slices, or a project.", "muted", wrap=False)
+        stays = words("Scans stay on this computer.", "muted", wrap=False)
+        for part in (sign, self.headline, self.note, stays):
             part.setAlignment(Qt.AlignmentFlag.AlignHCenter)
             inside.addWidget(part, 0, Qt.AlignmentFlag.AlignHCenter)
         inside.addSpacing(10)
-        buttons = [self._button(actions, *spec) for spec in (
-            ("open", "Open scan", "open", "primary"), ("open_folder", "Open folder", "folder", ""),
-            ("demo", "Made-up thigh", "demo", ""),
-        )]  # fmt: skip
-        line = row(*buttons, spacing=10)
+        line = row(
+            self._button(actions, "open", "Open scan", "open", "primary"),
+            self._button(actions, "open_folder", "Open folder", "folder", ""),
+            spacing=10,
+        )
         line.insertStretch(0, 1)
         inside.addLayout(line)
-        inside.addSpacing(14)
+        inside.addSpacing(2)
+        made_up = self._button(actions, "demo", "or try it on a made-up thigh", "demo", "quiet")
+        inside.addWidget(made_up, 0, Qt.AlignmentFlag.AlignHCenter)
+        inside.addSpacing(10)
         self.recent_heading = words("OPENED LAST", "heading", wrap=False)
         inside.addWidget(self.recent_heading, 0, Qt.AlignmentFlag.AlignHCenter)
         self.recent = QVBoxLayout()
@@ -56,6 +58,10 @@ class EmptyPage(QWidget):
         column = QVBoxLayout(self)
         column.addStretch(1)
         column.addWidget(self.frame, 0, Qt.AlignmentFlag.AlignHCenter)
+        column.addSpacing(14)
+        hint = words("Open, segment, correct, accept with A, train. The key ? shows all others.", "muted")
+        hint.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        column.addWidget(hint)
         column.addStretch(1)
         self.setProperty("bar", "views")
         workspace.job_started.connect(lambda job, sentence: self._opening(job, sentence))

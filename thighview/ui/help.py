@@ -11,12 +11,13 @@ from thighview.ui.cards import Page, words
 RESEARCH_USE = "Research use only. Not for diagnosis or treatment."
 MOUSE: tuple[tuple[str, str], ...] = (
     ("Wheel", "next or previous slice"),
-    ("Ctrl + wheel", "brush size"),
+    ("Ctrl + wheel", "size of brush and eraser; zoom with the other tools"),
     ("Right drag", "brightness and contrast"),
-    ("Middle drag", "move the picture"),
+    ("Middle drag", "move the picture; Shift and drag does the same"),
+    ("Double click", "fit to the body when looking around; close a polygon"),
+    ("Ctrl + stroke", "the brush erases, the eraser paints"),
     ("Hold Space", "hide the masks"),
-    ("1 to 9", "choose the label to paint"),
-    ("Escape", "drop the stroke under way"),
+    ("1 to 9, 0", "choose the label to paint"),
 )
 WHAT_IT_IS = (
     "Look at MRI of the thigh, let a U-Net draw the masks, correct them by hand, train a better network on your "
@@ -39,7 +40,7 @@ class ShortcutSheet(QDialog):
     def __init__(self, groups: Sheet, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Shortcuts")
-        self.resize(760, 560)
+        self.resize(900, 720)
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 16, 16, 12)
         page = Page()
@@ -47,7 +48,7 @@ class ShortcutSheet(QDialog):
         halves.setSpacing(32)
         page.column.addLayout(halves)
         page.column.addStretch(1)
-        for groups_here in _two_columns([("Mouse", MOUSE), *groups]):
+        for groups_here in _two_columns([("Mouse and masks", MOUSE), *groups]):
             half = QVBoxLayout()
             half.setSpacing(14)
             for title, lines in groups_here:
@@ -65,7 +66,7 @@ def _lines(lines: Iterable[tuple[str, str]]) -> QGridLayout:
     grid = QGridLayout()
     grid.setHorizontalSpacing(14)
     grid.setVerticalSpacing(6)
-    grid.setColumnMinimumWidth(0, 110)
+    grid.setColumnMinimumWidth(0, 136)
     grid.setColumnStretch(1, 1)
     for index, (keys, does) in enumerate(lines):
         key = words(keys, "key", wrap=False)
