@@ -227,6 +227,19 @@ def test_import_and_export(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
     holder.close()
 
 
+def test_export_that_is_refused_leaves_no_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    study = make_project(tmp_path, 2)
+    (tmp_path / "file").write_text("in the way")
+    said = refused(capsys, "export", study, "-o", tmp_path / "file" / "raw", "--format", "nnunet")
+    assert "could not be written" in said and "Choose a folder" in said
+    next(tmp_path.glob("*.nii.gz")).unlink()
+    for kind in ("nnunet", "nifti"):
+        refused(capsys, "phantom", tmp_path / "file" / "raw")
+        done = main(["export", str(study), "-o", str(tmp_path / "new" / "raw"), "--format", kind])
+        assert (tmp_path / "new").exists() == (done == DONE)
+        capsys.readouterr()
+
+
 def test_import_that_is_refused_leaves_no_project(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     study = make_project(tmp_path, 2)
     main(["export", str(study), "-o", str(tmp_path / "raw"), "--format", "nnunet"])
@@ -275,6 +288,7 @@ def test_train_refuses_before_it_begins(tmp_path: Path, capsys: pytest.CaptureFi
         assert words in refused(capsys, "train", study, "--config", tmp_path / "c.json")
     assert "nobody" in refused(capsys, "train", study, "--start-from", "nobody")
     assert "not a thighview project" in refused(capsys, "train", tmp_path)
+    assert "nothing at" in refused(capsys, "train", study, "--config", tmp_path / "no.json")
     assert not list((study / "runs").iterdir())
 
 

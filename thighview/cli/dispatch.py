@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.errno not in _MENDABLE:
             raise
         where = f": {error.filename}" if error.filename else ""
-        return _refuse(f"{error.strerror or error}{where}.")
+        return _refuse(f"{error.strerror or error}{where}. Check that it is there, may be used, and has room.")
     except KeyboardInterrupt:
         return _refuse("Stopped.")
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import sys
 from argparse import Namespace
 from contextlib import suppress
@@ -166,6 +167,8 @@ def _need_room_for(path: Path, *inputs: Path) -> None:
     """Refuse an output before the work, not after it."""
     if not path.parent.is_dir():
         raise UserError(f"The folder {path.parent} does not exist.", "Make it first, or choose another.")
+    if not os.access(path.parent, os.W_OK):
+        raise UserError(f"Nothing may be written into {path.parent}.", "Choose another folder.")
     if path.is_dir():
         raise UserError(f"{path} is a folder.", "Give the name of a file.")
     if any(path.resolve() == other.resolve() for other in inputs):

@@ -230,6 +230,7 @@ def _train_recipe(args: Namespace) -> int:
 
 
 def _read_config(path: Path) -> TrainConfig:
+    need_path(path)
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:

@@ -138,16 +138,33 @@ class _Stop(Exception):  # noqa: N818 - not an error: the person asked for it
 
 @contextlib.contextmanager
 def staged_folder(folder: Path) -> Generator[Path]:
-    """A folder to fill that takes its place when all is written; nothing stays of it after an exception."""
+    """A folder to fill that takes its place when all is written; nothing stays of it after an exception.
+
+    Raises
+    ------
+    UserError
+        When no folder can be made there.
+    """
+    folder = folder.absolute()
     stage = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}"
-    stage.mkdir(parents=True)
+    new = [parent for parent in stage.parents if not parent.exists()]
     try:
+        stage.mkdir(parents=True)
         yield stage
         if folder.exists():
             folder.rmdir()
         stage.replace(folder)
-    finally:
+    except BaseException as error:
         shutil.rmtree(stage, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            for parent in new:
+                parent.rmdir()
+        if isinstance(error, OSError):
+            raise UserError(
+                f"{folder} could not be written: {error.strerror or error}.",
+                "Choose a folder on a disk that may be written and has room.",
+            ) from error
+        raise
 
 
 def need_empty(folder: Path) -> None:
