@@ -27,7 +27,7 @@ def test_brush_eraser_polygon_and_fill(room: OpenWindow, thigh: Made) -> None:
     radius = brush(hands)
     hands.drag(MIDDLE, [(48, 40), (48, 44), (48, 48)])
     labels = hands.case.labels
-    assert session.history.undo_name == "Brush"
+    assert session.history.undo_name == f"Brush · label 1 · slice {MIDDLE + 1}"
     for x in (40, 44, 48):
         inside = disc(shape, MIDDLE, 48, x, radius - 1)
         assert (labels[inside] == 1).all()
@@ -38,7 +38,7 @@ def test_brush_eraser_polygon_and_fill(room: OpenWindow, thigh: Made) -> None:
     hands.key(Qt.Key.Key_X)
     assert session.view.tool == "eraser"
     hands.drag(MIDDLE, [(48, 40), (48, 41)])
-    assert session.history.undo_name == "Eraser"
+    assert session.history.undo_name == f"Eraser · slice {MIDDLE + 1}"
     assert not labels[disc(shape, MIDDLE, 48, 40, radius - 1)].any()
 
     hands.go_to(MIDDLE + 1)
@@ -48,7 +48,7 @@ def test_brush_eraser_polygon_and_fill(room: OpenWindow, thigh: Made) -> None:
         QTest.mouseClick(hands.axial, LEFT, NONE, hands.place(MIDDLE + 1, y, x))
     hands.picture("correct-polygon")
     hands.key(Qt.Key.Key_Return)
-    assert session.history.undo_name == "Polygon"
+    assert session.history.undo_name == f"Polygon · label 1 · slice {MIDDLE + 2}"
     assert (labels[MIDDLE + 1, 32:49, 92:109] == 1).all()
     assert session.view.cursor[0] == MIDDLE + 1, "Enter closed the shape and accepted the slice as well"
 
@@ -61,9 +61,10 @@ def test_brush_eraser_polygon_and_fill(room: OpenWindow, thigh: Made) -> None:
     assert labels[MIDDLE + 1, 70, 40] == 0
     hands.key(Qt.Key.Key_K)
     QTest.mouseClick(hands.axial, LEFT, NONE, hands.place(MIDDLE + 1, 70, 40))
-    assert session.history.undo_name == "Fill"
+    assert session.history.undo_name == f"Fill · label 1 · slice {MIDDLE + 2}"
     assert labels[MIDDLE + 1, 70, 40] == 1
-    assert session.history.names == ("Brush", "Eraser", "Polygon", "Brush", "Fill")
+    steps = [name.partition(" · ")[0] for name in session.history.names]
+    assert steps == ["Brush", "Eraser", "Polygon", "Brush", "Fill"]
     hands.until_saved()
     hands.picture("correct-all-tools")
     assert hands.errors == []
@@ -109,7 +110,8 @@ def test_undo_survives_changing_slice_and_reopening(room: OpenWindow, thigh: Mad
     again = room(thigh.scan)
     session = again.window.session
     assert (again.case.labels == maps[1]).all()
-    assert session.history.names == ("Brush", "Brush", "Brush", "Accept slice 5")
+    strokes = tuple(f"Brush · label 1 · slice {n}" for n in (3, 4, 5))
+    assert session.history.names == (*strokes, "Accept slice 5")
     assert session.history.done == 2
     again.key(Qt.Key.Key_Y, CTRL)
     again.key(Qt.Key.Key_Y, CTRL)

@@ -53,7 +53,7 @@ def test_slices_fill_in_while_another_one_is_painted(
     hands.until_run_ends()
     assert hands.states == [DRAWN, EDITING, *[MODEL] * 5, EDITING]
     assert (hands.case.labels[:2] == kept).all() and (hands.case.labels[LAST] == mine).all()
-    assert session.history.names[-2:] == ("Brush", "Segment with slow")
+    assert session.history.names[-2:] == ("Brush · label 1 · slice 8", "Segment · slow")
     unsure = [review.uncertainty for review in hands.case.reviews]
     assert None not in unsure[2:7] and unsure[:2] == [None, None]
     everything = hands.case.labels.copy()
@@ -68,7 +68,7 @@ def test_slices_fill_in_while_another_one_is_painted(
 
     again = room(thigh.scan, running_engine)
     assert (again.case.labels == everything).all()
-    assert again.window.session.history.undo_name == "Segment with slow"
+    assert again.window.session.history.undo_name == "Segment · slow"
     assert again.states == [DRAWN, EDITING, *[MODEL] * 5, EDITING]
     assert [review.uncertainty for review in again.case.reviews] == unsure
     assert hands.errors == again.errors == []
@@ -124,7 +124,7 @@ def test_a_killed_engine_is_told_and_started_again(
     assert len(hands.errors) == 1 and "signal 9" in str(hands.errors[0])
     assert "ended unexpectedly" in hands.window.notices.shown[-1].message
     assert (hands.case.labels[0] == painted).all() and not hands.case.labels[1:].any()
-    assert session.history.names == ("Brush", "Brush")
+    assert session.history.names == ("Brush · label 1 · slice 1",) * 2
     hands.picture("segment-engine-killed")
 
     panel = hands.window.panel("Segment")
@@ -132,6 +132,8 @@ def test_a_killed_engine_is_told_and_started_again(
     hands.drag(0, [(20, 40), (20, 50)])
     painted = hands.case.labels[0].copy()
     hands.until(lambda: engine.state.phase == "ready", LONG_MS)
+    assert not hands.window.notices.shown, "what it told of is over"
+    assert panel.segment_button.isEnabled() and hands.window.top.segment.isEnabled()  # type: ignore[attr-defined]
     hands.take_model(tiny_model)
     hands.click(hands.window.top.segment)
     hands.until_run_ends()

@@ -129,8 +129,8 @@ class Room(QObject):
         self.segment_job: SegmentJob | None = None
         self.wishes: list[tuple[Any, ...]] = []
 
-    def segment(self, model: ModelEntry) -> None:
-        self.wishes.append(("segment", model.card.name))
+    def segment(self, model: ModelEntry, redo: tuple[int, ...] = ()) -> None:
+        self.wishes.append(("segment", model.card.name, *([redo] if redo else [])))
 
     def cancel_segment(self) -> None:
         self.wishes.append(("cancel_segment",))

@@ -115,7 +115,7 @@ def test_keys_of_tools_labels_and_undo(window, session):
     assert session.view.brush_radius_mm > radius
     click(view, place(view, 10, 10))
     assert window.top.undo.text().strip() == "Undo Brush"
-    assert window.actions_table["undo"].text() == "Undo Brush"
+    assert window.actions_table["undo"].text() == "Undo Brush · fat right · slice 4"
     key(window, Qt.Key.Key_X)
     assert session.view.tool == "eraser"
     key(window, Qt.Key.Key_Z, modifier=Qt.KeyboardModifier.ControlModifier)
@@ -144,7 +144,7 @@ def test_polygon_by_keys(window, session):
     for corner in ((5, 5), (5, 20), (15, 20), (15, 5)):
         click(view, place(view, *corner))
     key(window, Qt.Key.Key_Backspace, Qt.Key.Key_Return)
-    assert session.history.names == ("Polygon · muscle left · slice 3",)
+    assert session.history.names == ("Polygon · muscle left · slice 4",)
     assert not any(review.state.reviewed for review in session.case.reviews)
     click(view, place(view, 5, 5))
     key(window, Qt.Key.Key_Escape)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from panel_room import Room, make_case, paint
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QApplication, QDialogButtonBox, QLabel, QMainWindow, QMessageBox, QPushButton
+from PySide6.QtWidgets import QApplication, QDialogButtonBox, QLabel, QMainWindow, QMessageBox, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from thighview.app import jobs
@@ -266,8 +266,7 @@ def test_an_error_a_person_can_mend_stays_with_its_hint(shown: Notices) -> None:
     assert notice.hint_text.text() == "Choose another series."
     assert not notice.findChildren(QPushButton, "copy")
     window = shown.parentWidget()
-    assert shown.geometry().right() <= window.width()
-    assert shown.geometry().bottom() <= window.height() - 30
+    assert window.rect().contains(shown.geometry()) and shown.geometry().top() <= 20
     assert notice.height() >= 50
     notice.dismiss.click()
     assert not shown.shown
@@ -304,6 +303,34 @@ def test_the_same_thing_twice_is_one_notice_and_many_do_not_pile_up(shown: Notic
     assert len(shown.shown) == notices.MOST_SHOWN
     assert shown.shown[0].kind == "warning"
     shown.clear()
+
+
+class GoneError(UserError):
+    """Over as soon as something is there again."""
+
+
+def test_notices_lie_over_the_picture_and_follow_it(qtbot: QtBot) -> None:
+    window, picture = QMainWindow(), QWidget()
+    qtbot.addWidget(window)
+    window.resize(900, 600)
+    picture.setParent(window)
+    picture.setGeometry(200, 60, 400, 400)
+    window.show()
+    made = Notices(window, picture)
+    made.show_error(UserError("Slices are not evenly spaced."))
+    assert picture.geometry().contains(made.geometry())
+    picture.setGeometry(100, 100, 600, 300)
+    qtbot.waitUntil(lambda: picture.geometry().contains(made.geometry()) and made.geometry().top() < 130)
+
+
+def test_a_notice_goes_with_its_cause_or_the_newest_first(shown: Notices) -> None:
+    shown.show_error(UserError("One."))
+    shown.show_error(GoneError("Two."))
+    shown.show_error(UserError("Three."))
+    shown.settle(GoneError)
+    assert [notice.message for notice in shown.shown] == ["One.", "Three."]
+    assert shown.close_newest() and [notice.message for notice in shown.shown] == ["One."]
+    assert shown.close_newest() and not shown.close_newest()
 
 
 # ---------------------------------------------------------------------- dialogs and help

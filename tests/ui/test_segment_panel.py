@@ -1,11 +1,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from panel_room import TISSUES, Room, SegmentJob, make_case, model, paint, tissue_table
 from pytestqt.qtbot import QtBot
 
+from thighview.core.case import Case
 from thighview.core.labels import LabelTable
+from thighview.core.volume import Volume
 from thighview.ui.segment_panel import SegmentPanel, card_figures, match_labels
 
 
@@ -43,7 +46,32 @@ def test_it_says_what_will_be_segmented_and_what_stays(panel: SegmentPanel, room
     for index in range(3, 12):
         paint(room.session, index)
     assert not panel.segment_button.isEnabled()
-    assert "there is none to segment" in panel.slices_words.text()
+    assert panel.slices_words.text() == "All 12 slices are protected: being edited or reviewed."
+    assert "let the model redo single ones" in panel.doubt_words.text()
+
+
+def test_a_slice_being_edited_can_be_handed_to_the_model(panel: SegmentPanel, room: Room) -> None:
+    paint(room.session, 3)
+    room.session.go_to_slice(2)
+    assert not panel.redo_button.isVisible()
+    room.session.go_to_slice(3)
+    panel.redo_button.click()
+    assert room.wishes == [("segment", "thigh_tissues", (3,))]
+    room.session.accept((3,))
+    assert not panel.redo_button.isVisible(), "what is reviewed is reopened first"
+
+
+def test_a_scan_too_coarse_for_the_model_is_told_before(panel: SegmentPanel, room: Room) -> None:
+    taken = make_case()
+    sideways = np.array([[0, 0, 4.5, 0], [0, 0.6, 0, 0], [0.6, 0, 0, 0], [0, 0, 0, 1.0]])[:, [2, 1, 0, 3]]
+    volume = Volume(taken.volume.voxels, sideways)
+    room.session.open(Case.of(volume, Path("/scans/knee.nii.gz")))
+    assert "4.5 x" in panel.slices_words.text() or "x 4.5 mm" in panel.slices_words.text()
+    assert "axial slices" in panel.doubt_words.text() and not panel.segment_button.isEnabled()
+    fine = Volume(taken.volume.voxels, np.diag([1.0, 1.0, 1.0, 1.0]))
+    room.session.open(Case.of(fine, Path("/scans/isotropic.nii.gz")))
+    assert panel.doubt_words.text().startswith("This scan was taken in sagittal slices.")
+    assert panel.segment_button.isEnabled() and not panel.redo_button.isVisible()
 
 
 def test_progress_time_left_and_cancel(panel: SegmentPanel, room: Room) -> None:
@@ -69,7 +97,7 @@ def test_a_dead_engine_is_said_with_a_way_on(panel: SegmentPanel, room: Room) ->
     room.engine.become(phase="dead", message="The engine ended unexpectedly (signal 9).")
     assert "Nothing you painted is lost" in panel.engine_words.text()
     assert "signal 9" in panel.engine_message.text()
-    assert not panel.segment_button.isEnabled()
+    assert panel.segment_button.isEnabled(), "segmenting starts it again, as the button above does"
     panel.restart_button.click()
     assert room.engine.restarts == 1
     room.engine.become(phase="ready", device="CPU")

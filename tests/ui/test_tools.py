@@ -13,7 +13,9 @@ from view_room import CTRL, NONE, case_of, click, double, move, place, press, re
 from thighview.app.session import Session
 from thighview.core.brush import stroke
 from thighview.core.case import Case
+from thighview.core.phantom import make_phantom
 from thighview.ui.slice_view import SliceView
+from thighview.ui.tool_column import ToolOptions
 
 
 @pytest.fixture
@@ -30,6 +32,10 @@ def make_view(qtbot, session, name="axial"):
     view.resize(500, 420)
     view.fit(body=False)
     return view
+
+
+def kinds(session):
+    return tuple(name.partition(" · ")[0] for name in session.history.names)
 
 
 def shown(view):
@@ -53,7 +59,8 @@ def test_brush_paints_its_stroke_in_every_view(qtbot, session, name):
     others = session.case.labels.copy()
     others[plane.slice_region(view.index).slices] = 0
     assert not others.any()
-    assert session.history.names == ("Brush",)
+    where = "slice" if plane.through == 0 else name
+    assert session.history.names == (f"Brush · muscle left · {where} {view.index + 1}",)
     session.undo()
     assert not session.case.labels.any()
 
@@ -83,7 +90,7 @@ def test_eraser_and_ctrl(qtbot, session):
     session.update_view(tool="brush")
     click(view, place(view, 16, 16), keys=CTRL)
     assert shown(view)[16, 16] == 0
-    assert session.history.names == ("Eraser", "Brush", "Eraser")
+    assert kinds(session) == ("Eraser", "Brush", "Eraser")
 
 
 def test_brush_size_follows_the_wheel_within_a_stroke_and_the_slice_stays(qtbot, session):
@@ -121,7 +128,7 @@ def test_polygon_closes_three_ways(qtbot, session, how):
     expected = np.zeros((32, 32), bool)
     expected[6:19, 6:21] = True
     assert np.array_equal(shown(view) == 2, expected)
-    assert session.history.names == ("Polygon",)
+    assert kinds(session) == ("Polygon",)
     assert view.gesture is None
 
 
@@ -140,7 +147,7 @@ def test_polygon_backspace_escape_and_another_slice(qtbot, session):
     assert said
     view.step(-1)
     view.send_key("close")
-    assert session.history.names == ("Polygon",)
+    assert kinds(session) == ("Polygon",)
     area = (session.case.labels[index] == 1).sum()
     assert 0.4 * 13 * 15 < area < 0.6 * 13 * 15
     click(view, corners[0])
@@ -181,7 +188,7 @@ def test_fill_needs_a_closed_outline_and_recolours_areas(qtbot, session):
     session.update_view(active_label=2)
     click(view, place(view, 10, 10))
     assert (ring == 2).sum() == 16 * 16
-    assert session.history.names == ("Fill", "Fill")
+    assert kinds(session) == ("Fill", "Fill")
     click(view, place(view, 10, 10))
     assert session.history.done == 2
     session.undo()
@@ -205,7 +212,7 @@ def test_opening_another_case_in_the_middle_of_a_stroke(qtbot, session, tiny_vol
     release(view, place(view, 12, 12))
     assert not session.case.labels.any()
     click(view, place(view, 12, 12))
-    assert session.history.names == ("Brush",)
+    assert kinds(session) == ("Brush",)
 
 
 def test_strokes_outside_the_slice_do_nothing(qtbot, session):
@@ -214,3 +221,21 @@ def test_strokes_outside_the_slice_do_nothing(qtbot, session):
     move(view, QPointF(-200, -200))
     release(view, QPointF(-200, -200))
     assert session.history.done == 0
+
+
+def test_a_left_label_on_the_right_leg_is_said_beside_the_tool(qtbot, session):
+    phantom = make_phantom(1, "t1", slices=4, matrix=(96, 144))
+    session.open(case_of(phantom.volume))
+    options = ToolOptions(session)
+    qtbot.addWidget(options)
+    view = make_view(qtbot, session)
+    right = phantom.table.find("muscle", "right")
+    rows, columns = np.nonzero(view.plane.take(phantom.labels, view.index) == right.value)
+    at = place(view, float(np.median(rows)), float(np.median(columns)))
+    press(view, at)
+    release(view, at)
+    assert not options.mend_side.isHidden() and options.hint.text_whole == "Left label, right leg"
+    assert options.mend_side.text() == "Use right" and "muscle right" in options.mend_side.toolTip()
+    options.mend_side.click()
+    assert options.mend_side.isHidden() and options.label_name.text() == "Muscle R"
+    assert set(np.unique(session.case.labels)) == {0, session.view.active_label}

@@ -22,7 +22,7 @@ def obstacle(case: Case | None, card: ModelCard | None, redo: Collection[int] = 
     ``redo`` are slices being edited that are handed over to it.
     """
     if case is None:
-        return SegmentError("No scan is open.", "Open a scan to segment it.")
+        return SegmentError("Open a scan to segment it.")
     if card is None:
         return SegmentError("There is no model yet.", "Train one in the Train tab first.")
     try:
@@ -87,9 +87,9 @@ class Segmenting(QObject):
         if case is None or refused:
             self.failed.emit(refused)
             return False
-        where = f"slice {min(redo) + 1} " if len(redo) == 1 else ""
+        where = f" · slice {min(redo) + 1}" if len(redo) == 1 else ""
         try:
-            run = self._session.begin_run(f"Segment {where}with {model.card.name}", redo)
+            run = self._session.begin_run(f"Segment · {model.card.name}{where}", redo)
         except UserError as error:
             self.failed.emit(error)
             return False

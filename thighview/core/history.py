@@ -14,7 +14,7 @@ class Edit:
     Parameters
     ----------
     name : str
-        What to call it: ``Brush · muscle left · slice 12``, ``Segment with thigh_tissues``, ``Accept slice 12``.
+        What to call it: ``Brush · muscle left · slice 12``, ``Segment · thigh_tissues``, ``Accept slice 12``.
     tool : str
         What made it: ``brush``, ``eraser``, ``polygon``, ``fill``, ``model``, ``import``, ``review``.
     patches : tuple of Patch

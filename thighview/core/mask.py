@@ -117,6 +117,13 @@ class Patch:
         labels[self.region.slices] = after
 
     @property
+    def changed(self) -> NDArray[np.bool_]:
+        """Which voxels of the box the change touches, shape of the region."""
+        size = int(np.prod(self.region.shape))
+        raw = zstandard.ZstdDecompressor().decompress(self.diff, max_output_size=size)
+        return np.frombuffer(raw, np.uint8).reshape(self.region.shape) != 0
+
+    @property
     def size_bytes(self) -> int:
         """Memory the change takes."""
         return len(self.diff)
@@ -124,12 +131,9 @@ class Patch:
 
 def changed_slices(patch: Patch, labels_shape: tuple[int, int, int], axis: int) -> Iterable[int]:
     """Indices along ``axis`` on which the patch really changes a voxel (a box may span untouched slices)."""
-    size = int(np.prod(patch.region.shape))
-    raw = zstandard.ZstdDecompressor().decompress(patch.diff, max_output_size=size)
-    xor = np.frombuffer(raw, np.uint8).reshape(patch.region.shape)
     other = tuple(a for a in range(3) if a != axis)
     start = patch.region.along(axis).start
-    return [start + int(i) for i in np.flatnonzero(xor.any(axis=other))]
+    return [start + int(i) for i in np.flatnonzero(patch.changed.any(axis=other))]
 
 
 def values_in(labels: LabelMap, values: Collection[int]) -> set[int]:

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from thighview.app.jobs import Job
+from thighview.app.segmenting import obstacle
 from thighview.core.history import HistoryState
 from thighview.core.planes import Plane
 from thighview.core.view import ViewState
@@ -96,6 +97,9 @@ class TopBar(QWidget):
         session.case_opened.connect(self._show_case)
         session.view_changed.connect(self._show_view)
         session.run_changed.connect(self._show_run)
+        session.reviews_changed.connect(self._show_segment)
+        workspace.models_changed.connect(self._show_segment)
+        workspace.model_chosen.connect(self._show_segment)
         workspace.project_changed.connect(self._show_case)
         workspace.segmenting.connect(self._follow)
         self._show_case(session.case)
@@ -136,8 +140,8 @@ class TopBar(QWidget):
         self._show_run(self._session.busy_run is not None)
 
     def _show_history(self, state: HistoryState) -> None:
-        metrics = QFontMetrics(self.undo.font())
-        name = metrics.elidedText(state.undo_name, Qt.TextElideMode.ElideRight, 130)
+        metrics, first = QFontMetrics(self.undo.font()), state.undo_name.partition(" · ")[0]
+        name = metrics.elidedText(first, Qt.TextElideMode.ElideMiddle, 170)
         self.undo.setText(f" Undo {name}".rstrip())
         self.undo.setEnabled(bool(state.undo_name))
         self.redo.setEnabled(bool(state.redo_name))
@@ -151,7 +155,16 @@ class TopBar(QWidget):
     def _show_run(self, running: bool) -> None:
         self.segment.setText(" Cancel" if running else " Segment stack")
         self.segment.setIcon(icon("stop" if running else "play"))
-        self.segment.setEnabled(running or self._session.case is not None)
+        self._show_segment()
+
+    def _show_segment(self, _: object = None) -> None:
+        """Whether it can be pressed, and why not."""
+        model = self._workspace.chosen_model
+        refused = obstacle(self._session.case, model.card) if model else None
+        running = self._session.busy_run is not None
+        self.segment.setEnabled(running or (self._session.case is not None and refused is None))
+        tip = self._actions["cancel_segment" if running else "segment"].toolTip()
+        self.segment.setToolTip(str(refused) if refused and not running else tip)
 
     def _follow(self, job: Any) -> None:
         if job is not None:

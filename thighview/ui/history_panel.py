@@ -54,9 +54,10 @@ class StepList(QAbstractListModel):
             font.setItalic(at > self.state.done)
             return font
         if role == Qt.ItemDataRole.ToolTipRole:
+            whole = f"{self.state.names[at - 1]}\n" if at else ""
             if at == self.state.done:
-                return "You are here"
-            return "Go back to here" if at < self.state.done else "Taken back; click to do it again"
+                return f"{whole}You are here"
+            return whole + ("Go back to here" if at < self.state.done else "Taken back; click to do it again")
         return None
 
     def _redraw(self) -> None:
@@ -85,6 +86,7 @@ class HistoryPanel(QWidget):
         self.list = QListView()
         self.list.setModel(self.steps)
         self.list.setUniformItemSizes(True)
+        self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.list.setProperty("steps", True)
         self.list.clicked.connect(lambda index: self.go_to(index.row()))
         self.list.activated.connect(lambda index: self.go_to(index.row()))

@@ -30,6 +30,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from thighview.app.engine_worker import EngineState
+from thighview.app.segment_job import EngineGoneError, SegmentError
 from thighview.app.session import Session
 from thighview.core.errors import UserError
 from thighview.core.view import ViewState
@@ -83,7 +85,7 @@ class MainWindow(QMainWindow):
         self.tabs = self._make_tabs()
         self.status = StatusBar(workspace, self.actions_table)
         self._lay_out()
-        self.notices = Notices(self)
+        self.notices = Notices(self, self.views, self.middle)
         self._leaving = False
         self._connect()
         self._restore_geometry()
@@ -175,11 +177,21 @@ class MainWindow(QMainWindow):
         session.view_changed.connect(self._view_changed)
         workspace.project_changed.connect(actions.refresh)
         workspace.failed.connect(self.notices.show_error)
+        workspace.segmenting.connect(self._segmenting)
+        workspace.engine.state_changed.connect(self._engine_changed)
 
     def _view_changed(self, old: ViewState, new: ViewState) -> None:
         fields = ("tool", "outline", "crosshair", "letters", "radiological")
         if any(getattr(old, field) != getattr(new, field) for field in fields):
             self.actions_table.refresh()
+
+    def _segmenting(self, job: object) -> None:
+        if job is not None:
+            self.notices.settle(SegmentError)
+
+    def _engine_changed(self, state: EngineState) -> None:
+        if state.phase in ("ready", "busy"):
+            self.notices.settle(EngineGoneError)
 
     def _show_case(self, _: object = None) -> None:
         case = self.session.case

@@ -3,7 +3,7 @@
 import logging
 import traceback
 
-from PySide6.QtCore import QEvent, QObject, QPropertyAnimation, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QObject, QPoint, QPropertyAnimation, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFrame, QGraphicsOpacityEffect, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
@@ -14,8 +14,9 @@ log = logging.getLogger(__name__)
 
 INFO_SECONDS = 5.0
 MOST_SHOWN = 4
-WIDTH_PX = 400
+WIDTH_PX = 520
 GAP_PX = 8
+EDGE_PX = 16
 
 
 def describe(error: BaseException) -> tuple[str, str, str]:
@@ -37,10 +38,16 @@ class Notice(QFrame):
     """The notice itself, when it is dismissed or has faded."""
 
     def __init__(
-        self, kind: str, message: str, hint: str = "", details: str = "", parent: QWidget | None = None
+        self,
+        kind: str,
+        message: str,
+        hint: str = "",
+        details: str = "",
+        parent: QWidget | None = None,
+        cause: BaseException | None = None,
     ) -> None:
         super().__init__(parent)
-        self.kind, self.message, self.hint, self.details = kind, message, hint, details
+        self.kind, self.message, self.hint, self.details, self.cause = kind, message, hint, details, cause
         self._times = 1
         self.setProperty("notice", kind)
         line = self._line = QHBoxLayout(self)
@@ -62,7 +69,7 @@ class Notice(QFrame):
             buttons.addWidget(self.copy)
             buttons.addStretch(1)
             column.addLayout(buttons)
-        self.dismiss = button("✕", self.close_notice, "Dismiss", "quiet")
+        self.dismiss = button("✕", self.close_notice, "Dismiss (Esc)", "quiet")
         self.dismiss.setFixedSize(26, 26)
         line.addWidget(self.dismiss, 0, Qt.AlignmentFlag.AlignTop)
         self._timer = QTimer(self)
@@ -112,25 +119,25 @@ class Notice(QFrame):
 
 
 class Notices(QWidget):
-    """Notices stacked at the bottom right of a window, over its content, clear of the status bar.
+    """Notices stacked at the upper edge of the picture, where no control lies.
 
     Parameters
     ----------
     window : QWidget
-        What they float over.
-    bottom_px : int
-        Height to keep free below them.
+        Their parent.
+    pictures : QWidget
+        Over the first of these that is visible they float; over the window where none is given.
     """
 
-    def __init__(self, window: QWidget, bottom_px: int = 36) -> None:
+    def __init__(self, window: QWidget, *pictures: QWidget) -> None:
         super().__init__(window)
-        self._window = window
-        self._bottom_px = bottom_px
+        self._pictures = pictures or (window,)
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(GAP_PX)
         self.shown: list[Notice] = []
-        window.installEventFilter(self)
+        for picture in self._pictures:
+            picture.installEventFilter(self)
         self.hide()
 
     def say(self, sentence: str) -> None:
@@ -149,7 +156,20 @@ class Notices(QWidget):
         message, hint, details = describe(error)
         if details:
             log.error("%s", details)
-        self._add("bug" if details else "error", message, hint, details)
+        self._add("bug" if details else "error", message, hint, details, error)
+
+    def settle(self, kind: type[BaseException]) -> None:
+        """What errors of this kind told of is over: take their notices away."""
+        for notice in tuple(self.shown):
+            if isinstance(notice.cause, kind):
+                notice.close_notice()
+
+    def close_newest(self) -> bool:
+        """Take the newest one away; False when there is none."""
+        if self.shown:
+            self.shown[-1].close_notice()
+            return True
+        return False
 
     def clear(self) -> None:
         """Take all notices away."""
@@ -157,12 +177,14 @@ class Notices(QWidget):
             notice.close_notice()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Stay in the corner when the window changes size."""
-        if event.type() == QEvent.Type.Resize:
-            self._place()
+        """Stay over the picture wherever it goes."""
+        if self.shown and event.type() in (QEvent.Type.Resize, QEvent.Type.Move, QEvent.Type.Show, QEvent.Type.Hide):
+            QTimer.singleShot(0, self, self._place)  # when the layout has been done
         return False
 
-    def _add(self, kind: str, message: str, hint: str = "", details: str = "") -> None:
+    def _add(
+        self, kind: str, message: str, hint: str = "", details: str = "", cause: BaseException | None = None
+    ) -> None:
         for notice in self.shown:
             if (notice.kind, notice.message, notice.hint) == (kind, message, hint):
                 notice.again()
@@ -170,7 +192,7 @@ class Notices(QWidget):
         if len(self.shown) >= MOST_SHOWN:
             oldest = next((n for n in self.shown if not n.stays), self.shown[0])
             oldest.close_notice()
-        notice = Notice(kind, message, hint, details, self)
+        notice = Notice(kind, message, hint, details, self, cause)
         notice.closed.connect(self._remove)
         self.shown.append(notice)
         self._column.addWidget(notice)
@@ -190,10 +212,10 @@ class Notices(QWidget):
             self.hide()
 
     def _place(self) -> None:
-        window = self._window
-        width = min(WIDTH_PX, max(200, window.width() - 32))
+        picture = next((p for p in self._pictures if p.isVisible()), self._pictures[-1])
+        width = min(WIDTH_PX, max(200, picture.width() - 2 * EDGE_PX))
         for notice in self.shown:
             notice.fit(width)
         height = sum(notice.height() for notice in self.shown) + GAP_PX * max(0, len(self.shown) - 1)
-        top = max(0, window.height() - height - self._bottom_px)
-        self.setGeometry(max(0, window.width() - width - 16), top, width, height)
+        corner = picture.mapTo(self.window(), QPoint((picture.width() - width) // 2, EDGE_PX))
+        self.setGeometry(corner.x(), corner.y(), width, height)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox, QGridLayout, QProgressBar, QWidget
 
+from thighview.app.segmenting import doubt, obstacle
 from thighview.core.labels import Label, LabelTable
+from thighview.core.review import SliceState
 from thighview.ui.cards import Card, Page, button, count, mark, minutes, row, show_words, words
 from thighview.ui.chips import Chips, label_chips
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from thighview.app.engine_worker import EngineState
     from thighview.app.segment_job import SegmentJob
     from thighview.app.tasks import Workspace
+    from thighview.core.view import ViewState
     from thighview.io.models import ModelCard, ModelEntry
 
 PLACES = {
@@ -28,7 +31,7 @@ ENGINE_WORDS = {
     "starting": "The engine is starting…",
     "ready": "Ready",
     "busy": "Working",
-    "dead": "The engine has ended unexpectedly. Nothing you painted is lost.",
+    "dead": "The engine has stopped. Nothing you painted is lost.",
 }
 
 
@@ -113,6 +116,7 @@ class SegmentPanel(Page):
         session = workspace.session
         session.case_opened.connect(self._show)
         session.reviews_changed.connect(self._show_slices)
+        session.view_changed.connect(self._view_changed)
         session.labels_changed.connect(self._show_model)
         workspace.models_changed.connect(self._list_models)
         workspace.model_chosen.connect(self.choose)
@@ -136,9 +140,16 @@ class SegmentPanel(Page):
         self.progress.setTextVisible(False)
         self.progress.setFixedHeight(6)
         self.progress_words = words("", "muted")
+        self.redo_button = button(
+            "Redo this slice",
+            self._redo,
+            "Let the model draw the shown slice anew, in the place of what is there.\nOne undo takes it back.",
+        )
+        self.doubt_words = words("", "warning")
         for part in (self.slices_words, self.kept_words, self.progress_words, self.progress):
             card.body.addWidget(part)
-        card.body.addLayout(row(self.segment_button, self.cancel_button))
+        card.body.addLayout(row(self.segment_button, self.cancel_button, self.redo_button))
+        card.body.addWidget(self.doubt_words)
         return card
 
     def _make_model(self) -> Card:
@@ -246,9 +257,14 @@ class SegmentPanel(Page):
     def _show_engine(self, state: "EngineState") -> None:
         self.engine_card.note.setText(state.device)
         dead = state.phase == "dead"
+        place = 1 if dead else 2  # with its button it stands above what is known of the model
+        if self.column.indexOf(self.engine_card) != place:
+            self.column.insertWidget(place, self.engine_card)
         self.engine_words.setText(ENGINE_WORDS.get(state.phase, state.phase))
         mark(self.engine_words, "error", dead)
         show_words(self.engine_message, state.message)
+        if self._job is not None and self.progress.maximum() == 0:
+            self._progressed(0, 0)
         self.restart_button.setVisible(dead)
         self._show_slices()
 
@@ -256,19 +272,30 @@ class SegmentPanel(Page):
         if self.model is not None:
             self._workspace.segment(self.model)
 
+    def _redo(self) -> None:
+        if self.model is not None:
+            self._workspace.segment(self.model, (self._workspace.session.view.cursor[0],))
+
+    def _view_changed(self, old: "ViewState", new: "ViewState") -> None:
+        if old.cursor[0] != new.cursor[0]:
+            self._show_slices()
+
     def _segmenting(self, job: "SegmentJob | None") -> None:
         self._job = job
         if job is not None:
-            self.progress.setRange(0, 0)
-            self.progress_words.setText("Preparing the slices…")
             job.progressed.connect(self._progressed)
+            self._progressed(0, 0)
         self._show_slices()
 
     def _progressed(self, done: int, total: int) -> None:
         if self._job is None:
             return
-        self.progress.setRange(0, max(1, total))
+        self.progress.setRange(0, total if done else 0)
         self.progress.setValue(done)
+        if not done:
+            starting = self._workspace.engine.state.phase in ("off", "starting")
+            show_words(self.progress_words, "The engine is starting…" if starting else "Preparing the slices…")
+            return
         left = self._job.seconds_left
         time_left = f" · {minutes(left)} left" if left is not None and done < total else ""
         show_words(self.progress_words, f"{done} of {count(total, 'slice')}{time_left}")
@@ -287,20 +314,27 @@ class SegmentPanel(Page):
         total = len(case.reviews) if case else 0
         free = total - kept
         self.run_card.note.setText(f"{free} of {total}" if case and not running else "")
-        if case is None:
-            sentence = "Open a scan to segment it."
-        elif not free:
-            sentence = "Every slice is reviewed or being edited, so there is none to segment."
-        else:
-            sentence = f"{count(free, 'slice')} will be segmented; any earlier model output on them is replaced."
-        show_words(self.slices_words, "" if running else sentence)
-        show_words(self.kept_words, "" if running else _kept_words(reviewed, kept - reviewed))
-        dead = self._workspace.engine.state.phase == "dead"
-        self.segment_button.setEnabled(bool(free) and self.model is not None and not running and not dead)
+        card = self.model.card if self.model else None
+        refused = obstacle(case, card)
+        sentence = f"{count(free, 'slice')} will be segmented; any earlier model output on them is replaced."
+        show_words(self.slices_words, "" if running else refused.message if refused else sentence)
+        show_words(self.kept_words, "" if running or not free else _kept_words(reviewed, kept - reviewed))
+        self.segment_button.setEnabled(refused is None)
         self.segment_button.setVisible(not running)
+        self.redo_button.setVisible(not running and self._can_redo(card))
+        doubts = refused.hint if refused else doubt(case.volume) if case else ""
+        show_words(self.doubt_words, "" if running else doubts)
         for part in (self.cancel_button, self.progress):
             part.setVisible(running)
         self.progress_words.setVisible(running)
+
+    def _can_redo(self, card: "ModelCard | None") -> bool:
+        """Whether the shown slice is being edited and the model can draw it alone."""
+        case = self._workspace.session.case
+        if case is None or case.volume.axial_axis != 0:
+            return False
+        index = self._workspace.session.view.cursor[0]
+        return case.reviews[index].state is SliceState.EDITING and obstacle(case, card, (index,)) is None
 
 
 def _kept_words(reviewed: int, editing: int) -> str:

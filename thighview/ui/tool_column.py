@@ -7,10 +7,11 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSlider, QToolButton, QVBoxLayout, QWidget
 
 from thighview.app.session import Session
+from thighview.app.side_check import SideCheck
 from thighview.core.view import ViewState
 from thighview.ui.actions import Actions
 from thighview.ui.bars import Dot, Elided
-from thighview.ui.cards import words
+from thighview.ui.cards import button, mark, words
 from thighview.ui.tools import TOOLS
 
 _HINTS = {
@@ -70,6 +71,9 @@ class ToolOptions(QWidget):
         self.radius_mm = words("", "title", wrap=False)
         self.radius_mm.setMinimumWidth(64)
         self.hint = Elided()
+        self.sides = SideCheck(session, self)
+        self.mend_side = button("", self.sides.mend)
+        self.mend_side.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.label_swatch = Dot()
         self.label_name = words("", wrap=False)
         line = QHBoxLayout(self)
@@ -80,12 +84,14 @@ class ToolOptions(QWidget):
         for part in (self.radius_words, self.radius, self.radius_mm):
             line.addWidget(part)
         line.addWidget(self.hint, 1)
+        line.addWidget(self.mend_side)
         line.addWidget(self.label_swatch)
         line.addWidget(self.label_name)
         self.radius.valueChanged.connect(self._slid)
         session.view_changed.connect(self._show_view)
         session.labels_changed.connect(self._show)
         session.case_opened.connect(self._show)
+        self.sides.found.connect(self._show)
         self._show()
 
     def _show_view(self, old: ViewState, new: ViewState) -> None:
@@ -104,13 +110,23 @@ class ToolOptions(QWidget):
             round(_STEPS * math.log(view.brush_radius_mm / _LEAST_MM) / math.log(_MOST_MM / _LEAST_MM))
         )
         self.radius.blockSignals(False)
-        self.hint.show_text(_HINTS[view.tool])
+        wrong = self.sides.wrong
+        self.mend_side.setVisible(wrong is not None)
+        mark(self.hint, "warning", wrong is not None)
+        if wrong:
+            self.radius_words.hide()
+            self.hint.show_text(f"{wrong.label.side.capitalize()} label, {wrong.other_side} leg")
+            self.mend_side.setText(f"Use {wrong.other_side}")
+            name = f"{wrong.label.name.replace('_', ' ')} {wrong.other_side}"
+            self.mend_side.setToolTip(f"Give what this stroke painted the label {name}, and go on with that one.")
+        else:
+            self.hint.show_text(_HINTS[view.tool])
         label = case.table.get(view.active_label) if case else None
         paints = label is not None and view.tool != "eraser"
         self.label_swatch.setVisible(paints)
         self.label_name.setVisible(paints)
         if label:
-            self.label_swatch.show_colour(QColor(*label.colour))
+            self.label_swatch.show_colour(QColor(*case.table.shown_colour(label)))
             self.label_name.setText(label.title)
 
     def _slid(self, place: int) -> None:

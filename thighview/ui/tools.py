@@ -79,7 +79,8 @@ def outline(session: Session, aim: Aim, start: Happening) -> Gesture:
         session.said.emit("A polygon needs three corners that enclose something.")
         return
     value = active_label(session)
-    with session.edit("Polygon", "polygon", aim.plane.slice_region(aim.index)) as edit:
+    name = step_name(session, aim, "Polygon", value)
+    with session.edit(name, "polygon", aim.plane.slice_region(aim.index)) as edit:
         _paint(edit, aim, drawn, value)
 
 
@@ -104,7 +105,8 @@ def fill(session: Session, aim: Aim, start: Happening) -> Gesture:
     if found == 0 and open_ended:
         session.said.emit("Fill needs a closed outline: here it would run to the edge of the slice. Close it first.")
         return
-    with session.edit("Fill", "fill", plane.region_of(box, aim.index)) as edit:
+    name = step_name(session, aim, "Fill", value)
+    with session.edit(name, "fill", plane.region_of(box, aim.index)) as edit:
         _paint(edit, aim, drawn, value)
         while (yield ()).kind != "release":
             pass
@@ -174,11 +176,17 @@ def active_label(session: Session) -> int:
     return value
 
 
+def step_name(session: Session, aim: Aim, what: str, value: int) -> str:
+    """What a step is called in the history: ``Brush · muscle left · slice 12``."""
+    label = session.case.table.get(value) if session.case else None
+    where = "slice" if aim.plane.through == 0 else aim.plane.view
+    return " · ".join([what, *([label.key.replace("_", " ")] if label else []), f"{where} {aim.index + 1}"])
+
+
 def _stroke(session: Session, aim: Aim, start: Happening, value: int) -> Gesture:
     plane = aim.plane
-    with session.edit(
-        "Brush" if value else "Eraser", "brush" if value else "eraser", plane.slice_region(aim.index)
-    ) as edit:
+    name = step_name(session, aim, "Brush" if value else "Eraser", value)
+    with session.edit(name, "brush" if value else "eraser", plane.slice_region(aim.index)) as edit:
         last = here = start
         while here.kind != "release":
             radius_mm = session.view.brush_radius_mm

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QWidget
 from thighview.app.session import Session
 from thighview.core.review import SliceState
 from thighview.ui import dialogs
+from thighview.ui.notices import Notices
 from thighview.ui.slice_view import reset_window
 from thighview.ui.views import Views
 
@@ -32,6 +33,11 @@ class Window(Protocol):
     @property
     def views(self) -> Views:
         """The slice views."""
+        ...
+
+    @property
+    def notices(self) -> Notices:
+        """What has been said."""
         ...
 
     @property
@@ -135,8 +141,9 @@ def with_folder(ask: Callable[[QWidget, Path | None], Path | None], verb: str) -
 
 
 def drop_gesture(window: Window) -> None:
-    """Take back the stroke or shape under way."""
-    window.views.cancel_gestures()
+    """Take back the stroke or shape under way; without one, take away the newest notice."""
+    if not window.views.cancel_gestures():
+        window.notices.close_newest()
 
 
 def accept_and_go_on(window: Window) -> None:
