@@ -105,3 +105,28 @@ def test_what_is_no_scan_is_refused_and_the_case_stays(room: OpenWindow, thigh: 
     assert len(hands.window.notices.shown) == 3
     hands.picture("open-refused")
     assert hands.states == [SliceState.UNSEEN] * len(hands.states)
+
+
+def test_whatever_is_dropped_opens_or_says_why_in_one_sentence(
+    room: OpenWindow, thigh: Made, data: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "sub-06_t1.nii.gz"
+    shutil.copy(thigh.scan, other)
+    knee = tmp_path / "knee"
+    shutil.copytree(data / "dicom" / "ge_knee_mese_echo1_MIT", knee)
+    nonsense = tmp_path / "thesis.docx"
+    nonsense.write_bytes(b"words")
+    (tmp_path / "empty").mkdir()
+    hands = room()
+    hands.drop(thigh.scan, other, nonsense)
+    hands.until_open("sub-05")
+    hands.until(lambda: len(hands.workspace.cases) == 2 and len(hands.errors) == 1)
+    assert "thesis.docx" in str(hands.errors[0])
+    hands.drop(*sorted(knee.iterdir()))
+    hands.until_open("knee")
+    hands.until(lambda: [case.path.name for case in hands.workspace.cases].count("knee") == 1)
+    assert len(hands.workspace.cases) == 3 and len(hands.errors) == 1
+    hands.drop(tmp_path / "empty")
+    hands.until(lambda: len(hands.errors) == 2)
+    assert "No DICOM series" in str(hands.errors[1]) and hands.case.series[0].path == knee
+    hands.picture("open-dropped")

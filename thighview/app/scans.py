@@ -74,6 +74,8 @@ class OpenScans(OpenProject):
 
     def open_demo(self) -> None:
         """Open a made-up thigh in a project of its own; it is drawn behind the window when first wanted."""
+        if self.store is None:
+            self.refresh_models()
         job = run_in_thread(lambda report, stopped: demo.made_up_scan())
         job.succeeded.connect(
             lambda path: self.open_project(demo.project_folder(), lambda: self._read(path, self.store))

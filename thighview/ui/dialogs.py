@@ -1,5 +1,6 @@
 """Questions to the person: files, folders, names, and whether to leave. Asking is here, doing is elsewhere."""
 
+import os
 import re
 from pathlib import Path
 
@@ -181,7 +182,9 @@ def _why_not(folder: Path) -> str:
             return f"{folder.name} is there already, with something in it." if any(folder.iterdir()) else ""
         if folder.exists():
             return f"{folder.name} is there already, as a file."
-        return "" if folder.parent.is_dir() else f"The place {folder.parent} is not there."
+        if not folder.parent.is_dir():
+            return f"The place {folder.parent} is not there."
+        return "" if os.access(folder.parent, os.W_OK) else f"You may not write into {folder.parent}."
     except OSError as error:
         return f"{folder.parent} cannot be used: {error.strerror}."
 

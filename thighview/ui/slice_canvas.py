@@ -250,7 +250,9 @@ class SliceCanvas(QWidget):
     def _ink(self) -> QColor:
         view, case = self.session.view, self.session.case
         label = case.table.get(view.active_label) if case else None
-        return QColor(*label.colour) if label and view.tool != "eraser" else QColor(245, 248, 252)
+        if case is None or label is None or view.tool == "eraser":
+            return QColor(245, 248, 252)
+        return QColor(*case.table.shown_colour(label))
 
     def corner_rect(self) -> QRect:
         """Where the words at the lower left stand."""
