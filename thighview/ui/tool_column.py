@@ -125,7 +125,7 @@ class ToolOptions(QWidget):
         paints = label is not None and view.tool != "eraser"
         self.label_swatch.setVisible(paints)
         self.label_name.setVisible(paints)
-        if label:
+        if case and label:
             self.label_swatch.show_colour(QColor(*case.table.shown_colour(label)))
             self.label_name.setText(label.title)
 
