@@ -25,6 +25,7 @@ from PySide6.QtWidgets import QComboBox, QLabel, QSpinBox, QWidget
 from pytestqt.qtbot import QtBot
 
 from thighview.app import jobs
+from thighview.core.labels import Label
 from thighview.core.run import Paused, TrainConfig
 from thighview.ui import dialogs
 from thighview.ui.run_preview import read_preview
@@ -232,6 +233,48 @@ def test_start_hands_over_name_and_settings(panel: TrainPanel, room: Room) -> No
     assert (wish, name) == ("start_training", "first try")
     assert (config.epochs, config.start_from) == (12, "/models/thigh_tissues")
     assert not panel.start_button.isEnabled()
+
+
+def test_the_panel_tells_which_labels_the_model_to_start_from_knows(panel: TrainPanel, room: Room) -> None:
+    room.show_models(model())
+    assert panel.form.config().start_from == "/models/thigh_tissues"
+    assert panel.labels_words.text() == ""
+    table = room.session.case.table
+    room.session.set_table(table.with_label(Label(5, "patella", "left")).with_label(Label(10, "patella", "right")))
+    assert panel.labels_words.text().splitlines() == [
+        "thigh_tissues knows 8 of the 10 labels of the open case.",
+        "New to it, learnt from nothing: Patella L R.",
+        "Left out of the new model: Femur marrow L R.",
+    ]
+    panel.form.inputs["start_from"].setCurrentIndex(0)
+    assert not panel.labels_words.isVisibleTo(panel)
+
+
+def test_a_training_starts_from_the_model_used_last_on_the_case(panel: TrainPanel, room: Room) -> None:
+    room.show_models(model("run 3", "project"), model("run 4", "project"), model())
+    assert panel.form.config().start_from == "/models/thigh_tissues"
+    paint(room.session, 0, name="Segment with run 3")
+    paint(room.session, 1, name="Segment slice 2 with run 4")
+    paint(room.session, 2)
+    room.run_segment(None)
+    assert panel.form.config().start_from == "/models/run 4"
+    room.session.undo()
+    room.session.undo()
+    room.run_segment(None)
+    assert panel.form.config().start_from == "/models/run 3"
+    assert room.settings.train_config is None
+
+
+def test_settings_made_by_hand_are_remembered_and_the_default_is_not(panel: TrainPanel, room: Room) -> None:
+    room.show_cases(*SET)
+    room.show_models(model())
+    panel.start_button.click()
+    assert room.wishes[-1][2].start_from == "/models/thigh_tissues"
+    assert room.settings.train_config is None
+    panel.start_button.setEnabled(True)
+    panel.form.inputs["start_from"].setCurrentIndex(0)
+    panel.start_button.click()
+    assert room.settings.train_config == room.wishes[-1][2] == TrainConfig()
 
 
 def test_the_summary_says_the_settings_in_one_line() -> None:

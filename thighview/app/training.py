@@ -251,7 +251,7 @@ class RunWatch(QObject):
 def died(run: RunFolder, code: int | None) -> Failed:
     """The last word in the place of a process that could not say it: how it ended, and the last lines it printed."""
     kept = run.checkpoint.is_dir() and any(run.checkpoint.iterdir())
-    hint = "Its checkpoint is kept: resume it to go on from there." if kept else "It had not come to a checkpoint yet."
+    hint = "Its checkpoint is kept: it can go on from there." if kept else "It had not come to a checkpoint yet."
     if code is not None and code < 0:
         try:
             name = signal.Signals(-code).name

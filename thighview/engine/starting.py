@@ -129,6 +129,8 @@ def inherited(fresh: Weights, card: ModelCard, parent: ModelEntry) -> tuple[dict
     kept = [n for n, at in zip(card.classes[1:], source[1:], strict=True) if at is not None]
     new = [n for n, at in zip(card.classes[1:], source[1:], strict=True) if at is None]
     dropped = [n for i, n in enumerate(old.classes) if i and i not in source]
+    if not new and not dropped:
+        return weights, f"starts from {old.name}, which knows all labels of the set"
     words = [f"starts from {old.name}"]
     for title, names in (("it knows", kept), ("new to it, learnt from nothing", new), ("left out", dropped)):
         if names:

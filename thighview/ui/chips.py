@@ -29,7 +29,7 @@ class Chips(QWidget):
 
     def __init__(self, muted: bool = False) -> None:
         super().__init__()
-        self._flow = _Flow(self)
+        self._flow = Flow(self)
         self._kind = "small" if muted else ""
         self.shown: tuple[Chip, ...] = ()
 
@@ -46,8 +46,8 @@ class Chips(QWidget):
         self.updateGeometry()
 
 
-class _Flow(QLayout):
-    """Lays widgets in lines, left to right."""
+class Flow(QLayout):
+    """Lays widgets in lines, left to right; hidden ones take no room."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -55,6 +55,7 @@ class _Flow(QLayout):
         self.setContentsMargins(0, 0, 0, 0)
 
     def empty(self) -> None:
+        """Take everything out."""
         while self._items:
             widget = self._items.pop().widget()
             if widget is not None:
@@ -62,31 +63,40 @@ class _Flow(QLayout):
                 widget.deleteLater()
 
     def addItem(self, arg__1: QLayoutItem) -> None:
+        """One more, at the end."""
         self._items.append(arg__1)
 
     def count(self) -> int:
+        """How many there are."""
         return len(self._items)
 
     def itemAt(self, index: int) -> QLayoutItem | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The one at a place, or None."""
         return self._items[index] if 0 <= index < len(self._items) else None
 
     def takeAt(self, index: int) -> QLayoutItem | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Take one out, or None."""
         return self._items.pop(index) if 0 <= index < len(self._items) else None
 
     def hasHeightForWidth(self) -> bool:
+        """The narrower, the higher."""
         return True
 
     def heightForWidth(self, arg__1: int) -> int:
+        """Height of all lines."""
         return self._lay(QRect(0, 0, arg__1, 0), move=False)
 
     def setGeometry(self, arg__1: QRect) -> None:
+        """Lay them out."""
         super().setGeometry(arg__1)
         self._lay(arg__1, move=True)
 
     def sizeHint(self) -> QSize:
+        """No wider than need be."""
         return self.minimumSize()
 
     def minimumSize(self) -> QSize:
+        """Room for the largest of them."""
         size = QSize()
         for item in self._items:
             size = size.expandedTo(item.minimumSize())
@@ -95,6 +105,8 @@ class _Flow(QLayout):
     def _lay(self, area: QRect, move: bool) -> int:
         x, y, line = area.x(), area.y(), 0
         for item in self._items:
+            if item.isEmpty():
+                continue
             size = item.sizeHint()
             if x > area.x() and x + size.width() > area.right() + 1:
                 x, y, line = area.x(), y + line + 5, 0

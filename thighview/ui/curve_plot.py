@@ -16,6 +16,9 @@ COLOURS = {
 SAMPLES_PER_PIXEL = 1.0
 """More are joined to their least and greatest before a line is painted."""
 _HEIGHT_PX = 220
+_LEFT_PX = 46
+_SMALLEST_RANGE = 0.01
+"""A curve that hardly moves is shown flat, not blown up to the height of the plot."""
 
 
 class EpochAxis(pg.AxisItem):
@@ -48,7 +51,8 @@ def make_plot(font: QFont) -> tuple[Any, dict[str, Any], Any]:
         axis.setStyle(tickFont=small, tickTextOffset=5, tickLength=-4, maxTickLevel=0)
         axis.setTickDensity(1.6)
         axis.enableAutoSIPrefix(False)
-    plot.getAxis("left").setWidth(42)
+    plot.getAxis("left").setWidth(_LEFT_PX)
+    plot.getViewBox().setLimits(minYRange=_SMALLEST_RANGE)
     items: dict[str, Any] = {}
     for name, colour, width, dashed in (
         ("other_train", COLOURS["train"], 1.4, True),

@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QFontDatabase, QGuiApplication
-from PySide6.QtWidgets import QPlainTextEdit
+from PySide6.QtGui import QFontDatabase, QGuiApplication, QTextOption
+from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
 from thighview.core.run import Failed, Finished
 from thighview.ui.cards import Card, button, row, show_words, words
+from thighview.ui.chips import Flow
 from thighview.ui.run_status import RunStatus
 
 if TYPE_CHECKING:
@@ -36,21 +37,26 @@ class RunEndCard(Card):
         self.lines_heading = words("Last lines it printed", "muted")
         self.lines = QPlainTextEdit()
         self.lines.setReadOnly(True)
-        self.lines.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        self.lines.setLineWrapMode(QPlainTextEdit.LineWrapMode.WidgetWidth)
+        self.lines.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
         self.lines.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self.lines.setFrameShape(QPlainTextEdit.Shape.NoFrame)
         self.lines.setProperty("log", True)
         self.lines.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        for part in (self.text, self.hint, self.lines_heading, self.lines):
-            self.body.addWidget(part)
         self.use_button = button("Use this model", self._use, "Segment with this model from now on", "primary")
-        self.copy_button = button("Copy details", self._copy, "Copies what happened, for the people who can mend it")
         self.go_on_button = button(
-            "Go on training", self._go_on, "Starts this run again from its last checkpoint; nothing learnt is lost"
+            "Go on", self._go_on, "Starts this run again from its last checkpoint; nothing learnt is lost"
         )
-        self.new_button = button("New training", self.new_asked.emit, "Shows the training set and the settings")
-        self.body.addLayout(row(self.use_button, self.go_on_button))
-        self.body.addLayout(row(self.copy_button, self.new_button))
+        self.new_button = button("New training", self.new_asked.emit, "Shows the settings of the next training")
+        self.copy_button = button("Copy", self._copy, "Copies what happened, for the people who can mend it", "quiet")
+        ways_on = QWidget()
+        flow = Flow(ways_on)
+        for part in (self.use_button, self.go_on_button, self.new_button):
+            flow.addWidget(part)
+        for part in (self.text, self.hint, ways_on):
+            self.body.addWidget(part)
+        self.body.addLayout(row(self.lines_heading, self.copy_button, stretch=0))
+        self.body.addWidget(self.lines)
         self.hide()
 
     def show_status(self, status: RunStatus | None) -> None:
@@ -95,18 +101,19 @@ class RunEndCard(Card):
         chosen = self._model is not None and str(self._model.folder) == self._workspace.settings.last_model
         name = self._model.card.name if self._model else ""
         self.use_button.setEnabled(self._model is not None and not chosen)
-        self.use_button.setText("In use for segmenting" if chosen else "Use this model")
+        self.use_button.setText("In use" if chosen else "Use this model")
         show_words(self.hint, f"It is listed as “{name}” in the Segment tab." if name else "The model is being listed…")
 
     def _show_failure(self, failure: Failed, has_checkpoint: bool) -> None:
         self.title.setText("The training has failed")
         self.note.setText(failure.run)
         self.text.setText(failure.message)
-        kept = "The weights of the last finished epoch are kept." if has_checkpoint else ""
+        said = "kept" in failure.hint
+        kept = "The weights of the last finished epoch are kept." if has_checkpoint and not said else ""
         show_words(self.hint, " ".join(part for part in (failure.hint, kept) if part))
         shown = failure.lines[-12:]
         self.lines.setPlainText("\n".join(shown))
-        height = self.lines.fontMetrics().lineSpacing() * min(len(shown), LINES_SHOWN) + 26
+        height = self.lines.fontMetrics().lineSpacing() * min(2 * len(shown), LINES_SHOWN) + 20
         self.lines.setFixedHeight(height)
         bar = self.lines.verticalScrollBar()
         bar.setValue(bar.maximum())
@@ -122,7 +129,7 @@ class RunEndCard(Card):
         if self._model is not None:
             self._workspace.choose_model(self._model)
             self.use_button.setEnabled(False)
-            self.use_button.setText("In use for segmenting")
+            self.use_button.setText("In use")
 
     def _copy(self) -> None:
         failure = self._failure

@@ -1,12 +1,10 @@
 """The settings of a training, as a form made from the fields of ``TrainConfig``: words, tips and ranges live there."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import Field, fields
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QValidator
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QCheckBox,
@@ -22,6 +20,7 @@ from PySide6.QtWidgets import (
 from thighview.core.errors import UserError
 from thighview.core.run import FINE_TUNING_RATE, FROM_THE_MODEL, TrainConfig
 from thighview.ui.cards import Fold, show_words, words
+from thighview.ui.setting_inputs import CHOICE_WORDS, make_input, show_value, value_of
 
 if TYPE_CHECKING:
     from thighview.io.models import ModelEntry
@@ -30,18 +29,6 @@ PLACES = {"project": "this project", "user": "your models", "box": "comes with t
 
 FIRST = ("start_from", "architecture", "base_filters", "loss", "learning_rate", "epochs", "augment")
 """Settings always in sight, in this order; the others fold away."""
-
-CHOICE_WORDS: dict[str, str] = {
-    "unet": "U-Net",
-    "seed_unet": "Seed U-Net (2015)",
-    "ce_dice": "CE + Dice",
-    "ce": "cross-entropy (CE)",
-    "dice": "Dice",
-    "adam": "Adam",
-    "adamw": "AdamW",
-    "rmsprop": "RMSprop",
-    "sgd": "SGD",
-}
 
 PRESETS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("Default", "Goes on from the model at hand in small steps; right for most.", {}),
@@ -68,39 +55,6 @@ PRESETS: tuple[tuple[str, str, dict[str, Any]], ...] = (
         },
     ),
 )
-
-
-class SmallNumber(QDoubleSpinBox):
-    """A number that spans many sizes (a learning rate): shown as 0.001 or 2e-05, one step is a factor."""
-
-    def textFromValue(self, val: float) -> str:
-        """The shortest way to write it."""
-        return f"{val:g}"
-
-    def valueFromText(self, text: str) -> float:
-        """The number in the text; 0 when there is none."""
-        try:
-            return float(text.strip().replace(",", "."))
-        except ValueError:
-            return 0.0
-
-    def validate(self, input: str, pos: int) -> Any:  # noqa: A002 - Qt's name
-        """Anything that reads as a number, or may become one."""
-        text = input.strip().replace(",", ".")
-        try:
-            good = self.minimum() <= float(text) <= self.maximum()
-        except ValueError:
-            good = False
-        may = all(letter in "0123456789.,eE+- " for letter in input)
-        state = QValidator.State
-        return (state.Acceptable if good else state.Intermediate if may else state.Invalid, input, pos)
-
-    def stepBy(self, steps: int) -> None:
-        """One step goes 1, 2, 5, 10, ..."""
-        value = self.value() or self.minimum()
-        ladder = [m * 10.0**e for e in range(-8, 2) for m in (1, 2, 5)]
-        near = min(range(len(ladder)), key=lambda i: abs(math.log(ladder[i] / value)))
-        self.setValue(ladder[min(max(near + steps, 0), len(ladder) - 1)])
 
 
 class TrainForm(QWidget):
@@ -168,7 +122,7 @@ class TrainForm(QWidget):
         UserError
             When they do not go together.
         """
-        return TrainConfig(**{name: _value(part) for name, part in self.inputs.items()})
+        return TrainConfig(**{name: value_of(part) for name, part in self.inputs.items()})
 
     @property
     def is_default(self) -> bool:
@@ -181,7 +135,7 @@ class TrainForm(QWidget):
             self._set_aside = {}
         for name, part in self.inputs.items():
             if not (config.start_from and name in FROM_THE_MODEL):
-                _show_value(part, getattr(config, name))
+                show_value(part, getattr(config, name))
         self._start, self._start_chosen = config.start_from, True
         self.preset.setCurrentIndex(-1)
         self._follow_start()
@@ -193,7 +147,7 @@ class TrainForm(QWidget):
         remembered from an earlier training is chosen, else the one ``at_hand``, else random weights.
         """
         start = self._start_input
-        chosen = _value(start)
+        chosen = value_of(start)
         self._models = {str(model.folder): model for model in models}
         self._at_hand = str(at_hand.folder) if at_hand else ""
         if not self._start_chosen:
@@ -204,10 +158,18 @@ class TrainForm(QWidget):
         start.setProperty("missing", None)
         start.addItem("random weights", "")
         for folder, model in self._models.items():
-            start.addItem(f"{model.card.name} · {PLACES.get(model.place, model.place)}", folder)
+            place = PLACES.get(model.place, model.place)
+            twice = sum(1 for other in models if other.card.name == model.card.name) > 1
+            start.addItem(f"{model.card.name} ({place})" if twice else model.card.name, folder)
+            start.setItemData(start.count() - 1, place, Qt.ItemDataRole.ToolTipRole)
         start.blockSignals(False)
-        _show_value(start, chosen)
+        show_value(start, chosen)
         self._follow_start()
+
+    @property
+    def start_model(self) -> "ModelEntry | None":
+        """The model it would start from."""
+        return self._models.get(self._start)
 
     @property
     def problem_text(self) -> str:
@@ -217,7 +179,7 @@ class TrainForm(QWidget):
     # ------------------------------------------------------------------ inside
 
     def _add(self, form: QFormLayout, spec: Field[Any]) -> None:
-        part = _input(spec)
+        part = make_input(spec)
         tip = str(spec.metadata["tip"])
         if "low" in spec.metadata:
             tip += f"\n{spec.metadata['low']:g} to {spec.metadata['high']:g}"
@@ -266,16 +228,16 @@ class TrainForm(QWidget):
 
         The learning rate goes along as long as it is the one suggested for that start.
         """
-        before, self._start = self._start, _value(self._start_input)
+        before, self._start = self._start, value_of(self._start_input)
         rate = self.inputs["learning_rate"]
-        if _value(rate) == _suggested_rate(before):
-            _show_value(rate, _suggested_rate(self._start))
+        if value_of(rate) == _suggested_rate(before):
+            show_value(rate, _suggested_rate(self._start))
         model = self._models.get(self._start)
         if model and not self._set_aside:
-            self._set_aside = {name: _value(self.inputs[name]) for name in FROM_THE_MODEL}
+            self._set_aside = {name: value_of(self.inputs[name]) for name in FROM_THE_MODEL}
         why = f"Taken from {model.card.name}: its weights fit nothing else." if model else ""
         for name, was in self._set_aside.items():
-            _show_value(self.inputs[name], getattr(model.card, name) if model else was)
+            show_value(self.inputs[name], getattr(model.card, name) if model else was)
         for name in FROM_THE_MODEL:
             part = self.inputs[name]
             part.setEnabled(model is None)
@@ -329,67 +291,5 @@ def _form() -> QFormLayout:
     return form
 
 
-def _input(spec: Field[Any]) -> QWidget:
-    limits = spec.metadata
-    if spec.name == "start_from":
-        chooser = QComboBox()
-        chooser.addItem("random weights", "")
-        chooser.setMinimumContentsLength(12)
-        chooser.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        return chooser
-    if "choices" in limits:
-        chooser = QComboBox()
-        for choice in limits["choices"]:
-            chooser.addItem(str(CHOICE_WORDS.get(choice, choice)), choice)
-        return chooser
-    if isinstance(spec.default, bool):
-        return QCheckBox()
-    if isinstance(spec.default, int):
-        whole = QSpinBox()
-        whole.setRange(limits["low"], limits["high"])
-        whole.setSingleStep(limits.get("step", 1))
-        whole.setStepType(QAbstractSpinBox.StepType.DefaultStepType)
-        return whole
-    if limits["low"] > 0 and limits["high"] / limits["low"] > 1000:
-        number: QDoubleSpinBox = SmallNumber()
-        number.setDecimals(9)
-    else:
-        number = QDoubleSpinBox()
-        number.setDecimals(2)
-        number.setSingleStep(0.05)
-    number.setRange(limits["low"], limits["high"])
-    return number
-
-
-def _value(part: QWidget) -> Any:
-    if isinstance(part, QComboBox):
-        return part.currentData() or ""
-    if isinstance(part, QCheckBox):
-        return part.isChecked()
-    assert isinstance(part, QSpinBox | QDoubleSpinBox)
-    return part.value()
-
-
 def _suggested_rate(start_from: str) -> float:
     return FINE_TUNING_RATE if start_from else TrainConfig().learning_rate
-
-
-def _show_value(part: QWidget, value: Any) -> None:
-    """Put a value into an input as if nobody had."""
-    part.blockSignals(True)
-    _set_value(part, value)
-    part.blockSignals(False)
-
-
-def _set_value(part: QWidget, value: Any) -> None:
-    if isinstance(part, QComboBox):
-        index = part.findData(value)
-        if index < 0:
-            part.addItem(f"{value} (missing)", value)
-            part.setProperty("missing", value)
-            index = part.count() - 1
-        part.setCurrentIndex(index)
-    elif isinstance(part, QCheckBox):
-        part.setChecked(bool(value))
-    elif isinstance(part, QSpinBox | QDoubleSpinBox):
-        part.setValue(value)

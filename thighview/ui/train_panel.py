@@ -9,16 +9,19 @@ from PySide6.QtWidgets import QComboBox, QProgressBar, QVBoxLayout, QWidget
 from thighview.app.jobs import run_in_thread
 from thighview.app.training import has_curve
 from thighview.core.errors import UserError
+from thighview.core.labels import LabelTable
 from thighview.core.run import EpochEnded, Failed, Finished, RunEvent, Started
 from thighview.io.runs import EventTail, read_config, run_folder, run_folders
 from thighview.ui import dialogs
-from thighview.ui.cards import Card, Fold, Page, button, row, show_words, words
+from thighview.ui.cards import Card, Fold, Page, button, count, row, show_words, words
+from thighview.ui.chips import label_chips
 from thighview.ui.curve_data import CurveData
 from thighview.ui.curves import Curves, picture_name, png_bytes
 from thighview.ui.measure_panel import save_bytes
 from thighview.ui.run_end import RunEndCard
 from thighview.ui.run_preview import RunPreview
 from thighview.ui.run_status import RunStatus
+from thighview.ui.segment_panel import match_labels
 from thighview.ui.train_form import TrainForm, summary
 from thighview.ui.train_set import NO_VALIDATION, TrainSetCard
 
@@ -65,6 +68,7 @@ class TrainPanel(Page):
         self._soon.timeout.connect(self._show)
         workspace.models_changed.connect(self._offer_models)
         workspace.session.case_opened.connect(self._offer_models)
+        workspace.session.labels_changed.connect(self._show_start)
         workspace.segmenting.connect(self._offer_models)
         workspace.cases_changed.connect(self._show)
         workspace.project_changed.connect(self._project_changed)
@@ -128,12 +132,13 @@ class TrainPanel(Page):
         inside.addWidget(self.form)
         self.form_fold = Fold("Settings", inside, opened=True)
         self.form_summary = words("", "muted")
-        card.body.addWidget(self.form_summary)
-        card.body.addWidget(self.form_fold)
+        self.labels_words = words("", "muted")
         self.start_words = words("", "muted")
-        card.body.addWidget(self.start_words)
         self.start_button = button("Start training", self._start, "Trains in the background; you can go on", "primary")
+        for part in (self.form_summary, self.labels_words, self.start_words):
+            card.body.addWidget(part)
         card.body.addLayout(row(self.start_button))
+        card.body.addWidget(self.form_fold)
         return card
 
     # ------------------------------------------------------------------ what the buttons do
@@ -177,9 +182,9 @@ class TrainPanel(Page):
             save_bytes(self._workspace, path, self.curves.data.to_csv().encode())
 
     def _show_settings(self) -> None:
-        """Scroll to the set and the settings of the next run."""
+        """Scroll to the settings of the next run."""
         self.form_fold.heading.setChecked(True)
-        self.verticalScrollBar().setValue(self.set_card.y())
+        self.verticalScrollBar().setValue(self.settings_card.y())
 
     # ------------------------------------------------------------------ the run
 
@@ -318,11 +323,13 @@ class TrainPanel(Page):
             show_words(self.progress_words, self.status.line())
         self.progress.setValue(round(1000 * self.status.share))
 
-    def _show_start(self) -> None:
-        reason = "Mend the setting above first." if self.form.problem_text else ""
+    def _show_start(self, _change: object = None) -> None:
+        reason = "Mend the settings below first." if self.form.problem_text else ""
         if not reason:
             config = self.form.config()
             self.form_summary.setText(summary(config, Path(config.start_from).name))
+        case = self._workspace.session.case
+        show_words(self.labels_words, label_mapping(self.form.start_model, case.table) if case else "")
         if self._workspace.store is None:
             reason = "Open a scan or a project first."
         elif not self.set_card.found.cases:
@@ -331,6 +338,24 @@ class TrainPanel(Page):
             reason = "Review at least one slice of a case in the set first."
         show_words(self.start_words, reason)
         self.start_button.setEnabled(not reason)
+
+
+def label_mapping(model: "ModelEntry | None", table: LabelTable) -> str:
+    """What becomes of the labels where those of a case are not those of the model to start from; empty where they are.
+
+    Matched by name and side.
+    """
+    if model is None or not len(table):
+        return ""
+    set_off = match_labels(table, model.card.labels)
+    left = match_labels(model.card.labels, table).new
+    if not set_off.new and not left:
+        return ""
+    parts = [f"{model.card.name} knows {len(set_off.known)} of the {count(len(table), 'label')} of the open case."]
+    for words_before, labels in (("New to it, learnt from nothing", set_off.new), ("Left out of the new model", left)):
+        if labels:
+            parts.append(f"{words_before}: {', '.join(name for name, _ in label_chips(LabelTable(labels)))}.")
+    return "\n".join(parts)
 
 
 def _phantom_words(started: Started | None) -> str:
