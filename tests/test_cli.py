@@ -326,10 +326,11 @@ def test_sides_together_where_the_truth_has_none(tiny_volume: Volume) -> None:
 
 def test_no_display(tmp_path: Path) -> None:
     env = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")}
-    words = [sys.executable, "-m", "thighview"]
-    done = subprocess.run(words, env=env, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 2 and done.stdout == ""
-    assert len(done.stderr.splitlines()) == 1 and "no display" in done.stderr
+    for paths in ([], [str(tmp_path), str(tmp_path / "gone")]):  # one of two is missing: the window would say so
+        words = [sys.executable, "-m", "thighview", *paths]
+        done = subprocess.run(words, env=env, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 2 and done.stdout == ""
+        assert len(done.stderr.splitlines()) == 1 and "no display" in done.stderr
     env["DISPLAY"] = ":4711"
     done = subprocess.run(words, env=env, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1

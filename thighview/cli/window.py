@@ -15,12 +15,11 @@ from thighview.core.errors import UserError
 
 
 def open_window(paths: Sequence[Path]) -> int:
-    """``thighview [PATH ...]``."""
-    for path in paths:
-        if not path.exists():
-            near = difflib.get_close_matches(str(path), command_parser()[1], 1)
-            hint = f"Did you mean the command {near[0]}?" if near else "Check the path, or see thighview --help."
-            raise UserError(f"There is nothing at {path}.", hint)
+    """``thighview [PATH ...]``; where some of several paths are missing, the window says so and opens the rest."""
+    if paths and not any(path.exists() for path in paths):
+        near = difflib.get_close_matches(str(paths[0]), command_parser()[1], 1)
+        hint = f"Did you mean the command {near[0]}?" if near else "Check the path, or see thighview --help."
+        raise UserError(f"There is nothing at {paths[0]}.", hint)
     system.need_display()
 
     def start() -> int:

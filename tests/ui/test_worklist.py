@@ -1,0 +1,37 @@
+"""The worklist and the first page: pictures show the anatomy, and nothing is cut off in a small window."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+from PySide6.QtGui import QFontMetrics
+from PySide6.QtWidgets import QPushButton
+from window_room import open_window
+
+from thighview.core.volume import Volume
+from thighview.ui.worklist import _picture
+
+
+def test_a_picture_shows_the_body_and_not_the_air():
+    voxels = np.zeros((5, 120, 200), np.int16)
+    voxels[:, 40:60, 90:130] = 300
+    affine = np.array([[0.0, 0, 1, 0], [0, 2, 0, 0], [5, 0, 0, 0], [0, 0, 0, 1]])
+    grey = _picture(Volume(voxels, affine, "small", "phantom"), pixels=104)
+    bright = grey > 128
+    assert max(grey.shape) in (103, 104)
+    assert abs(grey.shape[0] - grey.shape[1]) < 8, "40 mm by 40 mm stay square"
+    assert bright.mean() > 0.75
+
+
+def test_the_first_page_fits_the_smallest_window(qtbot):
+    with open_window(qtbot, 980, 640) as window:
+        window.grab()
+        right = window.empty.rect().right()
+        for press in window.empty.findChildren(QPushButton):
+            words = QFontMetrics(press.font()).horizontalAdvance(press.text())
+            assert press.width() >= words + press.iconSize().width()
+            assert press.mapTo(window.empty, press.rect().bottomRight()).x() <= right
+        tabs = window.tabs.tabBar()
+        assert tabs.tabRect(tabs.count() - 1).right() <= tabs.width()
