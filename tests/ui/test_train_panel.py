@@ -25,6 +25,7 @@ from PySide6.QtWidgets import QComboBox, QLabel, QSpinBox, QWidget
 from pytestqt.qtbot import QtBot
 
 from thighview.app import jobs
+from thighview.core.errors import UserError
 from thighview.core.labels import Label
 from thighview.core.run import Paused, TrainConfig
 from thighview.ui import dialogs
@@ -233,6 +234,10 @@ def test_start_hands_over_name_and_settings(panel: TrainPanel, room: Room) -> No
     assert (wish, name) == ("start_training", "first try")
     assert (config.epochs, config.start_from) == (12, "/models/thigh_tissues")
     assert not panel.start_button.isEnabled()
+    room.runs.follow("first try", [])
+    room.runs.follow("first try", [failure()])
+    assert panel.start_button.isEnabled()
+    assert panel.form.run_name.text() == ""
 
 
 def test_the_panel_tells_which_labels_the_model_to_start_from_knows(panel: TrainPanel, room: Room) -> None:
@@ -271,8 +276,9 @@ def test_settings_made_by_hand_are_remembered_and_the_default_is_not(panel: Trai
     panel.start_button.click()
     assert room.wishes[-1][2].start_from == "/models/thigh_tissues"
     assert room.settings.train_config is None
-    panel.start_button.setEnabled(True)
     panel.form.inputs["start_from"].setCurrentIndex(0)
+    assert not panel.start_button.isEnabled()
+    room.failed.emit(UserError("There is a run of this name."))
     panel.start_button.click()
     assert room.settings.train_config == room.wishes[-1][2] == TrainConfig()
 

@@ -43,6 +43,7 @@ class TrainPanel(Page):
         self._runs = workspace.runs
         self.status: RunStatus | None = None
         self._run_name = ""
+        self._starting = False
         self.set_card = TrainSetCard(workspace)
         self.run_card = self._make_run()
         self.end_card = RunEndCard(workspace)
@@ -72,6 +73,7 @@ class TrainPanel(Page):
         workspace.segmenting.connect(self._offer_models)
         workspace.cases_changed.connect(self._show)
         workspace.project_changed.connect(self._project_changed)
+        workspace.failed.connect(self._start_failed)
         self._runs.run_changed.connect(self._run_changed)
         self._runs.event_came.connect(self._event_came)
         self.end_card.go_on_asked.connect(self._runs.go_on)
@@ -149,10 +151,15 @@ class TrainPanel(Page):
         except UserError as error:
             self._workspace.failed.emit(error)
             return
-        self.start_button.setEnabled(False)
+        self._starting = True
+        self._show_start()
         self._workspace.settings.train_config = None if self.form.is_default else config
         self._workspace.start_training(self.form.run_name.text().strip(), config)
-        QTimer.singleShot(3000, self, self._show_start)
+
+    def _start_failed(self, _error: object) -> None:
+        if self._starting:
+            self._starting = False
+            self._show_start()
 
     def _pause_or_resume(self) -> None:
         if self.status is None:
@@ -191,7 +198,9 @@ class TrainPanel(Page):
     def _run_changed(self, _name: object = None) -> None:
         """Another run is followed (or none): show it from its first event."""
         name = self._runs.name
-        self._run_name = name
+        self._run_name, self._starting = name, False
+        if name and name == self.form.run_name.text().strip():
+            self.form.run_name.clear()
         events = self._runs.history
         self.status = RunStatus(events) if name else None
         self.curves.show_run(CurveData(events))
@@ -337,7 +346,7 @@ class TrainPanel(Page):
         elif not self.set_card.ready:
             reason = "Review at least one slice of a case in the set first."
         show_words(self.start_words, reason)
-        self.start_button.setEnabled(not reason)
+        self.start_button.setEnabled(not reason and not self._starting)
 
 
 def label_mapping(model: "ModelEntry | None", table: LabelTable) -> str:
