@@ -12,13 +12,14 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QToolTip
 
 sys.path.insert(0, str(Path(__file__).parent))
-from view_room import case_of, click, place
+from view_room import case_of, click, place, press, release
 from window_room import open_window
 
 from thighview.core.labels import Label, LabelTable
 from thighview.core.review import SliceState
 from thighview.ui.actions import ACTIONS, MENUS, sheet, tip_words
 from thighview.ui.icons import icon
+from thighview.ui.theme import colour
 
 
 @pytest.fixture
@@ -218,6 +219,52 @@ def test_strip_and_options_follow(window, session, qtbot):
     window.options.radius.setValue(0)
     assert session.view.brush_radius_mm == pytest.approx(0.3)
     window.grab()
+
+
+def test_the_strip_says_how_unsure_the_model_was(window, session, qtbot):
+    session.begin_run("Segment")
+    for index, unsure in enumerate((0.31, 0.32, 0.4)):
+        session.fill_slice(index, np.ones(session.case.labels.shape[1:], np.uint8), unsure)
+    session.end_run(keep=True)
+    strip = window.strip
+
+    def tip(x):
+        at = QPoint(round(x), strip.height() // 2)
+        QToolTip.hideText()
+        QApplication.sendEvent(strip, QHelpEvent(QEvent.Type.ToolTip, at, strip.mapToGlobal(at)))
+        return QToolTip.text()
+
+    assert "uncertainty 0.40, most slices 0.32: look here first" in tip(strip.cell_rect(2).center().x())
+    assert "look here first" not in tip(strip.cell_rect(1).center().x())
+    assert "look there first" in tip(strip.width() - 40) and "corrected: " in QToolTip.text()
+    bars = strip.grab().toImage()
+    heights = [strip.cell_rect(i).center().x() for i in (1, 2)]
+    colours = [bars.pixelColor(round(x), 20).name() for x in heights]
+    assert colours[0] != colours[1] == colour("warning").name()
+    session.open(session.case)
+    assert "look here first" in tip(strip.cell_rect(2).center().x()), "it comes back with the case"
+
+
+def test_the_blue_button_says_why_it_cannot_be_pressed(window, session, qtbot):
+    window.workspace.refresh_models()
+    qtbot.waitUntil(lambda: window.workspace.chosen_model is not None, timeout=20000)
+    assert window.top.segment.isEnabled()
+    session.accept(tuple(range(len(session.case.reviews))))
+    assert not window.top.segment.isEnabled() and "slices are protected: reviewed" in window.top.segment.toolTip()
+    session.undo()
+    assert window.top.segment.isEnabled()
+
+
+def test_escape_drops_the_stroke_first_and_then_the_notice(window, session, qtbot):
+    window.notices.warn("A doubt.")
+    session.update_view(tool="brush")
+    view = window.views.large
+    press(view, place(view, 10, 10))
+    key(window, Qt.Key.Key_Escape)
+    assert not session.case.labels.any() and window.notices.shown
+    release(view, place(view, 10, 10))
+    key(window, Qt.Key.Key_Escape)
+    assert not window.notices.shown
 
 
 def test_labels_list(window, session, qtbot, monkeypatch):

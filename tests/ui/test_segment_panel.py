@@ -68,10 +68,18 @@ def test_a_scan_too_coarse_for_the_model_is_told_before(panel: SegmentPanel, roo
     room.session.open(Case.of(volume, Path("/scans/knee.nii.gz")))
     assert "4.5 x" in panel.slices_words.text() or "x 4.5 mm" in panel.slices_words.text()
     assert "axial slices" in panel.doubt_words.text() and not panel.segment_button.isEnabled()
+    assert panel.run_card.note.text() == ""
     fine = Volume(taken.volume.voxels, np.diag([1.0, 1.0, 1.0, 1.0]))
     room.session.open(Case.of(fine, Path("/scans/isotropic.nii.gz")))
     assert panel.doubt_words.text().startswith("This scan was taken in sagittal slices.")
     assert panel.segment_button.isEnabled() and not panel.redo_button.isVisible()
+
+
+def test_the_wait_before_the_first_slice_is_explained(panel: SegmentPanel, room: Room) -> None:
+    room.run_segment(SegmentJob())
+    assert panel.progress_words.text() == "The engine is starting…"
+    room.engine.become(phase="ready", device="CPU")
+    assert panel.progress_words.text() == "Preparing the slices…"
 
 
 def test_progress_time_left_and_cancel(panel: SegmentPanel, room: Room) -> None:
@@ -97,6 +105,7 @@ def test_a_dead_engine_is_said_with_a_way_on(panel: SegmentPanel, room: Room) ->
     room.engine.become(phase="dead", message="The engine ended unexpectedly (signal 9).")
     assert "Nothing you painted is lost" in panel.engine_words.text()
     assert "signal 9" in panel.engine_message.text()
+    assert panel.engine_card.y() < panel.model_card.y(), "the button is in sight without scrolling"
     assert panel.segment_button.isEnabled(), "segmenting starts it again, as the button above does"
     panel.restart_button.click()
     assert room.engine.restarts == 1

@@ -22,7 +22,8 @@ from thighview.core.volume import Volume
 from thighview.engine.serve import serve
 from thighview.io.models import ModelEntry
 
-_SILENT_S = 20.0
+_SILENT_S, _SILENT_AT_START_S = 20.0, 90.0
+"""So long it may say nothing; while it loads its libraries nothing else of it runs, on a busy machine for long."""
 _TAIL_BYTES = 4000
 _ENGINE_GONE = "Segment again: the engine starts anew by itself. Nothing you painted is lost."
 
@@ -174,8 +175,9 @@ class Worker(QThread):
             elif process.sentinel in ready:
                 process.join(1.0)
                 return self._died(process.exitcode)
-            if time.monotonic() - heard > _SILENT_S:
-                return EngineState("dead", self._device, f"The engine has not answered for {_SILENT_S:.0f} seconds.")
+            patience_s = _SILENT_S if self._device else _SILENT_AT_START_S
+            if time.monotonic() - heard > patience_s:
+                return EngineState("dead", self._device, f"The engine has not answered for {patience_s:.0f} seconds.")
 
     def _died(self, exit_code: int | None) -> EngineState:
         how = f"signal {-exit_code}" if exit_code is not None and exit_code < 0 else f"code {exit_code}"

@@ -141,14 +141,15 @@ class SegmentPanel(Page):
         self.progress.setFixedHeight(6)
         self.progress_words = words("", "muted")
         self.redo_button = button(
-            "Redo this slice",
+            "Let the model redo this slice",
             self._redo,
             "Let the model draw the shown slice anew, in the place of what is there.\nOne undo takes it back.",
         )
         self.doubt_words = words("", "warning")
         for part in (self.slices_words, self.kept_words, self.progress_words, self.progress):
             card.body.addWidget(part)
-        card.body.addLayout(row(self.segment_button, self.cancel_button, self.redo_button))
+        card.body.addLayout(row(self.segment_button, self.cancel_button))
+        card.body.addLayout(row(self.redo_button))
         card.body.addWidget(self.doubt_words)
         return card
 
@@ -313,9 +314,10 @@ class SegmentPanel(Page):
         kept = sum(1 for r in case.reviews if r.state.protected) if case else 0
         total = len(case.reviews) if case else 0
         free = total - kept
-        self.run_card.note.setText(f"{free} of {total}" if case and not running else "")
         card = self.model.card if self.model else None
         refused = obstacle(case, card)
+        known = case and not running and (refused is None or not free)
+        self.run_card.note.setText(f"{free} of {total}" if known else "")
         sentence = f"{count(free, 'slice')} will be segmented; any earlier model output on them is replaced."
         show_words(self.slices_words, "" if running else refused.message if refused else sentence)
         show_words(self.kept_words, "" if running or not free else _kept_words(reviewed, kept - reviewed))
