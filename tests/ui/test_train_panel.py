@@ -158,7 +158,7 @@ def test_presets_fill_the_form_and_any_change_leaves_them(qtbot: QtBot) -> None:
 def test_settings_that_do_not_go_together_are_named_and_stop_the_start(panel: TrainPanel, room: Room) -> None:
     room.show_cases(*SET)
     panel.form.inputs["input_size"].setValue(100)
-    assert panel.form.problem_text.startswith("Input size: expected a multiple of 32")
+    assert panel.start_words.text().startswith("Input size: expected a multiple of 32")
     assert not panel.start_button.isEnabled()
     panel.form.inputs["input_size"].setValue(256)
     assert panel.start_button.isEnabled()

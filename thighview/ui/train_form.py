@@ -58,7 +58,13 @@ PRESETS: tuple[tuple[str, str, dict[str, Any]], ...] = (
 
 
 class TrainForm(QWidget):
-    """One input per setting; gives a :class:`TrainConfig` or says what is wrong."""
+    """One input per setting; gives a :class:`TrainConfig` or says what is wrong.
+
+    Attributes
+    ----------
+    problem_text : str
+        What is wrong with the settings; empty when a training can start.
+    """
 
     changed = Signal()
     """Some setting is another one now."""
@@ -66,6 +72,7 @@ class TrainForm(QWidget):
     def __init__(self, remembered: TrainConfig | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.inputs: dict[str, QWidget] = {}
+        self.problem_text = ""
         self._models: dict[str, ModelEntry] = {}
         self._at_hand = ""
         self._remembered_start = remembered.start_from if remembered else None
@@ -104,8 +111,6 @@ class TrainForm(QWidget):
         box.addLayout(first)
         self.more = Fold("More settings", more)
         box.addWidget(self.more)
-        self.problem = words("", "warning")
-        box.addWidget(self.problem)
         self.show_config(TrainConfig())
         if remembered:
             self.show_config(remembered)
@@ -170,11 +175,6 @@ class TrainForm(QWidget):
     def start_model(self) -> "ModelEntry | None":
         """The model it would start from."""
         return self._models.get(self._start)
-
-    @property
-    def problem_text(self) -> str:
-        """What is wrong with the settings; empty when a training can start."""
-        return self.problem.text()
 
     # ------------------------------------------------------------------ inside
 
@@ -252,10 +252,10 @@ class TrainForm(QWidget):
         try:
             config = self.config()
         except UserError as error:
-            show_words(self.problem, _plain(str(error)))
+            self.problem_text = _plain(str(error))
         else:
             lost = config.start_from and self._missing_start()
-            show_words(self.problem, "The model to start from is gone. Choose another." if lost else "")
+            self.problem_text = "The model to start from is gone. Choose another." if lost else ""
         self.changed.emit()
 
     def _missing_start(self) -> bool:

@@ -13,7 +13,7 @@ from thighview.core.labels import LabelTable
 from thighview.core.run import EpochEnded, Failed, Finished, RunEvent, Started
 from thighview.io.runs import EventTail, read_config, run_folder, run_folders
 from thighview.ui import dialogs
-from thighview.ui.cards import Card, Fold, Page, button, count, row, show_words, words
+from thighview.ui.cards import Card, Fold, Page, button, count, mark, row, show_words, words
 from thighview.ui.chips import label_chips
 from thighview.ui.curve_data import CurveData
 from thighview.ui.curves import Curves, picture_name, png_bytes
@@ -333,8 +333,8 @@ class TrainPanel(Page):
         self.progress.setValue(round(1000 * self.status.share))
 
     def _show_start(self, _change: object = None) -> None:
-        reason = "Mend the settings below first." if self.form.problem_text else ""
-        if not reason:
+        reason = problem = self.form.problem_text
+        if not problem:
             config = self.form.config()
             self.form_summary.setText(summary(config, Path(config.start_from).name))
         case = self._workspace.session.case
@@ -346,6 +346,7 @@ class TrainPanel(Page):
         elif not self.set_card.ready:
             reason = "Review at least one slice of a case in the set first."
         show_words(self.start_words, reason)
+        mark(self.start_words, "warning", bool(problem) and reason == problem)
         self.start_button.setEnabled(not reason and not self._starting)
 
 
