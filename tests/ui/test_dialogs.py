@@ -73,8 +73,21 @@ def test_qts_own_file_dialog_can_be_read(qtbot: QtBot, tmp_path: Path) -> None:
             contrast[name] = max(middle) - min(middle)
 
     in_the_dialog(look)
-    assert dialogs.ask_open_folder(None, tmp_path) is None  # type: ignore[arg-type]
+    assert dialogs.ask_open_folder(None, tmp_path) == []  # type: ignore[arg-type]
     assert len(contrast) == 4 and min(contrast.values()) > 60, contrast
+
+
+def test_several_scans_are_chosen_at_once(qtbot: QtBot, tmp_path: Path) -> None:
+    names = ("a.nii.gz", "with blank.nii")
+    for name in names:
+        (tmp_path / name).touch()
+
+    def fill_in(box: QFileDialog) -> None:
+        box.findChild(QLineEdit, "fileNameEdit").setText(" ".join(f'"{name}"' for name in names))  # type: ignore[union-attr]
+        box.accept()
+
+    in_the_dialog(fill_in)
+    assert dialogs.ask_open_files(None, tmp_path) == [tmp_path / name for name in names]  # type: ignore[arg-type]
 
 
 def test_only_what_opens_is_offered() -> None:

@@ -23,12 +23,12 @@ def project_folder() -> Path:
     return home() / "demo" / "Demo"
 
 
-def made_up_scan() -> Path:
+def made_up_scan(drawn: "Phantom | None" = None) -> Path:
     """The demo's scan as a file, drawn when it is first wanted; takes a moment, so not on the window's thread."""
     from thighview.io.images import write_volume
 
     path = home() / "demo" / "made-up thigh.nii.gz"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_volume(path, made_up_thigh().volume)
+        write_volume(path, (drawn or made_up_thigh()).volume)
     return path

@@ -94,8 +94,8 @@ class Spec:
 _OUTLINE, _CROSS, _LETTERS, _RADIOLOGICAL = (switch(f) for f in ("outline", "crosshair", "letters", "radiological"))
 
 ACTIONS: tuple[Spec, ...] = (
-    Spec("open", "Open scan…", open_with(dialogs.ask_open_file), ("Ctrl+O",),
-         "Open a NIfTI file or one file of a DICOM series. Dropping it on the window does the same.", "File", "open"),
+    Spec("open", "Open scan…", open_with(dialogs.ask_open_files), ("Ctrl+O",),
+         "Open NIfTI files, or one file of a DICOM series. Dropping them on the window does the same.", "File", "open"),
     Spec("open_folder", "Open DICOM folder or project…", open_with(dialogs.ask_open_folder), ("Ctrl+Shift+O",),
          "Open a folder: a DICOM series, or a project with its worklist.", "File", "folder"),
     Spec("project", "New project…", with_folder(dialogs.ask_new_project, "new_project"), ("Ctrl+N",),
@@ -104,7 +104,8 @@ ACTIONS: tuple[Spec, ...] = (
     Spec("my_cases", "My cases", lambda w: w.workspace.open_scratch(), (),
          "The project of scans that were opened on their own.", "File"),
     Spec("demo", "Open a made-up thigh", lambda w: w.open_demo(), (),
-         "A thigh drawn by the program, to try everything on, in a project of its own. No patient was scanned for it.", "File", "demo"),
+         "A thigh drawn by the program, to try everything on, in a project of its own. "
+         "No patient was scanned for it.", "File", "demo"),
     Spec("open_mask", "Load mask onto the scan…", open_mask, ("Ctrl+M",),
          "Put a mask file over the open scan, as one step that undo takes back.", "File", when=has_idle_case, gap=True),
     Spec("save", "Save mask into the project", lambda w: w.workspace.save(), ("Ctrl+S",),

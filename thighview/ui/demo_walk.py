@@ -14,7 +14,7 @@ from PySide6.QtGui import QFontDatabase
 from PySide6.QtTest import QTest
 
 from thighview.app import jobs
-from thighview.app.demo import CONTRAST, SLICES, made_up_thigh
+from thighview.app.demo import CONTRAST, SLICES, made_up_scan, made_up_thigh
 from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.measure import dice
@@ -108,11 +108,12 @@ class _Journey:
 
     def open(self) -> str:
         """Open the scan in a new window."""
+        made_up_scan(self.truth)
         window = self.window = open_window(demo=True)
         window.resize(_SIZE)
         window.workspace.failed.connect(self.errors.append)
         window.workspace.models_changed.connect(self._models_came)
-        self.until(lambda: window.session.case is not None and self.models_known, 60, "the scan to open")
+        self.until(lambda: window.session.case is not None and self.models_known, 120, "the scan to open")
         z, y, x = self.case.volume.shape
         return f"a made-up thigh, {z} slices of {x} x {y}, {CONTRAST.upper()}-like"
 

@@ -29,14 +29,14 @@ MASKS = "NIfTI (*.nii *.nii.gz);;All files (*)"
 SIDE_WORDS = (("No side", ""), ("Left", "left"), ("Right", "right"))
 
 
-def ask_open_file(parent: QWidget, start: Path | None = None) -> Path | None:
-    """Which scan to open; None when the person thinks better of it."""
-    return _choose(parent, "Open a scan", start, QFileDialog.FileMode.ExistingFile, SCANS)
+def ask_open_files(parent: QWidget, start: Path | None = None) -> list[Path]:
+    """Which scans to open; none when the person thinks better of it."""
+    return _choose_all(parent, "Open scans", start, QFileDialog.FileMode.ExistingFiles, SCANS)
 
 
-def ask_open_folder(parent: QWidget, start: Path | None = None) -> Path | None:
+def ask_open_folder(parent: QWidget, start: Path | None = None) -> list[Path]:
     """Which DICOM folder or project to open."""
-    return _choose(parent, "Open a DICOM folder or a project", start)
+    return _choose_all(parent, "Open a DICOM folder or a project", start)
 
 
 def ask_mask_file(parent: QWidget, start: Path | None = None) -> Path | None:
@@ -308,6 +308,17 @@ def _choose(
     mode: QFileDialog.FileMode = QFileDialog.FileMode.Directory,
     kinds: str = "",
 ) -> Path | None:
+    """One path of :func:`_choose_all`, or None."""
+    return next(iter(_choose_all(parent, title, start, mode, kinds)), None)
+
+
+def _choose_all(
+    parent: QWidget,
+    title: str,
+    start: Path | None,
+    mode: QFileDialog.FileMode = QFileDialog.FileMode.Directory,
+    kinds: str = "",
+) -> list[Path]:
     """The system's own dialog where it has one, Qt's elsewhere; ``AnyFile`` is a file to be written."""
     dialog = QFileDialog(parent, title, "", kinds)
     dialog.setFileMode(mode)
@@ -325,7 +336,7 @@ def _choose(
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
     chosen = dialog.selectedFiles() if dialog.exec() == QDialog.DialogCode.Accepted else []
     dialog.deleteLater()
-    return Path(chosen[0]) if chosen else None
+    return [Path(path) for path in chosen]
 
 
 def _with_ending(path: Path | None, ending: str, allowed: tuple[str, ...]) -> Path | None:

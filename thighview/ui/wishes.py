@@ -101,13 +101,13 @@ def has_idle_case(window: Window) -> bool:
     return window.session.case is not None and window.session.busy_run is None
 
 
-def open_with(ask: Callable[[QWidget, Path | None], Path | None]) -> Do:
+def open_with(ask: Callable[[QWidget, Path | None], list[Path]]) -> Do:
     """Ask for something, then open it."""
 
     def do(window: Window) -> None:
-        path = ask(window.as_widget, window.workspace.settings.last_folder)
-        if path:
-            window.workspace.open_path(path)
+        paths = ask(window.as_widget, window.workspace.settings.last_folder)
+        if paths:
+            window.workspace.open_paths(paths)
 
     return do
 
