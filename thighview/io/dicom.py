@@ -82,7 +82,7 @@ def choose_series(path: Path) -> Series:
         what = f": {_refusals(folder)}" if folder.refused else ""
         raise UserError(
             f"No DICOM series that can be opened was found in {path}{what}.",
-            "Choose the folder that holds one classic MR series, one file per slice.",
+            "Choose the folder that holds one classic MR series, one file per slice, or NIfTI files themselves.",
         )
     stacks = [s for s in folder.series if len(s.slices) > 1] or folder.series
     if len(stacks) > 1:
