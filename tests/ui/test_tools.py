@@ -232,9 +232,12 @@ def test_a_left_label_on_the_right_leg_is_said_beside_the_tool(qtbot, session):
     right = phantom.table.find("muscle", "right")
     rows, columns = np.nonzero(view.plane.take(phantom.labels, view.index) == right.value)
     at = place(view, float(np.median(rows)), float(np.median(columns)))
+    said = []
+    session.said.connect(said.append)
     press(view, at)
     release(view, at)
-    assert not options.mend_side.isHidden() and options.hint.text_whole == "Left label, right leg"
+    assert not options.mend_side.isHidden() and options.hint.text_whole == "Right leg?"
+    assert said == ["Muscle L was painted on the patient's right leg."]
     assert options.mend_side.text() == "Use right" and "muscle right" in options.mend_side.toolTip()
     options.mend_side.click()
     assert options.mend_side.isHidden() and options.label_name.text() == "Muscle R"

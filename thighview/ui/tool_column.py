@@ -114,8 +114,7 @@ class ToolOptions(QWidget):
         self.mend_side.setVisible(wrong is not None)
         mark(self.hint, "warning", wrong is not None)
         if wrong:
-            self.radius_words.hide()
-            self.hint.show_text(f"{wrong.label.side.capitalize()} label, {wrong.other_side} leg")
+            self.hint.show_text(f"{wrong.other_side.capitalize()} leg?")
             self.mend_side.setText(f"Use {wrong.other_side}")
             name = f"{wrong.label.name.replace('_', ' ')} {wrong.other_side}"
             self.mend_side.setToolTip(f"Give what this stroke painted the label {name}, and go on with that one.")
