@@ -348,6 +348,11 @@ def test_a_finished_run_offers_its_model(panel: TrainPanel, room: Room, qtbot: Q
     assert room.wishes[-1] == ("choose_model", "run 3")
     assert panel.settings_card.isVisible()
     assert panel.run_card.isHidden()
+    panel.form_fold.heading.setChecked(False)
+    panel.end_card.new_button.click()
+    assert panel.form_fold.heading.isChecked()
+    bar = panel.verticalScrollBar()
+    qtbot.waitUntil(lambda: bar.value() == min(panel.settings_card.y(), bar.maximum()) > 0)
 
 
 def test_a_failed_run_shows_cause_and_last_lines_and_can_go_on(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QCoreApplication, QEvent, QTimer
 from PySide6.QtWidgets import QComboBox, QProgressBar, QVBoxLayout, QWidget
 
 from thighview.app.jobs import run_in_thread
@@ -191,6 +191,7 @@ class TrainPanel(Page):
     def _show_settings(self) -> None:
         """Scroll to the settings of the next run."""
         self.form_fold.heading.setChecked(True)
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest.value)  # the opened fold has its place now
         self.verticalScrollBar().setValue(self.settings_card.y())
 
     # ------------------------------------------------------------------ the run
