@@ -23,6 +23,7 @@ class EmptyPage(QWidget):
     def __init__(self, workspace: "Workspace", actions: Actions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._workspace = workspace
+        self._listed: tuple[Path, ...] | None = None
         self.frame = QFrame()
         self.frame.setProperty("drop", "true")
         self.frame.setMaximumSize(620, 460)
@@ -68,13 +69,16 @@ class EmptyPage(QWidget):
         self.refresh()
 
     def refresh(self) -> None:
-        """List what was open last."""
+        """List what was open last, unless it is listed already."""
+        paths = self._workspace.settings.recent[:_RECENT]
+        if paths == self._listed:
+            return
+        self._listed = paths
         while (item := self.recent.takeAt(0)) is not None:
             widget = item.widget()
             if widget is not None:
                 widget.hide()
                 widget.deleteLater()
-        paths = self._workspace.settings.recent[:_RECENT]
         self.recent_heading.setVisible(bool(paths))
         for path in paths:
             press = button(_short(path), lambda path=path: self._workspace.open_path(path), str(path), "quiet")
