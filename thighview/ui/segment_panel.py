@@ -279,7 +279,7 @@ class SegmentPanel(Page):
 
     def _view_changed(self, old: "ViewState", new: "ViewState") -> None:
         if old.cursor[0] != new.cursor[0]:
-            self._show_slices()
+            self._show_redo()
 
     def _segmenting(self, job: "SegmentJob | None") -> None:
         self._job = job
@@ -323,20 +323,24 @@ class SegmentPanel(Page):
         show_words(self.kept_words, "" if running or not free else _kept_words(reviewed, kept - reviewed))
         self.segment_button.setEnabled(refused is None)
         self.segment_button.setVisible(not running)
-        self.redo_button.setVisible(not running and self._can_redo(card))
+        self._show_redo()
         doubts = refused.hint if refused else doubt(case.volume) if case else ""
         show_words(self.doubt_words, "" if running else doubts)
         for part in (self.cancel_button, self.progress):
             part.setVisible(running)
         self.progress_words.setVisible(running)
 
-    def _can_redo(self, card: "ModelCard | None") -> bool:
+    def _show_redo(self) -> None:
         """Whether the shown slice is being edited and the model can draw it alone."""
-        case = self._workspace.session.case
-        if case is None or case.volume.axial_axis != 0:
-            return False
-        index = self._workspace.session.view.cursor[0]
-        return case.reviews[index].state is SliceState.EDITING and obstacle(case, card, (index,)) is None
+        case, index = self._workspace.session.case, self._workspace.session.view.cursor[0]
+        possible = (
+            case is not None
+            and self._job is None
+            and case.reviews[index].state is SliceState.EDITING
+            and case.volume.axial_axis == 0
+            and obstacle(case, self.model.card if self.model else None, (index,)) is None
+        )
+        self.redo_button.setVisible(possible)
 
 
 def _kept_words(reviewed: int, editing: int) -> str:
