@@ -281,7 +281,7 @@ def test_nothing_acknowledged_is_lost_in_20_kills(tmp_path):
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
 def test_nothing_acknowledged_is_lost_in_500_kills(tmp_path):
     kills(tmp_path, 500)
