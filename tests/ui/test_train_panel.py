@@ -207,7 +207,7 @@ def test_the_wheel_scrolls_the_panel_and_changes_no_control(panel: TrainPanel, r
     controls = [panel.compare, panel.preview.slider, panel.form.preset, late, *panel.form.inputs.values()]
     bar = panel.verticalScrollBar()
     for control in controls:
-        panel.ensureWidgetVisible(control)
+        panel.ensureWidgetVisible(control, 0, 80)
         control.setFocus()
         bar.setValue(bar.value() - 30)
         place = bar.value()
