@@ -27,7 +27,7 @@ from thighview.ui.main_window import MainWindow
 
 GAP_MS = 3
 MOST_UNSAVED = 20
-STUCK_S = 120.0
+STUCK_S = 200.0
 """Whoever kills it does so within some seconds; this long it lives only when it is stuck."""
 MOST_TRIES = 100
 
