@@ -14,7 +14,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from thighview.app.engine_link import Engine
-from thighview.app.engine_worker import EngineState
+from thighview.app.engine_worker import EngineState, Worker
 from thighview.app.segment_job import SegmentJob, SegmentSummary, SliceResult, VolumeResult
 from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
@@ -252,6 +252,28 @@ def test_stop_while_it_starts(qtbot: QtBot, tiny_volume: Volume, small: ModelEnt
     heard.wait(qtbot)
     assert heard.errors == [] and heard.results == []
     assert engine.state.phase == "off"
+
+
+class Unreaped:
+    """A killed process that the kernel of a busy machine has not let go yet."""
+
+    pid = 1
+
+    def join(self, timeout: float | None = None) -> None: ...
+
+    def terminate(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+    def is_alive(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        raise ValueError("Cannot close a process while it is still running.")
+
+
+def test_a_killed_process_that_takes_its_time_keeps_nobody_waiting(tmp_path: Path) -> None:
+    Worker("cpu", tmp_path / "engine.log")._end(Unreaped())  # type: ignore[arg-type]
 
 
 _SCRIPT = """

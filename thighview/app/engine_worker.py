@@ -254,7 +254,8 @@ class Worker(QThread):
             if process.is_alive():
                 push()
                 process.join(0.4)
-        process.close()
+        if not process.is_alive():  # else it is killed and waits for a busy kernel, which needs nobody
+            process.close()
 
     def _let_go(self, end: EngineState) -> None:
         """No process is left: every request ends, every block goes."""
