@@ -108,6 +108,15 @@ class CheckpointWriter:
         write_bytes_atomic(self._folder / f"{name}.safetensors", body)
 
 
+def last_epoch(folder: Path) -> int:
+    """The epoch after which the last checkpoint was written; 0 where there is none that can be read."""
+    try:
+        with safetensors.safe_open(folder / "last.safetensors", framework="np") as file:
+            return int(json.loads((file.metadata() or {})["facts"])["epoch"])
+    except (safetensors.SafetensorError, OSError, ValueError, KeyError):
+        return 0
+
+
 def read_checkpoint(folder: Path, name: str) -> tuple[Arrays, dict[str, Any]] | None:
     """A checkpoint and its facts; None when there is none.
 

@@ -25,7 +25,15 @@ from thighview.core.run import (
     TrainConfig,
 )
 from thighview.engine.batches import MeasureBatches, TrainBatches, prefetched
-from thighview.engine.checkpoints import Arrays, CheckpointWriter, read_checkpoint, restore, snapshot, weights_in
+from thighview.engine.checkpoints import (
+    Arrays,
+    CheckpointWriter,
+    last_epoch,
+    read_checkpoint,
+    restore,
+    snapshot,
+    weights_in,
+)
 from thighview.engine.devices import lower_priority, prepare_device
 from thighview.engine.learner import Learner, optimizer_of, rate_at
 from thighview.engine.loading import load_slices
@@ -108,6 +116,9 @@ def train(run: RunFolder, config: TrainConfig, emit: Emit | None = None) -> Path
     Reads only the run folder, the sources and the model it starts from. ``control`` in the run folder pauses and
     stops it. On an error the run says Failed, keeps its checkpoints, and the error goes on.
     """
+    written = (run.project / "models" / run.name / "card.json").exists()
+    if written and last_epoch(run.checkpoint) >= config.epochs:
+        raise UserError(f"The run {run.name!r} is finished.", "Start a new run; it can start from this model.")
     stale = run.lock.exists() and not run.alive
     with at_work(run):
         if stale:
@@ -223,9 +234,6 @@ class _Training:
         if last is None:
             return
         arrays, facts = last
-        written = (self.run.project / "models" / self.run.name / "card.json").exists()
-        if facts["epoch"] >= self.config.epochs and written:
-            raise UserError(f"The run {self.run.name!r} is finished.", "Start a new run; it can start from this model.")
         restore(self.network, self.optimizer, arrays)
         self.epoch, self.best, self.last_arrays = int(facts["epoch"]), dict(facts["best"]), arrays
         best = read_checkpoint(self.run.checkpoint, "best")
