@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from thighview.core.run import RunEvent
+from thighview.core.errors import UserError
+from thighview.core.run import RunEvent, TrainConfig
 from thighview.engine.batches import Slices
 from thighview.engine.metrics import Sums
 from thighview.engine.preprocess import classes_of
@@ -42,6 +43,21 @@ class Voice:
                 self._emit(event)
             except OSError:
                 self._emit = None
+
+
+def explain(error: Exception, config: TrainConfig) -> UserError:
+    """What ended a run, as a refusal that says what to do; one of ours stays as it is."""
+    if isinstance(error, UserError):
+        return error
+    kind = type(error).__name__
+    if isinstance(error, MemoryError) or kind in ("ResourceExhaustedError", "OutOfMemoryError"):
+        return UserError(
+            f"The memory does not hold {config.batch_size} slices of {config.input_size} pixels at once.",
+            "Train again with a smaller batch, input size or network.",
+        )
+    if isinstance(error, OSError):
+        return UserError(f"The run could not write or read a file: {error}.", "Make room on the disk, then resume it.")
+    return UserError(f"The training ended with an error of the program: {kind}: {str(error)[:300]}.")
 
 
 def save_sums(path: Path, passes: Mapping[str, Sums]) -> None:

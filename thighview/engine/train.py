@@ -38,7 +38,7 @@ from thighview.engine.devices import lower_priority, prepare_device
 from thighview.engine.learner import Learner, optimizer_of, rate_at
 from thighview.engine.loading import load_slices
 from thighview.engine.metrics import Sums, label_dice, learning_scores, mean_scores
-from thighview.engine.recording import Emit, Voice, save_preview, save_sums
+from thighview.engine.recording import Emit, Voice, explain, save_preview, save_sums
 from thighview.engine.starting import Plan, inherited, make_plan
 from thighview.engine.unet import assign_weights, build_network, head_warning, weights_of
 from thighview.io.dataset import IGNORE, freeze, read_dataset
@@ -128,7 +128,7 @@ def train(run: RunFolder, config: TrainConfig, emit: Emit | None = None) -> Path
         try:
             return _Training(run, config, say).to_end()
         except Exception as error:
-            failure = _explain(error, config)
+            failure = explain(error, config)
             with contextlib.suppress(OSError):  # where there is no room for it, the reason still goes on
                 say.log(traceback.format_exc() if failure is not error else f"{failure}")
             with contextlib.suppress(OSError):
@@ -387,17 +387,3 @@ class _Training:
             time.time(), self.run.name, str(folder), self.best["epoch"], self.epoch, stopped, val
         ))  # fmt: skip
         return folder
-
-
-def _explain(error: Exception, config: TrainConfig) -> UserError:
-    if isinstance(error, UserError):
-        return error
-    kind = type(error).__name__
-    if isinstance(error, MemoryError) or kind in ("ResourceExhaustedError", "OutOfMemoryError"):
-        return UserError(
-            f"The memory does not hold {config.batch_size} slices of {config.input_size} pixels at once.",
-            "Train again with a smaller batch, input size or network.",
-        )
-    if isinstance(error, OSError):
-        return UserError(f"The run could not write or read a file: {error}.", "Make room on the disk, then resume it.")
-    return UserError(f"The training ended with an error of the program: {kind}: {str(error)[:300]}.")
