@@ -180,6 +180,19 @@ def test_a_run_step_cannot_be_taken_back_while_another_runs(session: Session) ->
     session.end_run(keep=False)
 
 
+def test_a_cancelled_run_is_taken_back_with_one_word_however_many_slices_it_filled(session: Session) -> None:
+    session.begin_run("Segment")
+    for index in (0, 1, 3):
+        session.fill_slice(index, np.ones(SHAPE[1:], np.uint8))
+    masks: list[Region] = []
+    slices: list[tuple[int, ...]] = []
+    session.mask_changed.connect(masks.append)
+    session.reviews_changed.connect(slices.append)
+    session.end_run(keep=False)
+    assert masks == [Region(0, 4, 0, SHAPE[1], 0, SHAPE[2])]
+    assert slices == [(0, 1, 3)]
+
+
 def test_opening_another_case_rolls_a_run_back(session: Session) -> None:
     first = session.case
     assert first is not None

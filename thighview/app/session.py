@@ -290,10 +290,11 @@ class Session(QObject):
         if keep:
             self._push(run.edit(run.filled))
         else:
-            for index in run.roll_back():
+            slices = run.roll_back()
+            if slices:  # told once: it must be quick, however many there are
                 _, y, x = case.volume.shape
-                self.mask_changed.emit(Region(index, index + 1, 0, y, 0, x))
-                self.reviews_changed.emit((index,))
+                self.mask_changed.emit(Region(slices[0], slices[-1] + 1, 0, y, 0, x))
+                self.reviews_changed.emit(tuple(slices))
         self.run_changed.emit(False)
 
     # ------------------------------------------------------------------ inside
