@@ -1,6 +1,7 @@
 """Workspace: what a person wants done, through the real store and the real files."""
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -363,6 +364,69 @@ def test_a_cancelled_segmentation_does_not_take_the_next_one_along(qtbot: QtBot,
     assert segmenting.job is None and session.busy_run is None, "an engine that is stopped takes its run back"
     assert not list(session.case.table), "and the labels it brought along"
     assert session.case and not session.case.labels.any()
+
+
+def segmenting_of(labels: LabelTable, path: Path, shape: tuple[int, int, int] = (3, 4, 4)) -> tuple[Segmenting, Case]:
+    """A segmentation on a new case with these labels, without an engine."""
+    case = Case.of(Volume(np.zeros(shape, np.int16), np.eye(4), "o"), path / "o.nii")
+    case.table = labels
+    session = Session()
+    session.open(case)
+    segmenting = Segmenting(session, SlowEngine())
+    session.setParent(segmenting)
+    return segmenting, case
+
+
+def model_of(name: str, path: Path) -> ModelEntry:
+    """A model that draws one label of this name."""
+    card = ModelCard("m", "unet", 2, 2, 0.0, ("background", name), LabelTable((Label(1, name),)), False, 1.0, 16)
+    return ModelEntry(card, path, "user")
+
+
+def test_a_cancel_is_at_once_however_long_the_history_is(qtbot: QtBot, tmp_path: Path) -> None:
+    segmenting, case = segmenting_of(LabelTable((Label(1, "a"),)), tmp_path, (3, 512, 512))
+    session = segmenting.findChild(Session)
+    rng = np.random.default_rng(0)
+    region = Region(0, 1, 0, 512, 0, 512)
+    noise = rng.random((1, 512, 512)) < 0.5
+    for step in range(300):
+        with session.edit("Brush", "brush", region) as edit:
+            edit.paint(region, noise, step % 2)
+            edit.paint(region, ~noise, 1 - step % 2)
+    assert segmenting.start(model_of("new", tmp_path)) and case.table.find("new")
+    began = time.monotonic()
+    segmenting.cancel()
+    assert time.monotonic() - began < 0.3
+    assert not case.table.find("new")
+
+
+def test_a_cancelled_model_leaves_the_label_that_was_painted_with_meanwhile(qtbot: QtBot, tmp_path: Path) -> None:
+    segmenting, case = segmenting_of(LabelTable((Label(1, "a"),)), tmp_path)
+    session = segmenting.findChild(Session)
+    region = Region(0, 1, 0, 2, 0, 2)
+    for value in (1, 0):
+        with session.edit("Brush", "brush", region) as edit:
+            edit.paint(region, np.ones(region.shape, bool), value)
+    session.undo()
+    assert segmenting.start(model_of("new", tmp_path))
+    new = case.table.find("new")
+    assert new
+    with session.edit("Brush", "brush", region) as edit:
+        edit.paint(region, np.ones(region.shape, bool), new.value)
+    session.undo()
+    segmenting.cancel()
+    assert case.table.find("new"), "redo can paint it again"
+
+
+def test_a_model_whose_labels_find_no_number_is_refused_and_holds_up_nothing(qtbot: QtBot, tmp_path: Path) -> None:
+    full = LabelTable(tuple(Label(value, f"label_{value}") for value in range(1, 256)))
+    segmenting, _ = segmenting_of(full, tmp_path)
+    told: list[object] = []
+    segmenting.failed.connect(told.append)
+    assert not segmenting.start(model_of("new", tmp_path))
+    assert "255" in str(told[0])
+    assert segmenting.findChild(Session).busy_run is None
+    assert segmenting.start(model_of("label_7", tmp_path))
 
 
 def test_a_new_project_is_empty_and_scans_opened_then_join_it(

@@ -10,6 +10,7 @@ from thighview.app.segment_job import SegmentError, SegmentJob, SegmentSummary, 
 from thighview.app.session import Session
 from thighview.core.case import Case
 from thighview.core.errors import UserError
+from thighview.core.history import Edit
 from thighview.core.mask import renumber
 from thighview.core.volume import Volume
 from thighview.engine.preprocess import plane_grid
@@ -75,6 +76,7 @@ class Segmenting(QObject):
         self._case: Case | None = None
         self._values: dict[int, int] = {}
         self._added: set[int] = set()
+        self._before: tuple[Edit, ...] = ()
         session.case_opened.connect(self._forget)
 
     def start(self, model: ModelEntry, redo: Collection[int] = ()) -> bool:
@@ -89,11 +91,12 @@ class Segmenting(QObject):
             return False
         where = f" · slice {min(redo) + 1}" if len(redo) == 1 else ""
         try:
+            table, self._values = case.table.joined(model.card.labels)
             run = self._session.begin_run(f"Segment · {model.card.name}{where}", redo)
         except UserError as error:
             self.failed.emit(error)
             return False
-        table, self._values = case.table.joined(model.card.labels)
+        self._before = case.history.edits
         self._added = {label.value for label in table if case.table.get(label.value) is None}
         if self._added:
             self._session.set_table(table)
@@ -121,7 +124,7 @@ class Segmenting(QObject):
         """Take back what the run under way has filled, and the labels it brought along; its late slices are ignored."""
         if self._mine():
             self._session.end_run(keep=False)
-            self._session.drop_unused(self._added)
+            self._session.drop_unused(self._added, self._before)
         self._case = None
 
     def _mine(self) -> bool:

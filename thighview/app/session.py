@@ -1,8 +1,9 @@
 """Session: the open case, the only thing that changes it, and the few signals that say so."""
 
-from collections.abc import Collection, Generator
+from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import takewhile
 from typing import Any, Protocol
 
 import numpy as np
@@ -243,12 +244,19 @@ class Session(QObject):
                 raise UserError(f"Undo or redo could paint {title} again.", "Keep it, or give it another name.")
         self._put_table(table)
 
-    def drop_unused(self, values: Collection[int]) -> None:
-        """Take those of these labels out of the list that nothing paints, nor undo or redo could."""
+    def drop_unused(self, values: Collection[int], before: Sequence[Edit] | None = None) -> None:
+        """Take those of these labels out of the list that nothing paints, nor undo or redo could.
+
+        ``before`` are the steps of the history from before these labels came: they need not be looked through.
+        """
         case = self._need_case()
         if not values or self._run or self._gesture:
             return
-        used = values_in(case.labels, values) | case.history.brought_back(values, case.labels)
+        edits = case.history.edits
+        since = sum(1 for _ in takewhile(lambda pair: pair[0] is pair[1], zip(before or (), edits, strict=False)))
+        used = set[int]()
+        if before is None or since < len(edits):
+            used = values_in(case.labels, values) | case.history.brought_back(values, case.labels, since)
         table = LabelTable(tuple(b for b in case.table if b.value not in values or b.value in used))
         if table != case.table:
             self._put_table(table)

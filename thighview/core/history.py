@@ -93,10 +93,13 @@ class History:
         """Memory of all patches."""
         return sum(patch.size_bytes for edit in self._edits for patch in edit.patches)
 
-    def brought_back(self, values: Collection[int], labels: LabelMap) -> set[int]:
-        """Which of these values undo or redo can lead to a mask with; ``labels`` is the mask as it is now."""
+    def brought_back(self, values: Collection[int], labels: LabelMap, since: int = 0) -> set[int]:
+        """Which of these values undo or redo can lead to a mask with; ``labels`` is the mask as it is now.
+
+        The first ``since`` edits are known to hold none of them.
+        """
         found = set[int]()
-        back = [edit.reversed() for edit in reversed(self._edits[: self._done])]
+        back = [edit.reversed() for edit in reversed(self._edits[since : self._done])]
         for way in (back, self._edits[self._done :]):
             mask = labels.copy() if way else labels
             for edit in way:
