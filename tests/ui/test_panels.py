@@ -97,6 +97,19 @@ def test_accepting_all_asks_first_and_is_one_step(review: ReviewPanel, room: Roo
     assert states(room).count(SliceState.MODEL) == 9
 
 
+def test_the_question_goes_when_it_is_about_other_slices_than_it_says(review: ReviewPanel, room: Room) -> None:
+    run_model(room, range(3))
+    review.all_button.click()
+    assert "looked at 3 slices" in review.question.text()
+    run_model(room, range(3, 5))
+    assert not review.yes_button.isVisible(), "the model has drawn more"
+    review.all_button.click()
+    assert review.yes_button.isVisible() and "looked at 5 slices" in review.question.text()
+    room.session.open(make_case())
+    run_model(room, range(5))
+    assert not review.yes_button.isVisible(), "another case"
+
+
 def test_the_keys_of_the_window_stand_on_the_buttons(review: ReviewPanel) -> None:
     review.name_keys("Return", "A", "N")
     assert review.accept_next_button.text() == "Accept and go on  (Return)"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
+from thighview.core.case import Case
 from thighview.core.review import SliceState
 from thighview.ui.cards import Card, Page, SharesBar, Swatch, button, count, row, show_words, words
 from thighview.ui.review_colours import STATE_COLOURS
@@ -28,6 +29,7 @@ class ReviewPanel(Page):
     def __init__(self, workspace: "Workspace", parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session = workspace.session
+        self._asked: tuple[Case | None, tuple[int, ...]] | None = None
         self.empty = words("Open a scan to review its slices.", "muted")
         self.column.addWidget(self.empty)
         self._states_card = self._make_states()
@@ -134,7 +136,8 @@ class ReviewPanel(Page):
         return tuple(i for i, r in enumerate(case.reviews) if r.state is SliceState.MODEL) if case else ()
 
     def _ask_all(self) -> None:
-        n = len(self._model_slices())
+        self._asked = self._session.case, self._model_slices()
+        n = len(self._asked[1])
         self.question.setText(
             f"This says that you have looked at {count(n, 'slice')} and that every mask is right. "
             "They will train the next model. One undo takes it back."
@@ -151,6 +154,7 @@ class ReviewPanel(Page):
             self._session.accept(slices, f"Accept all {len(slices)} model slices")
 
     def _drop_question(self) -> None:
+        self._asked = None
         for part in (self.question, self.yes_button, self.no_button):
             part.hide()
         self.all_button.show()
@@ -182,7 +186,7 @@ class ReviewPanel(Page):
         running = self._session.busy_run is not None
         self.all_button.setText(f"Accept all {count(n, 'model slice')}" if n else "No model slices to accept")
         self.all_button.setEnabled(n > 0 and not running)
-        if not n:
+        if self._asked and (self._asked[0] is not case or self._asked[1] != self._model_slices()):
             self._drop_question()
         self.next_button.setEnabled(done < total)
         self._show_slice()
