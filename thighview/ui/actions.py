@@ -180,8 +180,8 @@ ACTIONS: tuple[Spec, ...] = (
     Spec("reopen", "Reopen slice", reopen, ("U",), "Take the acceptance back.", "Review", when=has_case),
     Spec("next_open", "Next slice to review", next_unreviewed, ("J",), "Skips what is reviewed already.", "Review",
          when=has_case),
-    Spec("accept_all", "Accept all model slices", accept_model_slices, ("Shift+A",),
-         "When you have looked at them all. One undo takes it back.", "Review", when=has_case, gap=True),
+    Spec("accept_all", "Accept all model slices…", accept_model_slices, ("Shift+A",),
+         "When you have looked at them all; it asks first.", "Review", when=has_idle_case, gap=True),
 
     Spec("segment", "Segment stack", lambda w: w.segment(), ("Ctrl+R",),
          "Let the chosen model draw the masks of every slice that is neither reviewed nor being edited. "

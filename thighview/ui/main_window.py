@@ -118,7 +118,7 @@ class MainWindow(QMainWindow):
 
     def _make_panels(self) -> dict[str, QWidget]:
         """All of them at the start: to make one takes longer than the window may stand still later."""
-        review = ReviewPanel(self.workspace)
+        review = self.review = ReviewPanel(self.workspace)
         review.name_keys("A", "", "J")
         return {
             "Segment": SegmentPanel(self.workspace),
@@ -214,6 +214,11 @@ class MainWindow(QMainWindow):
     def show_tab(self, name: str) -> None:
         """Show a panel on the right."""
         self.tabs.setCurrentIndex(TABS.index(name))
+
+    def ask_to_accept_all(self) -> None:
+        """Ask, in the Review panel, whether all that the model drew is right."""
+        self.show_tab("Review")
+        self.review.ask_all()
 
     def show_shortcuts(self) -> None:
         """Show what the keys and the mouse do."""

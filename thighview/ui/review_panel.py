@@ -86,7 +86,7 @@ class ReviewPanel(Page):
 
     def _make_all(self) -> Card:
         card = Card("All at once")
-        self.all_button = button("Accept all model slices", self._ask_all, "Accept every slice the model filled")
+        self.all_button = button("Accept all model slices", self.ask_all, "Accept every slice the model filled")
         card.body.addLayout(row(self.all_button))
         self.question = words("", "warning")
         self.yes_button = button("Accept all", self._accept_all, kind="primary")
@@ -135,7 +135,8 @@ class ReviewPanel(Page):
         case = self._session.case
         return tuple(i for i, r in enumerate(case.reviews) if r.state is SliceState.MODEL) if case else ()
 
-    def _ask_all(self) -> None:
+    def ask_all(self) -> None:
+        """Ask whether every slice that only a model drew is right, and how many these are."""
         self._asked = self._session.case, self._model_slices()
         n = len(self._asked[1])
         self.question.setText(

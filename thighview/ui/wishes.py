@@ -53,6 +53,10 @@ class Window(Protocol):
         """Show a panel on the right."""
         ...
 
+    def ask_to_accept_all(self) -> None:
+        """Ask, in the Review panel, whether all that the model drew is right."""
+        ...
+
     def show_shortcuts(self) -> None:
         """Show the sheet."""
         ...
@@ -170,14 +174,12 @@ def next_unreviewed(window: Window) -> None:
 
 
 def accept_model_slices(window: Window) -> None:
-    """Say that every slice a model drew is right, as one step."""
-    session = window.session
-    if session.case:
-        slices = tuple(i for i, r in enumerate(session.case.reviews) if r.state is SliceState.MODEL)
-        if slices:
-            session.accept(slices, f"Accept all {len(slices)} model slices")
-        else:
-            session.said.emit("There is no slice that only a model has drawn.")
+    """Ask whether every slice that only a model drew is right."""
+    case = window.session.case
+    if case and any(review.state is SliceState.MODEL for review in case.reviews):
+        window.ask_to_accept_all()
+    else:
+        window.session.said.emit("There is no slice that only a model has drawn.")
 
 
 def reopen(window: Window) -> None:
