@@ -140,7 +140,7 @@ def freeze(
     """
     write = write or (lambda change: change(project))
     if run.dataset.exists():
-        raise UserError(f"The run {run.name!r} was started before.", "Choose another name, or resume it.")
+        raise UserError(f"The run {run.name!r} was started before.", "Choose another name, or let it go on.")
     if (project.folder / "models" / run.name).exists():  # the run's model would take its place
         raise UserError(f"The project has a model {run.name!r} already.", "Choose another name for the run.")
     cases = [project.load_case(s.case_id) for s in project.cases() if s.in_training_set]
@@ -313,7 +313,7 @@ def read_case(run: RunFolder, case: FrozenCase, labels: LabelTable) -> tuple[Vol
     """
     if not case.source.exists():
         raise UserError(
-            f"The scan {case.source} of {case.title} is gone.", "Put it back in its place, then resume the run."
+            f"The scan {case.source} of {case.title} is gone.", "Put it back in its place, then let the run go on."
         )
     if sha256_of(case.source) != case.sha256:
         raise UserError(
