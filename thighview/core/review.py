@@ -110,21 +110,23 @@ class Doubts:
     ----------
     values : dict of int to float
         Uncertainty by slice, where a model's output lies beneath.
-    middle : float
-        Their median.
+    lowest, middle, highest : float
+        The least, the median and the greatest of them; 0 where there are none.
     first : frozenset of int
         Slices nobody has reviewed that it was less sure of than of most: more than a tenth above the median, or at
         least 0.5. The borders of one scan are much alike, so it is the difference that tells.
     """
 
     values: dict[int, float]
+    lowest: float
     middle: float
+    highest: float
     first: frozenset[int]
 
     @staticmethod
     def of(reviews: Sequence[SliceReview]) -> "Doubts":
         """Those of a case."""
         values = {i: r.uncertainty for i, r in enumerate(reviews) if r.model_beneath and r.uncertainty is not None}
-        middle = median(values.values()) if values else 0.0
+        lowest, middle, highest = (of(values.values()) if values else 0.0 for of in (min, median, max))
         high = {i for i, value in values.items() if value > 1.1 * middle or value >= 0.5}
-        return Doubts(values, middle, frozenset(i for i in high if not reviews[i].state.reviewed))
+        return Doubts(values, lowest, middle, highest, frozenset(i for i in high if not reviews[i].state.reviewed))

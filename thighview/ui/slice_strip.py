@@ -82,9 +82,11 @@ class SliceStrip(QWidget):
     def _show_reviews(self, slices: tuple[int, ...]) -> None:
         before = self._doubts
         self._weigh()
-        if len(slices) > 60 or self._doubts != before:  # each bar stands beside the others
-            self.update()
-        for index in slices[:60]:
+        after = self._doubts
+        if len(slices) > 60 or (after.lowest, after.highest) != (before.lowest, before.highest):
+            self.update()  # each bar stands beside the others
+            return
+        for index in (*slices, *(before.first ^ after.first)):
             self._update_cell(index)
 
     def _show_view(self, old: ViewState, new: ViewState) -> None:
@@ -127,7 +129,7 @@ class SliceStrip(QWidget):
         doubts = self._doubts.values
         if index not in doubts:
             return
-        lowest, highest = min(doubts.values()), max(doubts.values())
+        lowest, highest = self._doubts.lowest, self._doubts.highest
         height = 2.0 + (doubts[index] - lowest) / max(highest - lowest, _LEAST_RANGE) * (_BARS - 4)
         wide = min(max(cell.width() * 0.3, 1.0), 5.0)
         bar = QRectF(cell.center().x() - wide / 2, _MARGIN + _BARS - 4 - height, wide, height)
