@@ -13,7 +13,7 @@ from thighview.app import jobs
 from thighview.app.engine_link import Engine
 from thighview.app.jobs import Stopped
 from thighview.app.segment_job import SegmentJob, SliceResult
-from thighview.app.segmenting import Segmenting
+from thighview.app.segmenting import Segmenting, model_of_step
 from thighview.app.session import Session
 from thighview.app.tasks import Workspace
 from thighview.core.case import Case
@@ -416,6 +416,21 @@ def test_a_cancelled_model_leaves_the_label_that_was_painted_with_meanwhile(qtbo
     session.undo()
     segmenting.cancel()
     assert case.table.find("new"), "redo can paint it again"
+
+
+def test_the_history_tells_which_model_drew(qtbot: QtBot, tmp_path: Path) -> None:
+    segmenting, _ = segmenting_of(LabelTable(), tmp_path)
+    session = segmenting.findChild(Session)
+    region = Region(1, 2, 0, 2, 0, 2)
+    for redo in ((), (1,)):
+        assert segmenting.start(model_of("a", tmp_path), redo)
+        session.fill_slice(2 if not redo else 1, np.ones((4, 4), np.uint8))
+        session.end_run(keep=True)
+        segmenting.cancel()
+        with session.edit("Brush", "brush", region) as edit:
+            edit.paint(region, np.ones(region.shape, bool), 1)
+    assert [model_of_step(name) for name in session.history.names] == ["m", "", "m"]
+    assert model_of_step("Segment with thigh_tissues") == "thigh_tissues", "in a project of an earlier version"
 
 
 def test_a_model_whose_labels_find_no_number_is_refused_and_holds_up_nothing(qtbot: QtBot, tmp_path: Path) -> None:

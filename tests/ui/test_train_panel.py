@@ -25,6 +25,7 @@ from PySide6.QtWidgets import QComboBox, QLabel, QSpinBox, QWidget
 from pytestqt.qtbot import QtBot
 
 from thighview.app import jobs
+from thighview.app.segmenting import step_name
 from thighview.core.errors import UserError
 from thighview.core.labels import Label
 from thighview.core.run import Paused, TrainConfig
@@ -258,8 +259,8 @@ def test_the_panel_tells_which_labels_the_model_to_start_from_knows(panel: Train
 def test_a_training_starts_from_the_model_used_last_on_the_case(panel: TrainPanel, room: Room) -> None:
     room.show_models(model("run 3", "project"), model("run 4", "project"), model())
     assert panel.form.config().start_from == "/models/thigh_tissues"
-    paint(room.session, 0, name="Segment with run 3")
-    paint(room.session, 1, name="Segment slice 2 with run 4")
+    paint(room.session, 0, name=step_name("run 3"))
+    paint(room.session, 1, name=step_name("run 4", (1,)))
     paint(room.session, 2)
     room.run_segment(None)
     assert panel.form.config().start_from == "/models/run 4"

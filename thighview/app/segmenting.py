@@ -1,6 +1,7 @@
 """A segmentation from the press of the button to one step in the history, or to no trace at all."""
 
 import math
+import re
 from collections.abc import Collection
 
 from PySide6.QtCore import QObject, Signal
@@ -15,6 +16,18 @@ from thighview.core.mask import renumber
 from thighview.core.volume import Volume
 from thighview.engine.preprocess import plane_grid
 from thighview.io.models import ModelCard, ModelEntry
+
+
+def step_name(model: str, redo: Collection[int] = ()) -> str:
+    """What a run of a model is called in the history; ``redo`` are the slices handed over to it."""
+    where = f" · slice {min(redo) + 1}" if len(redo) == 1 else ""
+    return f"Segment · {model}{where}"
+
+
+def model_of_step(name: str) -> str:
+    """The model whose run a step of the history is, the inverse of :func:`step_name`; empty for any other step."""
+    found = re.fullmatch(r"Segment (?:·|with) (.+?)(?: · slice \d+)?", name)  # "with": in projects of format 1
+    return found.group(1) if found else ""
 
 
 def obstacle(case: Case | None, card: ModelCard | None, redo: Collection[int] = ()) -> SegmentError | None:
@@ -89,10 +102,9 @@ class Segmenting(QObject):
         if case is None or refused:
             self.failed.emit(refused)
             return False
-        where = f" · slice {min(redo) + 1}" if len(redo) == 1 else ""
         try:
             table, self._values = case.table.joined(model.card.labels)
-            run = self._session.begin_run(f"Segment · {model.card.name}{where}", redo)
+            run = self._session.begin_run(step_name(model.card.name, redo), redo)
         except UserError as error:
             self.failed.emit(error)
             return False

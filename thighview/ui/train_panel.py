@@ -7,6 +7,7 @@ from PySide6.QtCore import QCoreApplication, QEvent, QTimer
 from PySide6.QtWidgets import QComboBox, QProgressBar, QVBoxLayout, QWidget
 
 from thighview.app.jobs import run_in_thread
+from thighview.app.segmenting import model_of_step
 from thighview.app.training import has_curve
 from thighview.core.errors import UserError
 from thighview.core.labels import LabelTable
@@ -295,8 +296,8 @@ class TrainPanel(Page):
         """The model used last on the open case, else the one of the box."""
         models, history = self._workspace.models, self._workspace.session.history
         by_name = {model.card.name: model for model in reversed(models)}
-        steps = (name.partition(" with ") for name in reversed(history.names[: history.done]))
-        used = next((model for verb, _, model in steps if verb.startswith("Segment") and model in by_name), "")
+        steps = (model_of_step(name) for name in reversed(history.names[: history.done]))
+        used = next((model for model in steps if model in by_name), "")
         box = (m for m in models if (m.place, m.card.name) == ("box", BOX_MODEL))
         return by_name.get(used) or next(box, None)
 
