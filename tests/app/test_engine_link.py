@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PySide6.QtCore import QTimer
 from pytestqt.qtbot import QtBot
 
 from thighview.app.engine_link import Engine
 from thighview.app.engine_worker import EngineState, Worker
-from thighview.app.segment_job import SegmentJob, SegmentSummary, SliceResult, VolumeResult
+from thighview.app.segment_job import SegmentJob, SegmentSummary, SliceResult
 from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
 from thighview.core.volume import Volume
@@ -91,13 +92,11 @@ class Heard:
     def __init__(self, job: SegmentJob) -> None:
         self.job = job
         self.slices: list[SliceResult] = []
-        self.volumes: list[VolumeResult] = []
         self.ends: list[str] = []
         self.results: list[SegmentSummary] = []
         self.errors: list[Exception] = []
         self.progress: list[tuple[int, int]] = []
         job.slice_ready.connect(self.slices.append)
-        job.volume_ready.connect(self.volumes.append)
         job.succeeded.connect(self.results.append)
         job.failed.connect(self.errors.append)
         job.progressed.connect(lambda done, total: self.progress.append((done, total)))
@@ -136,7 +135,7 @@ def test_slices_come_one_by_one(engine: Engine, qtbot: QtBot, tiny_volume: Volum
     engine.state_changed.connect(lambda state: states.append(state.phase))
     heard = Heard(engine.segment(tiny_volume, small))
     heard.wait(qtbot)
-    assert heard.errors == [] and heard.ends == ["ended"] and heard.volumes == []
+    assert heard.errors == [] and heard.ends == ["ended"]
     assert [s.index for s in heard.slices] == list(range(6))
     for result in heard.slices:
         assert result.labels.shape == (32, 32) and result.labels.dtype == np.uint8 and result.labels.flags.owndata
@@ -159,7 +158,7 @@ def test_chosen_slices_in_the_order_wanted(
     assert [s.index for s in heard.slices] == [4, 1]
 
 
-def test_other_storage_comes_as_one_volume(
+def test_other_storage_comes_at_the_end_and_leaves_the_window_free(
     engine: Engine, qtbot: QtBot, tiny_volume: Volume, small: ModelEntry
 ) -> None:
     straight = Heard(engine.segment(tiny_volume, small))
@@ -167,12 +166,20 @@ def test_other_storage_comes_as_one_volume(
     turned = Volume(
         np.ascontiguousarray(tiny_volume.voxels.transpose(2, 0, 1)), tiny_volume.affine[:, [2, 0, 1, 3]].copy()
     )
-    heard = Heard(engine.segment(turned, small, [3]))
+    job = engine.segment(turned, small, [3])
+    heard, marks, beats = Heard(job), list[int](), list[int]()
+    job.slice_ready.connect(lambda _: marks.append(len(beats)))
+    timer = QTimer(interval=1)
+    timer.timeout.connect(lambda: beats.append(1))
+    timer.start()
     heard.wait(qtbot)
-    assert heard.slices == [] and heard.results[0].axis == 1 and heard.progress[-1] == (6, 6)
+    timer.stop()
+    assert heard.results[0].axis == 1 and heard.progress[-1] == (6, 6)
+    assert [s.index for s in heard.slices] == list(range(len(turned.voxels)))
+    assert all(np.isnan(s.uncertainty) and s.labels.flags.owndata for s in heard.slices)
     expected = np.stack([s.labels for s in straight.slices]).transpose(2, 0, 1)
-    np.testing.assert_array_equal(heard.volumes[0].labels, expected)
-    assert heard.volumes[0].labels.flags.owndata
+    np.testing.assert_array_equal(np.stack([s.labels for s in heard.slices]), expected)
+    assert marks[-1] - marks[0] > 3, "the window takes part in between"
 
 
 def test_cancel_ends_the_job_at_once(

@@ -1,6 +1,7 @@
 """The thread that owns one engine process, from its start to its end."""
 
 import json
+import math
 import multiprocessing
 import queue
 import threading
@@ -16,7 +17,7 @@ import numpy as np
 from PySide6.QtCore import QThread, Signal
 
 from thighview.app.jobs import ChildError, JobHandle, Stopped
-from thighview.app.segment_job import EngineGoneError, SegmentError, SegmentSummary, SliceResult, VolumeResult
+from thighview.app.segment_job import EngineGoneError, SegmentError, SegmentSummary, SliceResult
 from thighview.core.mask import LabelMap
 from thighview.core.volume import Volume
 from thighview.engine.serve import serve
@@ -24,6 +25,8 @@ from thighview.io.models import ModelEntry
 
 _SILENT_S, _SILENT_AT_START_S = 20.0, 90.0
 """So long it may say nothing; while it loads its libraries nothing else of it runs, on a busy machine for long."""
+_APART_S = 0.005
+"""Between two slices of a volume that is done all at once: the window stays free while it takes them."""
 _TAIL_BYTES = 4000
 _ENGINE_GONE = "Segment again: the engine starts anew by itself. Nothing you painted is lost."
 
@@ -83,11 +86,11 @@ class Request:
             "slices": self.slices,
         }
 
-    def labels_of(self, index: int | None) -> LabelMap:
-        """A copy of the labels of one slice of axis 0, or of all."""
+    def post_slice(self, index: int, uncertainty: float) -> None:
+        """Hand over a copy of the labels of one slice of axis 0."""
         assert self.blocks is not None
         view: LabelMap = np.ndarray(self.volume.shape, np.uint8, self.blocks[1].buf)
-        return view.copy() if index is None else view[index].copy()
+        self.handle.post("slice_ready", SliceResult(index, view[index].copy(), uncertainty))
 
     def release(self) -> None:
         """Take the shared memory down."""
@@ -218,9 +221,7 @@ class Worker(QThread):
         if kind == "slice":
             if not request.handle.cancelled:
                 if request.slices is not None:
-                    index = int(message["index"])
-                    result = SliceResult(index, request.labels_of(index), float(message["uncertainty"]))
-                    request.handle.post("slice_ready", result)
+                    request.post_slice(int(message["index"]), float(message["uncertainty"]))
                 request.handle(message["done"], message["total"])
             return
         del self._running[request.number]
@@ -240,8 +241,11 @@ class Worker(QThread):
             handle.finish(error=Stopped())
         else:
             unsure = np.array([np.nan if u is None else u for u in message["uncertainty"]], np.float64)
-            if request.slices is None:
-                handle.post("volume_ready", VolumeResult(request.labels_of(None)))
+            for index in range(request.volume.shape[0]) if request.slices is None else ():
+                if handle.cancelled:
+                    break
+                request.post_slice(index, math.nan)
+                time.sleep(_APART_S)
             seconds = time.monotonic() - request.began
             handle.finish(SegmentSummary(request.model, message["axis"], unsure, tuple(message["warnings"]), seconds))
 

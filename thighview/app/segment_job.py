@@ -25,18 +25,14 @@ class EngineGoneError(SegmentError):
 
 @dataclass(frozen=True, eq=False)
 class SliceResult:
-    """One slice of the stored axis 0: its index, its labels (y, x), and how unsure the model is of it (0 to 1)."""
+    """One slice of the stored axis 0: its index, its labels (y, x), and how unsure the model is of it (0 to 1).
+
+    NaN where the axial slices, of which a model is unsure, do not lie along that axis.
+    """
 
     index: int
     labels: LabelMap
     uncertainty: float
-
-
-@dataclass(frozen=True, eq=False)
-class VolumeResult:
-    """The whole label map (z, y, x), where the axial slices do not lie along the stored axis 0."""
-
-    labels: LabelMap
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,13 +63,12 @@ class SegmentSummary:
 class SegmentJob(Job):
     """A segmentation under way.
 
-    ``slice_ready(SliceResult)`` for each slice as it comes, or ``volume_ready(VolumeResult)`` at the end where the
-    axial slices do not lie along the stored axis 0; ``succeeded(SegmentSummary)``. After :meth:`cancel` only
-    ``was_cancelled()`` and ``ended()`` come, at once, whatever the engine still does. Arrays belong to the receiver.
+    ``slice_ready(SliceResult)`` for each slice as it comes, or for all at the end where the axial slices do not lie
+    along the stored axis 0; ``succeeded(SegmentSummary)``. After :meth:`cancel` only ``was_cancelled()`` and
+    ``ended()`` come, at once, whatever the engine still does. Arrays belong to the receiver.
     """
 
     slice_ready = Signal(object)
-    volume_ready = Signal(object)
     was_cancelled = Signal()
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from PySide6.QtCore import QObject, Signal
 
 from thighview.app.engine_link import Engine
-from thighview.app.segment_job import SegmentError, SegmentJob, SegmentSummary, SliceResult, VolumeResult
+from thighview.app.segment_job import SegmentError, SegmentJob, SegmentSummary, SliceResult
 from thighview.app.session import Session
 from thighview.core.case import Case
 from thighview.core.errors import UserError
@@ -115,7 +115,6 @@ class Segmenting(QObject):
         self._case = case
         job = self.job = self._engine.segment(case.volume, model, run.free_slices())
         job.slice_ready.connect(self._fill)
-        job.volume_ready.connect(self._fill_all)
         job.succeeded.connect(self._keep)
         job.failed.connect(lambda error: self._fail(job, error))
         job.ended.connect(lambda: self._ended(job))
@@ -147,10 +146,6 @@ class Segmenting(QObject):
         if self._mine():
             unsure = None if math.isnan(result.uncertainty) else result.uncertainty
             self._session.fill_slice(result.index, renumber(result.labels, self._values), unsure)
-
-    def _fill_all(self, result: VolumeResult) -> None:
-        for index, labels in enumerate(result.labels):
-            self._fill(SliceResult(index, labels, math.nan))
 
     def _keep(self, summary: SegmentSummary) -> None:
         if self._mine():
