@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,6 +91,26 @@ def test_phantoms_validate_where_their_labels_are_learnt(tmp_path: Path) -> None
     assert tissues
     muscle = [b.value for b in tissue_table() if b.name == "muscle"]
     assert [int(values[v]) for v in muscle] == [1, 1]
+
+
+def test_a_case_that_gets_another_subject_meanwhile_is_not_trained_under_the_old_one(tmp_path: Path) -> None:
+    folder = make_project(tmp_path, 3)
+    project = Project.open(folder)
+    case = project.cases()[0]
+
+    def write(change: Any) -> Any:
+        answer = change(project)
+        if project.load_case(case.case_id).subject == case.subject:
+            project.set_subject(case.case_id, "somebody else")
+        return answer
+
+    part = project.assign_parts([c.subject for c in project.cases()])[case.subject]
+    with pytest.raises(UserError, match="another subject"):
+        sets.freeze(project, run_folder(folder, "one"), TrainConfig(), write=write)
+    assert not list((folder / "runs").iterdir()) and project.runs() == []
+    assert project.subjects()["somebody else"] == part
+    project.set_subject(case.case_id, "nobody has used it")
+    project.close()
 
 
 def test_nothing_reviewed_is_refused_and_leaves_nothing(tmp_path: Path) -> None:

@@ -103,6 +103,15 @@ def test_facts_of_a_case_can_be_set(project):
     assert project.cases()[0].in_training_set and project.subjects() == {"HV001": ""}
 
 
+def test_the_part_of_a_subject_goes_along_with_its_new_name(project):
+    case_id = project.add_case(marked_case(), part="validation")
+    project.set_subject(case_id, "HV001")
+    assert project.subjects() == {"HV001": "validation"}
+    project.assign_parts(["HV002"])
+    project.set_subject(case_id, "HV002")
+    assert project.subjects() == {"HV002": "train"}, "who has a part keeps it"
+
+
 def test_a_subject_used_in_a_run_cannot_be_changed(project):
     case_id = project.add_case(marked_case())
     project.add_run("one", {"epochs": 3}, ["sub-thigh"])

@@ -136,7 +136,8 @@ def freeze(
     Raises
     ------
     UserError
-        When nothing is reviewed, everybody reviewed validates or is locked away, or the name is taken.
+        When nothing is reviewed, everybody reviewed validates or is locked away, the name is taken, or a case is
+        given to another subject meanwhile.
     """
     write = write or (lambda change: change(project))
     if run.dataset.exists():
@@ -168,13 +169,25 @@ def freeze(
         frozen = [_freeze_case(project, case, parts[case.subject], run, write) for case in cases]
         dataset = _with_slices(table, frozen, project, left_out)
         write_json_atomic(run.config, config.to_json())
-        write(lambda writable: writable.add_run(run.name, config.to_json(), subjects))
+        write(lambda writable: _note(writable, run.name, config, cases))
         write_json_atomic(run.dataset, _to_json(dataset, project.name))
     except BaseException:
         if fresh:
             shutil.rmtree(run.path, ignore_errors=True)
         raise
     return dataset
+
+
+def _note(project: Project, name: str, config: TrainConfig, cases: Iterable[Case]) -> None:
+    """Note the run, and that its people were used, unless somebody was renamed while the masks were written."""
+    now = {summary.case_id: summary.subject for summary in project.cases()}
+    for case in cases:
+        if now.get(case.case_id) != case.subject:
+            raise UserError(
+                f"{case.title} was given to another subject, or to another project, while the run was prepared.",
+                "Start the training again.",
+            )
+    project.add_run(name, config.to_json(), {case.subject for case in cases})
 
 
 def _painted_labels(cases: Iterable[Case]) -> tuple[LabelTable, list[str]]:

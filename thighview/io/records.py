@@ -118,10 +118,13 @@ class Records:
             self._touch(case_id)
 
     def set_subject(self, case_id: int, subject: str) -> None:
-        """Say whose scan it is; refused once the person it belongs to was part of a training run."""
+        """Say whose scan it is; refused once the person it belongs to was part of a training run.
+
+        A part of the split that was decided on goes along, unless the subject of that name has one.
+        """
         subject = subject.strip()
-        old, used = self._connection.execute(
-            "SELECT subject, used FROM case_ JOIN subject USING (subject) WHERE case_id=?", (case_id,)
+        old, part, used = self._connection.execute(
+            "SELECT subject, part, used FROM case_ JOIN subject USING (subject) WHERE case_id=?", (case_id,)
         ).fetchone()
         if subject == old:
             return
@@ -134,7 +137,7 @@ class Records:
                 "Add the scan again under the other subject if it was wrong.",
             )
         with self._writing():
-            self._add_subject(subject)
+            self._add_subject(subject, part)
             self._connection.execute("UPDATE case_ SET subject=? WHERE case_id=?", (subject, case_id))
             self._connection.execute(
                 "DELETE FROM subject WHERE subject=? AND subject NOT IN (SELECT subject FROM case_)", (old,)
