@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QToolButton
+from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QLineEdit, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from thighview.app import jobs
@@ -57,6 +57,26 @@ def test_a_new_folder_is_named_and_never_a_full_one(qtbot: QtBot, tmp_path: Path
     dialog.place.setText(str(tmp_path / "nowhere"))
     qtbot.waitUntil(lambda: "is not there" in dialog.problem.text())
     assert not dialog.agree.isEnabled()
+    jobs.shutdown()
+
+
+def test_no_question_outlives_its_answer(qtbot: QtBot, tmp_path: Path) -> None:
+    parent = QWidget()
+    qtbot.addWidget(parent)
+
+    def give_up() -> None:
+        box = QApplication.activeModalWidget()
+        assert isinstance(box, QDialog)
+        box.reject()
+
+    for ask in (
+        lambda: dialogs.ask_new_project(parent, tmp_path),
+        lambda: dialogs.ask_label_name(parent, frozenset()),
+        lambda: dialogs.ask_leave_training(parent, "run 1"),
+    ):
+        QTimer.singleShot(50, give_up)
+        ask()
+    qtbot.waitUntil(lambda: not parent.findChildren(QDialog))
     jobs.shutdown()
 
 

@@ -152,10 +152,11 @@ class FolderDialog(QDialog):
         if re.search(r'[<>:"/\\|?*]', name) or name.strip(".") == "":
             show_words(self.problem, "A folder's name has no < > : \" / \\ | ? * in it.")
             return
-        job = run_in_thread(lambda report, stopped: _why_not(folder), lane="look")
-        job.succeeded.connect(lambda why: self._looked(folder, why))
+        job = run_in_thread(lambda report, stopped: (folder, _why_not(folder)), lane="look")
+        job.succeeded.connect(self._looked)
 
-    def _looked(self, folder: Path, why: str) -> None:
+    def _looked(self, found: tuple[Path, str]) -> None:
+        folder, why = found
         if folder != self.answer:
             return
         if why and self.name.text() == self._proposed:
@@ -172,7 +173,9 @@ def ask_new_folder(
 ) -> Path | None:
     """A folder to be made, or None; ``name`` is proposed, in the folder ``start``."""
     dialog = FolderDialog(parent, title, why, name, start or Path.home(), agree)
-    return dialog.answer if dialog.exec() == QDialog.DialogCode.Accepted else None
+    answer = dialog.answer if dialog.exec() == QDialog.DialogCode.Accepted else None
+    dialog.deleteLater()
+    return answer
 
 
 def _why_not(folder: Path) -> str:
@@ -247,7 +250,9 @@ def ask_label_name(
 ) -> tuple[str, str] | None:
     """Name and side of a label, or None. ``taken``: keys (``vasti_left``) that exist already."""
     dialog = LabelDialog(parent, taken, name, side)
-    return dialog.answer if dialog.exec() == QDialog.DialogCode.Accepted else None
+    answer = dialog.answer if dialog.exec() == QDialog.DialogCode.Accepted else None
+    dialog.deleteLater()
+    return answer
 
 
 def ask_leave_training(parent: QWidget | None, run: str, progress: str = "") -> str:
@@ -298,6 +303,7 @@ def _ask(parent: QWidget | None, question: str, hint: str, answers: tuple[tuple[
             box.setEscapeButton(press)
     box.exec()
     clicked = box.clickedButton()
+    box.deleteLater()
     return next((value for press, value in made.items() if press is clicked), answers[-1][1])
 
 
