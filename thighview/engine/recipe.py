@@ -241,7 +241,7 @@ def _write_beside_recipe(folder: Path, card: ModelCard, weights: Weights) -> Mod
 
 
 def score_on_phantoms(folder: Path, first_seed: int, per_contrast: int, slices: int) -> dict[str, Any]:
-    """3-D Dice of a model on phantoms, through the same path as the app's.
+    """3-D Dice of a model on phantoms, through the same path as the app's; the same people in every contrast.
 
     Returns
     -------
@@ -253,9 +253,8 @@ def score_on_phantoms(folder: Path, first_seed: int, per_contrast: int, slices: 
 
     network, card = load_network(folder)
     rows: list[tuple[str, int, str, float]] = []
-    for number, contrast in enumerate(CONTRASTS):
-        for k in range(per_contrast):
-            seed = first_seed + number * per_contrast + k
+    for contrast in CONTRASTS:
+        for seed in range(first_seed, first_seed + per_contrast):
             phantom = make_phantom(seed, contrast, slices=slices)
             found = segment_volume(phantom.volume, network, card).labels
             for label in phantom.table:
