@@ -55,6 +55,10 @@ def test_the_key_accepts_and_goes_on(
     assert hands.states[2] is CORRECTED
 
     hands.key(Qt.Key.Key_A, Qt.KeyboardModifier.ShiftModifier)
+    assert hands.states[4] is MODEL, "it asks first"
+    hands.until(lambda: not hands.window.review.yes_button.visibleRegion().isEmpty())
+    hands.picture("review-accept-all")
+    hands.click(hands.window.review.yes_button)
     assert hands.states == [DRAWN, ACCEPTED, CORRECTED, EDITING, *[ACCEPTED] * 4]
     assert session.history.undo_name == "Accept all 4 model slices"
     hands.key(Qt.Key.Key_J)
