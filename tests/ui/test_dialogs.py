@@ -4,10 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QTimer
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QLineEdit, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from thighview.app import jobs
+from thighview.app.settings import Settings
 from thighview.ui import dialogs
 from thighview.ui.application import make_application
 
@@ -58,6 +60,44 @@ def test_a_new_folder_is_named_and_never_a_full_one(qtbot: QtBot, tmp_path: Path
     qtbot.waitUntil(lambda: "is not there" in dialog.problem.text())
     assert not dialog.agree.isEnabled()
     jobs.shutdown()
+
+
+def test_a_proposed_name_counts_up_only_past_what_is_there(qtbot: QtBot, tmp_path: Path) -> None:
+    for folder in ("full/Thigh study", "full/Thigh study 2", "free/Other"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "project.sqlite").touch()
+    dialog = dialogs.FolderDialog(None, "New project", "Why.", "Thigh study", tmp_path / "free", "Make")
+    qtbot.addWidget(dialog)
+    names, nowhere = list[str](), tmp_path / "nowhere" / "at all"
+    dialog.name.textChanged.connect(names.append)
+    qtbot.waitUntil(dialog.agree.isEnabled)
+    assert dialog.answer == tmp_path / "free" / "Thigh study"
+    dialog.place.selectAll()
+    for key in str(nowhere):  # each key is another place, mostly one that is not there
+        QTest.keyClicks(dialog.place, key)
+        qtbot.waitUntil(lambda: dialog.agree.isEnabled() or bool(dialog.problem.text()))
+        assert dialog.name.text() == "Thigh study"
+    qtbot.waitUntil(lambda: dialog.problem.text() == f"The place {nowhere} is not there.")
+    qtbot.wait(100)
+    assert dialog.name.text() == "Thigh study" and not names
+    for place, name in (("full", "Thigh study 3"), ("free", "Thigh study"), ("full", "Thigh study 3")):
+        dialog.place.setText(str(tmp_path / place))
+        qtbot.waitUntil(dialog.agree.isEnabled)
+        assert dialog.name.text() == name
+    dialog.name.selectAll()
+    QTest.keyClicks(dialog.name, "Thigh study 2")
+    qtbot.waitUntil(lambda: "something in it" in dialog.problem.text())
+    assert dialog.name.text() == "Thigh study 2" and not dialog.agree.isEnabled()
+    jobs.shutdown()
+
+
+def test_a_new_folder_is_proposed_where_the_last_one_was_made(tmp_path: Path) -> None:
+    settings = Settings(tmp_path / "settings.ini")
+    settings.last_folder = tmp_path / "scans"
+    assert tmp_path not in (settings.place_for("new_project"), *settings.place_for("new_project").parents)
+    settings.keep_place("new_project", tmp_path / "studies")
+    assert settings.place_for("new_project") == tmp_path / "studies"
+    assert settings.place_for("export_nnunet") != tmp_path / "studies"
 
 
 def test_no_question_outlives_its_answer(qtbot: QtBot, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, cast
 
-from PySide6.QtCore import QByteArray, QSettings
+from PySide6.QtCore import QByteArray, QSettings, QStandardPaths
 
 from thighview.core.errors import UserError
 from thighview.core.run import TrainConfig
@@ -65,6 +65,16 @@ class Settings:
     @last_folder.setter
     def last_folder(self, folder: Path) -> None:
         self._put("last_folder", str(folder))
+
+    def place_for(self, wish: str) -> Path:
+        """Where the folder of this wish (``new_project``, ``export_nnunet``, …) was last; else the documents."""
+        kept = self._text(f"place/{wish}", "")
+        documents = Path(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation))
+        return Path(kept) if kept else documents if documents.is_dir() else Path.home()
+
+    def keep_place(self, wish: str, place: Path) -> None:
+        """Propose this place the next time."""
+        self._put(f"place/{wish}", str(place))
 
     # ------------------------------------------------------------------ look
 

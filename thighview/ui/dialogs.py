@@ -2,9 +2,10 @@
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
@@ -84,17 +85,21 @@ def ask_save_csv(parent: QWidget, name: str) -> Path | None:
     return _with_ending(chosen, ".csv", (".csv",))
 
 
-def ask_subject(parent: QWidget, subject: str) -> str | None:
-    """The subject id of the open case; None when unchanged or given up."""
-    text, agreed = QInputDialog.getText(
-        parent,
-        "Subject id",
-        "Slices of one person must carry one id,\nor the score on new people is flattered.",
-        QLineEdit.EchoMode.Normal,
-        subject,
+def ask_subject(parent: QWidget, scan: str, subject: str, known: Sequence[str]) -> str | None:
+    """Whose scan it is: one of the persons known, or a new name; None when unchanged or given up."""
+    dialog = QInputDialog(parent)
+    dialog.setWindowTitle(f"Whose scan is {scan}?")
+    dialog.setLabelText(
+        "Choose a person or write a new name.\n"
+        "All scans of one person must carry one name, or the score on new people is flattered."
     )
-    text = text.strip()
-    return text if agreed and text and text != subject else None
+    dialog.setComboBoxItems([subject, *(name for name in known if name != subject)])
+    dialog.setComboBoxEditable(True)
+    for box in dialog.findChildren(QComboBox):
+        box.setCompleter(None)  # pyright: ignore[reportArgumentType] # a new name must not become a known one
+    answer = dialog.textValue().strip() if dialog.exec() == QDialog.DialogCode.Accepted else ""
+    dialog.deleteLater()
+    return answer if answer not in ("", subject) else None
 
 
 class FolderDialog(QDialog):
@@ -126,8 +131,10 @@ class FolderDialog(QDialog):
         self.buttons.accepted.connect(self.accept)
         self.buttons.rejected.connect(self.reject)
         box.addWidget(self.buttons)
-        self._proposed = name
-        self.name.textChanged.connect(self._look)
+        self._plain = name
+        self._proposing = True
+        self._asked: tuple[Path, str] | None = None
+        self.name.textChanged.connect(self._named)
         self.place.textChanged.connect(self._look)
         self._look()
         self.name.setFocus()
@@ -143,27 +150,39 @@ class FolderDialog(QDialog):
         if chosen:
             self.place.setText(str(chosen))
 
+    def _named(self, *_: object) -> None:
+        """A name typed by hand is never changed."""
+        self._proposing = False
+        self._look()
+
     def _look(self, *_: object) -> None:
-        """Look behind the window whether the folder can be made; a proposed name counts up past those taken."""
-        name, folder = self.name.text().strip(), self.answer
+        """Look behind the window whether the folder can be made; a proposed name gets a number where it is taken."""
+        place, proposing = self.answer.parent, self._proposing
+        name = self._plain if proposing else self.name.text().strip()
+        self._asked = None
         self.agree.setEnabled(False)
         if not name or not self.place.text().strip():
+            show_words(self.problem, "")
             return
         if re.search(r'[<>:"/\\|?*]', name) or name.strip(".") == "":
             show_words(self.problem, "A folder's name has no < > : \" / \\ | ? * in it.")
             return
-        job = run_in_thread(lambda report, stopped: (folder, _why_not(folder)), lane="look")
-        job.succeeded.connect(self._looked)
+        asked = self._asked = (place, name)
 
-    def _looked(self, found: tuple[Path, str]) -> None:
-        folder, why = found
-        if folder != self.answer:
+        def work(report: object, stopped: object) -> tuple[tuple[Path, str], str, str]:
+            free = _free_name(place, name) if proposing else name
+            return asked, free, _why_not(place / free)
+
+        run_in_thread(work, lane="look").succeeded.connect(self._looked)
+
+    def _looked(self, found: tuple[tuple[Path, str], str, str]) -> None:
+        asked, name, why = found
+        if asked is not self._asked:
             return
-        if why and self.name.text() == self._proposed:
-            self._proposed = _counted_up(self._proposed)
-            self.name.setText(self._proposed)
+        if self._proposing and name != self.name.text():
+            with QSignalBlocker(self.name):
+                self.name.setText(name)
             self.name.selectAll()
-            return
         show_words(self.problem, why)
         self.agree.setEnabled(not why)
 
@@ -178,26 +197,41 @@ def ask_new_folder(
     return answer
 
 
+def _is_full(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
+
+
 def _why_not(folder: Path) -> str:
     """Why a folder cannot be made, or nothing; an empty one is as good as none."""
     try:
-        if folder.is_dir():
-            return f"{folder.name} is there already, with something in it." if any(folder.iterdir()) else ""
-        if folder.exists():
-            return f"{folder.name} is there already, as a file."
         if not folder.parent.is_dir():
             return f"The place {folder.parent} is not there."
+        if folder.is_dir():
+            return f"{folder.name} is there already, with something in it." if _is_full(folder) else ""
+        if folder.exists():
+            return f"{folder.name} is there already, as a file."
         return "" if os.access(folder.parent, os.W_OK) else f"You may not write into {folder.parent}."
     except OSError as error:
         return f"{folder.parent} cannot be used: {error.strerror}."
 
 
-def _counted_up(name: str) -> str:
-    """The next name of its kind: ``Dataset001_thigh`` to ``Dataset002_thigh``, ``Thigh study`` to ``Thigh study 2``."""
+def _free_name(place: Path, name: str) -> str:
+    """The name itself, or the next of its kind that is not taken in this place.
+
+    ``Dataset001_thigh`` becomes ``Dataset002_thigh``, ``Thigh study`` becomes ``Thigh study 2``.
+    """
     found = re.search(r"\d+", name)
-    if found is None:
-        return f"{name} 2"
-    return f"{name[: found.start()]}{int(found.group()) + 1:0{len(found.group())}d}{name[found.end() :]}"
+    try:
+        while (place / name).is_file() or _is_full(place / name):
+            if found is None:
+                found = re.search(r"\d+$", name := f"{name} 2")
+            else:
+                number = int(found.group()) + 1
+                name = f"{name[: found.start()]}{number:0{len(found.group())}d}{name[found.end() :]}"
+                found = re.compile(r"\d+").search(name, found.start())
+    except OSError:
+        pass  # what is wrong with the place is said by whoever looks at it
+    return name
 
 
 class LabelDialog(QDialog):

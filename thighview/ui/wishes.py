@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Protocol
 from PySide6.QtWidgets import QWidget
 
 from thighview.app.session import Session
-from thighview.core.review import SliceState
 from thighview.ui import dialogs
 from thighview.ui.notices import Notices
 from thighview.ui.slice_view import reset_window
@@ -53,8 +52,12 @@ class Window(Protocol):
         """Show a panel on the right."""
         ...
 
+    def accept_shown(self) -> bool:
+        """Accept the shown slice; an empty one only when wished twice."""
+        ...
+
     def ask_to_accept_all(self) -> None:
-        """Ask, in the Review panel, whether all that the model drew is right."""
+        """Ask, in the Review panel, whether all that a model drew, or a file brought, is right."""
         ...
 
     def show_shortcuts(self) -> None:
@@ -134,11 +137,13 @@ def save_as(window: Window) -> None:
 
 
 def with_folder(ask: Callable[[QWidget, Path | None], Path | None], verb: str) -> Do:
-    """Ask for a folder, then call a verb of the workspace with it."""
+    """Ask for a folder, then call a verb of the workspace with it; the next time the same place is proposed."""
 
     def do(window: Window) -> None:
-        folder = ask(window.as_widget, window.workspace.settings.last_folder)
+        settings = window.workspace.settings
+        folder = ask(window.as_widget, settings.place_for(verb))
         if folder:
+            settings.keep_place(verb, folder.parent)
             getattr(window.workspace, verb)(folder)
 
     return do
@@ -155,8 +160,8 @@ def accept_and_go_on(window: Window) -> None:
     session = window.session
     if window.views.send_key("close") or session.case is None:
         return
-    session.accept((session.view.cursor[0],))
-    next_unreviewed(window)
+    if window.accept_shown():
+        next_unreviewed(window)
 
 
 def next_unreviewed(window: Window) -> None:
@@ -171,15 +176,6 @@ def next_unreviewed(window: Window) -> None:
         session.said.emit("Every slice is reviewed.")
     else:
         session.go_to_slice(target)
-
-
-def accept_model_slices(window: Window) -> None:
-    """Ask whether every slice that only a model drew is right."""
-    case = window.session.case
-    if case and any(review.state is SliceState.MODEL for review in case.reviews):
-        window.ask_to_accept_all()
-    else:
-        window.session.said.emit("There is no slice that only a model has drawn.")
 
 
 def reopen(window: Window) -> None:
