@@ -173,7 +173,7 @@ def test_a_run_step_cannot_be_taken_back_while_another_runs(session: Session) ->
     session.end_run(keep=True)
     session.begin_run("Segment again")
     said: list[str] = []
-    session.said.connect(said.append)
+    session.refused.connect(said.append)
     session.undo()
     assert session.history.done == 1
     assert "wait" in said[0]

@@ -169,7 +169,47 @@ def test_polygon_by_keys(window, session):
     assert view.gesture is None
 
 
+def draw_all(session):
+    """A label on every slice, as a file brings it."""
+    session.commit("Open mask a.nii.gz", "import", np.ones_like(session.case.labels))
+
+
+def test_an_empty_slice_is_accepted_only_when_the_same_key_is_pressed_again(window, session):
+    session.go_to_slice(3)
+    key(window, Qt.Key.Key_A)
+    assert session.case.reviews[3].state is SliceState.UNSEEN and session.view.cursor[0] == 3
+    assert "Press again" in window.notices.shown[-1].message
+    session.go_to_slice(2)
+    session.go_to_slice(3)
+    key(window, Qt.Key.Key_Return)
+    assert session.case.reviews[3].state is SliceState.UNSEEN, "it was left in between"
+    key(window, Qt.Key.Key_Return)
+    assert session.case.reviews[3].state is SliceState.DRAWN
+    key(window, Qt.Key.Key_A)
+    assert session.case.reviews[4].state is SliceState.UNSEEN, "each slice is asked about"
+
+
+def test_the_slices_of_an_opened_mask_are_accepted_at_once(window, session, qtbot):
+    labels = session.case.labels.copy()
+    labels[1:5, 4:9, 4:9] = 1
+    session.commit("Open mask a.nii.gz", "import", labels)
+    view = window.views.large
+    session.go_to_slice(4)
+    session.update_view(tool="brush", active_label=2)
+    click(view, place(view, 20, 20))
+    assert "3 slices of the opened mask" in window.review.all_button.text(), "the one being drawn on has its own key"
+    key(window, Qt.Key.Key_A, modifier=Qt.KeyboardModifier.ShiftModifier)
+    qtbot.waitUntil(lambda: not window.review.yes_button.visibleRegion().isEmpty())
+    click(window.review.yes_button, QPointF(5, 5))
+    states = [review.state for review in session.case.reviews]
+    assert [i for i, state in enumerate(states) if state is SliceState.DRAWN] == [1, 2, 3]
+    assert states[0] is SliceState.UNSEEN, "an empty slice is not accepted along with the others"
+    session.undo()
+    assert [review.state for review in session.case.reviews[1:4]] == [SliceState.EDITING] * 3
+
+
 def test_accept_and_go_on(window, session):
+    draw_all(session)
     session.go_to_slice(4)
     key(window, Qt.Key.Key_A)
     assert session.case.reviews[4].state is SliceState.DRAWN

@@ -5,10 +5,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPointF, QRect
+from PySide6.QtCore import QEvent, QObject, QPointF, QRect
 
 sys.path.insert(0, str(Path(__file__).parent))
-from view_room import CTRL, MIDDLE, RIGHT, SHIFT, case_of, click, double, move, pixels, place, press, release, wheel
+from view_room import (
+    CTRL,
+    MIDDLE,
+    NONE,
+    RIGHT,
+    SHIFT,
+    case_of,
+    click,
+    double,
+    move,
+    pixels,
+    place,
+    press,
+    release,
+    wheel,
+)
 
 from thighview.app.session import Session
 from thighview.core.mask import Region
@@ -218,3 +233,30 @@ def test_closing_the_case_leaves_black(view, session):
     assert not pixels(view).any()
     wheel(view, QPointF(50, 50), 1)
     click(view, QPointF(50, 50))
+
+
+def test_the_words_under_the_mouse_follow_undo_without_a_move_of_the_mouse(qtbot, view, session):
+    session.update_view(tool="brush", brush_radius_mm=3.0)
+    at = place(view, 16, 16)
+
+    class Follow(QObject):
+        """Notes what is painted anew."""
+
+        def eventFilter(self, watched, event):
+            if event.type() == QEvent.Type.Paint:
+                asked.append(event.region())
+            return False
+
+    asked: list = []
+    follow = Follow()
+    view.installEventFilter(follow)
+    move(view, at, held=NONE)
+    press(view, at)
+    release(view, at)
+    qtbot.waitUntil(lambda: bool(asked))
+    qtbot.wait(1)
+    assert "Muscle L" in view.under_mouse_words()
+    asked.clear()
+    session.undo()
+    assert "Muscle L" not in view.under_mouse_words()
+    qtbot.waitUntil(lambda: any(region.contains(view.corner_rect()) for region in asked))

@@ -136,7 +136,7 @@ def test_polygon_backspace_escape_and_another_slice(qtbot, session):
     view = make_view(qtbot, session)
     session.update_view(tool="polygon")
     said = []
-    session.said.connect(said.append)
+    session.refused.connect(said.append)
     corners = polygon_corners(view)
     for corner in corners:
         click(view, corner)
@@ -164,7 +164,7 @@ def test_two_corners_are_no_polygon(qtbot, session):
     view = make_view(qtbot, session)
     session.update_view(tool="polygon")
     said = []
-    session.said.connect(said.append)
+    session.refused.connect(said.append)
     click(view, place(view, 3, 3))
     click(view, place(view, 9, 9))
     view.send_key("close")
@@ -176,7 +176,7 @@ def test_fill_needs_a_closed_outline_and_recolours_areas(qtbot, session):
     view = make_view(qtbot, session)
     session.update_view(tool="fill")
     said = []
-    session.said.connect(said.append)
+    session.refused.connect(said.append)
     click(view, place(view, 16, 16))
     assert said
     assert session.history.done == 0
@@ -239,6 +239,10 @@ def test_a_left_label_on_the_right_leg_is_said_beside_the_tool(qtbot, session):
     assert not options.mend_side.isHidden() and options.hint.text_whole == "Right leg?"
     assert said == ["Muscle L was painted on the patient's right leg."]
     assert options.mend_side.text() == "Use right" and "muscle right" in options.mend_side.toolTip()
+    session.undo()
+    assert options.mend_side.isHidden() and said[-1] == "", "nothing is said of a stroke that was taken back"
+    press(view, at)
+    release(view, at)
     options.mend_side.click()
     assert options.mend_side.isHidden() and options.label_name.text() == "Muscle R"
     assert set(np.unique(session.case.labels)) == {0, session.view.active_label}

@@ -78,7 +78,9 @@ class Session(QObject):
     run_changed = Signal(bool)
     """Whether a model run is filling slices."""
     said = Signal(str)
-    """A sentence for the status line."""
+    """A sentence for the status line; an empty one takes the last back."""
+    refused = Signal(str)
+    """Why what the hand just wished did nothing, to be said beside the work."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -373,7 +375,7 @@ class Session(QObject):
             return
         touched = sorted({i for p in made.patches for i in p.region.along(0)} | {c.slice_index for c in made.reviews})
         if self._run and (made.tool in ("model", "import") or set(self._run.filled) & set(touched)):
-            self.said.emit(f"{made.name}: wait for the segmentation to end, or cancel it, before taking this back.")
+            self.refused.emit(f"{made.name}: wait for the segmentation to end, or cancel it, before taking this back.")
             return
         edit = history.undo() if kind == "undo" else history.redo()
         assert edit is not None

@@ -99,5 +99,5 @@ class SideCheck(QObject):
         if wrong is not self.wrong:
             self.wrong = wrong
             self.found.emit(wrong)
-            if wrong:
-                self._session.said.emit(f"{wrong.label.title} was painted on the patient's {wrong.other_side} leg.")
+            said = f"{wrong.label.title} was painted on the patient's {wrong.other_side} leg." if wrong else ""
+            self._session.said.emit(said)

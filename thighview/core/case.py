@@ -8,7 +8,7 @@ import numpy as np
 from thighview.core.history import History
 from thighview.core.labels import LabelTable
 from thighview.core.mask import LabelMap
-from thighview.core.review import SliceReview
+from thighview.core.review import SliceReview, SliceState
 from thighview.core.volume import Volume
 
 
@@ -58,6 +58,23 @@ class Case:
         if volume is None:
             raise ValueError("the reference series of this case has not been read")
         return volume
+
+    def is_blank(self, index: int) -> bool:
+        """Whether nothing is drawn on a slice and no model has been asked about it."""
+        return not self.reviews[index].model_beneath and not self.labels[index].any()
+
+    def opened_slices(self) -> tuple[int, ...]:
+        """Slices that hold what a file of masks brought, which no hand has touched since and nobody has reviewed."""
+        waiting = {i for i, review in enumerate(self.reviews) if review.state is SliceState.EDITING}
+        found = set[int]()
+        for edit in reversed(self.history.edits[: self.history.done]):
+            if not waiting:
+                break
+            touched = waiting & {change.slice_index for change in edit.reviews}
+            waiting -= touched
+            if edit.tool == "import":
+                found |= touched
+        return tuple(sorted(index for index in found if self.labels[index].any()))
 
     @staticmethod
     def of(volume: Volume, path: Path, sha256: str = "", subject: str = "") -> "Case":

@@ -18,7 +18,6 @@ from thighview.ui.wishes import (
     When,
     Window,
     accept_and_go_on,
-    accept_model_slices,
     always,
     can_redo,
     can_undo,
@@ -180,8 +179,9 @@ ACTIONS: tuple[Spec, ...] = (
     Spec("reopen", "Reopen slice", reopen, ("U",), "Take the acceptance back.", "Review", when=has_case),
     Spec("next_open", "Next slice to review", next_unreviewed, ("J",), "Skips what is reviewed already.", "Review",
          when=has_case),
-    Spec("accept_all", "Accept all model slices…", accept_model_slices, ("Shift+A",),
-         "When you have looked at them all; it asks first.", "Review", when=has_idle_case, gap=True),
+    Spec("accept_all", "Accept all at once…", lambda w: w.ask_to_accept_all(), ("Shift+A",),
+         "Slices of a model or an opened mask, when you have looked at them all; it asks first.", "Review",
+         when=has_idle_case, gap=True),
 
     Spec("segment", "Segment stack", lambda w: w.segment(), ("Ctrl+R",),
          "Let the chosen model draw the masks of every slice that is neither reviewed nor being edited. "

@@ -176,6 +176,8 @@ class MainWindow(QMainWindow):
         session.run_changed.connect(actions.refresh)
         session.view_changed.connect(self._view_changed)
         workspace.project_changed.connect(actions.refresh)
+        workspace.cases_changed.connect(self._show_title)
+        session.refused.connect(self.notices.say)
         workspace.failed.connect(self.notices.show_error)
         workspace.segmenting.connect(self._segmenting)
         workspace.engine.state_changed.connect(self._engine_changed)
@@ -196,9 +198,13 @@ class MainWindow(QMainWindow):
     def _show_case(self, _: object = None) -> None:
         case = self.session.case
         self.middle.setCurrentWidget(self.work if case else self.empty)
-        self.setWindowTitle(f"{case.subject} · thighview" if case else "thighview")
+        self._show_title()
         if case is None:
             self.empty.refresh()
+
+    def _show_title(self, _: object = None) -> None:
+        case = self.session.case
+        self.setWindowTitle(f"{case.subject} · thighview" if case else "thighview")
 
     # ------------------------------------------------------------------ wishes
 
@@ -215,8 +221,12 @@ class MainWindow(QMainWindow):
         """Show a panel on the right."""
         self.tabs.setCurrentIndex(TABS.index(name))
 
+    def accept_shown(self) -> bool:
+        """Accept the shown slice; an empty one only when wished twice."""
+        return self.review.accept_shown()
+
     def ask_to_accept_all(self) -> None:
-        """Ask, in the Review panel, whether all that the model drew is right."""
+        """Ask, in the Review panel, whether all that a model drew, or a file brought, is right."""
         self.show_tab("Review")
         self.review.ask_all()
 

@@ -30,6 +30,7 @@ class ReviewPanel(Page):
         super().__init__(parent)
         self._session = workspace.session
         self._asked: tuple[Case | None, tuple[int, ...]] | None = None
+        self._asked_blank: int | None = None
         self.empty = words("Open a scan to review its slices.", "muted")
         self.column.addWidget(self.empty)
         self._states_card = self._make_states()
@@ -77,7 +78,7 @@ class ReviewPanel(Page):
         self.accept_next_button = button(
             "Accept and go on", self.accept_and_go_on, "The mask of this slice is right; show the next one", "primary"
         )
-        self.accept_button = button("Accept", self._accept, "The mask of this slice is right")
+        self.accept_button = button("Accept", self.accept_shown, "The mask of this slice is right")
         self.reopen_button = button("Reopen", self._reopen, "Take the acceptance back, to work on it again")
         self.next_button = button("Next", self.go_to_next, "Show the next slice nobody has reviewed")
         card.body.addWidget(self.accept_next_button)
@@ -86,7 +87,9 @@ class ReviewPanel(Page):
 
     def _make_all(self) -> Card:
         card = Card("All at once")
-        self.all_button = button("Accept all model slices", self.ask_all, "Accept every slice the model filled")
+        self.all_button = button(
+            "Accept all", self.ask_all, "Accept every slice that a model filled, or that an opened mask brought"
+        )
         card.body.addLayout(row(self.all_button))
         self.question = words("", "warning")
         self.yes_button = button("Accept all", self._accept_all, kind="primary")
@@ -109,8 +112,8 @@ class ReviewPanel(Page):
 
     def accept_and_go_on(self) -> None:
         """Accept the shown slice and show the next one that nobody has reviewed."""
-        self._accept()
-        self.go_to_next()
+        if self.accept_shown():
+            self.go_to_next()
 
     def go_to_next(self) -> None:
         """Show the next slice that is not reviewed, from the first again after the last."""
@@ -123,22 +126,44 @@ class ReviewPanel(Page):
         if target is not None:
             self._session.go_to_slice(target)
 
-    def _accept(self) -> None:
-        if self._session.case is not None:
-            self._session.accept((self._session.view.cursor[0],))
+    def accept_shown(self) -> bool:
+        """Accept the shown slice; one with nothing on it only when wished twice. Whether it was accepted."""
+        case, index = self._session.case, self._session.view.cursor[0]
+        if case is None:
+            return False
+        if not case.reviews[index].state.reviewed and case.is_blank(index) and self._asked_blank != index:
+            self._asked_blank = index
+            self._session.refused.emit(f"Nothing is drawn on slice {index + 1}. Press again to accept it as empty.")
+            return False
+        self._asked_blank = None
+        self._session.accept((index,))
+        return True
 
     def _reopen(self) -> None:
         if self._session.case is not None:
             self._session.reopen((self._session.view.cursor[0],))
 
-    def _model_slices(self) -> tuple[int, ...]:
+    def _waiting(self) -> tuple[tuple[int, ...], str]:
+        """Slices that no hand has touched since a model or a file drew them, and what to call them all."""
         case = self._session.case
-        return tuple(i for i, r in enumerate(case.reviews) if r.state is SliceState.MODEL) if case else ()
+        if case is None:
+            return (), ""
+        drawn = tuple(i for i, r in enumerate(case.reviews) if r.state is SliceState.MODEL)
+        opened = case.opened_slices()
+        if drawn and opened:
+            return (*drawn, *opened), f"{len(drawn) + len(opened)} slices of model and opened mask"
+        if opened:
+            return opened, f"{count(len(opened), 'slice')} of the opened mask"
+        return drawn, count(len(drawn), "model slice")
 
     def ask_all(self) -> None:
-        """Ask whether every slice that only a model drew is right, and how many these are."""
-        self._asked = self._session.case, self._model_slices()
-        n = len(self._asked[1])
+        """Ask whether every slice that a model drew, or an opened mask brought, is right, and how many these are."""
+        slices, _ = self._waiting()
+        if not slices:
+            self._session.refused.emit("There is no slice that waits as a model or an opened mask drew it.")
+            return
+        self._asked = self._session.case, slices
+        n = len(slices)
         self.question.setText(
             f"This says that you have looked at {count(n, 'slice')} and that every mask is right. "
             "They will train the next model. One undo takes it back."
@@ -149,10 +174,10 @@ class ReviewPanel(Page):
         self.all_button.hide()
 
     def _accept_all(self) -> None:
-        slices = self._model_slices()
+        slices, name = self._waiting()
         self._drop_question()
         if slices:
-            self._session.accept(slices, f"Accept all {len(slices)} model slices")
+            self._session.accept(slices, f"Accept all {name}")
 
     def _drop_question(self) -> None:
         self._asked = None
@@ -164,10 +189,12 @@ class ReviewPanel(Page):
 
     def _view_changed(self, old: object, new: object) -> None:
         if getattr(old, "cursor", None) != getattr(new, "cursor", None):
+            self._asked_blank = None
             self._show_slice()
 
     def _show(self, _change: object = None) -> None:
         case = self._session.case
+        self._asked_blank = None
         self.empty.setVisible(case is None)
         for card in (self._states_card, self._slice_card, self._all_card):
             card.setVisible(case is not None)
@@ -183,11 +210,11 @@ class ReviewPanel(Page):
         self.bar.show_shares([(counts[s], STATE_COLOURS[s]) for s in MEANINGS if s is not SliceState.UNSEEN], total)
         done = sum(n for state, n in counts.items() if state.reviewed)
         self._states_card.note.setText(f"{done} of {total} slices")
-        n = counts[SliceState.MODEL]
+        slices, name = self._waiting()
         running = self._session.busy_run is not None
-        self.all_button.setText(f"Accept all {count(n, 'model slice')}" if n else "No model slices to accept")
-        self.all_button.setEnabled(n > 0 and not running)
-        if self._asked and (self._asked[0] is not case or self._asked[1] != self._model_slices()):
+        self.all_button.setText(f"Accept all {name}…" if slices else "Nothing to accept at once")
+        self.all_button.setEnabled(bool(slices) and not running)
+        if self._asked and (self._asked[0] is not case or self._asked[1] != slices):
             self._drop_question()
         self.next_button.setEnabled(done < total)
         self._show_slice()

@@ -164,6 +164,8 @@ class SliceCanvas(QWidget):
         self.picture.touch(box)
         x, y, width, height = placement.box_on_screen(box)
         self.update(QRectF(x, y, width, height).toAlignedRect().adjusted(-3, -3, 3, 3))
+        if self.mouse is not None:  # the words name the label under it
+            self.update(self.corner_rect())
 
     def _show_labels(self, _table: object) -> None:
         self._refresh_palette()

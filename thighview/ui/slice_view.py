@@ -168,7 +168,7 @@ class SliceView(SliceCanvas):
             self._point_to(event.position())
         elif self.gesture:
             if self._aim and self._aim.index != self.index:
-                self.session.said.emit(
+                self.session.refused.emit(
                     f"A shape is under way on slice {self._aim.index + 1}: Enter closes it, Esc drops it."
                 )
             else:

@@ -76,7 +76,7 @@ def outline(session: Session, aim: Aim, start: Happening) -> Gesture:
             break
     drawn = polygon(corners, (aim.plane.rows, aim.plane.columns))
     if drawn is None:
-        session.said.emit("A polygon needs three corners that enclose something.")
+        session.refused.emit("A polygon needs three corners that enclose something.")
         return
     value = active_label(session)
     name = step_name(session, aim, "Polygon", value)
@@ -97,13 +97,13 @@ def fill(session: Session, aim: Aim, start: Happening) -> Gesture:
     labels = plane.take(case.labels, aim.index)
     found = int(labels[row, column])
     if found == value:
-        session.said.emit("This area has the active label already.")
+        session.refused.emit("This area has the active label already.")
         return
     box, inside = drawn = flood(labels, (row, column))
     open_ended = (inside[0].any() and box.r0 == 0) or (inside[-1].any() and box.r1 == plane.rows)
     open_ended = open_ended or (inside[:, 0].any() and box.c0 == 0) or (inside[:, -1].any() and box.c1 == plane.columns)
     if found == 0 and open_ended:
-        session.said.emit("Fill needs a closed outline: here it would run to the edge of the slice. Close it first.")
+        session.refused.emit("Fill needs a closed outline: here it would run to the edge of the slice. Close it first.")
         return
     name = step_name(session, aim, "Fill", value)
     with session.edit(name, "fill", plane.region_of(box, aim.index)) as edit:
