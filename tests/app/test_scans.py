@@ -12,6 +12,7 @@ from thighview.app.tasks import Workspace
 from thighview.core.errors import UserError
 from thighview.core.volume import Volume
 from thighview.io.images import write_volume
+from thighview.io.paths import scratch_project
 from thighview.io.project import Project
 
 KNEE = "dicom/ge_knee_mese_echo1_MIT"
@@ -152,3 +153,69 @@ def test_the_demo_has_a_home_of_its_own_and_leaves_no_trace(
     assert again.settings.recent == (scans[1], *recent)
     assert (again.settings.last_folder, again.settings.last_model) == (folder, "mine")
     again.close()
+
+
+def test_a_recent_scan_opens_as_the_case_it_is_in_its_project(
+    qtbot: QtBot, workspace: Workspace, scans: list[Path], tmp_path: Path
+) -> None:
+    study, scratch = tmp_path / "Study", scratch_project()
+    workspace.new_project(study)
+    qtbot.waitUntil(lambda: workspace.project_folder == study)
+    workspace.open_path(scans[0])
+    until_listed(qtbot, workspace, scans[0].name)
+    workspace.open_scratch()
+    qtbot.waitUntil(lambda: workspace.project_folder == scratch)
+    for n in range(9):
+        workspace.settings.add_recent(tmp_path / f"other {n}.nii", scratch)
+    workspace.settings.add_recent(scans[0], study)
+    assert workspace.settings.recent[:2] == (study, scans[0]), "projects stand above scans, whatever was opened since"
+
+    workspace.open_recent(scans[0])
+    qtbot.waitUntil(lambda: workspace.session.case is not None)
+    assert workspace.project_folder == study
+    until_listed(qtbot, workspace, scans[0].name)
+    workspace.open_scratch()
+    qtbot.waitUntil(lambda: workspace.project_folder == scratch)
+    assert workspace.cases == (), "no second case of it was made there"
+    qtbot.waitUntil(lambda: all(job.is_over for job in workspace._leaving.values()))
+    shutil.rmtree(study)
+    workspace.open_recent(scans[0])
+    until_listed(qtbot, workspace, scans[0].name)
+    assert workspace.project_folder == scratch, "its project is gone"
+
+
+def test_the_project_open_last_is_opened_again_or_my_cases_with_a_sentence(qtbot: QtBot, tmp_path: Path) -> None:
+    study = tmp_path / "Study"
+
+    def started() -> tuple[Workspace, list[str]]:
+        workspace, said = Workspace(), list[str]()
+        workspace.said.connect(said.append)
+        workspace.failed.connect(lambda error: said.append(f"an error: {error}"))
+        workspace.open_last()
+        qtbot.waitUntil(lambda: workspace.project_folder is not None)
+        qtbot.waitUntil(lambda: bool(workspace.models))
+        return workspace, said
+
+    workspace, said = started()
+    assert workspace.project_folder == scratch_project() and not said
+    workspace.new_project(study)
+    qtbot.waitUntil(lambda: workspace.project_folder == study)
+    workspace.close()
+    workspace, said = started()
+    assert workspace.project_folder == study and not said
+
+    second, said = started()  # a second window, while the first has it
+    assert second.project_folder == scratch_project()
+    assert said == ["The project Study is open in another window, or cannot be read: this is My cases."]
+    third = Workspace()
+    with qtbot.waitSignals([third.failed, third.models_changed]):  # My cases is taken, too: the models are listed
+        third.open_last()
+    for one in (second, third, workspace):
+        one.settings.last_project = study
+        one.close()
+    shutil.rmtree(study)
+    workspace, said = started()
+    assert workspace.project_folder == scratch_project()
+    assert said == ["The project Study is not where it was: this is My cases."]
+    workspace.close()
+    assert jobs.shutdown()

@@ -139,7 +139,9 @@ def test_it_outlives_the_window_and_a_kill_is_told(room: OpenWindow, study: Path
     assert not hands.window.isVisible() and run.alive
     seen = len(epochs_of(hands))
 
-    again = room(study, ready=False)
+    again = room()  # by itself, as from the menu of the desktop
+    assert again.workspace.project_folder == study
+    again.until(lambda: len(again.workspace.cases) >= PEOPLE)
     again.until(lambda: len(epochs_of(again)) > seen, LONG_MS)
     assert again.workspace.runs.name == "second"
     heard = epochs_of(again)

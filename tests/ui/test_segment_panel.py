@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from panel_room import TISSUES, Room, SegmentJob, make_case, model, paint, tissue_table
 from pytestqt.qtbot import QtBot
+from window_room import open_window
 
 from thighview.core.case import Case
 from thighview.core.labels import LabelTable
@@ -118,6 +119,16 @@ def test_without_a_model_it_says_how_to_get_one(panel: SegmentPanel, room: Room)
     assert panel.no_model.isVisible()
     assert "Train one in the Train tab" in panel.no_model.text()
     assert not panel.segment_button.isEnabled()
+
+
+def test_no_model_is_said_only_when_it_has_been_looked_for(qtbot: QtBot) -> None:
+    with open_window(qtbot) as window:
+        panel = window.panel("Segment")
+        assert isinstance(panel, SegmentPanel)
+        window.session.open(make_case())
+        assert panel.no_model.isHidden() and panel.slices_words.text() == "Looking for models…"
+        window.workspace.models_changed.emit(())
+        assert not panel.no_model.isHidden() and "no model" in panel.slices_words.text()
 
 
 def test_without_a_scan_nothing_can_run(panel: SegmentPanel, room: Room) -> None:

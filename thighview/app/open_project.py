@@ -1,6 +1,6 @@
 """The open project: its store, its worklist and its models, and how one makes room for the next."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +57,16 @@ class OpenProject(QObject):
         """Folder of the open project."""
         return self.store.folder if self.store else None
 
-    def open_project(self, folder: Path, then: Callable[[], Any] | None = None) -> None:
+    def open_project(
+        self,
+        folder: Path,
+        then: Callable[[], Any] | None = None,
+        refused: Callable[[Exception], Any] | None = None,
+    ) -> None:
         """Make this the open project, made now if the folder is new or empty; the open case is closed.
 
         Of several asked for at once the last one is opened. Refused while edits of the open one cannot be written.
+        A project that cannot be opened is said with ``failed``, or with ``refused`` where that is given.
         """
         folder = folder.absolute()
         if self._arriving and self._arriving[0].folder == folder:
@@ -76,7 +82,7 @@ class OpenProject(QObject):
             return
         leaving = self._leaving.get(folder)
         if leaving and not leaving.is_over:  # its lock is still ours: come back when it is written
-            leaving.ended.connect(lambda: self.open_project(folder, then))
+            leaving.ended.connect(lambda: self.open_project(folder, then, refused))
             return
         store = Store(folder, self)
         wanted = self._arriving = (store, [then] if then else [])
@@ -96,15 +102,17 @@ class OpenProject(QObject):
             for waiting in wanted[1]:
                 waiting()
 
-        def refused(error: Exception) -> None:
+        def not_opened(error: Exception) -> None:
             if self._arriving is wanted:
                 self._arriving = None
             store.leave()
-            self.failed.emit(error)
+            (refused or self.failed.emit)(error)
+            if self.store is None and self._arriving is None:  # the models of the box are there all the same
+                self.refresh_models()
 
         job = store.open()
         job.succeeded.connect(opened)
-        job.failed.connect(refused)
+        job.failed.connect(not_opened)
 
     def open_scratch(self, then: Callable[[], Any] | None = None) -> None:
         """Make *My cases* the open project, where scans opened on their own live."""
@@ -122,20 +130,25 @@ class OpenProject(QObject):
         job.succeeded.connect(self._set_models)
         job.failed.connect(self.failed)
 
-    # ------------------------------------------------------------------ facts of the open case
+    # ------------------------------------------------------------------ facts of a case
 
-    def set_subject(self, subject: str) -> None:
-        """Say whose scan the open case is."""
-        case = self.session.case
-        if case is None or not self.store:
-            return
-        case_id, subject = case.case_id, subject.strip()
+    def set_subject(self, case_ids: Collection[int], subject: str) -> Job | None:
+        """Say whose scans these are; refused once the person they belong to was part of a training run."""
+        store, subject = self.store, subject.strip()
+
+        def work(project: Project) -> None:
+            for case_id in case_ids:
+                project.set_subject(case_id, subject)
 
         def done(_: object) -> None:
-            case.subject = subject
+            case = self.session.case
+            if self.store is not store:
+                return
+            if case and case.case_id in case_ids:
+                case.subject = subject
             self.refresh()
 
-        self._call(lambda project: project.set_subject(case_id, subject), done)
+        return self._call(work, done)
 
     def set_in_training_set(self, chosen: bool) -> None:
         """Take the open case into the training set, or out of it."""

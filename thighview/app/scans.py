@@ -13,6 +13,7 @@ from thighview.app.store import Store
 from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.io.models import ModelEntry
+from thighview.io.paths import scratch_project
 
 
 class OpenScans(OpenProject):
@@ -25,13 +26,13 @@ class OpenScans(OpenProject):
         super().__init__(parent)
         self.settings = settings or Settings()
         self._opening: Job | None = None
-        self.project_changed.connect(lambda folder: self.settings.keep_aside(folder == demo.project_folder()))
+        self.project_changed.connect(self._project_changed)
 
     def new_project(self, folder: Path) -> None:
         """Make a project in an empty folder, or open the one in it, and remember it."""
 
         def opened() -> None:
-            self.settings.add_recent(folder)
+            self.settings.add_recent(folder, folder)
             self.said.emit(f"The project {folder.name} is open.")
 
         self.open_project(folder, opened)
@@ -53,12 +54,52 @@ class OpenScans(OpenProject):
                 hint = "Open it by itself."
                 self.failed.emit(UserError(f"{folder.name} was left out: one project is open at a time.", hint))
             if folders:
-                self.settings.add_recent(folders[0])
+                self.settings.add_recent(folders[0], folders[0])
                 self.open_project(folders[0], lambda: self._read_first(scans))
             else:
                 self._read_first(scans)
 
         job = run_in_thread(lambda report, stopped: [opening.project_at(path) for path in wanted], lane="look")
+        job.succeeded.connect(looked)
+        job.failed.connect(self.failed)
+
+    def open_recent(self, path: Path) -> None:
+        """Open one of the recent ones again: a scan as the case it is in its project, if that is still there."""
+        folder = self.settings.project_of(path)
+        if folder is None:
+            self.open_path(path)
+            return
+
+        def looked(there: Path | None) -> None:
+            if there is None:
+                self.open_path(path)
+            else:
+                self.open_project(there, lambda: self._read(path, self.store))
+
+        job = run_in_thread(lambda report, stopped: opening.project_at(folder), lane="look")
+        job.succeeded.connect(looked)
+        job.failed.connect(self.failed)
+
+    def open_last(self) -> None:
+        """Open the project that was open last, as it was left; *My cases* where it is gone or cannot be opened."""
+        folder = self.settings.last_project
+        if folder is None:
+            self.open_scratch()
+            return
+
+        def instead(why: str) -> None:
+            self.said.emit(f"The project {folder.name} {why}: this is My cases.")
+            self.open_scratch()
+
+        def looked(there: Path | None) -> None:
+            if there is None:
+                instead("is not where it was")
+            elif there == scratch_project():
+                self.open_scratch()
+            else:
+                self.open_project(there, refused=lambda _: instead("is open in another window, or cannot be read"))
+
+        job = run_in_thread(lambda report, stopped: opening.project_at(folder), lane="look")
         job.succeeded.connect(looked)
         job.failed.connect(self.failed)
 
@@ -84,6 +125,10 @@ class OpenScans(OpenProject):
         self.job_started.emit(job, "Drawing a made-up thigh")
 
     # ------------------------------------------------------------------ inside
+
+    def _project_changed(self, folder: Path) -> None:
+        self.settings.keep_aside(folder == demo.project_folder())
+        self.settings.last_project = folder
 
     def _read_first(self, paths: Sequence[Path]) -> None:
         if paths:
@@ -130,7 +175,7 @@ class OpenScans(OpenProject):
             else:
                 self._leave_case()
                 self.session.open(case, store)
-                self.settings.add_recent(scan.path)
+                self.settings.add_recent(scan.path, store.folder)
                 self.settings.last_folder = scan.path.parent
                 for sentence in (*scan.volume.warnings, *case.warnings):
                     self.said.emit(sentence)

@@ -10,7 +10,7 @@ from thighview.core.errors import UserError
 from thighview.core.run import TrainConfig
 from thighview.io.paths import home
 
-_RECENT = 10
+_RECENT = 8
 
 
 class Settings:
@@ -41,21 +41,36 @@ class Settings:
 
     @property
     def recent(self) -> tuple[Path, ...]:
-        """Scans and projects opened last, newest first."""
+        """Projects opened last, newest first, then scans opened last, newest first."""
+        return (*self._recent("projects"), *self._recent("scans"))
+
+    def project_of(self, scan: Path) -> Path | None:
+        """The project a scan of the recent ones was last opened in, or None."""
+        return self._recent("scans").get(scan)
+
+    def add_recent(self, path: Path, project: Path) -> None:
+        """Put a scan that was opened in a project, or the project itself, at the top of the recent ones of its kind."""
+        kind = "projects" if path == project else "scans"
+        others = [(p, home) for p, home in self._recent(kind).items() if p != path]
+        rows = [(str(p), str(home)) for p, home in [(path, project), *others][:_RECENT]]
+        self._put(f"recent/{kind}", json.dumps(rows))
+
+    def _recent(self, kind: str) -> dict[Path, Path]:
+        """``projects`` or ``scans`` opened last, newest first, each with its project's folder."""
         try:
-            paths = json.loads(self._text("recent", "[]"))
-        except ValueError:
-            return ()
-        return tuple(Path(p) for p in paths if isinstance(p, str)) if isinstance(paths, list) else ()
+            return {Path(path): Path(project) for path, project in json.loads(self._text(f"recent/{kind}", "[]"))}
+        except (ValueError, TypeError):
+            return {}
 
-    def add_recent(self, path: Path) -> None:
-        """Put a path at the top of the recent ones."""
-        paths = [path, *(p for p in self.recent if p != path)][:_RECENT]
-        self._put("recent", json.dumps([str(p) for p in paths]))
+    @property
+    def last_project(self) -> Path | None:
+        """The project that was open last."""
+        folder = self._text("last_project", "")
+        return Path(folder) if folder else None
 
-    def forget_recent(self, path: Path) -> None:
-        """Take a path out of the recent ones (it is gone)."""
-        self._put("recent", json.dumps([str(p) for p in self.recent if p != path]))
+    @last_project.setter
+    def last_project(self, folder: Path) -> None:
+        self._put("last_project", str(folder))
 
     @property
     def last_folder(self) -> Path:

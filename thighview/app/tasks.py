@@ -238,6 +238,9 @@ class Workspace(OpenScans):
             self._arriving = None
         self._leave_project()
         if store:
+            if self.runs.is_going_on:  # it is found again at the next start, also that of the demo
+                self.settings.keep_aside(False)
+                self.settings.last_project = store.folder
             store.close()
         self.engine.stop()
         self.runs.close()

@@ -51,7 +51,7 @@ def make_application() -> QApplication:
 
 
 def open_window(paths: Sequence[Path] = (), catcher: "BugCatcher | None" = None, demo: bool = False) -> MainWindow:
-    """The window, shown, with what was asked for on its way."""
+    """The window, shown, with what was asked for on its way; without a wish, the project that was open last."""
     workspace = Workspace()
     window = MainWindow(workspace)
     workspace.setParent(window)
@@ -65,7 +65,7 @@ def open_window(paths: Sequence[Path] = (), catcher: "BugCatcher | None" = None,
         elif paths:
             workspace.open_paths([Path(path).absolute() for path in paths])
         else:
-            workspace.open_scratch()
+            workspace.open_last()
         QTimer.singleShot(400, window, workspace.engine.start)
 
     QTimer.singleShot(0, window, begin)

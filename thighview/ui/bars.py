@@ -101,6 +101,7 @@ class TopBar(QWidget):
         workspace.models_changed.connect(self._show_segment)
         workspace.model_chosen.connect(self._show_segment)
         workspace.project_changed.connect(self._show_case)
+        workspace.cases_changed.connect(self._show_case)
         workspace.segmenting.connect(self._follow)
         self._show_case(session.case)
         self._show_history(session.history)
@@ -119,7 +120,7 @@ class TopBar(QWidget):
     def _fill_recent(self) -> None:
         self.recent.clear()
         for path in self._workspace.settings.recent:
-            self.recent.addAction(path.name, lambda path=path: self._workspace.open_path(path)).setToolTip(str(path))
+            self.recent.addAction(path.name, lambda path=path: self._workspace.open_recent(path)).setToolTip(str(path))
         self.recent.setToolTipsVisible(True)
         if self.recent.isEmpty():
             self.recent.addAction("Nothing yet").setEnabled(False)

@@ -14,7 +14,7 @@ from thighview.ui.theme import COLOURS
 if TYPE_CHECKING:
     from thighview.app.tasks import Workspace
 
-_RECENT = 5
+_RECENT, _PROJECTS = 5, 3
 
 
 class EmptyPage(QWidget):
@@ -69,8 +69,11 @@ class EmptyPage(QWidget):
         self.refresh()
 
     def refresh(self) -> None:
-        """List what was open last, unless it is listed already."""
-        paths = self._workspace.settings.recent[:_RECENT]
+        """List what was open last, projects above scans, unless it is listed already."""
+        settings = self._workspace.settings
+        projects = tuple(path for path in settings.recent if settings.project_of(path) is None)[:_PROJECTS]
+        scans = tuple(path for path in settings.recent if settings.project_of(path) is not None)
+        paths = (*projects, *scans[: _RECENT - len(projects)])
         if paths == self._listed:
             return
         self._listed = paths
@@ -81,7 +84,7 @@ class EmptyPage(QWidget):
                 widget.deleteLater()
         self.recent_heading.setVisible(bool(paths))
         for path in paths:
-            press = button(_short(path), lambda path=path: self._workspace.open_path(path), str(path), "quiet")
+            press = button(_short(path), lambda path=path: self._workspace.open_recent(path), str(path), "quiet")
             press.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             self.recent.addWidget(press, 0, Qt.AlignmentFlag.AlignHCenter)
 

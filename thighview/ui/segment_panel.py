@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox, QGridLayout, QProgressBar, QWidget
 
+from thighview.app.segment_job import SegmentError
 from thighview.app.segmenting import doubt, obstacle
 from thighview.core.labels import Label, LabelTable
 from thighview.core.review import SliceState
@@ -106,6 +107,7 @@ class SegmentPanel(Page):
         super().__init__(parent)
         self._workspace = workspace
         self._models: tuple[ModelEntry, ...] = ()
+        self._listed = bool(workspace.models)
         self._job: SegmentJob | None = None
         self.run_card = self._make_run()
         self.model_card = self._make_model()
@@ -118,7 +120,7 @@ class SegmentPanel(Page):
         session.reviews_changed.connect(self._show_slices)
         session.view_changed.connect(self._view_changed)
         session.labels_changed.connect(self._show_model)
-        workspace.models_changed.connect(self._list_models)
+        workspace.models_changed.connect(self._models_changed)
         workspace.model_chosen.connect(self.choose)
         workspace.segmenting.connect(self._segmenting)
         workspace.engine.state_changed.connect(self._show_engine)
@@ -209,6 +211,10 @@ class SegmentPanel(Page):
             self._show_model()
             self._show_slices()
 
+    def _models_changed(self, models: tuple["ModelEntry", ...]) -> None:
+        self._listed = True
+        self._list_models(models)
+
     def _list_models(self, models: tuple["ModelEntry", ...]) -> None:
         wanted = self._workspace.settings.last_model
         self._models = tuple(models)
@@ -229,7 +235,7 @@ class SegmentPanel(Page):
     def _show_model(self, _change: object = None) -> None:
         entry = self.model
         there = entry is not None
-        self.no_model.setVisible(not there)
+        self.no_model.setVisible(self._listed and not there)
         for part in (self.chooser, self.chips):
             part.setVisible(there)
         self.model_card.note.setText(PLACES.get(entry.place, "") if entry else "")
@@ -315,7 +321,10 @@ class SegmentPanel(Page):
         total = len(case.reviews) if case else 0
         free = total - kept
         card = self.model.card if self.model else None
-        refused = obstacle(case, card)
+        if case and card is None and not self._listed:
+            refused: SegmentError | None = SegmentError("Looking for models…")
+        else:
+            refused = obstacle(case, card)
         known = case and not running and (refused is None or not free)
         self.run_card.note.setText(f"{free} of {total}" if known else "")
         sentence = f"{count(free, 'slice')} will be segmented; any earlier model output on them is replaced."
