@@ -4,10 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PySide6.QtWidgets import QGridLayout, QVBoxLayout
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout
 
 from thighview.core.review import SliceState
 from thighview.core.split import VALIDATION_FROM
+from thighview.io.nifti import stem
+from thighview.ui import dialogs
 from thighview.ui.cards import Card, Fold, SharesBar, button, count, mark, plain_tip, row, show_words, words
 from thighview.ui.chips import Chips, label_chips
 from thighview.ui.review_colours import STATE_COLOURS
@@ -29,7 +33,13 @@ class SetFigures:
     """Subject to part."""
     slices: dict[str, dict[SliceState, int]]
     """Subject to reviewed slices by state."""
-    cases: int
+    scans: dict[str, list["CaseSummary"]]
+    """Subject to its cases in the set."""
+
+    @property
+    def cases(self) -> int:
+        """Cases in the set."""
+        return sum(map(len, self.scans.values()))
 
     @property
     def reviewed(self) -> int:
@@ -49,13 +59,16 @@ def figures(cases: Sequence["CaseSummary"]) -> SetFigures:
     """Count the cases that are in the training set."""
     people: dict[str, str] = {}
     slices: dict[str, dict[SliceState, int]] = {}
-    chosen = [case for case in cases if case.in_training_set]
-    for case in chosen:
+    scans: dict[str, list[CaseSummary]] = {}
+    for case in cases:
+        if not case.in_training_set:
+            continue
+        scans.setdefault(case.subject, []).append(case)
         people[case.subject] = case.part or people.get(case.subject, "")
         counts = slices.setdefault(case.subject, dict.fromkeys(REVIEWED, 0))
         for state in REVIEWED:
             counts[state] += case.counts.get(state, 0)
-    return SetFigures(people, slices, len(chosen))
+    return SetFigures(people, slices, scans)
 
 
 def headline(found: SetFigures) -> str:
@@ -79,11 +92,55 @@ def validation_sentence(found: SetFigures) -> str:
     )
 
 
+def files_as_people(found: SetFigures) -> str:
+    """What to know where several files are counted as people of their own, for want of a better name."""
+    by_file = [case for scans in found.scans.values() for case in scans if _named_by_file(case)]
+    if not by_file or found.cases < 2:
+        return ""
+    return "Each file counts as one person. Double-click a person in the list to say whose scan it is."
+
+
+def _named_by_file(case: "CaseSummary") -> bool:
+    return not case.subject.startswith("sub-") and case.subject in (case.title, stem(case.path))
+
+
 def _share(state: SliceState, found: SetFigures) -> tuple[str, tuple[int, int, int]]:
     n = found.of_state(state)
     share = f"{100 * n / found.reviewed:.0f} %" if found.reviewed else "0 %"
     colour = STATE_COLOURS[state]
     return f"{state.word} {share}", (colour.red(), colour.green(), colour.blue())
+
+
+class PersonName(QLabel):
+    """A name in the list of people, cut in its middle where room is short; a double click asks whose scan it is."""
+
+    chosen = Signal()
+    """Double-clicked."""
+
+    def __init__(self, name: str, of_scan: bool = False) -> None:
+        super().__init__(name)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setProperty("muted", of_scan)
+        self.setIndent(14 if of_scan else 0)
+        self.setToolTip(plain_tip(f"{name} · double-click to say whose scan it is"))
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+
+    @property
+    def text_shown(self) -> str:
+        """What there is room for: the beginning of the name and its end."""
+        room = self.width() - self.indent()
+        return self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideMiddle, room)
+
+    def paintEvent(self, arg__1: QPaintEvent) -> None:
+        """Draw what there is room for."""
+        with QPainter(self) as painter:
+            painter.setPen(self.palette().color(self.foregroundRole()))
+            place = self.rect().adjusted(self.indent(), 0, 0, 0)
+            painter.drawText(place, Qt.AlignmentFlag.AlignVCenter, self.text_shown)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Ask."""
+        self.chosen.emit()
 
 
 class TrainSetCard(Card):
@@ -113,6 +170,8 @@ class TrainSetCard(Card):
         inside.addWidget(self.labels)
         self.people = Fold("People, slices and labels", inside)
         self.body.addWidget(self.people)
+        self.files_words = words("", "muted")
+        self.body.addWidget(self.files_words)
         self.this_case = words("", "muted")
         self.body.addWidget(self.this_case)
         self.case_button = button("", self._toggle_case, kind="primary")
@@ -146,6 +205,7 @@ class TrainSetCard(Card):
         self.bar.show_shares([(found.of_state(s), STATE_COLOURS[s]) for s in REVIEWED], found.reviewed)
         nothing = "The cases in the set have no reviewed slice yet, so there is nothing to learn from."
         show_words(self.warning, validation_sentence(found) if found.reviewed or not there else nothing)
+        show_words(self.files_words, files_as_people(found))
         self._show_people()
         self._show_case()
 
@@ -158,13 +218,30 @@ class TrainSetCard(Card):
         headings = ("Person", "Part", "acc.", "corr.", "drawn")
         for column, text in enumerate(headings):
             self._people.addWidget(words(text, "muted", wrap=False), 0, column)
-        for line, (subject, part) in enumerate(sorted(self.found.people.items()), 1):
-            name = words(subject)
-            name.setToolTip(plain_tip(subject))
-            self._people.addWidget(name, line, 0)
+        line = 0
+        for subject, part in sorted(self.found.people.items()):
+            line += 1
+            everything = [case.case_id for case in self._workspace.cases if case.subject == subject]
+            self._people.addWidget(self._name(subject, subject, everything), line, 0)
             self._people.addWidget(words(PART_WORDS.get(part, part), "muted", wrap=False), line, 1)
             for column, state in enumerate(REVIEWED, 2):
                 self._people.addWidget(words(str(self.found.slices[subject][state]), wrap=False), line, column)
+            scans = self.found.scans[subject]
+            for case in scans if len(scans) > 1 else ():
+                line += 1
+                self._people.addWidget(self._name(case.title, subject, [case.case_id]), line, 0, 1, len(headings))
+
+    def _name(self, text: str, subject: str, case_ids: list[int]) -> PersonName:
+        name = PersonName(text, of_scan=text != subject)
+        # not from within the click: the list may be made anew while the question is open
+        name.chosen.connect(lambda: QTimer.singleShot(0, self, lambda: self._ask_whose(text, subject, case_ids)))
+        return name
+
+    def _ask_whose(self, scan: str, subject: str, case_ids: list[int]) -> None:
+        known = sorted({case.subject for case in self._workspace.cases})
+        answer = dialogs.ask_subject(self, scan, subject, known)
+        if answer:
+            self._workspace.set_subject(case_ids, answer)
 
     def _show_case(self, _change: object = None) -> None:
         case = self._workspace.session.case
