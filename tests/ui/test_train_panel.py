@@ -437,11 +437,49 @@ def test_a_preview_is_coloured_cut_to_the_body_and_ignores_what_nobody_judged(tm
     assert (read.prediction[..., 0] == read.prediction[..., 1]).all()
 
 
-def test_time_left_before_the_first_epoch_is_estimated_from_the_batches() -> None:
-    status = RunStatus([replace(started(epochs=10), time=100.0)])
-    assert status.seconds_left is None
-    status.add(replace(batches(1)[-1], time=110.0, step=20, steps=20))
-    assert status.seconds_left == pytest.approx(90.0)
+def test_time_left_is_told_from_steady_batches_not_from_the_one_that_builds_the_network() -> None:
+    status = RunStatus([started(8, time_s=100.0, val_slices=114)])
+    said = [replace(batches(1)[0], time=160.0 + 2 * step, step=step, steps=20) for step in range(1, 21)]
+    for event in said[:3]:
+        status.add(event)
+        assert status.seconds_left is None
+        assert "estimating time" in status.line()
+    status.add(said[3])
+    an_epoch = 2 * 20 * 1.1
+    assert status.seconds_left == pytest.approx(an_epoch * 8 - 4 * an_epoch / 20)
+    for event in said[4:]:
+        status.add(event)
+    status.add(replace(epoch(1, 8), time=220.0, seconds=120.0, seconds_left=840.0))
+    assert status.seconds_left == pytest.approx(an_epoch * 7), "the first epoch's own length has the building in it"
+    import time
+
+    status.add(replace(epoch(2, 8), time=time.time(), seconds=45.0, seconds_left=270.0))
+    assert status.seconds_left == pytest.approx(270.0, abs=5)
+
+
+def test_the_bar_moves_until_the_first_batch_is_done(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
+    room.runs.follow("run 3", [])
+    assert panel.progress.maximum() == 0
+    room.runs.say(started(40))
+    qtbot.waitUntil(lambda: "epoch 1" in panel.progress_words.text())
+    assert panel.progress.maximum() == 0
+    room.runs.say(batches(1)[0])
+    qtbot.waitUntil(lambda: panel.progress.maximum() == 1000)
+
+
+def test_a_run_that_starts_brings_its_card_into_view(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
+    room.show_cases(*SET)
+    room.runs.follow("run 2", [*whole_run(8, 8), finished("run 2")])
+    qtbot.waitUntil(panel.end_card.new_button.isVisible)
+    panel.end_card.new_button.click()
+    qtbot.waitUntil(lambda: panel.verticalScrollBar().value() > 200)
+    panel.start_button.click()
+    room.runs.follow("run 3", [])
+    qtbot.waitUntil(lambda: panel.run_card.isVisible() and panel.run_card.visibleRegion().boundingRect().top() == 0)
+    assert panel.verticalScrollBar().value() == 0
+    room.runs.say(started(40))
+    qtbot.waitUntil(lambda: "epoch 1" in panel.progress_words.text())
+    assert panel.verticalScrollBar().value() == 0
 
 
 def test_a_stroke_only_touches_the_line_about_the_open_case(panel: TrainPanel, room: Room) -> None:

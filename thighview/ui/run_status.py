@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from thighview.core.run import BatchEnded, EpochEnded, Failed, Finished, Paused, RunEvent, Started
 from thighview.ui.cards import count, minutes
 
+STEADY_STEPS = 3
+"""Batches that are timed before the time left is said."""
+
 
 class RunStatus:
     """Phase and progress of one run.
@@ -23,6 +26,8 @@ class RunStatus:
         self.step, self.steps = 0, 0
         self._seconds_left = 0.0
         self._heard = 0.0
+        self._epoch_s = 0.0
+        self._steady: BatchEnded | None = None
         for event in events:
             self.add(event)
 
@@ -44,10 +49,8 @@ class RunStatus:
         """Seconds to go as far as can be known; None when nothing is known."""
         if self._seconds_left > 0.0:
             return max(1.0, self._seconds_left - (time.time() - self._heard))
-        if self.started and self._heard > self.started.time and self.share > 0.005:
-            passed = self._heard - self.started.time
-            begun = (self.started.first_epoch - 1) / self.epochs if self.epochs else 0.0
-            return passed * (1.0 - self.share) / max(self.share - begun, 1e-6)
+        if self._epoch_s > 0.0:
+            return self._epoch_s * self.epochs * (1.0 - self.share)
         return None
 
     def add(self, event: RunEvent) -> None:
@@ -56,19 +59,34 @@ class RunStatus:
             self.started, self.finished, self.failure = event, None, None
             self.phase, self.epochs, self.epochs_done = "running", event.epochs, event.first_epoch - 1
             self.step, self.steps, self._seconds_left = 0, event.steps_per_epoch, 0.0
+            self._epoch_s, self._steady = 0.0, None
         elif isinstance(event, BatchEnded):
             self.epochs_done, self.step, self.steps = event.epoch - 1, event.step, event.steps
-            if not self._seconds_left:
-                self._heard = event.time
+            self._time(event)
         elif isinstance(event, EpochEnded):
             self.epochs_done, self.epochs, self.step = event.epoch, event.epochs, 0
-            self._seconds_left, self._heard = event.seconds_left, event.time
+            if not self.started or event.epoch > self.started.first_epoch:  # the first one has the building in it
+                self._seconds_left, self._heard = event.seconds_left, event.time
         elif isinstance(event, Paused):
+            self._steady = None
             self.phase = "paused" if event.paused else "running"
         elif isinstance(event, Finished):
             self.phase, self.finished, self.epochs_done = "finished", event, event.epochs
         elif isinstance(event, Failed):
             self.phase, self.failure = "failed", event
+
+    def _time(self, event: BatchEnded) -> None:
+        """How long an epoch takes, from its batches after the one that built the network, and one look at validation.
+
+        A slice that is only looked at takes a third of the time of one that is learnt from: forward alone, instead of
+        forward and twice as much back.
+        """
+        first, started = self._steady, self.started
+        if first is None or first.epoch != event.epoch:
+            self._steady = event
+        elif event.step - first.step >= STEADY_STEPS and started:
+            looked_at = started.val_slices / max(1, started.train_slices) / 3
+            self._epoch_s = (event.time - first.time) / (event.step - first.step) * event.steps * (1 + looked_at)
 
     def line(self) -> str:
         """One line for people: ``epoch 27 of 40 · 6 min left · GPU``."""

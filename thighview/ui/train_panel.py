@@ -215,6 +215,8 @@ class TrainPanel(Page):
         self._read_config(name)
         self._list_runs()
         self._show()
+        if self.status:
+            self.verticalScrollBar().setValue(0)
 
     def _event_came(self, event: RunEvent) -> None:
         if self.status is None:
@@ -332,7 +334,9 @@ class TrainPanel(Page):
             return
         if self.stop_button.isEnabled():
             show_words(self.progress_words, self.status.line())
-        self.progress.setValue(round(1000 * self.status.share))
+        share = self.status.share
+        self.progress.setRange(0, 1000 if share else 0)  # the bar moves while nobody can say how far it is
+        self.progress.setValue(round(1000 * share))
 
     def _show_start(self, _change: object = None) -> None:
         reason = problem = self.form.problem_text
