@@ -1,6 +1,7 @@
 """Start the program as its command does, and say ``usable`` once its window is painted and has answered an event.
 
-It watches from outside: an event filter on an application made before the program makes its own. Run as a script.
+It watches from outside, on an application made before the program makes its own: once the event loop runs, an event
+filter waits for the painting (from the start on, it would cost more than what it measures). Run as a script.
 """
 
 import sys
@@ -19,7 +20,12 @@ class Watcher(QObject):
     def __init__(self, application: QApplication) -> None:
         super().__init__()
         self._application = application
-        application.installEventFilter(self)
+        QTimer.singleShot(0, self, self._watch)
+
+    def _watch(self) -> None:
+        self._application.installEventFilter(self)
+        for page in (w for w in self._application.allWidgets() if type(w).__name__ == "EmptyPage"):
+            page.update()  # where it has been painted already, it is painted again
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Look at every event until the window has been painted."""
