@@ -9,12 +9,13 @@ import pytest
 from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QHelpEvent, QKeySequence
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QToolTip
+from PySide6.QtWidgets import QApplication, QToolTip, QWidget
 
 sys.path.insert(0, str(Path(__file__).parent))
 from view_room import case_of, click, place, press, release
 from window_room import open_window
 
+from thighview.app.side_check import WrongSide
 from thighview.core.labels import Label, LabelTable
 from thighview.core.review import SliceState
 from thighview.ui.actions import ACTIONS, MENUS, sheet, tip_words
@@ -167,6 +168,35 @@ def test_polygon_by_keys(window, session):
     click(view, place(view, 5, 5))
     key(window, Qt.Key.Key_Escape)
     assert view.gesture is None
+
+
+@pytest.mark.parametrize(("width", "height"), [(980, 640), (1178, 736), (1280, 800), (1600, 1000)])
+@pytest.mark.parametrize("wrong", [False, True])
+def test_the_tool_options_are_whole_at_every_size_of_the_window(window, session, qtbot, width, height, wrong):
+    window.resize(width, height)
+    session.set_table(LabelTable((Label(1, "subcutaneous_fat", "left"), Label(2, "muscle", "right"))))
+    session.update_view(tool="brush", active_label=1, brush_radius_mm=12.3)
+    options = window.options
+    if wrong:
+        region = window.views.large.plane.slice_region(0)
+        with session.edit("Brush", "brush", region) as edit:
+            edit.paint(region, np.ones(region.shape, bool), 1)
+        options.sides.wrong = WrongSide(session.case.history.peek_undo(), session.case.table.get(1))
+        options.sides.found.emit(options.sides.wrong)
+    qtbot.waitUntil(lambda: options.width() > 300)
+    needed = [options.radius_mm, options.label_name, *([options.mend_side] if wrong else [])]
+    assert all(part.isVisible() for part in needed)
+    parts = [part for part in options.findChildren(QWidget) if part.isVisible() and part.parent() is options]
+    assert not [a for a in parts for b in parts if a is not b and a.geometry().intersects(b.geometry())]
+    assert all(part.width() >= part.sizeHint().width() for part in needed)
+    assert all(options.rect().contains(part.geometry()) for part in parts)
+
+
+def test_a_refused_fill_says_why_over_the_picture(window, session):
+    session.update_view(tool="fill")
+    click(window.views.large, place(window.views.large, 2, 2))
+    assert "closed outline" in window.notices.shown[-1].message
+    assert window.notices.isVisible()
 
 
 def draw_all(session):

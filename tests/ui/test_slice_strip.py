@@ -2,13 +2,16 @@
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QEvent, QObject
+from PySide6.QtCore import QEvent, QObject, QPoint
+from PySide6.QtGui import QHelpEvent
+from PySide6.QtWidgets import QApplication, QToolTip
 from pytestqt.qtbot import QtBot
 
 from thighview.app.session import Session
 from thighview.core.case import Case
 from thighview.core.volume import Volume
-from thighview.ui.slice_strip import SliceStrip
+from thighview.ui.review_colours import STATE_COLOURS
+from thighview.ui.slice_strip import SliceStrip, legend_tip
 
 
 class Painted(QObject):
@@ -56,3 +59,16 @@ def test_a_slice_that_a_model_fills_is_painted_anew_and_not_the_whole_stack(stri
         assert painted.widest(qtbot) < 200
     session.fill_slice(20, plane, 0.60)
     assert painted.widest(qtbot) > 900
+
+
+@pytest.mark.parametrize("width", [368, 508, 930])
+def test_the_colours_are_explained_however_narrow_the_strip_is(strip: SliceStrip, qtbot: QtBot, width: int) -> None:
+    strip.resize(width, 60)
+    image = strip.grab().toImage()
+    beside = range(round(strip.cell_rect(199).right()) + 3, width)
+    seen = {image.pixelColor(x, y).name() for x in beside for y in range(60)}
+    assert {ink.name() for ink in STATE_COLOURS.values()} <= seen
+    at = QPoint(width - 20, 30)
+    QApplication.sendEvent(strip, QHelpEvent(QEvent.Type.ToolTip, at, strip.mapToGlobal(at)))
+    qtbot.waitUntil(lambda: QToolTip.text() == legend_tip())
+    QToolTip.hideText()

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import QEvent, QObject, QPointF, QRect
+from PySide6.QtGui import QFontMetrics
 
 sys.path.insert(0, str(Path(__file__).parent))
 from view_room import (
@@ -28,6 +29,7 @@ from view_room import (
 from thighview.app.session import Session
 from thighview.core.mask import Region
 from thighview.core.volume import Volume
+from thighview.ui.slice_painter import letter_rects, words_font
 from thighview.ui.slice_picture import SlicePicture
 from thighview.ui.slice_view import SliceView
 
@@ -220,6 +222,19 @@ def test_words_under_the_mouse(view, session):
     assert words.endswith("Fat R")
     move(view, QPointF(-40, -40), held=RIGHT)
     assert view.under_mouse_words() == ""
+
+
+def test_words_under_the_mouse_fit_a_narrow_view(view, session):
+    voxel = (view.index, 16, 16)
+    view.resize(260, 300)
+    move(view, place(view, *view.plane.to_plane(voxel)), held=RIGHT)
+    where, signal = view.under_mouse_words().split(" · ")
+    assert "." not in where and where.endswith(" mm"), "whole millimetres"
+    assert signal == f"signal {session.case.volume.voxels[voxel]}"
+    fits = QFontMetrics(words_font()).horizontalAdvance
+    assert all(fits(line) <= view.corner_rect().width() for line in view._corner_lines())
+    above, name = letter_rects(150, 200, 0, 18)[0], QRect(10, 6, 55, 20)
+    assert not above.intersects(name), "the letter stands under the name of a small view"
 
 
 def test_radiological_is_a_switch(view, session):

@@ -1,6 +1,7 @@
 """Labels: what the numbers of a mask mean, and how they look."""
 
 from collections.abc import Iterable, Iterator
+from colorsys import hsv_to_rgb, rgb_to_hsv
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,8 +16,8 @@ PALETTE: tuple[tuple[int, int, int], ...] = (
     (174, 213, 129), (206, 147, 216), (144, 202, 249), (255, 204, 128),
 )  # fmt: skip
 """Colours far apart on a dark ground and over grey tissue, repeated when there are more labels."""
-_LIGHTER = 0.35
-"""How far the right side is lightened where left and right have one colour."""
+_DARKER, _RICHER = 0.84, 1.45
+"""Brightness and saturation of the right side where left and right have one colour."""
 
 
 @dataclass(frozen=True)
@@ -139,12 +140,13 @@ class LabelTable:
         return LabelTable(tuple(replace(b, colour=colour) if b.value == value else b for b in self.labels))
 
     def shown_colour(self, label: Label) -> tuple[int, int, int]:
-        """A label's colour on the screen: where both sides of a structure have one colour, the right is lighter."""
+        """A label's colour on the screen: where both sides of a structure have one colour, the right is deeper."""
         twin = self.find(label.name, "left") if label.side == "right" else None
         if twin is None or twin.colour != label.colour:
             return label.colour
-        red, green, blue = (round(c + _LIGHTER * (255 - c)) for c in label.colour)
-        return (red, green, blue)
+        hue, saturation, brightness = rgb_to_hsv(*(c / 255 for c in label.colour))
+        red, green, blue = hsv_to_rgb(hue, min(_RICHER * saturation, 1.0), _DARKER * brightness)
+        return (round(255 * red), round(255 * green), round(255 * blue))
 
     def to_json(self) -> list[dict[str, object]]:
         """Plain data, one dict per label."""

@@ -231,6 +231,7 @@ class StatusBar(QWidget):
         self.reader = QLabel("")
         self.message = Elided()
         self.research = QLabel(RESEARCH_USE)
+        self.research.setToolTip(RESEARCH_USE)
         self.keys = button("? shortcuts", actions["shortcuts"].trigger, actions["shortcuts"].toolTip(), "quiet")
         self.keys.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         line = QHBoxLayout(self)
@@ -254,6 +255,13 @@ class StatusBar(QWidget):
         workspace.session.case_opened.connect(self._show_case)
         self._show_case(workspace.session.case)
         self._show_engine(workspace.engine.state)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Where room is short what was said goes before the reader and the long form."""
+        super().resizeEvent(event)
+        roomy = self.width() >= _ROOMY
+        self.research.setText(RESEARCH_USE if roomy else RESEARCH_USE.partition(".")[0])
+        self.reader.setVisible(roomy)
 
     def say(self, sentence: str) -> None:
         """Show a sentence for some seconds."""

@@ -6,7 +6,7 @@ from typing import cast
 
 import numpy as np
 from PySide6.QtCore import QPointF, QRect, QRectF, Qt
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPolygonF, QRegion, QResizeEvent
+from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QPolygonF, QRegion, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from thighview.app.session import Session
@@ -20,9 +20,12 @@ from thighview.ui.tools import TOOLS, Sketch
 
 _CORNER_PX = 40
 _WIDE_PX = 640
-_ROOMY_PX = 420
-_LINE_PX = 20
 """From this width on the words at the lower left end before the letter in the middle."""
+_PLACE_PX, _ROOMY_PX, _VOXEL_PX = 240, 320, 420
+"""From these widths on they tell the place under the mouse, its tenths of a millimetre, and its voxel."""
+_NARROW_PX = 170
+"""Below this width the letter at the top stands under the view's name."""
+_LINE_PX = 20
 
 
 class SliceCanvas(QWidget):
@@ -236,7 +239,9 @@ class SliceCanvas(QWidget):
         if self.sketch:
             draw.draw_sketch(painter, self._sketch_shape(self.sketch), self._ink())
         if view.letters:
-            rects = draw.letter_rects(width, height, 0 if width > _WIDE_PX else self._corner_px - 10)
+            rects = draw.letter_rects(
+                width, height, 0 if width > _WIDE_PX else self._corner_px - 10, 0 if width > _NARROW_PX else 18
+            )
             if any(asked.intersects(rect) for rect in rects):
                 draw.draw_letters(painter, plane.letters, rects)
         if asked.intersects(QRect(0, 0, 130, 30)):
@@ -265,17 +270,18 @@ class SliceCanvas(QWidget):
     @property
     def _corner_px(self) -> int:
         """Height of the words at the lower left: a line more where the voxel has room."""
-        return _CORNER_PX + (_LINE_PX if self.width() > _ROOMY_PX else 0)
+        return _CORNER_PX + (_LINE_PX if self.width() > _PLACE_PX else 0)
 
     def _corner_lines(self) -> tuple[str, ...]:
         plane, view = self.plane, self.session.view
         if plane is None:
             return ()
         first = f"{'slice ' if self.width() > 240 else ''}{self.index + 1} / {plane.count}"
-        if self.width() > _ROOMY_PX:
-            first += f" · W {number_words(view.window[1] - view.window[0])} L {number_words(sum(view.window) / 2)}"
+        window = f" · W {number_words(view.window[1] - view.window[0])} L {number_words(sum(view.window) / 2)}"
+        if QFontMetrics(draw.words_font()).horizontalAdvance(first + window) <= self.corner_rect().width():
+            first += window
         under = self.under_mouse_words()
-        if not under or self.width() <= _ROOMY_PX:
+        if not under or self.width() <= _PLACE_PX:
             return (first, under) if under else (first,)
         where, what = under.split(" · ", 1)
         return (first, where, what)
@@ -289,17 +295,18 @@ class SliceCanvas(QWidget):
         if not (0 <= row < plane.rows and 0 <= column < plane.columns):
             return ""
         z, y, x = (int(v) for v in plane.to_voxel(row, column, self.index))
-        at = case.volume.to_world((z, y, x))
+        at, roomy = case.volume.to_world((z, y, x)), self.width() > _ROOMY_PX
+        value = int(case.labels[z, y, x])
         parts = [
-            f"x {at[0]:.1f} y {at[1]:.1f} z {at[2]:.1f} mm".replace("-", "−"),
-            number_words(case.volume.voxels[z, y, x]),
+            "x {:.{n}f} y {:.{n}f} z {:.{n}f} mm".format(*at, n=int(roomy)).replace("-", "−"),
+            ("signal " if roomy or not value else "") + number_words(case.volume.voxels[z, y, x]),
         ]
-        if value := int(case.labels[z, y, x]):
+        if value:
             label = case.table.get(value)
             parts.append(label.title if label else f"label {value}")
-        if self.width() > _ROOMY_PX:
+        if self.width() > _VOXEL_PX:
             parts[0] += f"   voxel {x} {y} {z}"
-        else:
+        elif self.width() <= _PLACE_PX:
             parts = parts[1:]
         return " · ".join(parts)
 

@@ -33,12 +33,12 @@ def draw_words(painter: QPainter, rect: QRect, text: str, flags: Qt.AlignmentFla
     painter.drawText(rect, flags, text)
 
 
-def letter_rects(width: int, height: int, below: int) -> tuple[QRect, QRect, QRect, QRect]:
-    """Where the letters at top, right, bottom and left stand; ``below`` pixels at the bottom belong to others."""
+def letter_rects(width: int, height: int, below: int, above: int = 0) -> tuple[QRect, QRect, QRect, QRect]:
+    """Where the letters at top, right, bottom and left stand; ``above`` and ``below`` pixels belong to others."""
     side = 18
     middle_x, middle_y = width // 2 - side // 2, height // 2 - side // 2
     return (
-        QRect(middle_x, MARGIN - 2, side, side),
+        QRect(middle_x, MARGIN - 2 + above, side, side),
         QRect(width - MARGIN - side + 4, middle_y, side, side),
         QRect(middle_x, height - MARGIN - side + 2 - below, side, side),
         QRect(MARGIN - 4, middle_y, side, side),

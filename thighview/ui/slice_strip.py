@@ -22,6 +22,8 @@ _LEGEND = (
     SliceState.DRAWN,
 )
 _LEGEND_WIDTH, _LEGEND_FROM = 218, 540
+_SWATCHES_WIDTH = 56
+"""The legend where room is short: colours alone, their words in the tip."""
 _LEAST_RANGE = 0.1
 """Bars of one scan show differences of uncertainty; smaller ones than this do not fill the height."""
 _STATE_TIPS = {
@@ -122,7 +124,7 @@ class SliceStrip(QWidget):
                 else:
                     painter.fillRect(cell, painter.brush())
             self._paint_current(painter)
-            if self._legend_width() and asked.right() > self.width() - _LEGEND_WIDTH:
+            if asked.right() > self.width() - self._legend_width():
                 self._paint_legend(painter)
 
     def _paint_bar(self, painter: QPainter, cell: QRectF, index: int) -> None:
@@ -148,21 +150,25 @@ class SliceStrip(QWidget):
     def _paint_legend(self, painter: QPainter) -> None:
         painter.setFont(words_font(pixels=11))
         metrics = QFontMetrics(painter.font())
-        left = self.width() - _LEGEND_WIDTH + 2
+        left = self.width() - self._legend_width() + 2
         top = _MARGIN - 5
+        worded = self._legend_width() == _LEGEND_WIDTH
+        step = 74 if worded else 15
         for index, state in enumerate(_LEGEND):
-            x, y = left + (index // 3) * 74, top + (index % 3) * 17
+            x, y = left + (index // 3) * step, top + (index % 3) * 17
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(STATE_COLOURS[state])
             painter.drawRoundedRect(QRectF(x, y + 4, 8, 8), 2, 2)
-            painter.setPen(colour("soft"))
-            painter.drawText(QPoint(x + 13, y + metrics.ascent() + 1), state.word)
-        x = left + 2 * 74
+            if worded:
+                painter.setPen(colour("soft"))
+                painter.drawText(QPoint(x + 13, y + metrics.ascent() + 1), state.word)
+        x = left + 2 * step
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(colour("warning"))
         painter.drawRoundedRect(QRectF(x, top + 3, 3, 10), 1.5, 1.5)
-        painter.setPen(colour("soft"))
-        painter.drawText(QPoint(x + 8, top + metrics.ascent() + 1), "look first")
+        if worded:
+            painter.setPen(colour("soft"))
+            painter.drawText(QPoint(x + 8, top + metrics.ascent() + 1), "look first")
 
     # ------------------------------------------------------------------ mouse
 
@@ -187,7 +193,7 @@ class SliceStrip(QWidget):
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent) and self._count():
             at = event.pos()
             end = self.cell_rect(self._count() - 1).right()
-            beside = legend_tip() if self._legend_width() and at.x() > self.width() - _LEGEND_WIDTH else ""
+            beside = legend_tip() if at.x() > self.width() - self._legend_width() else ""
             QToolTip.showText(event.globalPos(), self._tip(at.x()) if _MARGIN <= at.x() <= end else beside, self)
             return True
         return super().event(event)
@@ -214,7 +220,7 @@ class SliceStrip(QWidget):
         return len(case.reviews) if case else 0
 
     def _legend_width(self) -> int:
-        return _LEGEND_WIDTH if self.width() >= _LEGEND_FROM else 0
+        return _LEGEND_WIDTH if self.width() >= _LEGEND_FROM else _SWATCHES_WIDTH
 
     def _cell_width(self) -> float:
         room = self.width() - 2 * _MARGIN - self._legend_width()

@@ -3,7 +3,7 @@
 import math
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QColor, QFontMetrics, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSlider, QToolButton, QVBoxLayout, QWidget
 
 from thighview.app.session import Session
@@ -22,6 +22,8 @@ _HINTS = {
     "fill": "click inside a closed outline",
 }
 _LEAST_MM, _MOST_MM, _STEPS = 0.3, 80.0, 200
+_LEAST_HINT_PX = 90
+"""A hint that would be cut shorter than this is left out."""
 
 
 class ToolColumn(QWidget):
@@ -69,21 +71,21 @@ class ToolOptions(QWidget):
         self.radius.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.radius.setToolTip("Radius of the disc in millimetres on the patient.\nCtrl+wheel, [ and ] do the same.")
         self.radius_mm = words("", "title", wrap=False)
-        self.radius_mm.setMinimumWidth(64)
+        self.radius_mm.setMinimumWidth(54)
         self.hint = Elided()
         self.sides = SideCheck(session, self)
         self.mend_side = button("", self.sides.mend)
         self.mend_side.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.label_swatch = Dot()
         self.label_name = words("", wrap=False)
-        line = QHBoxLayout(self)
+        line = self._line = QHBoxLayout(self)
         line.setContentsMargins(12, 0, 14, 0)
         line.setSpacing(8)
         line.addWidget(self.name)
-        line.addSpacing(10)
         for part in (self.radius_words, self.radius, self.radius_mm):
             line.addWidget(part)
-        line.addWidget(self.hint, 1)
+        line.addWidget(self.hint, 100)
+        line.addStretch(1)
         line.addWidget(self.mend_side)
         line.addWidget(self.label_swatch)
         line.addWidget(self.label_name)
@@ -102,8 +104,6 @@ class ToolOptions(QWidget):
         view, case = self._session.view, self._session.case
         tool = TOOLS[view.tool]
         self.name.setText(tool.words)
-        for part in (self.radius_words, self.radius, self.radius_mm):
-            part.setVisible(tool.round)
         self.radius_mm.setText(f"{view.brush_radius_mm:.1f} mm")
         self.radius.blockSignals(True)
         self.radius.setValue(
@@ -111,7 +111,6 @@ class ToolOptions(QWidget):
         )
         self.radius.blockSignals(False)
         wrong = self.sides.wrong
-        self.mend_side.setVisible(wrong is not None)
         mark(self.hint, "warning", wrong is not None)
         if wrong:
             self.hint.show_text(f"{wrong.other_side.capitalize()} leg?")
@@ -121,12 +120,45 @@ class ToolOptions(QWidget):
         else:
             self.hint.show_text(_HINTS[view.tool])
         label = case.table.get(view.active_label) if case else None
-        paints = label is not None and view.tool != "eraser"
-        self.label_swatch.setVisible(paints)
-        self.label_name.setVisible(paints)
         if case and label:
             self.label_swatch.show_colour(QColor(*case.table.shown_colour(label)))
             self.label_name.setText(label.title)
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Show what there is room for."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Leave out what is needed least, part by part, until the rest is whole."""
+        view, case = self._session.view, self._session.case
+        wrong, held = self.sides.wrong is not None, TOOLS[view.tool].round
+        paints = case is not None and case.table.get(view.active_label) is not None and view.tool != "eraser"
+        hint_px = QFontMetrics(self.hint.font()).horizontalAdvance(self.hint.text_whole)
+        shown: dict[QWidget, int] = {self.name: self.name.sizeHint().width()}
+        if held:
+            shown[self.radius_words] = self.radius_words.sizeHint().width()
+            shown[self.radius] = self.radius.width()
+            shown[self.radius_mm] = max(self.radius_mm.sizeHint().width(), self.radius_mm.minimumWidth())
+        shown[self.hint] = hint_px + 2 if wrong else min(hint_px, _LEAST_HINT_PX)
+        if wrong:
+            shown[self.mend_side] = self.mend_side.sizeHint().width()
+        if paints:
+            shown[self.label_swatch] = self.label_swatch.width()
+            shown[self.label_name] = self.label_name.sizeHint().width()
+        margins = self._line.contentsMargins()
+        room = self.width() - margins.left() - margins.right()
+        early = (self.radius_words, self.radius, self.name, self.hint) if wrong else (self.hint, self.radius_words)
+        for part in (*early, self.radius, self.name):
+            if sum(shown.values()) + self._line.spacing() * len(shown) <= room:
+                break
+            shown.pop(part, None)
+        for part in (
+            self.name, self.radius_words, self.radius, self.radius_mm, self.hint, self.mend_side, self.label_swatch,
+            self.label_name,
+        ):  # fmt: skip
+            part.setVisible(part in shown)
 
     def _slid(self, place: int) -> None:
         radius_mm = _LEAST_MM * (_MOST_MM / _LEAST_MM) ** (place / _STEPS)
