@@ -16,6 +16,7 @@ from panel_room import (
     paint,
     started,
     summary,
+    tissue_table,
     whole_run,
 )
 from PySide6.QtCore import QPoint, QPointF, Qt
@@ -23,12 +24,16 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QComboBox, QLabel, QSpinBox, QWidget
 from pytestqt.qtbot import QtBot
+from tiny_project import add_person
 
 from thighview.app import jobs
 from thighview.app.segmenting import step_name
 from thighview.core.errors import UserError
 from thighview.core.labels import Label
 from thighview.core.run import Paused, TrainConfig
+from thighview.io.dataset import freeze
+from thighview.io.project import Project
+from thighview.io.runs import run_folder
 from thighview.ui import dialogs
 from thighview.ui.run_preview import read_preview
 from thighview.ui.run_status import RunStatus
@@ -393,6 +398,51 @@ def test_an_earlier_run_can_be_laid_beneath(panel: TrainPanel, room: Room, qtbot
     qtbot.waitUntil(panel.curves.other_button.isVisible)
     assert panel.curves._other is not None
     assert len(panel.curves._other.epochs) == 4
+
+
+def freeze_of(project: Project, run: str) -> None:
+    freeze(project, run_folder(project.folder, run), TrainConfig())
+
+
+def test_runs_that_were_validated_on_others_are_not_compared_in_silence(room: Room, qtbot: QtBot) -> None:
+    folder = room.project_folder / "study"
+    project = Project.create(folder, "study")
+    for person in range(2):
+        add_person(project, room.project_folder, person, f"person {person}", table=tissue_table())
+    freeze_of(project, "run 1")
+    for person in (2, 3):
+        add_person(project, room.project_folder, person, f"person {person}", table=tissue_table())
+    freeze_of(project, "run 2")
+    validation = next(name for name, part in project.subjects().items() if part == "validation")
+    add_person(project, room.project_folder, 9, validation, table=tissue_table())
+    freeze_of(project, "run 3")
+    freeze_of(project, "run 4")
+    project.close()
+    for run in ("run 1", "run 2", "run 3", "run 4"):
+        said = "".join(e.to_line() + "\n" for e in whole_run(3))
+        run_folder(folder, run).events.write_text(said)
+    room.project_folder = folder
+    panel = TrainPanel(room)
+    qtbot.addWidget(panel)
+    panel.resize(360, 800)
+    panel.show()
+    room.runs.follow("run 3", whole_run(3))
+    qtbot.waitUntil(lambda: panel.compare.count() == 4)
+
+    def doubt_about(run: str) -> str:
+        panel.curves.show_other("", None)
+        panel.compare.setCurrentIndex(panel.compare.findData(run))
+        panel.compare.activated.emit(panel.compare.currentIndex())
+        qtbot.waitUntil(panel.curves.other_button.isVisible)
+        return panel.curves.other_words.text() if panel.curves.other_words.isVisible() else ""
+
+    assert doubt_about("run 4") == ""
+    plain = panel.curves.picture().height()
+    one = "run 1 was validated on made-up thighs, this run on 1 person: the validation lines are not comparable."
+    assert doubt_about("run 1") == one
+    qtbot.waitUntil(lambda: panel.curves.picture().height() > plain + 20)  # the picture says it too
+    two = "run 2 was validated on 4 slices, this run on 8, not the same ones: the validation lines are not comparable."
+    assert doubt_about("run 2") == two
 
 
 def test_curves_are_saved_as_png_and_csv(

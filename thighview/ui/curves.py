@@ -60,6 +60,10 @@ class Curves(QWidget):
         self._view.scene().sigMouseMoved.connect(self._hovered)
         self._view.viewport().installEventFilter(self)
         part.addWidget(self._view)
+        self.other_words = words("", "warning")
+        self.other_words.setContentsMargins(0, 4, 0, 0)
+        self.other_words.hide()
+        part.addWidget(self.other_words)
         column.addWidget(self._picture_part)
         self.readout = words("", "muted")
         self.readout.setMinimumHeight(self.readout.fontMetrics().height() * 2 + 2)
@@ -85,11 +89,15 @@ class Curves(QWidget):
         elif self.data.add(event) and (self._per_batch or not isinstance(event, BatchEnded)):
             self.redraw_soon()
 
-    def show_other(self, name: str, data: CurveData | None) -> None:
-        """Lay an earlier run's training and validation lines beneath, dashed; None takes them away."""
+    def show_other(self, name: str, data: CurveData | None, doubt: str = "") -> None:
+        """Lay an earlier run's training and validation lines beneath, dashed; None takes them away.
+
+        ``doubt``: why its lines cannot be compared with those of the run shown; part of the picture.
+        """
         self._other = data
         self.other_button.setVisible(data is not None)
         self.other_button.relabel(name)
+        show_words(self.other_words, doubt)
         self.redraw_soon()
 
     def choose(

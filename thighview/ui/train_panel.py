@@ -19,6 +19,7 @@ from thighview.ui.chips import label_chips
 from thighview.ui.curve_data import CurveData
 from thighview.ui.curves import Curves, picture_name, png_bytes
 from thighview.ui.measure_panel import save_bytes
+from thighview.ui.run_compare import validation_differs
 from thighview.ui.run_end import RunEndCard
 from thighview.ui.run_preview import RunPreview
 from thighview.ui.run_status import RunStatus
@@ -275,14 +276,19 @@ class TrainPanel(Page):
         if not name or folder is None:
             self.curves.show_other("", None)
             return
-        path = run_folder(folder, name).events
-        job = run_in_thread(lambda _report, _stopped: CurveData(EventTail(path).read_all()))
-        job.succeeded.connect(lambda data: self._other_read(name, data))
-        job.failed.connect(self._workspace.failed)
+        shown = self._run_name
+        run, other = run_folder(folder, shown), run_folder(folder, name)
 
-    def _other_read(self, name: str, data: CurveData) -> None:
-        if self.compare.currentData() == name:
-            self.curves.show_other(name, data)
+        def read(_report: object, _stopped: object) -> tuple[CurveData, str]:
+            return CurveData(EventTail(other.events).read_all()), validation_differs(run, other)
+
+        def show(found: tuple[CurveData, str]) -> None:
+            if (self._run_name, self.compare.currentData()) == (shown, name):
+                self.curves.show_other(name, *found)
+
+        job = run_in_thread(read)
+        job.succeeded.connect(show)
+        job.failed.connect(self._workspace.failed)
 
     # ------------------------------------------------------------------ showing
 
