@@ -16,16 +16,19 @@ from thighview.app.segment_job import SegmentJob, SliceResult
 from thighview.app.segmenting import Segmenting, model_of_step
 from thighview.app.session import Session
 from thighview.app.tasks import Workspace
+from thighview.app.training import freeze_run
 from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
 from thighview.core.mask import Region
 from thighview.core.review import SliceReview, SliceState
+from thighview.core.run import TrainConfig
 from thighview.core.volume import Volume
 from thighview.io import nnunet, reading
 from thighview.io.masks import write_mask
 from thighview.io.models import ModelCard, ModelEntry
 from thighview.io.project import Project
+from thighview.io.runs import at_work
 
 
 @pytest.fixture
@@ -169,6 +172,41 @@ def test_a_case_moves_to_a_project_with_its_journal(
     assert workspace.project_folder == target
     assert workspace.session.history.undo_name == "Brush"
     qtbot.waitUntil(lambda: len(workspace.cases) == 1)
+
+
+def test_a_case_is_removed_with_its_edits_but_not_under_a_run(
+    qtbot: QtBot, workspace: Workspace, scan: Path, tmp_path: Path
+) -> None:
+    case = open_scan(qtbot, workspace, scan)
+    stroke(workspace, 2)
+    stroke(workspace, 3)
+    asked: list[int] = []
+    workspace.before_removing(case.case_id, asked.append)
+    qtbot.waitUntil(lambda: asked == [2])
+
+    workspace.session.set_table(LabelTable((Label(1, "muscle", "", (200, 60, 60), 1),)))
+    workspace.session.accept((2, 3))
+    workspace.set_in_training_set(True)
+    store, config = workspace.store, TrainConfig(input_size=64, levels=3, base_filters=4)
+    assert store is not None
+    freezing = jobs.run_in_thread(lambda report, stopped: freeze_run(store, config, "run 1"))
+    with qtbot.waitSignal(freezing.succeeded, timeout=20_000) as frozen:
+        pass
+    with at_work(frozen.args[0]):
+        with qtbot.waitSignal(workspace.failed) as failure:
+            workspace.before_removing(case.case_id, asked.append)
+        assert "run 1" in str(failure.args[0])
+        with qtbot.waitSignals([workspace.failed, workspace.session.case_opened, workspace.session.case_opened]):
+            workspace.remove_case(case.case_id)
+    assert workspace.session.history.names[:2] == ("Brush", "Brush"), "refused: it is open again as it was"
+    assert len(asked) == 1
+
+    workspace.remove_case(case.case_id)
+    assert workspace.session.case is None
+    qtbot.waitUntil(lambda: workspace.cases == ())
+    assert scan.exists() and workspace.store is not None and workspace.store.unsaved == 0
+    again = open_scan(qtbot, workspace, scan)
+    assert again.case_id != case.case_id and not again.labels.any() and not again.history.edits
 
 
 def test_a_changed_source_is_told(qtbot: QtBot, workspace: Workspace, scan: Path) -> None:

@@ -158,6 +158,28 @@ def test_a_case_moves_with_its_journal(project, tmp_path):
     other.close()
 
 
+def test_a_case_that_is_removed_leaves_nothing_but_the_part_of_its_person(project):
+    case, rng = marked_case(), np.random.default_rng(2)
+    case_id, other = project.add_case(case), project.add_case(marked_case("other"))
+    steps = [strokes.step(case, rng) for _ in range(5)]
+    for step in steps:
+        project.append(case_id, 1, step)
+    mirrors = [project.write_mirror(other), project.write_mirror(case_id)]
+    parts = project.assign_parts(["sub-thigh"])
+    edits = sum(kind == "edit" for kind, _ in steps)
+    assert project.count_edits(case_id) == edits > 0 and project.count_edits(other) == 0
+    project.remove_case(case_id)
+    assert [path.exists() for path in mirrors] == [True, False]
+    assert [c.title for c in reopened(project).cases()] == ["other"]
+    project = Project.open(project.folder, writable=False)
+    for table in ("edit", "label", "series", "reading", "snapshot", "slice_state"):
+        column = "seq" if table == "edit" else "case_id"
+        rows = {row[0] for row in project._connection.execute(f"SELECT {column} FROM {table}")}
+        assert rows <= {other}, table
+    assert project.subjects() == {"sub-other": "", **parts}
+    project.close()
+
+
 def test_the_mirror_is_a_plain_nifti(project):
     nibabel = pytest.importorskip("nibabel")
     pytest.importorskip("thighview.io.masks")

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QPushButton
 
 from journeys.conftest import Made, OpenWindow
@@ -130,3 +131,29 @@ def test_whatever_is_dropped_opens_or_says_why_in_one_sentence(
     hands.until(lambda: len(hands.errors) == 2)
     assert "No DICOM series" in str(hands.errors[1]) and hands.case.series[0].path == knee
     hands.picture("open-dropped")
+
+
+def test_a_case_is_removed_by_its_menu_and_by_a_key_once_the_question_is_answered(
+    room: OpenWindow, thigh: Made, tmp_path: Path
+) -> None:
+    other = tmp_path / "sub-06_t1.nii.gz"
+    shutil.copy(thigh.scan, other)
+    hands = room()
+    hands.drop(thigh.scan, other)
+    hands.until(lambda: len(hands.workspace.cases) == 2 and hands.window.session.case)
+    worklist = hands.window.worklist
+    for answer, left in (("Keep it", 2), ("Remove", 1)):
+        asked = hands.answer(answer)
+        worklist.menu_of(hands.workspace.cases[0]).actions()[-1].trigger()
+        hands.until(lambda asked=asked: asked)
+        assert asked == ["Remove sub-05 from My cases?"]
+        hands.until(lambda left=left: len(hands.workspace.cases) == left)
+    assert hands.window.session.case is None and hands.window.middle.currentWidget() is hands.window.empty
+    hands.window.activateWindow()
+    hands.until(hands.window.isActiveWindow)
+    worklist.list.setFocus()
+    worklist.list.setCurrentIndex(worklist.shown.index(0, 0))
+    asked = hands.answer("Remove")
+    hands.key(Qt.Key.Key_Delete)
+    hands.until(lambda: asked and hands.workspace.cases == ())
+    assert thigh.scan.exists() and other.exists() and hands.errors == []

@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import QPushButton
 from window_room import open_window
 
 from thighview.core.volume import Volume
-from thighview.ui.worklist import _picture
+from thighview.io.records import CaseSummary
+from thighview.ui.worklist import Cases, _picture
 
 
 def test_a_picture_shows_the_body_and_not_the_air():
@@ -23,6 +25,27 @@ def test_a_picture_shows_the_body_and_not_the_air():
     assert max(grey.shape) in (103, 104)
     assert abs(grey.shape[0] - grey.shape[1]) < 8, "40 mm by 40 mm stay square"
     assert bright.mean() > 0.75
+
+
+def summary_of(path: Path, **facts) -> CaseSummary:
+    told = {"title": "sub-01_t1", "part": "", "in_training_set": False, **facts}
+    return CaseSummary(case_id=1, subject="sub-01", path=path, slices=4, counts={}, updated=0.0, **told)
+
+
+def test_the_tip_of_a_case_says_everything_once(qtbot):
+    cases = Cases()
+    path = Path("/scans/sub-01.nii.gz")
+    for facts, lines in (
+        ({}, ["sub-01", "sub-01_t1", "4 slices, new"]),
+        ({"title": "sub-01", "in_training_set": True}, ["sub-01", "4 slices, new", "in the training set"]),
+        (
+            {"in_training_set": True, "part": "validation"},
+            ["sub-01", "sub-01_t1", "4 slices, new", "in the training set (validation)"],
+        ),
+    ):
+        cases.show_cases((summary_of(path, **facts),))
+        tip = cases.data(cases.index(0), Qt.ItemDataRole.ToolTipRole)
+        assert tip.splitlines() == [*lines, str(path)]
 
 
 def test_the_first_page_fits_the_smallest_window(qtbot):

@@ -14,12 +14,14 @@ from thighview.app.scans import OpenScans
 from thighview.app.segment_job import SegmentJob
 from thighview.app.segmenting import Segmenting
 from thighview.app.settings import Settings
+from thighview.app.training import find_running
 from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.mask import renumber
 from thighview.core.run import TrainConfig
 from thighview.io.models import ModelEntry
 from thighview.io.project import Project
+from thighview.io.runs import RunFolder
 
 
 class Workspace(OpenScans):
@@ -143,6 +145,39 @@ class Workspace(OpenScans):
         job = store.call(work)
         job.succeeded.connect(lambda _: self.open_project(folder, lambda: self._read(path)))
         job.failed.connect(refused)
+
+    def before_removing(self, case_id: int, ask: Callable[[int], Any]) -> None:
+        """Have ``ask`` called with the number of edits that would go; refused while a run trains with the case."""
+        going_on = self.runs.run if self.runs.is_going_on else None
+
+        def work(project: Project) -> int:
+            _need_no_run(project, case_id, going_on)
+            return project.count_edits(case_id)
+
+        self._call(work, ask)
+
+    def remove_case(self, case_id: int) -> None:
+        """Take a case out of the project for good, with mask and history; the files of its scan stay."""
+        store, case = self.store, self.session.case
+        if store is None:
+            return
+        path = case.series[0].path if case and case.case_id == case_id else None
+        if path:
+            self._segmenting.cancel()
+            self.session.open(None)  # what would be painted from now on would have no place
+        going_on = self.runs.run if self.runs.is_going_on else None
+
+        def work(project: Project) -> None:
+            _need_no_run(project, case_id, going_on)
+            project.remove_case(case_id)
+
+        def done(_: object) -> None:
+            self.said.emit(f"The case is out of {store.folder.name}. The file of its scan stays.")
+            self.refresh()
+
+        job = self._call(work, done)
+        if job and path:
+            job.failed.connect(lambda _: self._read(path, store))
 
     # ------------------------------------------------------------------ the engine
 
@@ -280,3 +315,15 @@ class Workspace(OpenScans):
     def _run_ended(self, _: object) -> None:
         self.refresh_models()
         self.refresh()
+
+
+def _need_no_run(project: Project, case_id: int, going_on: RunFolder | None) -> None:
+    """Refuse what may not happen to a case while a run trains with it."""
+    running = {*find_running(project.folder), *([going_on] if going_on else [])}
+    if not running:
+        return
+    from thighview.io.dataset import read_dataset  # scipy comes with it
+
+    for run in running:
+        if any(frozen.case_id == case_id for frozen in read_dataset(run).cases):
+            raise UserError(f"The run “{run.name}” trains with this case just now.", "Wait for it, or stop it first.")

@@ -288,6 +288,14 @@ class Project(Records):
             )
         with other._writing():
             new_id = moving.copy_case(case_id, self._connection, other._connection)
+        self.remove_case(case_id)
+        return new_id
+
+    def remove_case(self, case_id: int) -> None:
+        """Take a case out for good, with its masks and their history; the files of its scan stay.
+
+        A subject that has a part of the split keeps it.
+        """
         mirrors = [
             self._mirror_path(case_id, title, reader_id)
             for title, reader_id in self._connection.execute(
@@ -296,10 +304,12 @@ class Project(Records):
         ]
         with self._writing():
             self._connection.execute("DELETE FROM case_ WHERE case_id=?", (case_id,))
+            self._connection.execute(
+                "DELETE FROM subject WHERE part='' AND NOT used AND subject NOT IN (SELECT subject FROM case_)"
+            )
         self._journal = None
         for path in mirrors:
             path.unlink(missing_ok=True)
-        return new_id
 
     # ------------------------------------------------------------------ inside
 

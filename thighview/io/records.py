@@ -93,6 +93,11 @@ class Records:
         ).fetchone()
         return int(found[0]) if found else None
 
+    def count_edits(self, case_id: int) -> int:
+        """How many steps its history was given, of every reader."""
+        found = self._connection.execute("SELECT count(*) FROM edit WHERE case_id=? AND kind='edit'", (case_id,))
+        return int(found.fetchone()[0])
+
     def geometry(self, case_id: int) -> list[tuple[tuple[int, int, int], NDArray[np.float64]]]:
         """Shape (z, y, x) and affine (to LPS mm) of each series as it was when the case was added."""
         return [

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from thighview.app.jobs import run_in_thread
-from thighview.ui.cards import button, mark, row, show_words, words
+from thighview.ui.cards import button, count, mark, row, show_words, words
 
 SCANS = "NIfTI and DICOM (*.nii *.nii.gz *.dcm *.ima *.DCM *.IMA);;All files (*)"
 MASKS = "NIfTI (*.nii *.nii.gz);;All files (*)"
@@ -304,6 +304,14 @@ def ask_leave(parent: QWidget | None, reason: str, hint: str = "") -> bool:
     return _ask(parent, reason, hint, (("Leave anyway", "leave"), ("Stay here", "cancel"))) == "leave"
 
 
+def ask_remove_case(parent: QWidget | None, subject: str, project: str, scan: Path, edits: int) -> bool:
+    """Whether a case shall really leave its project, with what was drawn on it."""
+    drawn = f"Its mask, its review and {count(edits, 'edit')} are deleted; this cannot be taken back."
+    hint = f"{drawn}\n\nThe scan itself stays where it is: {scan}"
+    answers = (("Remove", "remove"), ("Keep it", "keep"))
+    return _ask(parent, f"Remove {subject} from {project}?", hint, answers, default=1) == "remove"
+
+
 def ask_stop_training(parent: QWidget | None, run: str) -> bool:
     """Whether a training shall really stop."""
     return (
@@ -317,8 +325,10 @@ def ask_stop_training(parent: QWidget | None, run: str) -> bool:
     )
 
 
-def _ask(parent: QWidget | None, question: str, hint: str, answers: tuple[tuple[str, str], ...]) -> str:
-    """One question; the first answer is the default, the last one is what Escape means."""
+def _ask(
+    parent: QWidget | None, question: str, hint: str, answers: tuple[tuple[str, str], ...], default: int = 0
+) -> str:
+    """One question; Enter means the answer at ``default``, Escape the last one."""
     box = QMessageBox(parent)
     box.setIcon(QMessageBox.Icon.NoIcon)
     box.setWindowTitle("thighview")
@@ -331,7 +341,7 @@ def _ask(parent: QWidget | None, question: str, hint: str, answers: tuple[tuple[
         role = QMessageBox.ButtonRole.RejectRole if last else QMessageBox.ButtonRole.ActionRole
         press = box.addButton(text, role)
         made[press] = value
-        if index == 0:
+        if index == default:
             box.setDefaultButton(press)
         if last:
             box.setEscapeButton(press)

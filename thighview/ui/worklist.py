@@ -10,17 +10,19 @@ from PySide6.QtCore import (
     QAbstractListModel,
     QModelIndex,
     QPersistentModelIndex,
+    QPoint,
     QRect,
     QRectF,
     QSize,
     QSortFilterProxyModel,
     Qt,
 )
-from PySide6.QtGui import QColor, QFontMetrics, QImage, QPainter, QPen, QPixmap
+from PySide6.QtGui import QColor, QFontMetrics, QImage, QKeySequence, QPainter, QPen, QPixmap, QShortcut
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QLineEdit,
     QListView,
+    QMenu,
     QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
@@ -34,6 +36,7 @@ from thighview.core.planes import Plane, body_box
 from thighview.core.review import SliceState
 from thighview.core.view import auto_window
 from thighview.core.volume import Volume
+from thighview.ui import dialogs
 from thighview.ui.cards import words
 from thighview.ui.slice_painter import words_font
 from thighview.ui.theme import colour
@@ -107,8 +110,10 @@ class Cases(QAbstractListModel):
             self._ask(case.path)
             return self._pictures.get(case.path)
         if role == Qt.ItemDataRole.ToolTipRole:
-            part = f"\nin the training set ({case.part})" if case.in_training_set else ""
-            return f"{case.subject}\n{case.title}\n{case.slices} slices, {badge(case)[0]}{part}\n{case.path}"
+            part = f" ({case.part})" if case.part else ""
+            lines = [case.subject, case.title, f"{case.slices} slices, {badge(case)[0]}"]
+            lines += [f"in the training set{part}"] if case.in_training_set else []
+            return "\n".join(dict.fromkeys([*lines, str(case.path)]))
         return None
 
     def set_picture(self, path: Path, grey: NDArray[np.uint8] | None) -> None:
@@ -159,6 +164,11 @@ class Worklist(QWidget):
         self.list.setAccessibleName("Worklist")
         self.list.clicked.connect(self._open)
         self.list.activated.connect(self._open)
+        self.list.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.list.customContextMenuRequested.connect(self._show_menu)
+        remove = QShortcut(QKeySequence.StandardKey.Delete, self.list)
+        remove.setContext(Qt.ShortcutContext.WidgetShortcut)
+        remove.activated.connect(lambda: self._remove(self.list.currentIndex().data(_CASE)))
         self.empty = words("", "muted")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 12, 0, 0)
@@ -216,6 +226,37 @@ class Worklist(QWidget):
         summary = index.data(_CASE)
         if summary is not None:
             self._workspace.open_case(summary.case_id)
+
+    def menu_of(self, summary: "CaseSummary") -> QMenu:
+        """What can be done with a case."""
+        menu = QMenu(self)
+        folder = self._workspace.project_folder
+        menu.addAction("Open", lambda: self._workspace.open_case(summary.case_id))
+        menu.addSeparator()
+        remove = menu.addAction(f"Remove from {folder.name if folder else 'project'}…", lambda: self._remove(summary))
+        remove.setShortcut(QKeySequence.StandardKey.Delete)
+        remove.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+        return menu
+
+    def _show_menu(self, at: QPoint) -> None:
+        summary = self.list.indexAt(at).data(_CASE)
+        if summary is not None:
+            menu = self.menu_of(summary)
+            menu.exec(self.list.viewport().mapToGlobal(at))
+            menu.deleteLater()
+
+    def _remove(self, summary: "CaseSummary | None") -> None:
+        folder = self._workspace.project_folder
+        if summary is None or folder is None:
+            return
+
+        def ask(edits: int) -> None:
+            if self._workspace.project_folder == folder and dialogs.ask_remove_case(
+                self.window(), summary.subject, folder.name, summary.path, edits
+            ):
+                self._workspace.remove_case(summary.case_id)
+
+        self._workspace.before_removing(summary.case_id, ask)
 
 
 class _CaseRow(QStyledItemDelegate):
