@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -141,7 +142,32 @@ def test_info(capsys: pytest.CaptureFixture[str], scan: Path) -> None:
     assert told["spacing_mm_zyx"] == [5.0, 1.5, 1.25]
     assert set(told) >= {"path", "kind", "shape_zyx", "spacing_mm_zyx", "axes", "dtype", "series", "warnings"}
     assert main(["info", str(scan)]) == DONE
-    assert "6 x 32 x 32" in capsys.readouterr().out
+    words = capsys.readouterr().out
+    assert "6 x 32 x 32" in words
+    assert "SAR: slices grow to superior, rows to anterior, columns to right" in words
+
+
+def test_info_of_a_project(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    folder = make_project(tmp_path / "study")
+    with closing(Project.open(folder, writable=False)) as project:
+        titles = [case.title for case in project.cases()]
+    assert titles
+    assert main(["info", str(folder)]) == DONE
+    words = capsys.readouterr().out
+    assert "thighview project" in words and all(title in words for title in titles)
+    assert main(["info", str(folder), "--json"]) == DONE
+    told = json.loads(capsys.readouterr().out)
+    assert told["kind"] == "project" and told["shape_zyx"] is None and told["warnings"] == []
+    assert [case["name"] for case in told["cases"]] == titles
+
+
+def test_segment_says_on_a_terminal_what_it_wrote(
+    capsys: pytest.CaptureFixture[str], scan: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    out = tmp_path / "out.nii.gz"
+    assert main(["segment", str(scan), "-o", str(out), "--model", str(model), "--device", "cpu"]) == DONE
+    assert capsys.readouterr().err.splitlines()[-1].endswith(f"Wrote {out}: 6 slices, model tiny, on CPU.")
 
 
 def test_info_of_real_scans(capsys: pytest.CaptureFixture[str], data: Path) -> None:

@@ -8,6 +8,7 @@ import sys
 from argparse import Namespace
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,23 +16,31 @@ from thighview.cli.progress import Progress, say, warn
 from thighview.core.errors import UserError
 
 _MOST_PHANTOMS = 1000
+_TOWARDS = {
+    "L": "left", "R": "right", "A": "anterior", "P": "posterior", "S": "superior", "I": "inferior",
+}  # fmt: skip
 
 
 def info(args: Namespace) -> int:
-    """``thighview info PATH [--json]``."""
+    """``thighview info PATH [--json]``: a scan, a folder of DICOM files, or a project."""
+    from thighview.io.project import DATABASE
     from thighview.io.reading import inspect
 
     need_path(args.path)
-    found = inspect(args.path).to_json()
+    is_project = (args.path / DATABASE).is_file()
+    found = _project_facts(args.path) if is_project else inspect(args.path).to_json()
     if args.json:
         print(json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False))
+        return 0
+    if is_project:
+        _print_project(found)
         return 0
     words = {
         "path": found["path"],
         "kind": found["kind"],
         "shape (z, y, x)": _times(found["shape_zyx"]),
         "spacing (z, y, x)": _times(found["spacing_mm_zyx"], " mm"),
-        "axes": found["axes"],
+        "axes": f"{found['axes']}: {_axes_words(found['axes'])}",
         "numbers": found["dtype"],
     }
     width = max(map(len, words))
@@ -106,7 +115,7 @@ def segment(args: Namespace) -> int:
         raise
     for warning in result.warnings:
         warn(warning)
-    say(f"{args.output}: {grid.slices} slices, {card.name}, {device}.")
+    say(f"Wrote {args.output}: {grid.slices} slices, model {card.name}, on {device}.")
     return 0
 
 
@@ -173,6 +182,55 @@ def _need_room_for(path: Path, *inputs: Path) -> None:
         raise UserError(f"{path} is a folder.", "Give the name of a file.")
     if any(path.resolve() == other.resolve() for other in inputs):
         raise UserError(f"{path} is the input itself.", "Choose another name; scans are never overwritten.")
+
+
+def _project_facts(folder: Path) -> dict[str, Any]:
+    """What ``info --json`` says of a project: what is known of a scan stays empty, and its cases come beside it."""
+    from thighview.io.project import Project
+
+    project = Project.open(folder, writable=False)
+    try:
+        cases = [
+            {
+                "name": case.title, "subject": case.subject, "path": str(case.path), "slices": case.slices,
+                "reviewed": sum(n for state, n in case.counts.items() if state.reviewed),
+                "in_training_set": case.in_training_set,
+            }
+            for case in project.cases()
+        ]  # fmt: skip
+        name = project.name
+    finally:
+        project.close()
+    nothing = dict.fromkeys(("shape_zyx", "spacing_mm_zyx", "axes", "dtype"))
+    return {
+        "path": str(folder),
+        "kind": "project",
+        **nothing,
+        "series": [],
+        "warnings": [],
+        "name": name,
+        "cases": cases,
+    }
+
+
+def _print_project(found: dict[str, Any]) -> None:
+    cases = found["cases"]
+    rows = [("path", found["path"]), ("kind", "thighview project"), ("name", found["name"])]
+    rows += [("cases", str(len(cases)))]
+    for case in cases:
+        training = ", in the training set" if case["in_training_set"] else ""
+        reviewed = f"{case['reviewed']} of {case['slices']} slices reviewed"
+        rows.append(("case", f"{case['name']}, subject {case['subject']}, {reviewed}{training}"))
+    for name, value in rows:
+        print(f"{name.ljust(5)}  {value}")
+
+
+def _axes_words(axes: str) -> str:
+    """The letters of the axes as words: where slices, rows and columns grow to."""
+    towards = [
+        f"{what} to {_TOWARDS.get(a, a)}" for what, a in zip(("slices grow", "rows", "columns"), axes, strict=True)
+    ]
+    return ", ".join(towards)
 
 
 def _times(numbers: object, unit: str = "") -> str:
