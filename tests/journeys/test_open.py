@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import QApplication, QInputDialog, QPushButton
 
 from journeys.conftest import Made, OpenWindow
 from thighview.core.errors import UserError
@@ -133,7 +133,7 @@ def test_whatever_is_dropped_opens_or_says_why_in_one_sentence(
     hands.picture("open-dropped")
 
 
-def test_a_case_is_removed_by_its_menu_and_by_a_key_once_the_question_is_answered(
+def test_the_menu_of_a_case_says_whose_it_is_and_removes_it_once_a_question_is_answered(
     room: OpenWindow, thigh: Made, tmp_path: Path
 ) -> None:
     other = tmp_path / "sub-06_t1.nii.gz"
@@ -142,11 +142,21 @@ def test_a_case_is_removed_by_its_menu_and_by_a_key_once_the_question_is_answere
     hands.drop(thigh.scan, other)
     hands.until(lambda: len(hands.workspace.cases) == 2 and hands.window.session.case)
     worklist = hands.window.worklist
+
+    def rename() -> None:
+        box = QApplication.activeModalWidget()
+        assert isinstance(box, QInputDialog) and "sub-05" in box.windowTitle()
+        box.setTextValue("Anna")
+        box.accept()
+
+    QTimer.singleShot(100, rename)
+    worklist.menu_of(hands.workspace.cases[0]).actions()[1].trigger()
+    hands.until(lambda: {case.subject for case in hands.workspace.cases} == {"Anna", "sub-06"})
     for answer, left in (("Keep it", 2), ("Remove", 1)):
         asked = hands.answer(answer)
         worklist.menu_of(hands.workspace.cases[0]).actions()[-1].trigger()
         hands.until(lambda asked=asked: asked)
-        assert asked == ["Remove sub-05 from My cases?"]
+        assert asked == ["Remove Anna from My cases?"]
         hands.until(lambda left=left: len(hands.workspace.cases) == left)
     assert hands.window.session.case is None and hands.window.middle.currentWidget() is hands.window.empty
     hands.window.activateWindow()

@@ -306,8 +306,8 @@ def ask_leave(parent: QWidget | None, reason: str, hint: str = "") -> bool:
 
 def ask_remove_case(parent: QWidget | None, subject: str, project: str, scan: Path, edits: int) -> bool:
     """Whether a case shall really leave its project, with what was drawn on it."""
-    drawn = f"Its mask, its review and {count(edits, 'edit')} are deleted; this cannot be taken back."
-    hint = f"{drawn}\n\nThe scan itself stays where it is: {scan}"
+    drawn = f"mask, review and {count(edits, 'edit')}" if edits else "mask and review"
+    hint = f"Its {drawn} are deleted; this cannot be taken back.\n\nThe scan itself stays where it is:\n{scan}"
     answers = (("Remove", "remove"), ("Keep it", "keep"))
     return _ask(parent, f"Remove {subject} from {project}?", hint, answers, default=1) == "remove"
 

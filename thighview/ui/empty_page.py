@@ -84,7 +84,10 @@ class EmptyPage(QWidget):
                 widget.deleteLater()
         self.recent_heading.setVisible(bool(paths))
         for path in paths:
-            press = button(_short(path), lambda path=path: self._workspace.open_recent(path), str(path), "quiet")
+            name = path.name if path in projects else _short(path)
+            press = button(name, lambda path=path: self._workspace.open_recent(path), str(path), "quiet")
+            if path in projects:
+                press.setIcon(icon("folder"))
             press.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             self.recent.addWidget(press, 0, Qt.AlignmentFlag.AlignHCenter)
 

@@ -232,6 +232,7 @@ class Worklist(QWidget):
         menu = QMenu(self)
         folder = self._workspace.project_folder
         menu.addAction("Open", lambda: self._workspace.open_case(summary.case_id))
+        menu.addAction("Whose scan is this…", lambda: self._ask_whose(summary))
         menu.addSeparator()
         remove = menu.addAction(f"Remove from {folder.name if folder else 'project'}…", lambda: self._remove(summary))
         remove.setShortcut(QKeySequence.StandardKey.Delete)
@@ -244,6 +245,12 @@ class Worklist(QWidget):
             menu = self.menu_of(summary)
             menu.exec(self.list.viewport().mapToGlobal(at))
             menu.deleteLater()
+
+    def _ask_whose(self, summary: "CaseSummary") -> None:
+        known = sorted({case.subject for case in self._workspace.cases})
+        answer = dialogs.ask_subject(self.window(), summary.title, summary.subject, known)
+        if answer:
+            self._workspace.set_subject([summary.case_id], answer)
 
     def _remove(self, summary: "CaseSummary | None") -> None:
         folder = self._workspace.project_folder
