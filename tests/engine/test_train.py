@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import threading
@@ -18,7 +19,7 @@ from tiny_project import TABLE, make_project
 
 from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
-from thighview.core.run import BatchEnded, EpochEnded, Failed, Finished, Paused, RunEvent, Started, TrainConfig
+from thighview.core.run import BatchEnded, EpochEnded, Failed, Finished, Paused, RunEvent, Scores, Started, TrainConfig
 from thighview.engine import metrics, train
 from thighview.engine.batches import MeasureBatches, Slices
 from thighview.engine.checkpoints import read_checkpoint
@@ -318,6 +319,20 @@ def test_a_listener_that_is_gone_does_not_matter(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("eager")
+def test_a_run_tells_how_the_model_it_started_from_did_on_the_same_slices(
+    trained: tuple[Path, RunFolder, list[RunEvent]], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(trained[0], tmp_path / "study"))
+    first = _events(run_folder(folder, "first"), Finished)[0]
+    train.train_main(folder, "second", _with(epochs=1), "first")
+    end = _events(run_folder(folder, "second"), Finished)[0]
+    assert end.parent == "first"
+    assert end.parent_val.dice == pytest.approx(first.val.dice, abs=1e-4)
+    assert end.parent_val.loss == pytest.approx(first.val.loss, rel=1e-3)
+    assert (first.parent, first.parent_val) == ("", Scores())
+
+
+@pytest.mark.usefixtures("eager")
 def test_starting_from_a_model_with_other_labels(
     trained: tuple[Path, RunFolder, list[RunEvent]], tmp_path: Path
 ) -> None:
@@ -327,6 +342,8 @@ def test_starting_from_a_model_with_other_labels(
     folder = make_project(tmp_path, 3, table=table)
     run = run_folder(folder, "second")
     train.train_main(folder, "second", _with(epochs=1, base_filters=8), str(parent.folder))
+    end = _events(run, Finished)[0]
+    assert (end.parent, end.parent_val) == ("first", Scores()), "what it never learnt is no score of it"
     note = _events(run, Started)[0].note
     assert "starts from first; it knows: bone; new to it, learnt from nothing: nerve; left out: thigh" in note
     assert "base filters" in note

@@ -219,7 +219,10 @@ class EpochEnded(RunEvent):
 
 @dataclass(frozen=True)
 class Finished(RunEvent):
-    """The model folder is written."""
+    """The model folder is written. ``parent`` is the model it started from, ``parent_val`` how that one did.
+
+    Both scores are of the same validation slices; where it lacks a label of this run, its own is not measured.
+    """
 
     EVENT: ClassVar[str] = "finished"
     model: str
@@ -227,6 +230,8 @@ class Finished(RunEvent):
     epochs: int
     stopped: bool
     val: Scores
+    parent: str = ""
+    parent_val: Scores = Scores()
 
 
 @dataclass(frozen=True)
@@ -257,7 +262,7 @@ def event_from_line(line: str) -> RunEvent | None:
         kind = _KINDS[data.pop("event")]
         known = {f.name: data[f.name] for f in fields(kind) if f.name in data}
         for name, value in known.items():
-            if name in ("train", "val", "while_learning"):
+            if name in ("train", "val", "while_learning", "parent_val"):
                 known[name] = Scores(**{k: value.get(k) for k in ("loss", "accuracy", "dice")})
             elif isinstance(value, list):
                 known[name] = tuple(value)

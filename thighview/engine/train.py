@@ -160,6 +160,7 @@ class _Training:
         self.notes += loaded.notes
         self._build()
         self.epoch = 0
+        self.parent_val = Scores()
         self.best: dict[str, Any] = {}
         self.best_arrays: Arrays = {}
         self.last_arrays: Arrays = {}
@@ -199,6 +200,10 @@ class _Training:
 
     def to_end(self) -> Path:
         """Every epoch that is left, then the model."""
+        parent = self.plan.parent
+        if parent and "val" in self.measures and set(self.plan.card.classes) <= set(parent.card.classes):
+            passed = self.learner.measure(self.measures["val"])  # its weights still are the network's
+            self.parent_val = mean_scores(passed, self.subject_of, self.config.loss)
         self._resume()
         config = self.config
         self.say(Started(
@@ -384,6 +389,7 @@ class _Training:
         write_model(folder, type(card).from_json(data), weights_in(self.best_arrays))
         val = Scores(**self.best["val"])
         self.say(Finished(
-            time.time(), self.run.name, str(folder), self.best["epoch"], self.epoch, stopped, val
+            time.time(), self.run.name, str(folder), self.best["epoch"], self.epoch, stopped, val,
+            self.plan.parent.card.name if self.plan.parent else "", self.parent_val,
         ))  # fmt: skip
         return folder
