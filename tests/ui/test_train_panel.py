@@ -30,7 +30,7 @@ from thighview.app import jobs
 from thighview.app.segmenting import step_name
 from thighview.core.errors import UserError
 from thighview.core.labels import Label
-from thighview.core.run import Paused, TrainConfig
+from thighview.core.run import Paused, Scores, TrainConfig
 from thighview.io.dataset import freeze
 from thighview.io.project import Project
 from thighview.io.runs import run_folder
@@ -350,6 +350,7 @@ def test_a_finished_run_offers_its_model(panel: TrainPanel, room: Room, qtbot: Q
     room.show_models(model(), model("run 3", "project", Path("/p/models/run 3")))
     assert "epoch 24 of 40" in panel.end_card.text.text()
     assert "Dice 0.927" in panel.end_card.text.text()
+    assert "Started from" not in panel.end_card.text.text()
     panel.end_card.use_button.click()
     assert room.wishes[-1] == ("choose_model", "run 3")
     assert panel.settings_card.isVisible()
@@ -359,6 +360,14 @@ def test_a_finished_run_offers_its_model(panel: TrainPanel, room: Room, qtbot: Q
     assert panel.form_fold.heading.isChecked()
     bar = panel.verticalScrollBar()
     qtbot.waitUntil(lambda: bar.value() == min(panel.settings_card.y(), bar.maximum()) > 0)
+
+
+def test_a_finished_run_tells_how_the_model_it_started_from_did(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
+    end = replace(finished(), parent="thigh_tissues", parent_val=Scores(0.3, 0.96, 0.9051))
+    room.runs.follow("run 3", [*whole_run(40), end])
+    qtbot.waitUntil(panel.end_card.isVisible)
+    line = "Started from thigh_tissues: Dice 0.905 → 0.927 on the same slices."
+    assert line in panel.end_card.text.text().splitlines()
 
 
 def test_a_failed_run_shows_cause_and_last_lines_and_can_go_on(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
@@ -410,11 +419,10 @@ def test_runs_that_were_validated_on_others_are_not_compared_in_silence(room: Ro
     for person in range(2):
         add_person(project, room.project_folder, person, f"person {person}", table=tissue_table())
     freeze_of(project, "run 1")
-    for person in (2, 3):
-        add_person(project, room.project_folder, person, f"person {person}", table=tissue_table())
+    add_person(project, room.project_folder, 2, "person 2", table=tissue_table())
     freeze_of(project, "run 2")
-    validation = next(name for name, part in project.subjects().items() if part == "validation")
-    add_person(project, room.project_folder, 9, validation, table=tissue_table())
+    assert project.subjects()["person 2"] == "validation", "the third person is the first to validate"
+    add_person(project, room.project_folder, 9, "person 2", table=tissue_table())
     freeze_of(project, "run 3")
     freeze_of(project, "run 4")
     project.close()

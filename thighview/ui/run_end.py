@@ -96,7 +96,11 @@ class RunEndCard(Card):
         ]
         best = f"The model of epoch {finished.best_epoch} of {finished.epochs} had the best validation loss and is kept"
         on = "on made-up thighs" if on_phantoms else "validation"
-        self.text.setText(f"{best}: {on} {', '.join(scores)}." if scores else f"{best}.")
+        said = f"{best}: {on} {', '.join(scores)}." if scores else f"{best}."
+        before, after = finished.parent_val.dice, finished.val.dice
+        if before is not None and after is not None:
+            said += f"\nStarted from {finished.parent}: Dice {before:.3f} → {after:.3f} on the same slices."
+        self.text.setText(said)
         self._model = self._find(finished)
         chosen = self._model is not None and str(self._model.folder) == self._workspace.settings.last_model
         name = self._model.card.name if self._model else ""
