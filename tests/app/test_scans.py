@@ -184,6 +184,25 @@ def test_a_recent_scan_opens_as_the_case_it_is_in_its_project(
     assert workspace.project_folder == scratch, "its project is gone"
 
 
+def test_a_case_opens_at_the_slice_it_was_left_at(qtbot: QtBot, scans: list[Path]) -> None:
+    def opened(workspace: Workspace, path: Path) -> int:
+        workspace.open_path(path)
+        qtbot.waitUntil(lambda: (case := workspace.session.case) is not None and case.series[0].path == path)
+        return workspace.session.view.cursor[0]
+
+    workspace = Workspace()
+    middle = opened(workspace, scans[0])
+    workspace.session.go_to_slice(5)
+    assert middle != 5 and opened(workspace, scans[1]) == middle
+    workspace.session.go_to_slice(1)
+    assert opened(workspace, scans[0]) == 5
+    workspace.close()
+    again = Workspace()
+    assert (opened(again, scans[1]), opened(again, scans[0]), opened(again, scans[2])) == (1, 5, middle)
+    again.close()
+    assert jobs.shutdown()
+
+
 def test_the_project_open_last_is_opened_again_or_my_cases_with_a_sentence(qtbot: QtBot, tmp_path: Path) -> None:
     study = tmp_path / "Study"
 

@@ -175,6 +175,9 @@ class OpenScans(OpenProject):
             else:
                 self._leave_case()
                 self.session.open(case, store)
+                index = self.settings.slice_of(case.series[0].path)
+                if index is not None:
+                    self.session.go_to_slice(index)
                 self.settings.add_recent(scan.path, store.folder)
                 self.settings.last_folder = scan.path.parent
                 for sentence in (*scan.volume.warnings, *case.warnings):
@@ -209,7 +212,17 @@ class OpenScans(OpenProject):
 
     def _leave_case(self) -> None:
         """Before another case is shown."""
+        self._keep_slice()
         self._mirror_open_case()
+
+    def _leave_project(self) -> None:
+        self._keep_slice()
+        super()._leave_project()
+
+    def _keep_slice(self) -> None:
+        case = self.session.case
+        if case:
+            self.settings.keep_slice(case.series[0].path, self.session.view.cursor[0])
 
     def _set_models(self, models: tuple[ModelEntry, ...]) -> None:
         if self.settings.aside and not self.settings.last_model:  # the demo begins with the model of the box

@@ -10,7 +10,7 @@ from thighview.core.errors import UserError
 from thighview.core.run import TrainConfig
 from thighview.io.paths import home
 
-_RECENT = 8
+_RECENT, _SLICES = 8, 200
 
 
 class Settings:
@@ -59,6 +59,22 @@ class Settings:
         """``projects`` or ``scans`` opened last, newest first, each with its project's folder."""
         try:
             return {Path(path): Path(project) for path, project in json.loads(self._text(f"recent/{kind}", "[]"))}
+        except (ValueError, TypeError):
+            return {}
+
+    def slice_of(self, scan: Path) -> int | None:
+        """The slice (along the stored axis) of a scan that was looked at last, or None."""
+        found = self._slices().get(str(scan))
+        return found if isinstance(found, int) else None
+
+    def keep_slice(self, scan: Path, index: int) -> None:
+        """Remember the slice looked at; of the scans left last only."""
+        others = {path: known for path, known in self._slices().items() if path != str(scan)}
+        self._put("slices", json.dumps(dict([*others.items(), (str(scan), index)][-_SLICES:])))
+
+    def _slices(self) -> dict[str, Any]:
+        try:
+            return dict(json.loads(self._text("slices", "{}")))
         except (ValueError, TypeError):
             return {}
 
