@@ -215,6 +215,7 @@ def test_an_empty_slice_is_accepted_only_when_the_same_key_is_pressed_again(wind
     assert session.case.reviews[3].state is SliceState.UNSEEN, "it was left in between"
     key(window, Qt.Key.Key_Return)
     assert session.case.reviews[3].state is SliceState.DRAWN
+    assert not window.notices.shown, "it was done"
     key(window, Qt.Key.Key_A)
     assert session.case.reviews[4].state is SliceState.UNSEEN, "each slice is asked about"
 

@@ -12,6 +12,7 @@ from PySide6.QtGui import (
     QPainter,
     QPaintEvent,
     QPen,
+    qGray,
 )
 from PySide6.QtWidgets import QColorDialog, QFrame, QMenu, QScrollArea, QSizePolicy, QToolTip, QVBoxLayout, QWidget
 
@@ -204,7 +205,7 @@ class LabelList(QWidget):
         painter.setBrush(tint)
         painter.drawRoundedRect(box, 4, 4)
         painter.setFont(words_font(bold=True, pixels=10))
-        painter.setPen(colour("black"))
+        painter.setPen(colour("black" if qGray(tint.rgb()) > 110 else "text"))
         painter.drawText(box, Qt.AlignmentFlag.AlignCenter, _SIGNS.get(label.side, ""))
 
     # ------------------------------------------------------------------ mouse

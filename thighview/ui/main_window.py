@@ -178,6 +178,7 @@ class MainWindow(QMainWindow):
         workspace.project_changed.connect(actions.refresh)
         workspace.cases_changed.connect(self._show_title)
         session.refused.connect(self.notices.say)
+        session.history_changed.connect(lambda _: self.notices.close_passing())
         workspace.failed.connect(self.notices.show_error)
         workspace.segmenting.connect(self._segmenting)
         workspace.engine.state_changed.connect(self._engine_changed)

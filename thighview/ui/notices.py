@@ -164,6 +164,12 @@ class Notices(QWidget):
             if isinstance(notice.cause, kind):
                 notice.close_notice()
 
+    def close_passing(self) -> None:
+        """Take away what would fade by itself: something has been done since."""
+        for notice in tuple(self.shown):
+            if not notice.stays:
+                notice.close_notice()
+
     def close_newest(self) -> bool:
         """Take the newest one away; False when there is none."""
         if self.shown:
