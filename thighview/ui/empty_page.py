@@ -84,7 +84,7 @@ class EmptyPage(QWidget):
                 widget.deleteLater()
         self.recent_heading.setVisible(bool(paths))
         for path in paths:
-            name = path.name if path in projects else _short(path)
+            name = f" {path.name}" if path in projects else _short(path)
             press = button(name, lambda path=path: self._workspace.open_recent(path), str(path), "quiet")
             if path in projects:
                 press.setIcon(icon("folder"))
