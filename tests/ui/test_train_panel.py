@@ -366,7 +366,7 @@ def test_a_finished_run_tells_how_the_model_it_started_from_did(panel: TrainPane
     end = replace(finished(), parent="thigh_tissues", parent_val=Scores(0.3, 0.96, 0.9051))
     room.runs.follow("run 3", [*whole_run(40), end])
     qtbot.waitUntil(panel.end_card.isVisible)
-    line = "Started from thigh_tissues: Dice 0.905 → 0.927 on the same slices."
+    line = "Started from thigh_tissues: Dice 0.905\u00a0→\u00a00.927 on the same slices."
     assert line in panel.end_card.text.text().splitlines()
 
 

@@ -99,7 +99,7 @@ class RunEndCard(Card):
         said = f"{best}: {on} {', '.join(scores)}." if scores else f"{best}."
         before, after = finished.parent_val.dice, finished.val.dice
         if before is not None and after is not None:
-            said += f"\nStarted from {finished.parent}: Dice {before:.3f} → {after:.3f} on the same slices."
+            said += f"\nStarted from {finished.parent}: Dice {before:.3f}\u00a0→\u00a0{after:.3f} on the same slices."
         self.text.setText(said)
         self._model = self._find(finished)
         chosen = self._model is not None and str(self._model.folder) == self._workspace.settings.last_model
