@@ -209,18 +209,23 @@ def test_the_wheel_scrolls_the_panel_and_changes_no_control(panel: TrainPanel, r
     late = QSpinBox()
     panel.set_card.body.addWidget(late)
     qtbot.waitUntil(late.isVisible)
-    qtbot.wait(20)
     controls = [panel.compare, panel.preview.slider, panel.form.preset, late, *panel.form.inputs.values()]
     bar = panel.verticalScrollBar()
     for control in controls:
-        panel.ensureWidgetVisible(control, 0, 80)
         control.setFocus()
-        bar.setValue(bar.value() - 30)
+        qtbot.waitUntil(lambda control=control: brought_into_sight(panel, control))
         place = bar.value()
         values = [_shown(c) for c in controls]
         turn_wheel(control)
         assert [_shown(c) for c in controls] == values, control
-        assert bar.value() > place or bar.value() == bar.maximum(), control
+        qtbot.waitUntil(lambda place=place: bar.value() > place or bar.value() == bar.maximum())
+
+
+def brought_into_sight(panel: TrainPanel, control: QWidget) -> bool:
+    """Whether the middle of a control is inside the panel, with room left to scroll down; scrolls there, if not."""
+    panel.ensureWidgetVisible(control, 0, 80)
+    panel.verticalScrollBar().setValue(panel.verticalScrollBar().value() - 30)
+    return panel.viewport().rect().contains(control.mapTo(panel.viewport(), control.rect().center()))
 
 
 def _shown(control: QWidget) -> object:
