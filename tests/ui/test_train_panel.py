@@ -222,10 +222,11 @@ def test_the_wheel_scrolls_the_panel_and_changes_no_control(panel: TrainPanel, r
 
 
 def brought_into_sight(panel: TrainPanel, control: QWidget) -> bool:
-    """Whether the middle of a control is inside the panel, with room left to scroll down; scrolls there, if not."""
-    panel.ensureWidgetVisible(control, 0, 80)
-    panel.verticalScrollBar().setValue(panel.verticalScrollBar().value() - 30)
-    return panel.viewport().rect().contains(control.mapTo(panel.viewport(), control.rect().center()))
+    """Scroll a control to the middle of the panel, as far as there is room; whether it can be pointed at."""
+    bar, shown = panel.verticalScrollBar(), panel.viewport()
+    middle = control.rect().center()
+    bar.setValue(bar.value() + control.mapTo(shown, middle).y() - shown.height() // 2)
+    return shown.rect().contains(control.mapTo(shown, middle))
 
 
 def _shown(control: QWidget) -> object:
