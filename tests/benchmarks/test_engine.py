@@ -1,5 +1,6 @@
 """Speed of the network's side: inference and training against bare keras, and a window that never waits for them."""
 
+import gc
 import json
 import os
 import statistics
@@ -20,7 +21,7 @@ from thighview.app import jobs
 from thighview.core.run import EpochEnded, TrainConfig
 from thighview.core.volume import Volume
 from thighview.io.images import write_volume
-from thighview.ui.application import make_application, open_window
+from thighview.ui.application import make_application, open_window, settle_memory
 from thighview.ui.main_window import MainWindow
 
 HERE = Path(__file__).parent
@@ -114,7 +115,9 @@ def window(qtbot: QtBot, bench: Bench, tmp_path: Path, thighview_home: Path) -> 
     write_volume(tmp_path / "stack.nii.gz", Volume(voxels, affine))
     make_application()
     window = open_window([tmp_path / "stack.nii.gz"])
+    settle_memory()
     yield window
+    gc.unfreeze()
     window.workspace.runs.close()
     window.close()
     window.deleteLater()

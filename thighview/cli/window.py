@@ -1,6 +1,7 @@
 """The window: when it can open, what it opens on, and its place in the desktop's menu."""
 
 import difflib
+import gc
 import io
 import os
 import shlex
@@ -23,6 +24,7 @@ def open_window(paths: Sequence[Path]) -> int:
     system.need_display()
 
     def start() -> int:
+        gc.disable()  # nothing that is loaded for the window is garbage; the window turns it on again
         from thighview.ui.application import run
 
         return run(list(paths))
@@ -36,6 +38,7 @@ def demo(args: Namespace) -> int:
         system.need_display()
 
         def start() -> int:
+            gc.disable()
             from thighview.ui.application import run
 
             return run(demo=True)

@@ -1,7 +1,6 @@
 """Help: the sheet of shortcuts, and what this program is and is not for."""
 
 from collections.abc import Iterable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
@@ -107,6 +106,8 @@ class About(QDialog):
 
 def program_version() -> str:
     """The version installed; ``unknown`` when it runs from a bare checkout."""
+    from importlib.metadata import PackageNotFoundError, version  # not before somebody asks: the start is counted
+
     try:
         return version("thighview")
     except PackageNotFoundError:

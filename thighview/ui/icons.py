@@ -9,7 +9,7 @@ from thighview.io.resources import resource
 from thighview.ui.theme import COLOURS
 
 _DRAWN_IN = "#e9eef4"
-_SIZES = (20, 40)
+_SMALL, _LARGE = 20, 40
 
 
 @cache
@@ -24,7 +24,7 @@ def icon(name: str) -> QIcon:
     )
     drawing = resource("icons", f"{name}.svg").read_text(encoding="utf-8")
     for mode, state, tint in tints:
-        for size in _SIZES:
+        for size in (_SMALL, _LARGE) if mode is QIcon.Mode.Normal else (_LARGE,):  # Qt makes the rarer ones smaller
             made.addPixmap(_drawn(drawing.replace(_DRAWN_IN, tint), size), mode, state)
     return made
 
