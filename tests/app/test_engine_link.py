@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QEventLoop, QTimer
 from pytestqt.qtbot import QtBot
 
 from thighview.app.engine_link import Engine
@@ -112,13 +112,12 @@ def engine(qapp: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[E
     """One engine for the tests that do not harm it, ready."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("THIGHVIEW_HOME", str(tmp_path_factory.mktemp("engine")))
-        engine = Engine(device="cpu")
+        engine, loop = Engine(device="cpu"), QEventLoop()
+        engine.state_changed.connect(lambda state: state.phase == "starting" or loop.quit())
         engine.start()
         assert engine.state.phase == "starting"
-        until = time.monotonic() + START_MS / 1000
-        while engine.state.phase == "starting" and time.monotonic() < until:
-            qapp.processEvents()  # type: ignore[attr-defined]
-            time.sleep(0.02)
+        QTimer.singleShot(START_MS, loop, loop.quit)
+        loop.exec()
         assert engine.state == EngineState("ready", "CPU", process_id=engine.state.process_id)
         yield engine
         assert engine.stop()

@@ -1,7 +1,6 @@
 """Several things opened at once, one series in two guises, and the demo that leaves no trace."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,14 +15,6 @@ from thighview.io.paths import scratch_project
 from thighview.io.project import Project
 
 KNEE = "dicom/ge_knee_mese_echo1_MIT"
-
-
-@pytest.fixture
-def workspace(qtbot: QtBot) -> Iterator[Workspace]:
-    workspace = Workspace()
-    yield workspace
-    workspace.close()
-    assert jobs.shutdown()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,14 +29,6 @@ from thighview.io.masks import write_mask
 from thighview.io.models import ModelCard, ModelEntry
 from thighview.io.project import Project
 from thighview.io.runs import at_work
-
-
-@pytest.fixture
-def workspace(qtbot: QtBot) -> Iterator[Workspace]:
-    workspace = Workspace()
-    yield workspace
-    workspace.close()
-    assert jobs.shutdown()
 
 
 @pytest.fixture

@@ -22,28 +22,14 @@ def open_window(paths: Sequence[Path]) -> int:
         hint = f"Did you mean the command {near[0]}?" if near else "Check the path, or see thighview --help."
         raise UserError(f"There is nothing at {paths[0]}.", hint)
     system.need_display()
-
-    def start() -> int:
-        gc.disable()  # nothing that is loaded for the window is garbage; the window turns it on again
-        from thighview.ui.application import run
-
-        return run(list(paths))
-
-    return _with_qt(start)
+    return _run(list(paths))
 
 
 def demo(args: Namespace) -> int:
     """``thighview demo``: a window on a made-up thigh, or the whole journey off-screen."""
     if system.display() and not args.off_screen and not system.off_screen():
         system.need_display()
-
-        def start() -> int:
-            gc.disable()
-            from thighview.ui.application import run
-
-            return run(demo=True)
-
-        return _with_qt(start)
+        return _run(demo=True)
     why = "asked for" if args.off_screen or system.off_screen() else "there is no display"
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
@@ -97,6 +83,18 @@ def _command() -> str:
     script = Path(sys.executable).parent / "thighview"
     words = [str(script)] if script.exists() else [sys.executable, "-m", "thighview"]
     return " ".join(f'"{w}"' if shlex.quote(w) != w else w for w in (word.replace("%", "%%") for word in words))
+
+
+def _run(paths: Sequence[Path] = (), demo: bool = False) -> int:
+    """The window, until it is closed."""
+
+    def start() -> int:
+        gc.disable()  # nothing that is loaded for the window is garbage; the window turns it on again
+        from thighview.ui.application import run
+
+        return run(paths, demo)
+
+    return _with_qt(start)
 
 
 def _with_qt(start: Callable[[], int]) -> int:
