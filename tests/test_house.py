@@ -74,6 +74,11 @@ def test_no_network_library_is_loaded(module: str) -> None:
     assert not loaded_after(f"import {module}") & set(HEAVY)
 
 
+def test_freezing_a_set_loads_no_scipy() -> None:
+    """Libraries load with the interpreter's lock held: the window would stand still while a training starts."""
+    assert not loaded_after("import thighview.io.dataset, thighview.app.training") & {"scipy", "nibabel", "pydicom"}
+
+
 def test_command_line_is_light() -> None:
     loaded = loaded_after(
         "from thighview.cli import main\nimport contextlib\nwith contextlib.suppress(SystemExit): main(['--help'])"

@@ -4,18 +4,8 @@ import numpy as np
 import pytest
 
 from thighview.core.errors import UserError
-from thighview.core.phantom import (
-    CONTRASTS,
-    TISSUES,
-    Phantom,
-    draw_look,
-    draw_person,
-    fine_grid,
-    make_phantom,
-    make_slices,
-    muscle_table,
-    tissue_table,
-)
+from thighview.core.phantom import Phantom, draw_look, draw_person, fine_grid, make_phantom, make_slices
+from thighview.core.phantom_names import CONTRASTS, TISSUES, muscle_table, tissue_table
 
 
 def _phantom(seed: int, contrast: str | None = None) -> Phantom:

@@ -10,7 +10,8 @@ import pytest
 from PySide6.QtGui import QImage
 
 from thighview.core.errors import UserError
-from thighview.core.phantom import CONTRASTS, TISSUES, make_phantom
+from thighview.core.phantom import make_phantom
+from thighview.core.phantom_names import CONTRASTS, TISSUES
 from thighview.core.planes import Plane
 from thighview.core.run import BatchEnded, EpochEnded, Finished, RunEvent, Started
 from thighview.engine.phantom_batches import ahead, guard_batch, training_batch

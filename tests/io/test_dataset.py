@@ -12,7 +12,7 @@ from thighview.core.errors import UserError
 from thighview.core.history import Edit
 from thighview.core.labels import Label, LabelTable
 from thighview.core.mask import Patch, Region
-from thighview.core.phantom import tissue_table
+from thighview.core.phantom_names import tissue_table
 from thighview.core.run import TrainConfig
 from thighview.io import dataset as sets
 from thighview.io.project import Project

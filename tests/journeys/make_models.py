@@ -9,7 +9,7 @@ from pathlib import Path
 
 import keras
 
-from thighview.core.phantom import TISSUES, tissue_table
+from thighview.core.phantom_names import TISSUES, tissue_table
 from thighview.engine.unet import build_network, weights_of
 from thighview.io.models import ModelCard, write_model
 

@@ -19,6 +19,7 @@ from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.mask import renumber
 from thighview.core.run import TrainConfig
+from thighview.io.dataset import read_dataset
 from thighview.io.models import ModelEntry
 from thighview.io.project import Project
 from thighview.io.runs import RunFolder
@@ -322,8 +323,6 @@ def _need_no_run(project: Project, case_id: int, going_on: RunFolder | None) -> 
     running = {*find_running(project.folder), *([going_on] if going_on else [])}
     if not running:
         return
-    from thighview.io.dataset import read_dataset  # scipy comes with it
-
     for run in running:
         if any(frozen.case_id == case_id for frozen in read_dataset(run).cases):
             raise UserError(f"The run “{run.name}” trains with this case just now.", "Wait for it, or stop it first.")

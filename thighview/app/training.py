@@ -32,6 +32,7 @@ from thighview.core.run import (
     Started,
     TrainConfig,
 )
+from thighview.io.dataset import freeze
 from thighview.io.locks import release, take
 from thighview.io.project import Project
 from thighview.io.runs import (
@@ -272,8 +273,6 @@ def died(run: RunFolder, code: int | None) -> Failed:
 
 def freeze_run(store: Store, config: TrainConfig, name: str = "") -> RunFolder:
     """Freeze a new run of the open project; on a worker thread, so that strokes are journalled meanwhile."""
-    from thighview.io.dataset import freeze  # scipy comes with it: not before a training needs it
-
     store.wait_for(lambda _: None)  # what was painted before the button was pressed is on disk now
     run = run_folder(store.folder, name or free_run_name(store.folder))
     project = Project.open(store.folder, writable=False)

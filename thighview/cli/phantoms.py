@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from thighview.core.mask import LabelMap
-from thighview.core.phantom import CONTRASTS, make_phantom, tissue_table
+from thighview.core.phantom import make_phantom
+from thighview.core.phantom_names import CONTRASTS, tissue_table
 from thighview.core.review import SliceReview, SliceState
 from thighview.core.volume import Volume
 from thighview.io.nnunet_out import OutCase, OutReport, Report, write_dataset

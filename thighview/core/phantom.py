@@ -7,46 +7,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
-from thighview.core.labels import PALETTE, Label, LabelTable
+from thighview.core.labels import LabelTable
 from thighview.core.mask import LabelMap
 from thighview.core.phantom_anatomy import AIR, CORTEX, FAT, MARROW, MATERIALS, MUSCLE, SKIN, Cut, cut_legs
-from thighview.core.phantom_image import CONTRASTS, RANDOM, Look, draw_look, expose
-from thighview.core.phantom_person import MUSCLES, Floats, Person, draw_person
+from thighview.core.phantom_image import RANDOM, Look, draw_look, expose
+from thighview.core.phantom_names import CONTRASTS, muscle_table, tissue_table
+from thighview.core.phantom_person import Floats, Person, draw_person
 from thighview.core.volume import Volume
 
 __all__ = [
-    "CONTRASTS", "RANDOM", "TISSUES", "Look", "Person", "Phantom", "draw_look", "draw_person", "fine_grid",
-    "make_phantom", "make_slices", "muscle_table", "tissue_table",
-]  # fmt: skip
+    "RANDOM",
+    "Look",
+    "Person",
+    "Phantom",
+    "draw_look",
+    "draw_person",
+    "fine_grid",
+    "make_phantom",
+    "make_slices",
+]
 
-TISSUES = ("subcutaneous_fat", "muscle", "intermuscular_fat", "femur_cortex", "femur_marrow")
-"""Tissues by value 1 to 5. Skin counts as subcutaneous fat; fascia, vessels and nerves as intermuscular fat."""
 _TISSUE_OF = np.full(MATERIALS, 3, np.uint8)
 _TISSUE_OF[[AIR, SKIN, FAT, MUSCLE, CORTEX, MARROW]] = 0, 1, 1, 2, 4, 5
 _FACTOR = 2
-_TISSUE_COLOURS = ((255, 193, 70), (214, 84, 84), (255, 138, 101), (144, 202, 249), (120, 144, 255))
-
-
-def tissue_table() -> LabelTable:
-    """The label table of ``thigh_tissues``: left 1 to 5, right 6 to 10."""
-    return LabelTable(
-        tuple(
-            Label(value + 5 * offset, name, side, _TISSUE_COLOURS[value - 1])
-            for offset, side in enumerate(("left", "right"))
-            for value, name in enumerate(TISSUES, 1)
-        )
-    )
-
-
-def muscle_table() -> LabelTable:
-    """The muscles by name: left 1 to 12, right 13 to 24, the same colour on both sides."""
-    return LabelTable(
-        tuple(
-            Label(value + len(MUSCLES) * offset, name, side, PALETTE[value - 1])
-            for offset, side in enumerate(("left", "right"))
-            for value, name in enumerate(MUSCLES, 1)
-        )
-    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,9 +22,9 @@ from thighview.core.phantom_anatomy import (
     VEIN,
     Cut,
 )  # fmt: skip
-from thighview.core.phantom_person import MUSCLES, Floats, spline_weights
+from thighview.core.phantom_names import CONTRASTS, MUSCLES
+from thighview.core.phantom_person import Floats, spline_weights
 
-CONTRASTS = ("t1", "dixon_water", "dixon_fat", "fat_sat")
 RANDOM = "random"
 """Any contrast at all: what a network learns from to be blind to contrast."""
 

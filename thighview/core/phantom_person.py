@@ -14,22 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
-Floats = NDArray[np.float32]
+from thighview.core.phantom_names import MUSCLES
 
-MUSCLES = (
-    "rectus_femoris",
-    "vastus_lateralis",
-    "vastus_medialis",
-    "vastus_intermedius",
-    "sartorius",
-    "gracilis",
-    "adductor_longus",
-    "adductor_magnus",
-    "biceps_femoris",
-    "semitendinosus",
-    "semimembranosus",
-    "gluteus_maximus",
-)
+Floats = NDArray[np.float32]
 
 LEVELS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 """Levels of the table below: 0 is just above the knee cap, 1 just below the groin."""

@@ -10,7 +10,7 @@ from typing import Any
 from thighview.core.errors import UserError
 
 DEVICES = ("auto", "cpu", "gpu")
-_NICE = 5
+_NICE = 10
 _BELOW_NORMAL_PRIORITY = 0x4000
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from thighview.core.phantom import CONTRASTS, RANDOM, Person, draw_look, draw_person, fine_grid, make_slices
+from thighview.core.phantom import RANDOM, Person, draw_look, draw_person, fine_grid, make_slices
+from thighview.core.phantom_names import CONTRASTS
 from thighview.core.phantom_person import spline_weights
 from thighview.engine.preprocess import Intensity
 from thighview.engine.recipe_config import Recipe

@@ -15,7 +15,8 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
-from thighview.core.phantom import CONTRASTS, TISSUES, make_phantom, tissue_table
+from thighview.core.phantom import make_phantom
+from thighview.core.phantom_names import CONTRASTS, TISSUES, tissue_table
 from thighview.core.run import BatchEnded, EpochEnded, Finished, RunEvent, Scores, Started
 from thighview.engine.checkpoints import restore, snapshot
 from thighview.engine.losses import slice_loss, slice_terms

@@ -18,7 +18,7 @@ from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
 from thighview.core.mask import LabelMap
-from thighview.core.phantom import CONTRASTS, Phantom, make_phantom, muscle_table, tissue_table
+from thighview.core.phantom_names import CONTRASTS, muscle_table, tissue_table
 from thighview.core.run import TrainConfig
 from thighview.core.volume import Volume
 from thighview.io.atomic import write_json_atomic
@@ -349,16 +349,14 @@ def read_case(run: RunFolder, case: FrozenCase, labels: LabelTable) -> tuple[Vol
 
 def read_phantom(phantom: FrozenPhantom, labels: LabelTable) -> tuple[Volume, LabelMap]:
     """A made-up person and the truth, with the values of ``labels``; every slice counts."""
+    from thighview.core.phantom import make_phantom  # scipy comes with it: only where it trains, never for freezing
+
     made = make_phantom(phantom.seed, phantom.contrast, slices=phantom.slices)
     lookup = phantom_lookup(labels)
     if lookup is None:
         raise UserError("The labels of this run are not those of a phantom.", "Start a new run.")
     tissues, values = lookup
-    return made.volume, values[_truth(made, tissues)]
-
-
-def _truth(made: Phantom, tissues: bool) -> LabelMap:
-    return made.labels if tissues else made.muscles
+    return made.volume, values[made.labels if tissues else made.muscles]
 
 
 def phantom_lookup(labels: LabelTable) -> tuple[bool, NDArray[np.uint8]] | None:

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLayout,
+    QProgressBar,
     QPushButton,
     QScrollArea,
     QSizePolicy,
@@ -138,6 +139,22 @@ def row(*parts: QWidget, stretch: int | None = None, spacing: int = 8) -> QHBoxL
     if stretch is None:
         line.addStretch(1)
     return line
+
+
+class ProgressLine(QProgressBar):
+    """A thin bar without words. A total of 0 makes it move: nobody can say yet how far the work is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setTextVisible(False)
+        self.setFixedHeight(6)
+
+    def show_progress(self, done: int, total: int) -> None:
+        """Show how far it is, with the window's next picture: Qt's own setters would paint the window at once."""
+        self.setUpdatesEnabled(False)
+        self.setRange(0, total)
+        self.setValue(done)
+        self.setUpdatesEnabled(True)
 
 
 class Fold(QWidget):

@@ -1,6 +1,7 @@
 """Whether the validation of two runs may be compared, told from what each froze at its start."""
 
 from thighview.core.errors import UserError
+from thighview.io.dataset import read_dataset
 from thighview.io.runs import RunFolder
 from thighview.ui.cards import count
 
@@ -10,8 +11,6 @@ def validation_differs(run: RunFolder, other: RunFolder) -> str:
 
     Reads ``dataset.json`` of both: for a worker thread.
     """
-    from thighview.io.dataset import read_dataset  # scipy comes with it: not before runs are compared
-
     try:
         mine, theirs = read_dataset(run), read_dataset(other)
     except UserError:

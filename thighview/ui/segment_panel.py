@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QComboBox, QGridLayout, QProgressBar, QWidget
+from PySide6.QtWidgets import QComboBox, QGridLayout, QWidget
 
 from thighview.app.segment_job import SegmentError
 from thighview.app.segmenting import doubt, obstacle
 from thighview.core.labels import Label, LabelTable
 from thighview.core.review import SliceState
-from thighview.ui.cards import Card, Page, button, count, mark, minutes, row, show_words, words
+from thighview.ui.cards import Card, Page, ProgressLine, button, count, mark, minutes, row, show_words, words
 from thighview.ui.chips import Chips, label_chips
 
 if TYPE_CHECKING:
@@ -138,9 +138,7 @@ class SegmentPanel(Page):
         self.cancel_button = button(
             "Cancel", self._workspace.cancel_segment, "Slices filled by this run are put back as they were"
         )
-        self.progress = QProgressBar()
-        self.progress.setTextVisible(False)
-        self.progress.setFixedHeight(6)
+        self.progress = ProgressLine()
         self.progress_words = words("", "muted")
         self.redo_button = button(
             "Let the model redo this slice",
@@ -297,8 +295,7 @@ class SegmentPanel(Page):
     def _progressed(self, done: int, total: int) -> None:
         if self._job is None:
             return
-        self.progress.setRange(0, total if done else 0)
-        self.progress.setValue(done)
+        self.progress.show_progress(done, total if done else 0)
         if not done:
             starting = self._workspace.engine.state.phase in ("off", "starting")
             show_words(self.progress_words, "The engine is starting…" if starting else "Preparing the slices…")

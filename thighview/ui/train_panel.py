@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QCoreApplication, QEvent, QTimer
-from PySide6.QtWidgets import QComboBox, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 from thighview.app.jobs import run_in_thread
 from thighview.app.segmenting import model_of_step
@@ -14,7 +14,7 @@ from thighview.core.labels import LabelTable
 from thighview.core.run import EpochEnded, Failed, Finished, RunEvent, Started
 from thighview.io.runs import EventTail, read_config, run_folder, run_folders
 from thighview.ui import dialogs
-from thighview.ui.cards import Card, Fold, Page, button, count, mark, row, show_words, words
+from thighview.ui.cards import Card, Fold, Page, ProgressLine, button, count, mark, row, show_words, words
 from thighview.ui.chips import label_chips
 from thighview.ui.curve_data import CurveData
 from thighview.ui.curves import Curves, picture_name, png_bytes
@@ -90,10 +90,7 @@ class TrainPanel(Page):
         self.data_words = words("", "muted")
         self.config_words = words("", "muted")
         self.progress_words = words("")
-        self.progress = QProgressBar()
-        self.progress.setRange(0, 1000)
-        self.progress.setTextVisible(False)
-        self.progress.setFixedHeight(6)
+        self.progress = ProgressLine()
         self.phantom_words = words("", "warning")
         self.note_words = words("", "muted")
         self.pause_button = button("Pause", self._pause_or_resume)
@@ -341,8 +338,7 @@ class TrainPanel(Page):
         if self.stop_button.isEnabled():
             show_words(self.progress_words, self.status.line())
         share = self.status.share
-        self.progress.setRange(0, 1000 if share else 0)  # the bar moves while nobody can say how far it is
-        self.progress.setValue(round(1000 * share))
+        self.progress.show_progress(round(1000 * share), 1000 if share else 0)
 
     def _show_start(self, _change: object = None) -> None:
         reason = problem = self.form.problem_text
