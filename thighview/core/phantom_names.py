@@ -1,0 +1,47 @@
+"""What a made-up thigh is made of: its tissues, muscles and contrasts by name; cheap to load, unlike what draws it."""
+
+from thighview.core.labels import PALETTE, Label, LabelTable
+
+CONTRASTS = ("t1", "dixon_water", "dixon_fat", "fat_sat")
+
+TISSUES = ("subcutaneous_fat", "muscle", "intermuscular_fat", "femur_cortex", "femur_marrow")
+"""Tissues by value 1 to 5. Skin counts as subcutaneous fat; fascia, vessels and nerves as intermuscular fat."""
+
+MUSCLES = (
+    "rectus_femoris",
+    "vastus_lateralis",
+    "vastus_medialis",
+    "vastus_intermedius",
+    "sartorius",
+    "gracilis",
+    "adductor_longus",
+    "adductor_magnus",
+    "biceps_femoris",
+    "semitendinosus",
+    "semimembranosus",
+    "gluteus_maximus",
+)
+
+_TISSUE_COLOURS = ((255, 193, 70), (214, 84, 84), (255, 138, 101), (144, 202, 249), (120, 144, 255))
+
+
+def tissue_table() -> LabelTable:
+    """The label table of ``thigh_tissues``: left 1 to 5, right 6 to 10."""
+    return LabelTable(
+        tuple(
+            Label(value + 5 * offset, name, side, _TISSUE_COLOURS[value - 1])
+            for offset, side in enumerate(("left", "right"))
+            for value, name in enumerate(TISSUES, 1)
+        )
+    )
+
+
+def muscle_table() -> LabelTable:
+    """The muscles by name: left 1 to 12, right 13 to 24, the same colour on both sides."""
+    return LabelTable(
+        tuple(
+            Label(value + len(MUSCLES) * offset, name, side, PALETTE[value - 1])
+            for offset, side in enumerate(("left", "right"))
+            for value, name in enumerate(MUSCLES, 1)
+        )
+    )
