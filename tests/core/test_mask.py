@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from thighview.core.mask import Patch, Region, changed_slices
+from thighview.core.mask import Patch, Region, changed_slices, painted_values
 
 SHAPE = (3, 5, 6)
 maps = arrays(np.uint8, SHAPE, elements=st.integers(0, 255))
@@ -92,3 +92,11 @@ def test_a_thousand_brush_strokes_take_less_than_five_megabytes():
         patch = Patch.between(region, before, labels[region.slices])
         total += patch.size_bytes if patch else 0
     assert total <= 5_000_000
+
+
+def test_painted_values_are_those_of_the_whole_stack() -> None:
+    labels = np.zeros((5, 7, 6), np.uint8)
+    assert painted_values(labels).tolist() == [0]
+    labels[0], labels[3, 2, 2], labels[4, 6, 5] = 3, 255, 1
+    assert painted_values(labels).tolist() == [0, 1, 3, 255]
+    assert painted_values(labels[:1]).tolist() == [3]

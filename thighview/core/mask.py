@@ -136,6 +136,18 @@ def changed_slices(patch: Patch, labels_shape: tuple[int, int, int], axis: int) 
     return [start + int(i) for i in np.flatnonzero(patch.changed.any(axis=other))]
 
 
+def painted_values(labels: LabelMap) -> NDArray[np.intp]:
+    """The values a label map holds, the background 0 among them, sorted.
+
+    Counted plane by plane: counting a whole stack at once keeps the interpreter, and with it the window, for as long
+    as it takes.
+    """
+    there = np.zeros(256, bool)
+    for plane in labels:
+        there |= np.bincount(plane.ravel(), minlength=256) > 0
+    return np.flatnonzero(there)
+
+
 def values_in(labels: LabelMap, values: Collection[int]) -> set[int]:
     """Which of these values a label map, or a piece of one, holds."""
     wanted = np.zeros(256, bool)

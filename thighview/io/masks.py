@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
-from thighview.core.mask import LabelMap
+from thighview.core.mask import LabelMap, painted_values
 from thighview.core.volume import Volume
 from thighview.io import nifti
 from thighview.io.atomic import write_atomic, write_json_atomic
@@ -183,8 +183,10 @@ def _whole_numbers(stored: NDArray[Any], name: str) -> NDArray[np.integer[Any]]:
 def _ids(codes: NDArray[np.integer[Any]]) -> list[int]:
     low, high = int(codes.min()), int(codes.max())
     if high - low <= 1 << 16:
-        offset = codes.astype(np.int64).ravel() - low if low or codes.dtype.itemsize > 4 else codes.ravel()
-        return [int(i) + low for i in np.flatnonzero(np.bincount(offset))]
+        there = np.zeros(high - low + 1, bool)
+        for plane in codes:  # the whole at once would keep the interpreter, and the window, for as long as it takes
+            there |= np.bincount(plane.ravel().astype(np.int64) - low, minlength=there.size) > 0
+        return [int(i) + low for i in np.flatnonzero(there)]
     return [int(i) for i in np.unique(codes)]
 
 
@@ -192,7 +194,7 @@ def _file_codes(labels: LabelMap, table: LabelTable) -> NDArray[np.integer[Any]]
     code_of = np.arange(256)
     for label in table:
         code_of[label.value] = label.file_id
-    used = code_of[np.flatnonzero(np.bincount(labels.ravel(), minlength=256))]
+    used = code_of[painted_values(labels)]
     if np.unique(used).size < used.size:
         raise UserError(
             "Two labels of this mask would get the same number in the file.", "Give one of them another number."

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from thighview.core.case import Case, Series
 from thighview.core.errors import UserError
 from thighview.core.labels import PALETTE, Label, LabelTable
+from thighview.core.mask import painted_values
 from thighview.core.review import SliceReview, SliceState
 from thighview.io.masks import read_mask
 from thighview.io.nnunet_out import FOLDERS, FORMAT, IGNORE, SIDE_FILE
@@ -111,10 +112,10 @@ def load_case(dataset: InDataset, case: InCase) -> Case:
     """
     volume = read_volume(case.image)
     mask, found = read_mask(case.mask, volume)
-    painted = np.bincount(mask.ravel(), minlength=256) > 0
+    painted = set(painted_values(mask).tolist())
     ids = np.zeros(256, np.int64)
     for label in found:
-        ids[label.value] = label.file_id if painted[label.value] else 0
+        ids[label.value] = label.file_id if label.value in painted else 0
     table, lookup = _table(dataset, case, [int(i) for i in ids[ids != 0]])
     values = np.array([lookup.get(int(i), 0) for i in ids], np.uint8)
     ignored: NDArray[np.bool_] = np.zeros(mask.shape[0], np.bool_)

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+import numpy as np
 import pyqtgraph as pg
+from numpy.typing import NDArray
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFont
 from PySide6.QtWidgets import QFrame
@@ -17,6 +19,7 @@ SAMPLES_PER_PIXEL = 1.0
 """More are joined to their least and greatest before a line is painted."""
 _HEIGHT_PX = 220
 _LEFT_PX = 46
+_MANY_POINTS = 2000
 _SMALLEST_RANGE = 0.01
 """A curve that hardly moves is shown flat, not blown up to the height of the plot."""
 
@@ -53,6 +56,7 @@ def make_plot(font: QFont) -> tuple[Any, dict[str, Any], Any]:
         axis.enableAutoSIPrefix(False)
     plot.getAxis("left").setWidth(_LEFT_PX)
     plot.getViewBox().setLimits(minYRange=_SMALLEST_RANGE)
+    plot.getViewBox().disableAutoRange()  # the range is set once for a drawing: following the lines costs 20 ms more
     items: dict[str, Any] = {}
     for name, colour, width, dashed in (
         ("other_train", COLOURS["train"], 1.4, True),
@@ -65,8 +69,6 @@ def make_plot(font: QFont) -> tuple[Any, dict[str, Any], Any]:
         style = Qt.PenStyle.DashLine if dashed else Qt.PenStyle.SolidLine
         pen = pg.mkPen(colour, width=width, style=style)
         item = pg.PlotDataItem(pen=pen, antialias=True, symbolBrush=colour, symbolPen=None, symbolSize=4)
-        item.setDownsampling(auto=True, method="peak")
-        item.setClipToView(True)
         item.opts["autoDownsampleFactor"] = SAMPLES_PER_PIXEL
         items[name] = item
     ring = pg.mkPen(COLOURS["val"], width=1.6)
@@ -77,3 +79,29 @@ def make_plot(font: QFont) -> tuple[Any, dict[str, Any], Any]:
     hair.hide()
     plot.addItem(hair, ignoreBounds=True)
     return view, items, hair
+
+
+def set_line(item: Any, x: NDArray[np.float64], y: NDArray[np.float64], marks: bool) -> None:
+    """Give a line its points, if they are others than before; ``marks`` puts a dot on each."""
+    old_x, old_y = item.getOriginalDataset()
+    if old_x is None:
+        old_x = old_y = np.empty(0)
+    symbol = "o" if marks and len(x) else None
+    if np.array_equal(old_x, x) and np.array_equal(old_y, y) and item.opts["symbol"] == symbol:
+        return
+    many = len(x) > _MANY_POINTS
+    if many != item.opts["autoDownsample"]:  # such a line is made anew whenever the view moves
+        item.setDownsampling(auto=many, method="peak")
+    item.setData(x, y, symbol=symbol)
+
+
+def y_range(heights: NDArray[np.float64], log: bool) -> tuple[float, float]:
+    """The range that shows all of the heights; on a logarithmic axis as powers of ten."""
+    heights = heights[np.isfinite(heights) & ((heights > 0) | (not log))]
+    if not heights.size:
+        return (-2.0, 0.0) if log else (0.0, 1.0)
+    low, high = float(heights.min()), float(heights.max())
+    if log:
+        low, high = float(np.log10(low)), float(np.log10(high))
+    spare = max(0.0, _SMALLEST_RANGE - (high - low)) / 2
+    return low - spare, high + spare

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QObject, QPointF, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QShowEvent, QWheelEvent
 from PySide6.QtWidgets import QButtonGroup, QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
@@ -10,7 +11,7 @@ from PySide6.QtWidgets import QButtonGroup, QComboBox, QHBoxLayout, QPushButton,
 from thighview.core.run import BatchEnded, RunEvent, Started
 from thighview.ui.cards import button, show_words, words
 from thighview.ui.curve_data import LINES, METRICS, CurveData, label_title
-from thighview.ui.curve_plot import COLOURS, make_plot
+from thighview.ui.curve_plot import COLOURS, make_plot, set_line, y_range
 from thighview.ui.legend_button import LegendButton
 
 NAMES = {**dict(LINES), "batch": "while learning"}
@@ -20,6 +21,7 @@ POINTS_PER_MS = 20
 FEW_POINTS = 60
 MANY_DECADES = 2.2
 ALL_LABELS = "all labels"
+_NOTHING = np.empty(0, np.float64)
 
 
 class Curves(QWidget):
@@ -254,25 +256,24 @@ class Curves(QWidget):
             return
         plot = self._view.getPlotItem()
         log = self._log and self._metric == "loss"
-        plot.setLogMode(y=log)
+        if plot.getAxis("left").logMode != log:
+            plot.setLogMode(y=log)
         train, val, learning = (self.legend[which].isChecked() for which in ("train", "val", "while_learning"))
         other = self._other if self.other_button.isChecked() else None
-        points = (
-            self._draw_line("train", self.data, "train", train)
-            + self._draw_line("val", self.data, "val", val)
-            + self._draw_line("while_learning", self.data, "while_learning", learning and not self._per_batch)
-            + self._draw_line("batch", self.data, "batch", learning and self._per_batch)
-            + self._draw_line("other_train", other, "train", train)
-            + self._draw_line("other_val", other, "val", val)
-        )
+        drawn = [
+            self._draw_line("train", self.data, "train", train),
+            self._draw_line("val", self.data, "val", val),
+            self._draw_line("while_learning", self.data, "while_learning", learning and not self._per_batch),
+            self._draw_line("batch", self.data, "batch", learning and self._per_batch),
+            self._draw_line("other_train", other, "train", train),
+            self._draw_line("other_val", other, "val", val),
+        ]
         self._draw_best()
         if not self._zoomed:
             shown = [data for data in (self.data, other) if data]
             last = max((_epochs_shown(data) for data in shown), default=0)
-            plot.setXRange(0, max(1, last), padding=0.04)
-            plot.setYRange(*((-2, 0) if log else (0, 1)))
-            if points:
-                plot.enableAutoRange(axis="y")
+            low, high = y_range(np.concatenate(drawn), log)
+            plot.setRange(xRange=(0, max(1, last)), yRange=(low, high), padding=0.04)
             self._set_log_ticks(log)
 
     def _set_log_ticks(self, log: bool) -> None:
@@ -287,26 +288,20 @@ class Curves(QWidget):
         steps = (1, 2, 5) if decades < MANY_DECADES else (1,)
         axis.setTicks([[(e + np.log10(m), f"{m * 10.0**e:g}") for e in range(-9, 7) for m in steps]])
 
-    def _draw_line(self, item: str, data: CurveData | None, which: str, shown: bool) -> int:
-        """Draw one line; returns the number of its points."""
-        curve = self._items[item]
-        if data is None or not shown:
-            curve.setData([], [])
-            return 0
-        x, y = data.line(self._metric, which, self._label_shown)
+    def _draw_line(self, item: str, data: CurveData | None, which: str, shown: bool) -> NDArray[np.float64]:
+        """Draw one line; returns the heights of its points."""
+        x, y = data.line(self._metric, which, self._label_shown) if data and shown else (_NOTHING, _NOTHING)
         if self._log and self._metric == "loss":
             x, y = x[y > 0], y[y > 0]
-        marks = item in ("train", "val") and len(x) <= FEW_POINTS
-        curve.setData(x, y, symbol="o" if marks else None)
-        return len(x)
+        set_line(self._items[item], x, y, marks=item in ("train", "val") and len(x) <= FEW_POINTS)
+        return y
 
     def _draw_best(self) -> None:
         x, y = self.data.line(self._metric, "val", self._label_shown)
-        here = np.flatnonzero(x == self.data.best_epoch) if self.legend["val"].isChecked() else []
-        if len(here) and (y[here[0]] > 0 or not self._log):
-            self._items["best"].setData([x[here[0]]], [y[here[0]]])
-        else:
-            self._items["best"].setData([], [])
+        here = (x == self.data.best_epoch) & self.legend["val"].isChecked()
+        if self._log and self._metric == "loss":
+            here &= y > 0
+        set_line(self._items["best"], x[here], y[here], marks=True)
 
     # ------------------------------------------------------------------ mouse
 
