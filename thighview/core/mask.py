@@ -92,7 +92,7 @@ class Patch:
             region.z0 + tight.z0, region.z0 + tight.z1, region.y0 + tight.y0, region.y0 + tight.y1,
             region.x0 + tight.x0, region.x0 + tight.x1,
         )  # fmt: skip
-        diff = zstandard.ZstdCompressor(level=3).compress((old ^ new).tobytes())
+        diff = zstandard.ZstdCompressor(level=3).compress((old ^ new).data)
         return Patch(moved, diff, crc32(old.data), crc32(new.data))
 
     def reversed(self) -> "Patch":

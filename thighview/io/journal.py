@@ -364,7 +364,7 @@ def _write_snapshot(
     connection: sqlite3.Connection, case_id: int, reader_id: int, n: int, head_hash: bytes, state: State
 ) -> None:
     pack = zstandard.ZstdCompressor(level=3)
-    labels = pack.compress(np.ascontiguousarray(state.labels).tobytes())
+    labels = pack.compress(np.ascontiguousarray(state.labels).data)
     stack = pack.compress(np.diff(np.array(state.stack, "<i8"), prepend=0).astype("<i8").tobytes())
     codes = np.array(state.codes, "<u2").tobytes()
     total = snapshot_hash(n, labels, codes, stack, state.done, head_hash)

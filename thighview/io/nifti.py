@@ -1,5 +1,6 @@
 """NIfTI files: a bounded, checked reader, and the writer of label maps."""
 
+import contextlib
 import gzip
 import io
 import os
@@ -111,9 +112,14 @@ def write_label_map(file: BinaryIO, codes: NDArray[np.integer[Any]], volume: Vol
     codes : ndarray of integers, shape (z, y, x)
         Numbers as they stand in the file.
     """
-    little = np.ascontiguousarray(codes, codes.dtype.newbyteorder("<"))
-    data = build_header(volume, codes.dtype, intent="label") + little.tobytes()
-    file.write(igzip.compress(data, compresslevel=2, mtime=0) if compressed else data)
+    header = build_header(volume, codes.dtype, intent="label")
+    with contextlib.ExitStack() as stack:
+        out = file
+        if compressed:
+            out = stack.enter_context(igzip.IGzipFile(fileobj=file, mode="wb", filename="", compresslevel=2, mtime=0))
+        out.write(header)
+        for plane in codes:  # one at a time: copies of the whole would keep the interpreter, and the window
+            out.write(np.ascontiguousarray(plane, codes.dtype.newbyteorder("<")).data)
 
 
 @contextmanager

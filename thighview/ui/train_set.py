@@ -176,6 +176,7 @@ class TrainSetCard(Card):
         self.body.addWidget(self.this_case)
         self.case_button = button("", self._toggle_case, kind="primary")
         self.body.addLayout(row(self.case_button))
+        self._people_shown: object = None
         workspace.cases_changed.connect(self._show)
         workspace.session.case_opened.connect(self._show)
         workspace.session.reviews_changed.connect(self._show_case)
@@ -210,6 +211,11 @@ class TrainSetCard(Card):
         self._show_case()
 
     def _show_people(self) -> None:
+        cases = tuple((c.case_id, c.subject) for c in self._workspace.cases)
+        shown = (self.found.people, self.found.slices, self.found.scans, cases)
+        if shown == self._people_shown:  # a row for each of many people takes its time
+            return
+        self._people_shown = shown
         while (item := self._people.takeAt(0)) is not None:
             widget = item.widget()
             if widget is not None:
