@@ -244,3 +244,18 @@ def test_a_run_outlives_whoever_started_it(tmp_path: Path, run: RunFolder) -> No
     child.send_signal(signal.SIGTERM)
     child.wait()
     assert not run.alive
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="priorities are looked up in /proc")
+def test_a_training_stands_back_behind_the_window(run: RunFolder) -> None:
+    """A session of its own gets an equal share of the processor from Linux' autogroup unless that is told, too."""
+    training.start_run(run, _child(run, "time.sleep(30)"))
+    child = training._children.pop(run.path)
+    try:
+        assert os.getpriority(os.PRIO_PROCESS, child.pid) == training.NICE
+        group = Path(f"/proc/{child.pid}/autogroup")
+        if group.exists():
+            assert group.read_text().split()[-1] == str(training.NICE)
+    finally:
+        child.kill()
+        child.wait()
