@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 from tiny_project import TABLE, make_project
 
+from thighview.core import sums as slice_sums
 from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
 from thighview.core.run import BatchEnded, EpochEnded, Failed, Finished, Paused, RunEvent, Scores, Started, TrainConfig
-from thighview.engine import metrics, train
+from thighview.engine import train
 from thighview.engine.batches import MeasureBatches, Slices
 from thighview.engine.checkpoints import read_checkpoint
 from thighview.engine.learner import Learner, optimizer_of, rate_at
@@ -91,12 +92,12 @@ def test_every_number_can_be_recomputed_from_the_table(trained: tuple[Path, RunF
         with np.load(run.path / epoch.slices) as table:
             kinds = table["kind"]
             found = {
-                kind: metrics.Sums(**{n: table[n][kinds == kind] for n in table.files if n != "kind"})
+                kind: slice_sums.Sums(**{n: table[n][kinds == kind] for n in table.files if n != "kind"})
                 for kind in np.unique(kinds).tolist()
             }
         assert set(found) >= {"learning", "val"}
-        assert metrics.mean_scores(found["val"], dataset.subject_of, "ce_dice") == epoch.val
-        assert metrics.learning_scores(found["learning"], dataset.subject_of, "ce_dice") == epoch.while_learning
+        assert slice_sums.mean_scores(found["val"], dataset.subject_of, "ce_dice") == epoch.val
+        assert slice_sums.learning_scores(found["learning"], dataset.subject_of, "ce_dice") == epoch.while_learning
         assert set(found["learning"].ids.tolist()) == {s.id for s in dataset.of_part("train")}
         assert set(found["val"].ids.tolist()) == {s.id for s in dataset.of_part("validation")}
         assert (found["val"].pixels == 32 * 32).all()
@@ -144,7 +145,7 @@ def test_the_validation_number_is_that_of_keras(trained: tuple[Path, RunFolder, 
     learner = Learner(network, "ce_dice", 8, 3)
     learner.compile(optimizer=optimizer_of(TINY, 10))
     batches = MeasureBatches(slices, 4, 8)
-    ours = metrics.slice_losses(learner.measure(batches), "ce_dice").mean()
+    ours = slice_sums.slice_losses(learner.measure(batches), "ce_dice").mean()
     theirs = learner.evaluate(batches, verbose=0, return_dict=True)["loss"]
     assert ours == pytest.approx(theirs, abs=1e-6)
     sums = learner.measure(MeasureBatches(slices, 3, 8))

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar
 
 from thighview.core.errors import UserError
+from thighview.core.gap import Gap
 
 
 def _setting(default: Any, words: str, tip: str, **limits: Any) -> Any:
@@ -35,8 +36,9 @@ class TrainConfig:
     loss: str = _setting(
         "ce_dice",
         "Loss",
-        "ce_dice: cross-entropy + Dice. ce: cross-entropy (binary for one label).",
-        choices=("ce_dice", "ce", "dice"),
+        "ce_dice: cross-entropy + Dice. ce: cross-entropy (binary for one label). combo: the paper's combo loss. "
+        "focal_tversky: for small structures.",
+        choices=("ce_dice", "ce", "dice", "combo", "focal_tversky"),
     )
     optimizer: str = _setting(
         "adam",
@@ -50,6 +52,25 @@ class TrainConfig:
         "Size of a step; a tenth of it when starting from a model is wise.",
         low=1e-7,
         high=1.0,
+    )
+    schedule: str = _setting(
+        "auto",
+        "Schedule",
+        "How the learning rate falls. auto: poly for unet, constant for seed_unet.",
+        choices=("auto", "poly", "cosine", "constant"),
+    )
+    ema: float = _setting(
+        0.0, "EMA", "Share of the old average kept at each step; validates and keeps averaged weights. 0: off.",
+        low=0.0, high=0.9999,
+    )  # fmt: skip
+    patience: int = _setting(
+        0, "Patience", "Stop after so many epochs without a better validation Dice. 0: never.", low=0, high=10000
+    )
+    precision: str = _setting(
+        "auto",
+        "Precision",
+        "Numbers to compute with. auto: the fastest of ten trial steps on this machine.",
+        choices=("auto", "float32", "bfloat16", "float16"),
     )
     epochs: int = _setting(40, "Epochs", "How often every training slice is seen.", low=1, high=10000)
     batch_size: int = _setting(4, "Batch size", "Slices per step.", low=1, high=64)
@@ -70,6 +91,20 @@ class TrainConfig:
     )
     augment: bool = _setting(
         True, "Augmentation", "Rotate, scale, shift and re-contrast training slices; never validation slices."
+    )
+    replay: float = _setting(
+        0.0,
+        "Replay",
+        "Share of each batch from what the model knew before: other people, else made-up thighs.",
+        low=0.0,
+        high=0.9,
+    )
+    edit_weight: float = _setting(
+        1.0, "Weight of edits", "How much more a slice counts, at most, for pixels corrected by hand.",
+        low=0.0, high=10.0,
+    )  # fmt: skip
+    honest: bool = _setting(
+        True, "Explain the gap", "Measure why validation and training differ: three more passes, now and then."
     )
     start_from: str = _setting(
         "", "Start from", "Name or folder of the model whose weights are the start; empty for random weights."
@@ -129,23 +164,26 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class SliceSums:
-    """Sufficient sums of one slice at fixed weights: every curve is derived from these.
+class PersonScores:
+    """One person at fixed weights: loss, share of right pixels, and per label the 3-D Dice, loss and accuracy.
 
-    Per label (network class order, background first): true positives, false positives, false negatives (pixels at
-    the arg-max), and soft sums ``soft_tp`` (sum p*y), ``soft_p`` (sum p), ``soft_y`` (sum y).
+    Per label (in the order of ``Started.labels``), None where the label is in neither mask: ``dice`` of the person's
+    pooled slices; ``label_loss`` the mean cross-entropy over the pixels of that label; ``label_accuracy`` the share of
+    pixels on which the network and the mask agree whether it is that label.
     """
 
-    slice_id: int
     subject: str
-    loss_sum: float
-    pixels: int
-    tp: tuple[float, ...]
-    fp: tuple[float, ...]
-    fn: tuple[float, ...]
-    soft_tp: tuple[float, ...] = ()
-    soft_p: tuple[float, ...] = ()
-    soft_y: tuple[float, ...] = ()
+    loss: float | None
+    accuracy: float | None
+    dice: tuple[float | None, ...]
+    label_loss: tuple[float | None, ...] = ()
+    label_accuracy: tuple[float | None, ...] = ()
+
+    @property
+    def mean_dice(self) -> float | None:
+        """Mean over the labels that are in one of the masks; None without any."""
+        known = [d for d in self.dice if d is not None]
+        return sum(known) / len(known) if known else None
 
 
 @dataclass(frozen=True)
@@ -198,7 +236,8 @@ class EpochEnded(RunEvent):
 
     ``train`` is null on epochs that were not probed. ``slices`` and ``preview`` hold the paths (inside the run
     folder) of the per-slice sums of this epoch and of the prediction on the fixed slice. ``val_dice`` is the
-    validation Dice per label, in the order of ``Started.labels``. A run that goes on after a kill may repeat an
+    validation Dice per label, in the order of ``Started.labels``; ``train_people`` and ``val_people`` are the people
+    behind ``train`` and ``val``, whose means they are. A run that goes on after a kill may repeat an
     epoch: the later line holds.
     """
 
@@ -215,6 +254,17 @@ class EpochEnded(RunEvent):
     seconds_left: float = 0.0
     preview: str = ""
     val_dice: tuple[float | None, ...] = ()
+    train_people: tuple[PersonScores, ...] = ()
+    val_people: tuple[PersonScores, ...] = ()
+
+
+@dataclass(frozen=True)
+class GapMeasured(RunEvent):
+    """Why validation and training read differently after an epoch, once for each metric that could be measured."""
+
+    EVENT: ClassVar[str] = "gap"
+    epoch: int
+    gaps: tuple[Gap, ...]
 
 
 @dataclass(frozen=True)
@@ -252,7 +302,9 @@ class Failed(RunEvent):
     lines: tuple[str, ...] = ()
 
 
-_KINDS: dict[str, type[RunEvent]] = {k.EVENT: k for k in (Started, BatchEnded, EpochEnded, Finished, Paused, Failed)}
+_KINDS: dict[str, type[RunEvent]] = {
+    k.EVENT: k for k in (Started, BatchEnded, EpochEnded, GapMeasured, Finished, Paused, Failed)
+}
 
 
 def event_from_line(line: str) -> RunEvent | None:
@@ -264,8 +316,17 @@ def event_from_line(line: str) -> RunEvent | None:
         for name, value in known.items():
             if name in ("train", "val", "while_learning", "parent_val"):
                 known[name] = Scores(**{k: value.get(k) for k in ("loss", "accuracy", "dice")})
+            elif name in ("train_people", "val_people"):
+                known[name] = tuple(_from_json(PersonScores, row) for row in value)
+            elif name == "gaps":
+                known[name] = tuple(_from_json(Gap, row) for row in value)
             elif isinstance(value, list):
                 known[name] = tuple(value)
         return kind(**known)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _from_json(kind: type[Any], row: dict[str, Any]) -> Any:
+    known = {f.name: row[f.name] for f in fields(kind) if f.name in row}
+    return kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in known.items()})

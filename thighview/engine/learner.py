@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thighview.core.run import TrainConfig
+from thighview.core.sums import Sums
 from thighview.engine.batches import MeasureBatches
 from thighview.engine.losses import slice_loss, slice_terms, weighted_mean
-from thighview.engine.metrics import SliceTable, Sums
+from thighview.engine.metrics import SliceTable
 
 _POWER = 0.9
 _CLIP = 12.0

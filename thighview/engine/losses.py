@@ -5,7 +5,7 @@ label and prediction are both empty; ``Tversky`` has alpha and beta swapped; sli
 for images, and of shape (n, 1, 1) leave slices of weight zero in the denominator.
 
 Everything here is computed from a few sums per slice, and those same sums are what a run records: the loss on a
-curve can be recomputed from the recorded table (``engine.metrics.slice_losses``).
+curve can be recomputed from the recorded table (``core.sums.slice_losses``).
 
 Shapes: n slices, h rows, w columns, C classes with the background first. A network with one label may have one
 output channel (the logit of the label, C = 2 all the same) or two.
@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 from keras import ops as keras_ops
 
+from thighview.core.sums import SMOOTH_PX
+
 IGNORE = 255
 """Label of pixels that take no part: outside the scan, or not reviewed."""
-SMOOTH_PX = 1.0
-"""Added to numerator and denominator of soft Dice, pixels: empty and empty is a perfect 1."""
 
 Tensor = Any
 ops: Any = keras_ops
@@ -29,7 +29,7 @@ class SliceTerms(NamedTuple):
     """Sums over the counted pixels of each slice, float32.
 
     ``ce_sum`` and ``pixels`` have the shape (n,); ``soft_tp`` (sum p*y), ``soft_p`` (sum p), ``soft_y`` (sum y)
-    and have the shape (n, C).
+    and ``label_ce`` (cross-entropy over the pixels of each true class) have the shape (n, C).
     """
 
     ce_sum: Tensor
@@ -37,6 +37,7 @@ class SliceTerms(NamedTuple):
     soft_tp: Tensor
     soft_p: Tensor
     soft_y: Tensor
+    label_ce: Tensor
 
 
 def class_logits(logits: Tensor) -> Tensor:
@@ -80,12 +81,14 @@ def slice_terms(labels: Tensor, logits: Tensor) -> SliceTerms:
     log_p = ops.log_softmax(z, axis=-1)
     p = ops.exp(log_p) * ops.expand_dims(inside, -1)
     plane = (1, 2)
+    label_ce = -ops.sum(y * log_p, axis=plane)
     return SliceTerms(
-        -ops.sum(y * log_p, axis=(1, 2, 3)),
+        ops.sum(label_ce, axis=-1),
         ops.sum(inside, axis=plane),
         ops.sum(y * p, axis=plane),
         ops.sum(p, axis=plane),
         ops.sum(y, axis=plane),
+        label_ce,
     )
 
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
 from thighview.core.run import RunEvent, TrainConfig
+from thighview.core.sums import Sums
 from thighview.engine.batches import Slices
-from thighview.engine.metrics import Sums
 from thighview.engine.preprocess import classes_of
 from thighview.io.atomic import write_atomic
 from thighview.io.runs import EventLog, RunFolder

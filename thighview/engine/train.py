@@ -24,6 +24,7 @@ from thighview.core.run import (
     Started,
     TrainConfig,
 )
+from thighview.core.sums import Sums, label_dice, learning_scores, mean_scores
 from thighview.engine.batches import MeasureBatches, TrainBatches, prefetched
 from thighview.engine.checkpoints import (
     Arrays,
@@ -37,7 +38,6 @@ from thighview.engine.checkpoints import (
 from thighview.engine.devices import lower_priority, prepare_device
 from thighview.engine.learner import Learner, optimizer_of, rate_at
 from thighview.engine.loading import load_slices
-from thighview.engine.metrics import Sums, label_dice, learning_scores, mean_scores
 from thighview.engine.recording import Emit, Voice, explain, save_preview, save_sums
 from thighview.engine.starting import Plan, inherited, make_plan
 from thighview.engine.unet import assign_weights, build_network, head_warning, weights_of

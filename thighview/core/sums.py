@@ -1,0 +1,141 @@
+"""What a pass over slices measured: sums per slice, and every score derived from them. The engine fills them in."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thighview.core.run import PersonScores, Scores
+
+PLAIN = 2
+"""Columns of a row before those that exist per class: cross-entropy sum and pixels."""
+PER_CLASS = ("tp", "fp", "fn", "soft_tp", "soft_p", "soft_y", "label_ce")
+SMOOTH_PX = 1.0
+"""Added to numerator and denominator of soft Dice, pixels: empty and empty is a perfect 1."""
+
+
+@dataclass(frozen=True)
+class Sums:
+    """The sums of one pass: ``ids`` (n,) are slice ids of the run's dataset, ``steps`` (n,) the batch of each.
+
+    ``ce_sum`` (nats) and ``pixels`` (n,); ``tp fp fn soft_tp soft_p soft_y label_ce`` (n, C), the background first; all
+    float32. ``label_ce`` is the cross-entropy summed over the pixels whose true class it is: its sum is ``ce_sum``.
+    """
+
+    ids: NDArray[np.int32]
+    steps: NDArray[np.int32]
+    ce_sum: NDArray[np.float32]
+    pixels: NDArray[np.float32]
+    tp: NDArray[np.float32]
+    fp: NDArray[np.float32]
+    fn: NDArray[np.float32]
+    soft_tp: NDArray[np.float32]
+    soft_p: NDArray[np.float32]
+    soft_y: NDArray[np.float32]
+    label_ce: NDArray[np.float32]
+
+    @staticmethod
+    def of(rows: NDArray[np.float32], ids: Sequence[int], batch_size: int) -> "Sums":
+        """The sums of a table of rows (n, PLAIN + 7 C), as ``engine.metrics.SliceTable`` gives them, in their order."""
+        classes = (rows.shape[1] - PLAIN) // len(PER_CLASS)
+        parts = [rows[:, PLAIN + i * classes : PLAIN + (i + 1) * classes] for i in range(len(PER_CLASS))]
+        steps = (np.arange(len(rows)) // batch_size).astype(np.int32)
+        return Sums(np.asarray(ids, np.int32), steps, rows[:, 0], rows[:, 1], *parts)
+
+    @property
+    def classes(self) -> int:
+        """C, the background among them."""
+        return self.tp.shape[1]
+
+    def chosen(self, rows: NDArray[Any]) -> "Sums":
+        """The sums of some rows: a boolean mask, or their numbers."""
+        return Sums(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Name to array, for ``numpy.savez`` (per-class columns are 2-D)."""
+        return {name: getattr(self, name) for name in ("ids", "steps", "ce_sum", "pixels", *PER_CLASS)}
+
+
+def slice_losses(sums: Sums, kind: str) -> NDArray[np.float64]:
+    """Loss of each slice from its sums, float64 (n,): the same definitions as ``engine.losses.slice_loss``."""
+    ce = sums.ce_sum.astype(np.float64) / np.maximum(sums.pixels, 1)
+    return {"ce": ce, "dice": _dice_losses(sums), "ce_dice": ce + _dice_losses(sums)}[kind]
+
+
+def person_scores(sums: Sums, subjects: Mapping[int, str], kind: str) -> list[PersonScores]:
+    """Scores of each person of a pass, sorted by subject.
+
+    Cross-entropy and accuracy are averaged over the person's counted pixels; the Dice part of a loss over the
+    person's slices (it is defined per slice); Dice is 3-D: 2 TP / (2 TP + FP + FN) of sums over the person's slices.
+
+    Parameters
+    ----------
+    sums : Sums
+    subjects : mapping of slice id to subject
+    kind : {"ce", "dice", "ce_dice"}
+    """
+    owner = np.array([subjects[int(i)] for i in sums.ids])
+    dice_losses = _dice_losses(sums)
+    scores: list[PersonScores] = []
+    for subject in sorted(set(owner.tolist())):
+        mine = owner == subject
+        pixels = float(sums.pixels[mine].sum(dtype=np.float64))
+        if pixels == 0:
+            scores.append(PersonScores(subject, None, None, (None,) * (sums.tp.shape[1] - 1)))
+            continue
+        ce = float(sums.ce_sum[mine].sum(dtype=np.float64)) / pixels
+        dice_part = float(dice_losses[mine].mean())
+        loss = {"ce": ce, "dice": dice_part, "ce_dice": ce + dice_part}[kind]
+        tp, fp, fn = (a[mine].sum(axis=0, dtype=np.float64) for a in (sums.tp, sums.fp, sums.fn))
+        ce_of = sums.label_ce[mine].sum(axis=0, dtype=np.float64)
+        there = [tp[c] + fp[c] + fn[c] > 0 for c in range(1, len(tp))]
+        numbers = range(1, len(tp))
+        scores.append(PersonScores(
+            subject, loss, float(tp.sum()) / pixels,
+            tuple(float(2 * tp[c] / (2 * tp[c] + fp[c] + fn[c])) if known else None
+                  for c, known in zip(numbers, there, strict=True)),
+            tuple(float(ce_of[c] / (tp[c] + fn[c])) if tp[c] + fn[c] > 0 else None for c in numbers),
+            tuple(float(1 - (fp[c] + fn[c]) / pixels) if known else None
+                  for c, known in zip(numbers, there, strict=True)),
+        ))  # fmt: skip
+    return scores
+
+
+def mean_scores(sums: Sums, subjects: Mapping[int, str], kind: str) -> Scores:
+    """Mean over subjects of each person's own score: the honest aggregate of a pass."""
+    each = person_scores(sums, subjects, kind)
+    return Scores(_mean([s.loss for s in each]), _mean([s.accuracy for s in each]), _mean([s.mean_dice for s in each]))
+
+
+def label_dice(sums: Sums, subjects: Mapping[int, str], kind: str) -> tuple[float | None, ...]:
+    """Mean over people of the Dice of each label; None where no one has it."""
+    people = person_scores(sums, subjects, kind)
+    return tuple(_mean(row) for row in zip(*(person.dice for person in people), strict=True))
+
+
+def learning_scores(sums: Sums, subjects: Mapping[int, str], kind: str) -> Scores:
+    """What Keras' running average says of a training epoch, each slice as it was when it was learnt from.
+
+    Loss is the mean over slices (batches are equally large, so this is the mean of the batches, as Keras has it);
+    accuracy the share of all pixels seen; Dice is pooled per person like the honest curves, so that what differs
+    from them is the weights, dropout and augmentation, not the bookkeeping.
+    """
+    pixels = float(sums.pixels.sum(dtype=np.float64))
+    return Scores(
+        _mean(list(slice_losses(sums, kind))),
+        float(sums.tp.sum(dtype=np.float64)) / pixels if pixels else None,
+        mean_scores(sums, subjects, kind).dice,
+    )
+
+
+def _dice_losses(sums: Sums) -> NDArray[np.float64]:
+    top = 2.0 * sums.soft_tp.astype(np.float64) + SMOOTH_PX
+    dice = top / (sums.soft_p.astype(np.float64) + sums.soft_y + SMOOTH_PX)
+    return 1.0 - dice[:, 1:].mean(axis=1)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [float(v) for v in values if v is not None]
+    return float(np.mean(known)) if known and np.isfinite(known).all() else None
