@@ -42,7 +42,7 @@ class Gap:
     """One metric at one epoch: ``validation - train`` and its parts, in the unit of the metric.
 
     ``interval`` is the 95 % interval of ``split`` over people, None for fewer than ``FEWEST`` validation people.
-    ``leaked`` counts validation people who are trained on, too.
+    ``leaked`` counts validation people who are trained on, too; ``made_up``: the validation people are phantoms.
     """
 
     metric: str
@@ -57,6 +57,7 @@ class Gap:
     train_people: int = 0
     val_people: int = 0
     leaked: int = 0
+    made_up: bool = False
 
     @property
     def terms(self) -> tuple[tuple[str, float], ...]:
@@ -71,7 +72,7 @@ class Gap:
 
 def decompose(
     metric: str, values: Sequence[float], train: Sequence[float], validation: Sequence[float], leaked: int = 0,
-    seed: int = 0,
+    seed: int = 0, made_up: bool = False,
 ) -> Gap:  # fmt: skip
     """The parts of a gap from its seven values.
 
@@ -86,11 +87,13 @@ def decompose(
         Validation people who are trained on, too.
     seed : int
         Of the bootstrap.
+    made_up : bool
+        Whether validation is phantoms.
     """
     m0, m1, m2, m3, m4, m5, m6 = (float(v) for v in values)
     return Gap(
         metric, m0, m6, m1 - m0, m2 - m1, m3 - m2, (m4 - m3) + (m6 - m5), m5 - m4,
-        interval_of(train, validation, seed), len(train), len(validation), leaked,
+        interval_of(train, validation, seed), len(train), len(validation), leaked, made_up,
     )  # fmt: skip
 
 
@@ -149,6 +152,12 @@ def sentence(gap: Gap) -> str:
             f"{gap.leaked} of {gap.val_people} validation people are also trained on: "
             "this number does not measure new people."
         )
+    if gap.made_up:
+        parts.append(
+            f"Validation is made-up thighs: the difference to the training people is {said(gap.split, True)}{unit}, "
+            "and says nothing about new people."
+        )
+        return " ".join(parts)
     people = f"{gap.val_people} validation {'person' if gap.val_people == 1 else 'people'}"
     real = f"The real difference between the two groups of people is {said(gap.split, True)}{unit}"
     if gap.interval is None:

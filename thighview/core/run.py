@@ -268,6 +268,19 @@ class GapMeasured(RunEvent):
 
 
 @dataclass(frozen=True)
+class ExampleStep(RunEvent):
+    """A step of a guided example: what it shows in words, its curves (name, one value an epoch), its gaps."""
+
+    EVENT: ClassVar[str] = "example"
+    number: int
+    steps: int
+    title: str
+    text: str
+    curves: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    gaps: tuple[Gap, ...] = ()
+
+
+@dataclass(frozen=True)
 class Finished(RunEvent):
     """The model folder is written. ``parent`` is the model it started from, ``parent_val`` how that one did.
 
@@ -303,7 +316,7 @@ class Failed(RunEvent):
 
 
 _KINDS: dict[str, type[RunEvent]] = {
-    k.EVENT: k for k in (Started, BatchEnded, EpochEnded, GapMeasured, Finished, Paused, Failed)
+    k.EVENT: k for k in (Started, BatchEnded, EpochEnded, GapMeasured, ExampleStep, Finished, Paused, Failed)
 }
 
 
@@ -318,6 +331,8 @@ def event_from_line(line: str) -> RunEvent | None:
                 known[name] = Scores(**{k: value.get(k) for k in ("loss", "accuracy", "dice")})
             elif name in ("train_people", "val_people"):
                 known[name] = tuple(_from_json(PersonScores, row) for row in value)
+            elif name == "curves":
+                known[name] = tuple((title, tuple(values)) for title, values in value)
             elif name == "gaps":
                 known[name] = tuple(_from_json(Gap, row) for row in value)
             elif isinstance(value, list):

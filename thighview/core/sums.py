@@ -130,6 +130,29 @@ def learning_scores(sums: Sums, subjects: Mapping[int, str], kind: str) -> Score
     )
 
 
+def seed_scores(sums: Sums, thresholded: bool = False) -> Scores:
+    """The numbers the seed's program printed: what Keras makes of them, batch by batch.
+
+    Loss: binary cross-entropy, mean over slices (a loss is weighted by the size of its batch). Accuracy: share of right
+    pixels. Dice: that of each batch as one lump, soft unless ``thresholded``, smooth 1, plainly averaged over batches
+    whatever their size, as Keras does with a function that returns one number.
+    """
+    pixels = float(sums.pixels.sum(dtype=np.float64))
+    if not pixels:
+        return Scores()
+    ce = sums.ce_sum.astype(np.float64) / np.maximum(sums.pixels, 1)
+    dice: list[float | None] = []
+    for step in np.unique(sums.steps):
+        mine = sums.chosen(sums.steps == step)
+        if thresholded:
+            tp, both = mine.tp[:, 1:], 2 * mine.tp[:, 1:] + mine.fp[:, 1:] + mine.fn[:, 1:]
+        else:
+            tp, both = mine.soft_tp[:, 1:], mine.soft_p[:, 1:] + mine.soft_y[:, 1:]
+        top, bottom = 2 * tp.sum(dtype=np.float64) + SMOOTH_PX, both.sum(dtype=np.float64) + SMOOTH_PX
+        dice.append(float(top / bottom))
+    return Scores(_mean(list(ce)), float(sums.tp.sum(dtype=np.float64)) / pixels, _mean(dice))
+
+
 def _dice_losses(sums: Sums) -> NDArray[np.float64]:
     top = 2.0 * sums.soft_tp.astype(np.float64) + SMOOTH_PX
     dice = top / (sums.soft_p.astype(np.float64) + sums.soft_y + SMOOTH_PX)

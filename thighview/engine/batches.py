@@ -135,14 +135,17 @@ class TrainBatches(keras.utils.PyDataset):
         labels = np.empty((len(rows), self.size, self.size), np.uint8)
         s = self.slices
         for k, row in enumerate(rows):
-            rng = slice_generator(self._seed, epoch, int(s.ids[row]))
-            image, air = s.images[row].astype(np.float32, copy=False), float(s.air[row])
-            if self._augment:
-                x[k, ..., 0], labels[k] = augmented(image, s.labels[row], rng, self.size, air, self._mirror)
-            else:
-                x[k, ..., 0], labels[k] = cut(image, s.labels[row], rng, self.size, air)
+            x[k, ..., 0], labels[k] = self.seen(s, int(row), epoch)
         slots = np.arange(first, first + len(rows), dtype=np.int32)
         return x, {"labels": labels, "slots": slots, "weights": s.weights[rows]}
+
+    def seen(self, slices: Slices, row: int, epoch: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Image and labels of a slice as this epoch shows it to the network: nothing but its id and the epoch count."""
+        rng = slice_generator(self._seed, epoch, int(slices.ids[row]))
+        image, air = slices.images[row].astype(np.float32, copy=False), float(slices.air[row])
+        if self._augment:
+            return augmented(image, slices.labels[row], rng, self.size, air, self._mirror)
+        return cut(image, slices.labels[row], rng, self.size, air)
 
     def __getitem__(self, index: int) -> Batch:
         return self.batch(self.epoch, index)
@@ -164,17 +167,44 @@ class MeasureBatches(keras.utils.PyDataset):
     def __len__(self) -> int:
         return -(-len(self.slices) // self.batch_size)
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of an image."""
+        h, w = self.slices.images.shape[1:]
+        return h, w
+
+    def image(self, row: int) -> tuple[NDArray[np.floating], NDArray[np.uint8]]:
+        """Image and labels of a slice."""
+        return self.slices.images[row], self.slices.labels[row]
+
     def __getitem__(self, index: int) -> Batch:
         first = index * self.batch_size
-        s, n = self.slices, min(self.batch_size, len(self.slices) - first)
-        h, w = s.images.shape[1:]
-        x = np.zeros((self.batch_size, h, w, 1), np.float32)
-        labels = np.full((self.batch_size, h, w), IGNORE, np.uint8)
+        n = min(self.batch_size, len(self.slices) - first)
+        x = np.zeros((self.batch_size, *self.shape, 1), np.float32)
+        labels = np.full((self.batch_size, *self.shape), IGNORE, np.uint8)
         slots = np.full(self.batch_size, self._spare, np.int32)
         weights = np.zeros(self.batch_size, np.float32)
-        x[:n, ..., 0], labels[:n] = s.images[first : first + n], s.labels[first : first + n]
+        for k in range(n):
+            x[k, ..., 0], labels[k] = self.image(first + k)
         slots[:n], weights[:n] = np.arange(first, first + n), 1.0
         return x, {"labels": labels, "slots": slots, "weights": weights}
+
+
+class AugmentedBatches(MeasureBatches):
+    """Every slice once, distorted as an epoch of a training distorted it."""
+
+    def __init__(self, slices: Slices, training: TrainBatches, epoch: int, spare: int) -> None:
+        super().__init__(slices, training.batch_size, spare)
+        self._training, self._epoch = training, epoch
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of a cut."""
+        return self._training.size, self._training.size
+
+    def image(self, row: int) -> tuple[NDArray[np.floating], NDArray[np.uint8]]:
+        """Image and labels of a slice as the epoch saw it."""
+        return self._training.seen(self.slices, row, self._epoch)
 
 
 def prefetched(make: Callable[[int], T], first: int, count: int, ahead: int = 3, workers: int = 2) -> Generator[T]:

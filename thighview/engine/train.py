@@ -14,17 +14,19 @@ import keras
 import numpy as np
 
 from thighview.core.errors import UserError
+from thighview.core.gap_passes import END_OF_EPOCH, gaps_of
 from thighview.core.run import (
     BatchEnded,
     EpochEnded,
     Failed,
     Finished,
+    GapMeasured,
     Paused,
     Scores,
     Started,
     TrainConfig,
 )
-from thighview.core.sums import Sums, label_dice, learning_scores, mean_scores
+from thighview.core.sums import Sums, label_dice, learning_scores, mean_scores, person_scores
 from thighview.engine.batches import MeasureBatches, TrainBatches, prefetched
 from thighview.engine.checkpoints import (
     Arrays,
@@ -36,6 +38,7 @@ from thighview.engine.checkpoints import (
     weights_in,
 )
 from thighview.engine.devices import lower_priority, prepare_device
+from thighview.engine.explaining import Explainer
 from thighview.engine.learner import Learner, optimizer_of, rate_at
 from thighview.engine.loading import load_slices
 from thighview.engine.recording import Emit, Voice, explain, save_preview, save_sums
@@ -195,6 +198,7 @@ class _Training:
         self.optimizer = optimizer_of(config, config.epochs * self.steps)
         self.learner.compile(optimizer=self.optimizer)
         self.optimizer.build(self.learner.trainable_variables)
+        self.explainer = Explainer(self.network, self.learner, len(self.probe), classes)
 
     # ------------------------------------------------------------------ going
 
@@ -322,6 +326,8 @@ class _Training:
         due = self.probe_spent_s + self.probe_s <= PROBE_SHARE * self.worked_s
         if due or epoch in (1, config.epochs) or steps < self.steps:
             passes["train"] = self.learner.measure(self.measures["train"])
+            if config.honest and "val" in passes and steps == self.steps:
+                passes |= self.explainer.passes(self.probe, self.batches, epoch)
             self.probe_s = time.monotonic() - before
             self.probe_spent_s += self.probe_s if epoch > 1 else 0.0
         train = mean_scores(passes["train"], self.subject_of, config.loss) if "train" in passes else Scores()
@@ -340,8 +346,17 @@ class _Training:
         self.say(EpochEnded(
             time.time(), name, epoch, config.epochs, self.seconds[-1], rate_at(config, epoch * self.steps,
             config.epochs * self.steps), train, val, learning, better, self.run.slices_of(epoch).relative_to(
-            self.run.path).as_posix(), usual * (config.epochs - epoch), preview, per_label,
+            self.run.path).as_posix(), usual * (config.epochs - epoch), preview, per_label, *(
+                tuple(person_scores(passes[n], self.subject_of, config.loss)) if n in passes else ()
+                for n in ("train", "val")
+            ),
         ))  # fmt: skip
+        if END_OF_EPOCH in passes:
+            gaps = gaps_of(
+                passes, self.subject_of, config.loss, self.batches.batch_size, False, bool(self.dataset.phantoms),
+                config.seed,
+            )  # fmt: skip
+            self.say(GapMeasured(time.time(), name, epoch, gaps))
 
     def _save_preview(self, epoch: int) -> None:
         """Show what the network now makes of one fixed slice, the one with most of its labels on it."""

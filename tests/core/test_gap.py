@@ -1,0 +1,159 @@
+"""The gap between training and validation: its parts add up, and the words say what the numbers say."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from thighview.core.gap import TERMS, Gap, band_of, decompose, interval_of, sentence
+from thighview.core.gap_passes import END_OF_EPOCH, INFERENCE, LEARNING, TRAIN, VAL, gaps_of
+from thighview.core.sums import Sums, seed_scores
+
+numbers = st.floats(-10, 10, allow_nan=False)
+
+
+@given(st.lists(numbers, min_size=7, max_size=7))
+def test_the_parts_add_up_whatever_the_numbers(values: list[float]) -> None:
+    gap = decompose("loss", values, [0.0, 1.0], [0.5])
+    assert abs(gap.residual) < 1e-12
+    assert [name for name, _ in gap.terms] == list(TERMS)
+
+
+def test_each_part_is_the_difference_its_name_says() -> None:
+    gap = decompose("dice", [0.80, 0.83, 0.84, 0.90, 0.91, 0.85, 0.86], [0.9, 0.92], [0.85])
+    assert gap.lag == pytest.approx(0.03)
+    assert gap.regime == pytest.approx(0.01)
+    assert gap.augmentation == pytest.approx(0.06)
+    assert gap.aggregation == pytest.approx(0.01 + 0.01)
+    assert gap.split == pytest.approx(-0.06)
+
+
+def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
+    """200 studies of 15 and 15 people without a difference: 95 % intervals miss zero in about 1 of 15."""
+    rng = np.random.default_rng(1)
+    missed = 0
+    for study in range(200):
+        low, high = interval_of(rng.normal(0.8, 0.1, 15).tolist(), rng.normal(0.8, 0.1, 15).tolist(), study, 500) or ()
+        missed += not low <= 0 <= high
+    assert 2 <= missed <= 26
+
+
+def test_the_interval_is_that_of_the_standard_error() -> None:
+    """The check of the formula: half width about 1.96 sqrt(s_v^2 / n_v + s_t^2 / n_t)."""
+    rng = np.random.default_rng(2)
+    train, val = rng.normal(0.9, 0.05, 60), rng.normal(0.8, 0.1, 40)
+    low, high = interval_of(train.tolist(), val.tolist()) or (0.0, 0.0)
+    expected = 1.96 * np.sqrt(train.var(ddof=1) / 60 + val.var(ddof=1) / 40)
+    assert (high - low) / 2 == pytest.approx(expected, rel=0.12)
+    assert low < val.mean() - train.mean() < high
+
+
+def test_too_few_people_have_no_interval() -> None:
+    assert interval_of([0.5] * 9, [0.1] * 4) is None
+    assert interval_of([0.5], [0.1] * 9) is None
+    assert band_of([0.5, None]) is None
+    assert band_of([0.4, 0.6, None]) is not None
+
+
+def _gap(**changes: object) -> Gap:
+    plain = {
+        "metric": "accuracy",
+        "train": 0.9907,
+        "validation": 0.9971,
+        "lag": 0.0003,
+        "regime": 0.0,
+        "augmentation": 0.0062,
+        "aggregation": 0.0002,
+        "split": -0.0003,
+        "interval": (-0.0015, 0.0008),
+        "train_people": 14,
+        "val_people": 6,
+    }
+    return Gap(**(plain | changes))  # type: ignore[arg-type]
+
+
+def test_the_sentence_names_the_largest_cause_and_ends_with_the_people() -> None:
+    said = sentence(_gap())
+    assert said.startswith("Validation reads 0.6 points higher than training")
+    assert "0.6 of that is augmentation" in said
+    assert said.endswith("no evidence that the groups differ.")
+    assert "6 validation people" in said
+
+
+def test_the_sentence_of_a_real_loss_on_new_people() -> None:
+    said = sentence(_gap(metric="dice", train=0.65, validation=0.59, split=-0.108, interval=(-0.215, -0.016)))
+    assert "lower than training" in said
+    assert "more people help more than more epochs" in said
+
+
+def test_the_sentence_of_a_leak_and_of_few_people_and_of_phantoms() -> None:
+    assert "does not measure new people" in sentence(_gap(leaked=3))
+    assert "too few for an interval" in sentence(_gap(interval=None, val_people=2))
+    assert "made-up thighs" in sentence(_gap(made_up=True))
+    assert sentence(_gap(metric="loss", train=0.02, validation=0.0097)).startswith("Validation reads 0.0103 lower")
+
+
+def _sums(ids: list[int], wrong: list[float], steps: list[int] | None = None, size: float = 100.0) -> Sums:
+    """Slices of a label on half of the pixels, of which a share is missed."""
+    n = len(ids)
+    fn = np.array(wrong, np.float32) * size / 2
+    tp = np.stack([np.full(n, size / 2), size / 2 - fn], 1).astype(np.float32)
+    both = np.stack([np.zeros(n), fn], 1).astype(np.float32)
+    fp = np.stack([fn, np.zeros(n)], 1).astype(np.float32)
+    y = np.full((n, 2), size / 2, np.float32)
+    ce = fn * 2
+    return Sums(
+        np.array(ids, np.int32), np.array(steps or [0] * n, np.int32), ce, np.full(n, size, np.float32), tp, fp, both,
+        tp, tp + fp, y, np.stack([0 * ce, ce], 1),
+    )  # fmt: skip
+
+
+OWNERS = {0: "a", 1: "a", 2: "b", 3: "b", 10: "c", 11: "d"}
+
+
+def test_gaps_from_passes_add_up_and_keep_what_did_not_change_at_zero() -> None:
+    ids = [0, 1, 2, 3]
+    same = _sums(ids, [0.1, 0.2, 0.1, 0.2])
+    passes = {
+        LEARNING: _sums([3, 1, 0, 2], [0.4, 0.4, 0.4, 0.4], [0, 0, 1, 1]),
+        END_OF_EPOCH: same, INFERENCE: same, TRAIN: same, VAL: _sums([10, 11], [0.3, 0.1]),
+    }  # fmt: skip
+    for gap in gaps_of(passes, OWNERS, "ce", 2):
+        assert abs(gap.residual) < 1e-9
+        assert gap.regime == gap.augmentation == 0
+        assert gap.aggregation == pytest.approx(0, abs=1e-7)  # as many slices a person, as many pixels a slice
+        assert abs(gap.lag) > 0.01
+        assert (gap.train_people, gap.val_people, gap.leaked) == (2, 2, 0)
+
+
+def test_validation_on_the_training_people_has_no_split_and_is_a_leak() -> None:
+    same = _sums([0, 1, 2, 3], [0.1, 0.2, 0.3, 0.2])
+    passes = dict.fromkeys((LEARNING, END_OF_EPOCH, INFERENCE, TRAIN, VAL), same)
+    for gap in gaps_of(passes, OWNERS, "ce", 2):
+        assert gap.split == 0
+        assert gap.leaked == 2
+
+
+def test_slices_seen_twice_count_twice_and_slices_not_probed_not_at_all() -> None:
+    passes = {
+        LEARNING: _sums([0, 1, 0, 2], [0.1, 0.3, 0.1, 0.9], [0, 0, 1, 1]),
+        **dict.fromkeys((END_OF_EPOCH, INFERENCE, TRAIN), _sums([0, 1], [0.1, 0.3])),
+        VAL: _sums([10], [0.1]),
+    }
+    gap = next(g for g in gaps_of(passes, OWNERS, "ce", 2) if g.metric == "accuracy")
+    assert gap.train == pytest.approx(1 - (0.1 + 0.3 + 0.1) / 2 / 3)
+    assert gap.lag == pytest.approx(0, abs=1e-7)
+
+
+def test_batch_dice_and_a_small_last_batch_make_an_aggregation_part() -> None:
+    """Three slices in batches of two: the seed's plain mean over batches gives the last slice twice the weight."""
+    wrong = [0.0, 0.2, 0.8]
+    sums = _sums([0, 2, 10], wrong, [0, 0, 1])
+    tp = [50 - w * 50 for w in wrong]
+    first = (2 * (tp[0] + tp[1]) + 1) / (tp[0] + tp[1] + 100 + 1)
+    last = (2 * tp[2] + 1) / (tp[2] + 50 + 1)
+    assert seed_scores(sums).dice == pytest.approx((first + last) / 2)
+    passes = dict.fromkeys((LEARNING, END_OF_EPOCH, INFERENCE, TRAIN), sums) | {VAL: _sums([11], [0.1])}
+    gap = next(g for g in gaps_of(passes, OWNERS, "ce", 2, seed_metrics=True) if g.metric == "dice")
+    assert abs(gap.aggregation) > 0.01
+    assert abs(gap.residual) < 1e-9

@@ -1,0 +1,182 @@
+"""The gap is measured right: each cause alone ends up in its own part, and nothing is left over."""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import pytest
+from tiny_project import draw_person
+
+from thighview.core.gap import Gap
+from thighview.core.gap_passes import LEARNING, TRAIN, VAL, gaps_of
+from thighview.core.sums import learning_scores
+from thighview.engine.batches import MeasureBatches, Slices, TrainBatches
+from thighview.engine.explaining import Explainer
+from thighview.engine.learner import Learner
+from thighview.engine.unet import assign_weights, build_network, weights_of
+
+EDGE, CLASSES, BATCH = 32, 3, 8
+PEOPLE = 20
+
+
+def people(seeds: range, slices: int = 4, noise: float = 0.0, first_id: int = 0) -> tuple[Slices, dict[int, str]]:
+    """Slices of made-up people, and whose each is; 0 slices: 2 to 6 each, the more the noisier."""
+    images, labels, owner = [], [], {}
+    rng = np.random.default_rng([9, *seeds])
+    for seed in seeds:
+        image, mask = draw_person(seed, EDGE, slices if slices > 0 else 2 + seed % 5)
+        for z in range(len(image)):
+            owner[first_id + len(images)] = f"person {seed}"
+            harder = noise or 0.6 * (len(image) - 2) * (slices == 0)
+            images.append((image[z] - 300.0) / 250.0 + harder * rng.normal(size=image[z].shape))
+            labels.append(mask[z])
+    n = len(images)
+    ids = np.arange(first_id, first_id + n, dtype=np.int32)
+    whole = Slices(
+        ids, np.array(images, np.float32), np.array(labels), np.full(n, -1.5, np.float32), np.ones(n, np.float32)
+    )
+    return whole, owner
+
+
+SLOTS = 8 * PEOPLE
+_NETWORKS: dict[float, tuple[keras.Model, Learner, Explainer]] = {}
+
+
+def network_of(dropout: float, seed: int) -> tuple[keras.Model, Learner, Explainer]:
+    """A network with fresh weights; one is compiled for each dropout and used for all seeds."""
+    keras.utils.set_random_seed(seed)
+    fresh = build_network("unet", CLASSES, 2, 3, dropout)
+    if dropout not in _NETWORKS:
+        learner = Learner(fresh, "ce", SLOTS, CLASSES)
+        learner.compile(optimizer=keras.optimizers.SGD(0.2))
+        _NETWORKS[dropout] = (fresh, learner, Explainer(fresh, learner, SLOTS, CLASSES))
+    network, learner, explainer = _NETWORKS[dropout]
+    assign_weights(network, weights_of(fresh))
+    for own, new in zip(network.non_trainable_variables, fresh.non_trainable_variables, strict=True):
+        own.assign(new.numpy())  # where dropout's dice stand
+    return network, learner, explainer
+
+
+@dataclass
+class Bench:
+    """A network on a set of people, taken through one epoch at a time."""
+
+    train: Slices
+    val: Slices
+    owner: dict[int, str]
+    dropout: float
+    augment: bool
+    seed: int
+
+    def __post_init__(self) -> None:
+        self.batches = TrainBatches(self.train, EDGE, BATCH, self.seed, self.augment, False)
+        self.network, self.learner, self.explainer = network_of(self.dropout, self.seed)
+
+    def epoch(self, number: int, rate: float = 0.2) -> None:
+        self.learner.optimizer.learning_rate = rate
+        for step in range(len(self.batches)):
+            self.learner.learn(*self.batches.batch(number, step))
+
+    def gaps(self, number: int, rate: float, seed_metrics: bool = False) -> dict[str, Gap]:
+        """An epoch at this rate, and why its numbers differ."""
+        self.epoch(number, rate)
+        rows = self.batches.order(number)
+        passes = {LEARNING: self.learner.sums(self.train.ids[rows].tolist(), BATCH)}
+        for name, slices in ((TRAIN, self.train), (VAL, self.val)):
+            passes[name] = self.learner.measure(MeasureBatches(slices, BATCH, SLOTS))
+        before = weights_of(self.network)
+        passes |= self.explainer.passes(self.train, self.batches, number)
+        after = weights_of(self.network)
+        assert all(np.array_equal(before[k], after[k]) for k in before)  # measuring changes nothing
+        found = {gap.metric: gap for gap in gaps_of(passes, self.owner, "ce", BATCH, seed_metrics)}
+        assert set(found) == {"loss", "accuracy", "dice"}
+        for gap in found.values():
+            assert abs(gap.residual) < 1e-6
+        return found
+
+
+def share(gap: Gap, name: str) -> float:
+    """Share of one part in all that is not nothing."""
+    sizes = {n: abs(v) for n, v in gap.terms}
+    assert sizes[name] > 1e-4, gap
+    return sizes[name] / sum(sizes.values())
+
+
+SEEDS = (1, 2, 3)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_each_cause_alone_is_found(seed: int) -> None:
+    """20 people; what is off gives exactly nothing, what is on gets more than nine tenths of the gap."""
+    both, owner = people(range(100 * seed, 100 * seed + PEOPLE))
+
+    plain = Bench(both, both, owner, 0.0, False, seed)
+    gap = plain.gaps(1, 0.2)["loss"]
+    assert share(gap, "lag") > 0.9
+    assert gap.regime == gap.augmentation == gap.split == 0
+    assert gap.leaked == PEOPLE
+
+    for number in range(2, 6):
+        plain.epoch(number)
+    still = plain.gaps(6, 0.0)
+    for gap in still.values():
+        assert all(abs(value) < 1e-6 for _, value in gap.terms), gap  # nothing is on: nothing is found
+
+    noisy, others = people(range(7000 + seed, 7000 + seed + PEOPLE), noise=1.5, first_id=1000)
+    plain.val, plain.owner = noisy, owner | others
+    gap = plain.gaps(7, 0.0)["loss"]
+    assert share(gap, "split") > 0.9
+    assert gap.split > 0
+    assert gap.leaked == 0
+    assert gap.interval is not None
+    assert gap.interval[0] > 0
+
+    uneven, uneven_owner = people(range(50 * seed, 50 * seed + PEOPLE), slices=0)
+    lumped = Bench(uneven, uneven, uneven_owner, 0.0, False, seed)
+    for number in range(1, 4):
+        lumped.epoch(number)
+    # the mean over slices is printed for training, the mean over people for validation; the last batch is topped up
+    gap = lumped.gaps(4, 0.0)["loss"]
+    assert share(gap, "aggregation") > 0.9
+    assert gap.regime == gap.augmentation == gap.split == 0
+
+    distorted = Bench(both, both, owner, 0.0, True, seed)
+    for number in range(1, 5):
+        distorted.epoch(number)
+    gap = distorted.gaps(5, 0.0)["loss"]
+    assert share(gap, "augmentation") > 0.9
+    assert gap.regime == gap.split == 0
+
+    dropping = Bench(both, both, owner, 0.5, False, seed)
+    for number in range(1, 9):
+        dropping.epoch(number)
+    # which features drop is drawn anew for each pass: that noise is averaged away, it is nobody's part
+    drawn = [dropping.gaps(number, 0.0)["loss"] for number in range(9, 25)]
+    assert all(gap.augmentation == gap.split == 0 for gap in drawn)
+    lag, regime = (float(np.mean([getattr(gap, name) for gap in drawn])) for name in ("lag", "regime"))
+    assert abs(regime) > 9 * abs(lag), drawn
+
+
+def test_the_training_number_is_that_of_keras() -> None:
+    """``fit`` prints the mean of what the table holds."""
+    both, owner = people(range(20))  # 80 slices: ten whole batches
+    bench = Bench(both, both, owner, 0.5, True, 4)
+    bench.batches.epoch = 1
+    printed = bench.learner.fit(bench.batches, epochs=1, shuffle=False, verbose=0).history["loss"][0]
+    rows = bench.batches.order(1)
+    sums = bench.learner.sums(both.ids[rows].tolist(), BATCH)
+    assert learning_scores(sums, owner, "ce").loss == pytest.approx(printed, abs=1e-6)
+
+
+def test_measuring_does_not_move_the_dice_of_dropout() -> None:
+    """A run that explains itself ends at the same weights as one that does not."""
+    both, owner = people(range(6))
+    ends = []
+    for explained in (True, False):
+        bench = Bench(both, both, owner, 0.5, True, 5)
+        for number in (1, 2):
+            bench.epoch(number)
+            if explained:
+                bench.explainer.passes(both, bench.batches, number)
+        ends.append(weights_of(bench.network))
+    assert all(np.array_equal(ends[0][k], ends[1][k]) for k in ends[0])
