@@ -9,7 +9,7 @@ import pytest
 from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QHelpEvent, QKeySequence
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QToolTip, QWidget
+from PySide6.QtWidgets import QAbstractButton, QApplication, QToolTip, QWidget
 
 sys.path.insert(0, str(Path(__file__).parent))
 from view_room import case_of, click, place, press, release
@@ -121,6 +121,17 @@ def test_space_hides_masks_while_held(window, session):
     assert not session.view.masks_shown
     QTest.keyRelease(window, Qt.Key.Key_Space)
     assert session.view.masks_shown
+
+
+def test_space_belongs_to_the_picture_from_the_start(window, session):
+    """Not to the first button of the bar, which Qt gives the focus when the window opens."""
+    window.top.menu_button.setFocus()
+    session.open(session.case)
+    focus = QApplication.focusWidget()
+    assert not isinstance(focus, QAbstractButton)
+    QTest.keyPress(focus or window, Qt.Key.Key_Space)
+    assert not session.view.masks_shown
+    QTest.keyRelease(focus or window, Qt.Key.Key_Space)
 
 
 def test_keys_of_tools_labels_and_undo(window, session):

@@ -52,6 +52,7 @@ The run lies in PROJECT/runs/NAME, the model in PROJECT/models/NAME. The window 
   thighview train PROJECT --run wide --config settings.json    {"base_filters": 32, "epochs": 80}
   thighview train PROJECT --start-from thigh_tissues           go on from a model
   thighview train --recipe thigh_tissues -o FOLDER             build a model of the box from made-up thighs
+  thighview train --example puzzle                             why validation reads better than training, on phantoms
 """
 
 _EVALUATE = """\
@@ -133,7 +134,8 @@ def command_parser() -> tuple[Parser, tuple[str, ...]]:
     train.add_argument("--start-from", default=None, metavar="MODEL|none", help="model whose weights are the start")
     train.add_argument("--events", action="store_true", help="print every event of the run as one JSON line")
     train.add_argument("--recipe", metavar="NAME", help="build this model of the box from made-up thighs")
-    train.add_argument("--example", metavar="NAME", help=argparse.SUPPRESS)
+    train.add_argument("--example", metavar="NAME", help="play an example through: puzzle, some five minutes")
+    train.add_argument("--miniature", action="store_true", help="with --example: small and quick, to see that it works")
     train.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="where the recipe's model goes")
 
     evaluate = command("evaluate", "Compare a model with masks, per person and label.", _EVALUATE)

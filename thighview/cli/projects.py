@@ -4,13 +4,15 @@ import json
 import shutil
 from argparse import Namespace
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from thighview.cli.files import need_path
 from thighview.cli.progress import Progress, say
 from thighview.core.errors import UserError
-from thighview.core.run import BatchEnded, EpochEnded, RunEvent, Started, TrainConfig
+from thighview.core.run import BatchEnded, EpochEnded, ExampleStep, RunEvent, Started, TrainConfig
 
+_INDENT = "   "
 _LATER = ("bids", "npz", "dicomseg", "nrrd")
 
 
@@ -153,9 +155,7 @@ def _numbers(figures: dict[str, Any]) -> tuple[str, str, str]:
 def train(args: Namespace) -> int:
     """``thighview train PROJECT`` or ``thighview train --recipe NAME -o FOLDER``."""
     if args.example:
-        raise UserError(
-            f"The example {args.example!r} is not there yet.", "Today a PROJECT or --recipe can be trained."
-        )
+        return _play_example(args)
     if args.recipe:
         return _train_recipe(args)
     if args.project is None:
@@ -200,6 +200,29 @@ class _Listener:
             self._bar.report(done, self._epochs * event.steps, f"Epoch {event.epoch} of {self._epochs}{self._best}")
         elif isinstance(event, EpochEnded) and event.val.dice is not None:
             self._best = f", validation Dice {event.val.dice:.3f}"
+
+
+def _play_example(args: Namespace) -> int:
+    if args.example != "puzzle":
+        raise UserError(f"There is no example {args.example!r}.", "There is one: puzzle.")
+    if args.project is not None or args.output is not None or args.config or args.run or args.start_from or args.recipe:
+        raise UserError("An example has its own data and settings.", "Give --example puzzle alone, or with --events.")
+
+    from thighview.engine.devices import prepare_device
+
+    prepare_device()
+    from thighview.engine.puzzle import MINIATURE, PuzzleSize, solve
+
+    def say_step(step: ExampleStep) -> None:
+        if args.events:
+            print(step.to_line(), flush=True)
+        else:
+            text = fill(step.text, 100, initial_indent=_INDENT, subsequent_indent=_INDENT)
+            print(f"{step.number} of {step.steps}. {step.title}\n{text}\n", flush=True)
+
+    with Progress("Playing the puzzle") as bar:
+        solve(say_step, MINIATURE if args.miniature else PuzzleSize(), bar.report)
+    return 0
 
 
 def _train_recipe(args: Namespace) -> int:

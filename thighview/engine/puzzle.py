@@ -4,6 +4,7 @@ The seed's program again, small: its network, its loss, its metrics, a random sp
 author made or asked for, one after the other, each with what it shows.
 """
 
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from thighview.core.phantom import make_phantom
 from thighview.core.run import ExampleStep, TrainConfig
 from thighview.core.sums import mean_scores, seed_scores
 from thighview.engine.batches import MeasureBatches, Slices, TrainBatches, slices_of
+from thighview.engine.devices import lower_priority, prepare_device
 from thighview.engine.explaining import Explainer
 from thighview.engine.learner import Learner
 from thighview.engine.losses import IGNORE
@@ -30,6 +32,7 @@ STEPS = 7
 _CONTRAST = "t1"
 _FRESH_SEED = 5000
 Say = Callable[[ExampleStep], object]
+Report = Callable[[int, int], object]
 Epoch = dict[str, float]
 
 
@@ -89,17 +92,27 @@ class Trial:
         return float(np.mean([e[f"val_{metric}"] - e[f"train_{metric}"] for e in last]))
 
 
-def solve(say: Say, size: PuzzleSize = PuzzleSize()) -> None:
-    """Play the puzzle through; ``say`` gets each step as it is known."""
+def solve(say: Say, size: PuzzleSize, report: Report | None = None) -> None:
+    """Play the puzzle through; ``say`` gets each step as it is known, ``report`` how many of all steps are done."""
     for number, (title, text, curves, gaps) in enumerate(_steps(size), 1):
         say(ExampleStep(time.time(), NAME, number, STEPS, title, text, tuple(curves.items()), gaps))
+        if report:
+            report(number, STEPS)
+
+
+def play(report: Any, miniature: bool = False) -> dict[str, Any]:
+    """The puzzle as a job of a child process: each step is said as the JSON object of its event line."""
+    lower_priority()
+    prepare_device()
+    solve(lambda step: report.say(json.loads(step.to_line())), MINIATURE if miniature else PuzzleSize(), report)
+    return {}
 
 
 def _steps(size: PuzzleSize) -> Iterator[tuple[str, str, dict[str, tuple[float, ...]], tuple[Gap, ...]]]:
     slices, owner = _people(range(size.people), size)
     fresh, fresh_owner = _people(range(_FRESH_SEED, _FRESH_SEED + size.fresh), size, len(slices))
     owner |= fresh_owner
-    train, val = _by_slice(slices, size.seed)
+    train, val = _by_slice(slices, size.seed, size.batch)
     first = _trial(size, train, val, owner)
     n = size.epochs
     yield (
@@ -125,8 +138,8 @@ def _steps(size: PuzzleSize) -> Iterator[tuple[str, str, dict[str, tuple[float, 
     yield (
         "Validating on the training batches",
         f"The same slices on both sides, no dropout, no augmentation: validation still reads better in "
-        f"{same.better('loss')} of {n} epochs. All of the last gap ({lag.validation - lag.train:+.4f} loss) is lag "
-        f"({lag.lag:+.4f}): the training number is averaged over the epoch while the network learns, so it trails by "
+        f"{same.better('loss')} of {n} epochs. Of the last gap ({lag.validation - lag.train:+.4f} loss) {lag.lag:+.4f} "
+        "is lag: the training number is averaged over the epoch while the network learns, so it trails by "
         "about half an epoch, not by a whole one.",
         {"training loss": same.curve("train_loss"), "validation loss": same.curve("val_loss")},
         same.gaps,
@@ -135,14 +148,14 @@ def _steps(size: PuzzleSize) -> Iterator[tuple[str, str, dict[str, tuple[float, 
     with_, without = _of(first.gaps, "loss"), _of(plain.gaps, "loss")
     yield (
         "Without dropout and augmentation",
-        f"With them, the last gap ({with_.validation - with_.train:+.4f} loss) holds {with_.regime:+.4f} from dropout and "
+        f"With them, the last gap ({with_.validation - with_.train:+.4f} loss) holds {with_.regime:+.4f} from dropout, "
         f"{with_.augmentation:+.4f} from augmentation: only training is made harder. Without them both parts are zero; "
         f"the gap ({without.validation - without.train:+.4f}) is lag ({without.lag:+.4f}) and the difference between "
         f"the two sets of slices ({without.split + without.aggregation:+.4f}).",
         {"training loss": plain.curve("train_loss"), "validation loss": plain.curve("val_loss")},
         plain.gaps,
     )  # fmt: skip
-    others = [first, *(_trial(size, *_by_slice(slices, s), owner, seed=s) for s in range(1, size.splits))]
+    others = [first, *(_trial(size, *_by_slice(slices, s, size.batch), owner, seed=s) for s in range(1, size.splits))]
     gaps = [trial.mean_gap("loss") for trial in others]
     yield (
         f"{len(gaps)} different initial splits",
@@ -188,10 +201,10 @@ def _levels(size: PuzzleSize) -> int:
     return 5 if size.edge >= 64 else 4
 
 
-def _by_slice(slices: Slices, seed: int) -> tuple[Slices, Slices]:
+def _by_slice(slices: Slices, seed: int, batch: int) -> tuple[Slices, Slices]:
     """The seed's split: 85 % of the slices train, the others validate, whoever they are of."""
     order = np.random.default_rng([0x7069, seed]).permutation(len(slices))
-    cut = round(0.85 * len(slices))
+    cut = int(0.85 * len(slices)) // batch * batch  # whole batches: no slice counts twice in a printed number
     return slices.chosen(order[:cut].tolist()), slices.chosen(order[cut:].tolist())
 
 

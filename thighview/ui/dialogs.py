@@ -320,6 +320,7 @@ def ask_stop_training(parent: QWidget | None, run: str) -> bool:
             f"Stop training “{run}”?",
             "The best model so far is kept and can be used.",
             (("Stop training", "stop"), ("Go on", "cancel")),
+            default=1,
         )
         == "stop"
     )

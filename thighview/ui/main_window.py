@@ -9,7 +9,9 @@ from PySide6.QtGui import (
     QDragEnterEvent,
     QDragLeaveEvent,
     QDropEvent,
+    QIcon,
     QKeyEvent,
+    QShowEvent,
 )
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -40,7 +42,7 @@ from thighview.ui.actions import TABS, Actions, sheet
 from thighview.ui.bars import StatusBar, TopBar
 from thighview.ui.empty_page import EmptyPage
 from thighview.ui.history_panel import HistoryPanel
-from thighview.ui.icons import program_icon
+from thighview.ui.icons import icon, program_icon
 from thighview.ui.labels_panel import LabelsPanel
 from thighview.ui.measure_panel import MeasurePanel
 from thighview.ui.notices import Notices
@@ -167,6 +169,7 @@ class MainWindow(QMainWindow):
         for part in (self.top, self.tools, self.options, self.strip, self.status, self.left, right):
             part.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         _tab_focus_only(self)
+        self.session.case_opened.connect(self._take_keys)
 
     def _connect(self) -> None:
         session, workspace, actions = self.session, self.workspace, self.actions_table
@@ -182,6 +185,15 @@ class MainWindow(QMainWindow):
         workspace.failed.connect(self.notices.show_error)
         workspace.segmenting.connect(self._segmenting)
         workspace.engine.state_changed.connect(self._engine_changed)
+        for changed in (workspace.runs.run_changed, workspace.runs.run_ended):
+            changed.connect(self._show_training)
+
+    def _show_training(self, _: object = None) -> None:
+        """A dot on the tab while a training goes on, wherever the person looks."""
+        runs, place = self.workspace.runs, TABS.index("Train")
+        going = runs.is_going_on
+        self.tabs.setTabIcon(place, icon("dot") if going else QIcon())
+        self.tabs.setTabToolTip(place, f"“{runs.name}” is training" if going else "")
 
     def _view_changed(self, old: ViewState, new: ViewState) -> None:
         fields = ("tool", "outline", "crosshair", "letters", "radiological")
@@ -256,6 +268,16 @@ class MainWindow(QMainWindow):
         dialog.show()
 
     # ------------------------------------------------------------------ keys
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """The keys belong to the picture from the start, not to the first button of the bar."""
+        super().showEvent(event)
+        self._take_keys()
+
+    def _take_keys(self, _change: object = None) -> None:
+        focus = QApplication.focusWidget()
+        if focus is None or isinstance(focus, QAbstractButton):
+            self.setFocus()
 
     def event(self, event: QEvent) -> bool:
         """Leave keys to what has the focus where it needs them; masks come back when the window is left."""

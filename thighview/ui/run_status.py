@@ -25,7 +25,7 @@ class RunStatus:
         self.epochs_done = 0
         self.step, self.steps = 0, 0
         self._seconds_left = 0.0
-        self._heard = 0.0
+        self._heard = self._share_heard = 0.0
         self._epoch_s = 0.0
         self._steady: BatchEnded | None = None
         for event in events:
@@ -48,7 +48,11 @@ class RunStatus:
     def seconds_left(self) -> float | None:
         """Seconds to go as far as can be known; None when nothing is known."""
         if self._seconds_left > 0.0:
-            return max(1.0, self._seconds_left - (time.time() - self._heard))
+            to_do, done = 1.0 - self.share, self.share - self._share_heard
+            pace_s = self._seconds_left / max(1.0 - self._share_heard, 1e-9)
+            if done > 0.0:  # where it is slower than foretold, what is seen counts
+                pace_s = max(pace_s, (time.time() - self._heard) / done)
+            return max(1.0, pace_s * to_do)
         if self._epoch_s > 0.0:
             return self._epoch_s * self.epochs * (1.0 - self.share)
         return None
@@ -66,7 +70,7 @@ class RunStatus:
         elif isinstance(event, EpochEnded):
             self.epochs_done, self.epochs, self.step = event.epoch, event.epochs, 0
             if not self.started or event.epoch > self.started.first_epoch:  # the first one has the building in it
-                self._seconds_left, self._heard = event.seconds_left, event.time
+                self._seconds_left, self._heard, self._share_heard = event.seconds_left, event.time, self.share
         elif isinstance(event, Paused):
             self._steady = None
             self.phase = "paused" if event.paused else "running"
