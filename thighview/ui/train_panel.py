@@ -19,6 +19,7 @@ from thighview.ui.chips import label_chips
 from thighview.ui.curve_data import CurveData
 from thighview.ui.curves import Curves, picture_name, png_bytes
 from thighview.ui.measure_panel import save_bytes
+from thighview.ui.puzzle_card import PuzzleCard
 from thighview.ui.run_compare import validation_differs
 from thighview.ui.run_end import RunEndCard
 from thighview.ui.run_preview import RunPreview
@@ -52,6 +53,7 @@ class TrainPanel(Page):
         self.curves_card = self._make_curves()
         self.preview_card = self._make_preview()
         self.settings_card = self._make_settings()
+        self.puzzle_card = PuzzleCard()
         for card in (
             self.run_card,
             self.end_card,
@@ -59,6 +61,7 @@ class TrainPanel(Page):
             self.preview_card,
             self.set_card,
             self.settings_card,
+            self.puzzle_card,
         ):
             self.column.addWidget(card)
         self.column.addStretch(1)
