@@ -111,7 +111,9 @@ class TrainBatches(keras.utils.PyDataset):
     ``epoch`` (from 1) is set from outside: Keras calls ``on_epoch_end`` once too often to be counted on.
     """
 
-    def __init__(self, slices: Slices, size: int, batch_size: int, seed: int, augment: bool, mirror: bool) -> None:
+    def __init__(
+        self, slices: Slices, size: int, batch_size: int, seed: int, augment: bool, mirror: NDArray[np.uint8] | None
+    ) -> None:
         super().__init__()
         self.slices = slices
         self.size = size
