@@ -68,7 +68,13 @@ def loaded_after(statement: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "module",
-    ["thighview.ui.application", "thighview.app.tasks", "thighview.engine.serve", "thighview.engine.preprocess"],
+    [
+        "thighview.ui.application",
+        "thighview.app.tasks",
+        "thighview.engine.serve",
+        "thighview.engine.preprocess",
+        "thighview.engine.augment",
+    ],
 )
 def test_no_network_library_is_loaded(module: str) -> None:
     assert not loaded_after(f"import {module}") & set(HEAVY)
@@ -76,7 +82,8 @@ def test_no_network_library_is_loaded(module: str) -> None:
 
 def test_freezing_a_set_loads_no_scipy() -> None:
     """Libraries load with the interpreter's lock held: the window would stand still while a training starts."""
-    assert not loaded_after("import thighview.io.dataset, thighview.app.training") & {"scipy", "nibabel", "pydicom"}
+    modules = "thighview.io.dataset, thighview.app.training, thighview.app.augment_preview"
+    assert not loaded_after(f"import {modules}") & {"scipy", "nibabel", "pydicom"}
 
 
 def test_command_line_is_light() -> None:

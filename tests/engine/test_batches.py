@@ -10,6 +10,8 @@ from thighview.core.volume import Volume
 from thighview.engine import augment
 from thighview.engine.batches import IGNORE, MeasureBatches, Slices, TrainBatches, prefetched, slices_of
 
+ALL_SAME = augment.swap_table(())
+
 
 def _slices(n: int = 5, edge: int = 32) -> Slices:
     rng = np.random.default_rng(0)
@@ -22,7 +24,7 @@ def _slices(n: int = 5, edge: int = 32) -> Slices:
 
 
 def test_an_epoch_sees_every_slice_and_tops_up_the_last_batch() -> None:
-    batches = TrainBatches(_slices(5), 32, 2, seed=3, augment=False, mirror=False)
+    batches = TrainBatches(_slices(5), 32, 2, seed=3, augment=False, mirror=None)
     assert len(batches) == 3
     seen = np.concatenate([batches.batch(1, k)[0][:, 0, 0, 0] for k in range(3)])
     assert sorted(set(seen.tolist())) == [0, 1, 2, 3, 4]
@@ -30,13 +32,13 @@ def test_an_epoch_sees_every_slice_and_tops_up_the_last_batch() -> None:
     slots = np.concatenate([batches.batch(1, k)[1]["slots"] for k in range(3)])
     assert slots.tolist() == list(range(6))
     assert not np.array_equal(batches.order(1), batches.order(2))
-    few = TrainBatches(_slices(2), 32, 8, seed=3, augment=False, mirror=False)
+    few = TrainBatches(_slices(2), 32, 8, seed=3, augment=False, mirror=None)
     assert (len(few), few.batch_size) == (1, 2)
 
 
 @pytest.mark.parametrize("on", [True, False])
 def test_same_seed_and_epoch_same_bytes(on: bool) -> None:
-    one, two = (TrainBatches(_slices(), 32, 2, seed=3, augment=on, mirror=on) for _ in range(2))
+    one, two = (TrainBatches(_slices(), 32, 2, seed=3, augment=on, mirror=ALL_SAME) for _ in range(2))
     two.batch(4, 0)
     a, b = one.batch(2, 1), two.batch(2, 1)
     assert a[0].tobytes() == b[0].tobytes()
@@ -52,7 +54,7 @@ def test_augmentation_moves_image_and_labels_together() -> None:
     changed = 0
     for epoch in range(30):
         rng = augment.slice_generator(1, epoch, 7)
-        moved, target = augment.augmented(image, labels, rng, 64, 0.0, mirror=True)
+        moved, target = augment.augmented(image, labels, rng, 64, 0.0, mirror=ALL_SAME)
         assert moved.shape == target.shape == (64, 64)
         assert moved.dtype == np.float32
         assert set(np.unique(target)) <= {0, 1, IGNORE}
@@ -63,11 +65,11 @@ def test_augmentation_moves_image_and_labels_together() -> None:
     assert changed > 15
 
 
-def test_nothing_is_mirrored_where_classes_have_sides() -> None:
+def test_nothing_is_mirrored_without_a_table() -> None:
     image = np.tile(np.linspace(0, 1, 64, dtype=np.float32), (64, 1))
     for epoch in range(20):
         moved, _ = augment.augmented(
-            image, np.zeros((64, 64), np.uint8), augment.slice_generator(0, epoch, 1), 64, 0.5, mirror=False
+            image, np.zeros((64, 64), np.uint8), augment.slice_generator(0, epoch, 1), 64, 0.5, mirror=None
         )
         assert moved[:, 40:].mean() > moved[:, :24].mean()
 
@@ -82,7 +84,7 @@ def test_a_larger_slice_is_cut_and_a_smaller_one_filled() -> None:
     whole, target = augment.cut(image[:20], labels[:20], rng, 64, -1.0)
     assert (target == 1).sum() == 20 * 48
     assert (whole[target == IGNORE] == -1).all()
-    moved, target = augment.augmented(image, labels, rng, 32, -1.0, False)
+    moved, target = augment.augmented(image, labels, rng, 32, -1.0, None)
     assert moved.shape == target.shape == (32, 32)
 
 
@@ -135,7 +137,7 @@ def test_prefetching_keeps_the_order_and_leaves_no_thread() -> None:
 
 def test_speed_of_augmentation() -> None:
     slices = _slices(4, 256)
-    batches = TrainBatches(slices, 256, 4, seed=0, augment=True, mirror=True)
+    batches = TrainBatches(slices, 256, 4, seed=0, augment=True, mirror=ALL_SAME)
     batches.batch(1, 0)
     start = time.process_time()
     for epoch in range(2, 12):

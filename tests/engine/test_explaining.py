@@ -69,7 +69,7 @@ class Bench:
     seed: int
 
     def __post_init__(self) -> None:
-        self.batches = TrainBatches(self.train, EDGE, BATCH, self.seed, self.augment, False)
+        self.batches = TrainBatches(self.train, EDGE, BATCH, self.seed, self.augment, None)
         self.network, self.learner, self.explainer = network_of(self.dropout, self.seed)
 
     def epoch(self, number: int, rate: float = 0.2) -> None:

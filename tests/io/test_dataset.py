@@ -1,5 +1,6 @@
 """Freezing a training set: only what was reviewed, and only what is still the same."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from thighview.core.history import Edit
 from thighview.core.labels import Label, LabelTable
 from thighview.core.mask import Patch, Region
 from thighview.core.phantom_names import tissue_table
+from thighview.core.review import ReviewChange
 from thighview.core.run import TrainConfig
 from thighview.io import dataset as sets
 from thighview.io.project import Project
@@ -195,3 +197,34 @@ def test_a_label_that_a_case_does_not_know_is_said(tmp_path: Path) -> None:
     project.close()
     frozen, _ = _freeze(folder)
     assert f"{other} does not know Sartorius L: background there" in frozen.note
+
+
+def test_a_run_knows_how_much_was_corrected_by_hand(tmp_path: Path) -> None:
+    folder = make_project(tmp_path, 1)
+    project = Project.open(folder)
+    case = project.load_case(project.cases()[0].case_id)
+    key = (case.case_id, case.reader_id)
+    drawn, review = case.labels[1].copy(), case.reviews[1]
+    for tool, rows in (("model", slice(0, 3)), ("brush", slice(1, 3))):
+        after = drawn.copy()
+        after[rows, 0:5] = 2 if tool == "model" else 1
+        box = Region(1, 2, 0, 32, 0, 32)
+        patch = Patch.between(box, drawn[None], after[None])
+        assert patch is not None
+        then = review.after_model() if tool == "model" else review.after_edit()
+        project.append(*key, ("edit", Edit(tool, tool, (patch,), (ReviewChange(1, review, then),))))
+        drawn, review = after, then
+    accepted = ReviewChange(1, review, review.after_accept())
+    project.append(*key, ("edit", Edit("Accept", "review", (), (accepted,))))
+    project.close()
+    frozen, run = _freeze(folder)
+    assert [(s.state, s.edited_px) for s in frozen.slices] == [
+        ("drawn", 0), ("corrected", 10), ("drawn", 0), ("drawn", 0),
+    ]  # fmt: skip
+    assert all(s.contour_px > 20 for s in frozen.slices)
+    assert sets.read_dataset(run) == frozen
+    stored = json.loads(run.dataset.read_text())
+    for row in stored["slices"]:
+        del row["edited_px"], row["contour_px"]
+    run.dataset.write_text(json.dumps(stored))
+    assert {(s.edited_px, s.contour_px) for s in sets.read_dataset(run).slices} == {(0, 0)}

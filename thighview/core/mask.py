@@ -117,11 +117,16 @@ class Patch:
         labels[self.region.slices] = after
 
     @property
-    def changed(self) -> NDArray[np.bool_]:
-        """Which voxels of the box the change touches, shape of the region."""
+    def xor(self) -> LabelMap:
+        """XOR of the labels before and after, shape of the region; read-only."""
         size = int(np.prod(self.region.shape))
         raw = zstandard.ZstdDecompressor().decompress(self.diff, max_output_size=size)
-        return np.frombuffer(raw, np.uint8).reshape(self.region.shape) != 0
+        return np.frombuffer(raw, np.uint8).reshape(self.region.shape)
+
+    @property
+    def changed(self) -> NDArray[np.bool_]:
+        """Which voxels of the box the change touches, shape of the region."""
+        return self.xor != 0
 
     @property
     def size_bytes(self) -> int:

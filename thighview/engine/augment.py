@@ -1,20 +1,29 @@
 """Distortions of training slices, replayable: the same random generator gives the same slice, byte for byte.
 
-Ranges follow nnU-Net's defaults (rotation kept to 30 degrees, no upside-down), see ``TrainConfig.augment``. A slice
-is moved by one affine map, so that it is interpolated once.
+Ranges follow nnU-Net's defaults (rotation kept to 30 degrees, no upside-down), see ``TrainConfig.augment``. Rotation,
+scale, shift, mirror and elastic deformation are one map, so that a slice is interpolated once; what happens to its
+grey values is in ``engine.recolour``.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import affine_transform, gaussian_filter
+from scipy.ndimage import affine_transform, map_coordinates
+
+from thighview.core.phantom_person import spline_weights
+from thighview.engine.recolour import recoloured, smooth_field
 
 IGNORE = 255
 ROTATION_DEGREES = 30.0
 SCALE = (0.7, 1.4)
 SHIFT_SHARE = 0.06
+ELASTIC_CELLS = (4, 7)
+"""Knots of an elastic deformation lie this many to an edge."""
+ELASTIC_SHARE = (0.05, 0.15)
+"""Deviation of the knots, in parts of their distance: far too little for the picture to fold over itself."""
 
 Image = NDArray[np.float32]
 Labels = NDArray[np.uint8]
@@ -26,9 +35,9 @@ def slice_generator(run_seed: int, epoch: int, slice_id: int) -> np.random.Gener
 
 
 def augmented(
-    image: Image, labels: Labels, rng: np.random.Generator, size: int, air: float, mirror: bool
+    image: Image, labels: Labels, rng: np.random.Generator, size: int, air: float, mirror: Labels | None
 ) -> tuple[Image, Labels]:
-    """A distorted square of a slice.
+    """A distorted square of a slice, other in shape and in grey values.
 
     Parameters
     ----------
@@ -42,11 +51,12 @@ def augmented(
         Edge of the square to return, pixels; a larger slice is cut at a random place.
     air : float
         Number for what lies outside the slice; its label is IGNORE.
-    mirror : bool
-        Whether left and right may be swapped (only where no class has a side).
+    mirror : ndarray of uint8, shape (256,), or None
+        Left and right are swapped now and then, and each class becomes the one in this table (:func:`swap_table`);
+        None where they must not be.
     """
-    moved, moved_labels = _moved(image, labels, rng, size, air, mirror)
-    return _recoloured(moved, rng), moved_labels
+    there, target = moved(image, labels, rng, size, air, mirror)
+    return recoloured(there, rng, air), target
 
 
 def cut(image: Image, labels: Labels, rng: np.random.Generator, size: int, air: float) -> tuple[Image, Labels]:
@@ -61,44 +71,64 @@ def cut(image: Image, labels: Labels, rng: np.random.Generator, size: int, air: 
     return out, out_labels
 
 
-def _moved(
-    image: Image, labels: Labels, rng: np.random.Generator, size: int, air: float, mirror: bool
+def swap_table(classes: Sequence[str]) -> Labels | None:
+    """What each class becomes when left and right are swapped, uint8 (256,); IGNORE stays.
+
+    ``name_left`` and ``name_right`` take each other's place, a class without a side stays what it is. None when a
+    class has no counterpart: then nothing may be mirrored.
+    """
+    table = np.arange(256, dtype=np.uint8)
+    other = {"left": "right", "right": "left"}
+    for number, name in enumerate(classes):
+        stem, _, side = name.rpartition("_")
+        if stem and side in other:
+            if f"{stem}_{other[side]}" not in classes:
+                return None
+            table[number] = classes.index(f"{stem}_{other[side]}")
+    return table
+
+
+def moved(
+    image: Image, labels: Labels, rng: np.random.Generator, size: int, air: float, mirror: Labels | None
 ) -> tuple[Image, Labels]:
-    """Rotation, scale, shift and perhaps a mirror, as one affine map."""
-    rotate, resize, shift, flip = rng.random(4) < (0.5, 0.5, 0.5, 0.5)
+    """A slice turned, scaled, shifted, bent and perhaps mirrored; parameters as for :func:`augmented`.
+
+    Image (linear) and labels (nearest) are taken from the same places.
+    """
+    rotate, resize, shift, flip, bend = rng.random(5) < (0.5, 0.5, 0.5, 0.5, 0.2)
     angle = math.radians(rng.uniform(-ROTATION_DEGREES, ROTATION_DEGREES)) if rotate else 0.0
     scale = math.exp(rng.uniform(math.log(SCALE[0]), math.log(SCALE[1]))) if resize else 1.0
     offset = rng.uniform(-SHIFT_SHARE, SHIFT_SHARE, 2) * size if shift else np.zeros(2)
     room = np.maximum(np.array(image.shape) - size, 0) / 2
     centre = (np.array(image.shape) - 1) / 2 + rng.uniform(-1, 1, 2) * room + offset
-    if not (rotate or resize or shift or (flip and mirror) or room.any()) and image.shape == (size, size):
+    flip = flip and mirror is not None
+    if not (rotate or resize or shift or flip or bend or room.any()) and image.shape == (size, size):
         return image, labels
     cos, sin = math.cos(angle) / scale, math.sin(angle) / scale
     matrix = np.array([[cos, sin], [-sin, cos]])
-    if flip and mirror:
+    if flip:
         matrix[:, 1] *= -1
     start: Any = centre - matrix @ np.full(2, (size - 1) / 2)
-    moved: Any = affine_transform(image, matrix, start, (size, size), np.float32, order=1, cval=air)
-    near: Any = affine_transform(labels, matrix, start, (size, size), np.uint8, order=0, cval=IGNORE)
-    return moved, near
+    if bend:
+        at = _bent(matrix, start, size, rng)
+        there: Any = map_coordinates(image, at, np.float32, order=1, cval=air)
+        near: Any = map_coordinates(labels, at, np.uint8, order=0, cval=IGNORE)
+    else:
+        there = affine_transform(image, matrix, start, (size, size), np.float32, order=1, cval=air)
+        near = affine_transform(labels, matrix, start, (size, size), np.uint8, order=0, cval=IGNORE)
+    return there, mirror[near] if flip and mirror is not None else near
 
 
-def _recoloured(image: Image, rng: np.random.Generator) -> Image:
-    """Gamma, contrast, brightness, blur and noise, each now and then."""
-    gamma, contrast, brightness, blur, noise = rng.random(5) < (0.3, 0.3, 0.3, 0.2, 0.2)
-    exponent, factor, added = rng.uniform(0.7, 1.5), rng.uniform(0.75, 1.25), rng.normal(0.0, 0.2)
-    sigma, deviation = rng.uniform(0.5, 1.0), rng.uniform(0.0, 0.25)
-    if gamma:
-        low, high = float(image.min()), float(image.max())
-        spread = max(high - low, 1e-6)
-        image = ((image - np.float32(low)) / np.float32(spread)) ** np.float32(exponent) * np.float32(spread)
-        image += np.float32(low)
-    if contrast:
-        image = image * np.float32(factor)
-    if brightness:
-        image = image + np.float32(added)
-    if blur:
-        image = np.asarray(gaussian_filter(image, sigma, truncate=2.0), np.float32)
-    if noise:
-        image = image + np.asarray(rng.standard_normal(image.shape, np.float32) * np.float32(deviation), np.float32)
-    return image.astype(np.float32, copy=False)
+def _bent(matrix: NDArray[np.float64], start: NDArray[np.float64], size: int, rng: np.random.Generator) -> Image:
+    """Where each pixel of the square comes from: the affine map, and a smooth displacement on top; (2, size, size)."""
+    cells = int(rng.integers(ELASTIC_CELLS[0], ELASTIC_CELLS[1] + 1))
+    deviation = rng.uniform(*ELASTIC_SHARE) * size / cells
+    weights = spline_weights(np.linspace(0.0, cells, size), cells)
+    along = np.arange(size, dtype=np.float32)
+    at = np.empty((2, size, size), np.float32)
+    for axis in range(2):
+        rows = (matrix[axis, 0] * along + start[axis]).astype(np.float32)
+        columns = (matrix[axis, 1] * along).astype(np.float32)
+        at[axis] = smooth_field(weights, weights, rng) * np.float32(deviation)
+        at[axis] += rows[:, None] + columns
+    return at

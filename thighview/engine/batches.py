@@ -105,18 +105,42 @@ def slices_of(
     )  # fmt: skip
 
 
+_Drawn = tuple[Slices, int, np.random.Generator]
+_REPLAY = 0x7270
+
+
+def batch_parts(batch_size: int, slices: int, share: float) -> tuple[int, int]:
+    """How many slices of a set and how many replayed ones a batch of ``batch_size`` has; at least one of each.
+
+    A set smaller than its part of the batch makes the batch smaller, replay with it. A batch of one has no room for
+    replay.
+    """
+    replayed = min(max(round(batch_size * share), 1), batch_size - 1) if share > 0 else 0
+    own = min(batch_size - replayed, slices)
+    if replayed and own < batch_size - replayed:
+        replayed = min(max(round(own * share / (1 - share)), 1), replayed)
+    return own, replayed
+
+
 class TrainBatches(keras.utils.PyDataset):
     """Batches of one epoch, shuffled by (seed, epoch); the last one is topped up from the epoch's beginning.
 
-    ``epoch`` (from 1) is set from outside: Keras calls ``on_epoch_end`` once too often to be counted on.
+    ``batch_size`` counts the slices of the set in a batch; ``replayed`` more come from ``replay``, drawn anew for each
+    (seed, epoch, step), and their sums go to the table's spare row ``spare``. ``epoch`` (from 1) is set from outside:
+    Keras calls ``on_epoch_end`` once too often to be counted on.
     """
 
-    def __init__(self, slices: Slices, size: int, batch_size: int, seed: int, augment: bool, mirror: bool) -> None:
+    def __init__(
+        self, slices: Slices, size: int, batch_size: int, seed: int, augment: bool, mirror: NDArray[np.uint8] | None,
+        replay: Slices | None = None, share: float = 0.0,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.slices = slices
         self.size = size
-        self.batch_size = min(batch_size, len(slices))
+        self.batch_size, self.replayed = batch_parts(batch_size, len(slices), share if replay else 0.0)
         self.epoch = 1
+        self.spare = len(self) * self.batch_size
+        self._replay = replay
         self._seed, self._augment, self._mirror = seed, augment, mirror
 
     def __len__(self) -> int:
@@ -129,19 +153,40 @@ class TrainBatches(keras.utils.PyDataset):
 
     def batch(self, epoch: int, step: int) -> Batch:
         """The batch of a step (from 0) of an epoch (from 1)."""
-        first = step * self.batch_size
-        rows = self.order(epoch)[first : first + self.batch_size]
-        x = np.empty((len(rows), self.size, self.size, 1), np.float32)
-        labels = np.empty((len(rows), self.size, self.size), np.uint8)
-        s = self.slices
-        for k, row in enumerate(rows):
-            x[k, ..., 0], labels[k] = self.seen(s, int(row), epoch)
-        slots = np.arange(first, first + len(rows), dtype=np.int32)
-        return x, {"labels": labels, "slots": slots, "weights": s.weights[rows]}
+        first, total = step * self.batch_size, self.batch_size + self.replayed
+        x = np.empty((total, self.size, self.size, 1), np.float32)
+        labels = np.empty((total, self.size, self.size), np.uint8)
+        slots, weights = np.full(total, self.spare, np.int32), np.empty(total, np.float32)
+        own = self.order(epoch)[first : first + self.batch_size]
+        slots[: len(own)] = np.arange(first, first + len(own))
+        for k, (s, row, rng) in enumerate([*self._own(epoch, own), *self._replayed(epoch, step)]):
+            x[k, ..., 0], labels[k] = self._shown(s, row, rng)
+            weights[k] = s.weights[row]
+        return x, {"labels": labels, "slots": slots, "weights": weights}
+
+    def replay_rows(self, epoch: int, step: int) -> NDArray[np.intp]:
+        """Rows of the replay pool that a step shows; none twice unless there are too few."""
+        count, there = self.replayed, len(self._replay or ())
+        rng = np.random.default_rng([_REPLAY, self._seed, epoch, step])
+        return np.resize(rng.permutation(there), count) if count else np.empty(0, np.intp)
+
+    def _own(self, epoch: int, rows: NDArray[np.intp]) -> Generator[_Drawn]:
+        for row in rows:
+            yield self.slices, int(row), slice_generator(self._seed, epoch, int(self.slices.ids[row]))
+
+    def _replayed(self, epoch: int, step: int) -> Generator[_Drawn]:
+        """A slice may come several times in an epoch, so it is distorted by its place in the run, not by its id."""
+        for k, row in enumerate(self.replay_rows(epoch, step)):
+            assert self._replay is not None
+            yield self._replay, int(row), np.random.default_rng([_REPLAY, self._seed, epoch, step, k])
 
     def seen(self, slices: Slices, row: int, epoch: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Image and labels of a slice as this epoch shows it to the network: nothing but its id and the epoch count."""
-        rng = slice_generator(self._seed, epoch, int(slices.ids[row]))
+        return self._shown(slices, row, slice_generator(self._seed, epoch, int(slices.ids[row])))
+
+    def _shown(
+        self, slices: Slices, row: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         image, air = slices.images[row].astype(np.float32, copy=False), float(slices.air[row])
         if self._augment:
             return augmented(image, slices.labels[row], rng, self.size, air, self._mirror)

@@ -223,7 +223,7 @@ def _trial(
     """Train as the seed did and print what it printed."""
     keras.utils.set_random_seed(size.seed + 1000 + seed)
     network = build_network("seed_unet", 2, size.base, _levels(size), dropout)
-    batches = TrainBatches(train, size.edge, size.batch, seed, augment, True)
+    batches = TrainBatches(train, size.edge, size.batch, seed, augment, np.arange(256, dtype=np.uint8))
     slots = len(batches) * batches.batch_size + len(val)
     learner = SeedLearner(network, slots)
     learner.compile(optimizer=keras.optimizers.Adam(size.learning_rate))

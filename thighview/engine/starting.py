@@ -10,6 +10,7 @@ from thighview import __version__
 from thighview.core.errors import UserError
 from thighview.core.labels import LabelTable
 from thighview.core.run import FROM_THE_MODEL, TrainConfig
+from thighview.engine.augment import swap_table
 from thighview.io.dataset import IGNORE, Dataset
 from thighview.io.models import ModelCard, ModelEntry, read_weights
 
@@ -19,12 +20,15 @@ Weights = Mapping[str, NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Plan:
-    """The settings as they hold, the card of the model to be, the label-to-class table, and what to tell."""
+    """The settings as they hold, the card of the model to be, the label-to-class table, and what to tell.
+
+    ``mirror`` is what each class becomes in a mirrored slice, None where slices must not be mirrored.
+    """
 
     config: TrainConfig
     card: ModelCard
     classes: NDArray[np.uint8]
-    mirror: bool
+    mirror: NDArray[np.uint8] | None
     parent: ModelEntry | None
     notes: tuple[str, ...]
 
@@ -70,7 +74,8 @@ def make_plan(name: str, dataset: Dataset, config: TrainConfig, parent: ModelEnt
     for label in dataset.labels:
         lookup[label.value] = card.classes.index(label.name if sided else label.key)
     lookup[IGNORE] = IGNORE
-    return Plan(config, card, lookup, sided, parent, tuple(notes))
+    mirror = swap_table(() if sided else card.classes)
+    return Plan(config, card, lookup, mirror, parent, tuple(notes))
 
 
 def _lineage(name: str, dataset: Dataset, config: TrainConfig, parent: ModelEntry | None) -> dict[str, object]:

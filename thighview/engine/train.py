@@ -161,6 +161,7 @@ class _Training:
         loaded = load_slices(run, self.dataset, self.plan, say.log)
         self.train, self.val, self.probe = loaded.train, loaded.val, loaded.probe
         self.notes += loaded.notes
+        self.replay = loaded.replay
         self._build()
         self.epoch = 0
         self.parent_val = Scores()
@@ -176,10 +177,12 @@ class _Training:
     def _build(self) -> None:
         config, classes = self.config, len(self.plan.card.classes)
         self.batches = TrainBatches(
-            self.train, config.input_size, config.batch_size, config.seed, config.augment, self.plan.mirror
-        )
+            self.train, config.input_size, config.batch_size, config.seed, config.augment, self.plan.mirror,
+            self.replay, config.replay,
+        )  # fmt: skip
         self.steps = len(self.batches)
         slots = max(self.steps * self.batches.batch_size, len(self.probe), len(self.val or []))
+        self.batches.spare = slots
         self.measures = {
             name: MeasureBatches(s, self.batches.batch_size, slots)
             for name, s in (("val", self.val), ("train", self.probe)) if s is not None

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thighview.core.case import Case
+from thighview.core.corrections import edit_counts
 from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
 from thighview.core.mask import LabelMap
@@ -64,7 +65,10 @@ class FrozenPhantom:
 
 @dataclass(frozen=True)
 class FrozenSlice:
-    """One slice by its id in the run. ``index`` counts along the axial axis; ``case_id`` 0 is a phantom."""
+    """One slice by its id in the run. ``index`` counts along the axial axis; ``case_id`` 0 is a phantom.
+
+    ``edited_px`` and ``contour_px`` are those of ``core.corrections.edit_counts``.
+    """
 
     id: int
     case_id: int
@@ -72,6 +76,8 @@ class FrozenSlice:
     state: str
     subject: str
     part: str
+    edited_px: int = 0
+    contour_px: int = 0
 
 
 @dataclass(frozen=True)
@@ -167,7 +173,7 @@ def freeze(
     run.masks.mkdir(parents=True, exist_ok=True)
     try:
         frozen = [_freeze_case(project, case, parts[case.subject], run, write) for case in cases]
-        dataset = _with_slices(table, frozen, project, left_out)
+        dataset = _with_slices(table, frozen, cases, project, left_out)
         write_json_atomic(run.config, config.to_json())
         write(lambda writable: _note(writable, run.name, config, cases))
         write_json_atomic(run.dataset, _to_json(dataset, project.name))
@@ -229,16 +235,20 @@ def _freeze_case(project: Project, case: Case, part: str, run: RunFolder, write:
     )
 
 
-def _with_slices(table: LabelTable, cases: list[FrozenCase], project: Project, left_out: list[str]) -> Dataset:
+def _with_slices(
+    table: LabelTable, cases: list[FrozenCase], drawn: list[Case], project: Project, left_out: list[str]
+) -> Dataset:
     slices: list[FrozenSlice] = []
     notes: list[str] = []
-    for case in cases:
+    for case, made in zip(cases, drawn, strict=True):
         shape, affine = project.geometry(case.case_id)[0]
         axis = Volume(np.broadcast_to(np.uint8(0), shape), affine).axial_axis
         axial = case.reviewed if axis == 0 else range(shape[axis])
+        counts = edit_counts(made, axis)
         for index in axial:
             state = case.states[index] if axis == 0 else "partial"
-            slices.append(FrozenSlice(len(slices) + 1, case.case_id, index, state, case.subject, case.part))
+            who = (case.subject, case.part)
+            slices.append(FrozenSlice(len(slices) + 1, case.case_id, index, state, *who, *counts[index]))
         if axis != 0:
             notes.append(f"{case.title} is stored across its axial planes: only reviewed rows of each count")
         unknown = [label.title for label in table if case.table.find(label.name, label.side) is None]

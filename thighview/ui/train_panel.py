@@ -14,6 +14,7 @@ from thighview.core.labels import LabelTable
 from thighview.core.run import EpochEnded, Failed, Finished, RunEvent, Started
 from thighview.io.runs import EventTail, read_config, run_folder, run_folders
 from thighview.ui import dialogs
+from thighview.ui.augment_preview import AugmentFold
 from thighview.ui.cards import Card, Fold, Page, ProgressLine, button, count, mark, row, show_words, words
 from thighview.ui.chips import label_chips
 from thighview.ui.curve_data import CurveData
@@ -143,6 +144,7 @@ class TrainPanel(Page):
             card.body.addWidget(part)
         card.body.addLayout(row(self.start_button))
         card.body.addWidget(self.form_fold)
+        card.body.addWidget(AugmentFold(self._workspace.session, self.form))
         return card
 
     # ------------------------------------------------------------------ what the buttons do

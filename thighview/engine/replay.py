@@ -1,0 +1,80 @@
+"""What a network is shown again while it learns something new, so that it does not forget.
+
+Rehearsal is the one remedy against forgetting that is known to work for segmentation (arXiv 2407.21216). Slices of the
+pool have ids of their own, below zero: they are nobody's in the run's set, and no score is made of them.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from thighview.core.errors import UserError
+from thighview.core.phantom_names import CONTRASTS
+from thighview.engine.batches import Slices, batch_parts, slices_of
+from thighview.engine.starting import Plan
+from thighview.io.dataset import Dataset, FrozenPhantom, phantom_lookup, read_phantom
+
+PHANTOM_SEED = 910_000
+"""Made-up people of the pool; those who validate have other seeds."""
+PHANTOMS, PHANTOM_SLICES = 8, 3
+
+
+def known_people(dataset: Dataset, plan: Plan) -> list[str]:
+    """Training people whom the model that a run starts from was trained on, sorted; none when nobody is new."""
+    people = dataset.subjects("train")
+    before = set(plan.parent.card.split.get("train", ())) if plan.parent else set[str]()
+    known = [subject for subject in people if subject in before]
+    return known if len(known) < len(people) else []
+
+
+def replay_pool(dataset: Dataset, plan: Plan, train: Slices, log: Callable[[str], None]) -> tuple[Slices | None, str]:
+    """The slices to replay, and what to say about it; (None, "") where the settings ask for none.
+
+    People whom the model knew before, when there are any besides new ones; else made-up thighs in every contrast,
+    where the labels are those of a phantom.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    plan : Plan
+    train : Slices
+        The run's training slices.
+    log : callable
+        Is told what was drawn.
+    """
+    config = plan.config
+    if config.replay <= 0:
+        return None, ""
+    if config.batch_size < 2:
+        return None, "no replay: a batch of one slice has no room for it"
+    known = known_people(dataset, plan)
+    if known:
+        of = dataset.subject_of
+        rows = [row for row, i in enumerate(train.ids) if of[int(i)] in known]
+        pool, what = train.chosen(rows), f"slices of {len(known)} {'people' if len(known) > 1 else 'person'} it knew"
+    elif phantom_lookup(dataset.labels) is not None:
+        pool, what = _made_up(dataset, plan, log), "made-up slices"
+    else:
+        return None, (
+            "no replay: the model knew nobody in the set before, and the labels are not those of a made-up thigh"
+        )
+    own, replayed = batch_parts(config.batch_size, len(train), config.replay)
+    pool = Slices(-1 - np.arange(len(pool), dtype=np.int32), pool.images, pool.labels, pool.air, np.ones_like(pool.air))
+    return pool, f"each batch: {100 * replayed / (own + replayed):.0f} % replay of {len(pool)} {what}"
+
+
+def _made_up(dataset: Dataset, plan: Plan, log: Callable[[str], None]) -> Slices:
+    parts: list[Slices] = []
+    for k in range(PHANTOMS):
+        phantom = FrozenPhantom(PHANTOM_SEED + k, CONTRASTS[k % len(CONTRASTS)], PHANTOM_SLICES, f"replay {k + 1}")
+        volume, mask = read_phantom(phantom, dataset.labels)
+        indices = range(phantom.slices)
+        try:
+            parts.append(slices_of(volume, mask, plan.config, indices, indices, plan.classes))
+        except UserError as error:  # too coarse for the pixels of this network: another person will do
+            log(f"a made-up thigh is left out of the replay: {error.message}")
+    if not parts:
+        raise UserError("No made-up thigh fits the pixels of this network.", "Train without replay.")
+    pool = Slices.join(parts, plan.config.input_size, 1 << (plan.config.levels - 1))
+    log(f"drew {len(pool)} slices of made-up thighs to replay")
+    return pool
