@@ -16,13 +16,19 @@ def die_with_parent() -> None:
     parent = parent_process()
     if parent is None:
         return
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent.pid:  # it went before the signal was armed
-            os._exit(1)
+    if parent.pid is not None:
+        follow_process(parent.pid)
 
     def watch() -> None:
         wait([parent.sentinel])
         os._exit(1)
 
     threading.Thread(target=watch, name="parent watch", daemon=True).start()
+
+
+def follow_process(parent_id: int) -> None:
+    """End this process when its parent, the process of this number, ends; on Linux alone, by a kernel signal."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent_id:  # it went before the signal was armed
+            os._exit(1)

@@ -179,7 +179,7 @@ def segment_volume(
         np.zeros((*volume.shape, 1 + len(card.labels)), np.float32) if with_probabilities else None,
     )
     finish = _Finish(grid, card, sides, result, on_slice)
-    intensity = Intensity.of(volume.voxels)
+    intensity = Intensity.of(volume.voxels, card.normalisation)
     batches = [chosen[start : start + batch] for start in range(0, len(chosen), batch)]
 
     def prepare(indices: list[int]) -> NDArray[np.float32]:

@@ -49,7 +49,10 @@ class PlaneSettings(Protocol):
 
 @dataclass(frozen=True)
 class Intensity:
-    """How a volume's numbers become the network's: clip to low..high, to 0..1, then mean 0 and deviation 1."""
+    """How a volume's numbers become the network's: clip to low..high, to 0..1, then mean 0 and deviation 1.
+
+    With mean 0 and deviation 1 given, the numbers stay 0..1.
+    """
 
     low: float
     high: float
@@ -57,11 +60,12 @@ class Intensity:
     deviation: float
 
     @staticmethod
-    def of(voxels: NDArray[np.generic]) -> "Intensity":
+    def of(voxels: NDArray[np.generic], normalisation: str = "percentile") -> "Intensity":
         """From the 1st and 99th percentile of a volume, shape (z, y, x), any real dtype.
 
         Above a million voxels an even sample of about as many is taken, thinned along the two longest axes. Mean and
-        deviation are those of the clipped 0..1 values. A volume of one value gives zeros.
+        deviation are those of the clipped 0..1 values; with the ``normalisation`` of ``unit`` the numbers stay 0..1. A
+        volume of one value gives zeros.
         """
         step = max(1, math.ceil(math.sqrt(voxels.size / _SAMPLE)))
         longest = sorted(range(3), key=lambda axis: voxels.shape[axis])[1:]
@@ -75,6 +79,8 @@ class Intensity:
             low, high = float(sample.min()), float(sample.max())
         if high <= low:
             return Intensity(low, low + 1.0, 0.0, 1.0)
+        if normalisation == "unit":
+            return Intensity(low, high, 0.0, 1.0)
         unit = np.clip((sample - low) / (high - low), 0.0, 1.0)
         return Intensity(low, high, float(unit.mean()), max(float(unit.std()), 1e-3))
 

@@ -66,7 +66,8 @@ class ModelCard:
     input_size : int
         Edge of the square that training saw, pixels.
     normalisation : str
-        ``percentile``: 1st to 99th percentile of the volume to 0..1, then mean 0 and deviation 1.
+        ``percentile``: 1st to 99th percentile of the volume to 0..1, then mean 0 and deviation 1. ``unit``: 0..1 alone,
+        for networks of old that were fed so.
     scores, split, lineage : dict
         Measured results, who was in which part, and what it was started from; plain data.
     statement : str
@@ -101,7 +102,8 @@ class ModelCard:
             _expect(isinstance(getattr(self, name), str), name, "words", getattr(self, name))
         _expect(bool(_NAME.fullmatch(self.name)), "name", "up to 80 letters, digits, spaces, - and _", self.name)
         _expect(self.architecture in ("unet", "seed_unet"), "architecture", "unet or seed_unet", self.architecture)
-        _expect(self.normalisation == "percentile", "normalisation", "percentile", self.normalisation)
+        good = self.normalisation in ("percentile", "unit")
+        _expect(good, "normalisation", "percentile or unit", self.normalisation)
         for name, (low, high) in _LIMITS.items():
             value = getattr(self, name)
             whole = name not in ("dropout", "spacing_mm")
@@ -136,6 +138,12 @@ class ModelCard:
         by_side = {b.side: b.value for b in self.labels if b.name == name}
         only = next(iter(by_side.values()))
         return (by_side.get("left", by_side.get("", only)), by_side.get("right", by_side.get("", only)))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Doubts about the model in plain words, found when it was trained or imported: ``warnings`` of its tables."""
+        tables = (self.scores.get("warnings"), self.lineage.get("warnings"))
+        return tuple(dict.fromkeys(str(said) for table in tables if isinstance(table, list) for said in table))
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
