@@ -13,7 +13,9 @@ from pytestqt.qtbot import QtBot
 
 from thighview.core.run import BatchEnded, EpochEnded, Scores
 from thighview.ui.curve_data import CurveData
-from thighview.ui.curves import Curves, picture_name, png_bytes
+from thighview.ui.curve_saving import picture_name
+from thighview.ui.curves import Curves
+from thighview.ui.picture import png_bytes
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ def test_the_buttons_choose_metric_and_batches(curves: Curves, qtbot: QtBot) -> 
     curves.show_run(CurveData(whole_run(5)))
     assert not curves.log_button.isVisible()
     curves.metric_buttons["loss"].click()
-    curves.batch_button.click()
+    curves.tools.axis_buttons["batches"].click()
     qtbot.waitUntil(lambda: len(drawn(curves, "batch")[0]) == 50)
     assert len(drawn(curves, "while_learning")[0]) == 0
     assert drawn(curves, "val")[1].tolist() == pytest.approx([e.val.loss for e in curves.data.epochs])
@@ -151,7 +153,7 @@ def test_ten_thousand_points_are_taken_and_drawn_quickly(curves: Curves, qtbot: 
         for step in range(1, 101):
             curves.add(BatchEnded(0.0, "r", k, step, 100, 1.0 / (k + step / 100), 0.9, 0.8))
         curves.add(EpochEnded(0.0, "r", k, 100, 1.0, 1e-3, Scores(0.1, 0.9, 0.8), Scores(0.2, 0.9, 0.8), Scores()))
-    curves.choose(metric="loss", per_batch=True)
+    curves.choose(metric="loss", axis="batches")
     qtbot.waitUntil(lambda: len(drawn(curves, "batch")[0]) == 10_000)
     began = time.perf_counter()
     curves._draw()
@@ -164,7 +166,7 @@ def test_many_events_give_few_drawings(curves: Curves, qtbot: QtBot, monkeypatch
     real = curves._draw
     curves._timer.timeout.disconnect()
     curves._timer.timeout.connect(lambda: (drawings.append(time.monotonic()), real()))
-    curves.choose(per_batch=True)
+    curves.choose(axis="batches")
     until = time.monotonic() + 0.55
     k = 0
     while time.monotonic() < until:
