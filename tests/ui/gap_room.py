@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from panel_room import TISSUES, batches, epoch, started
 
-from thighview.core.gap import Gap, band_of, interval_of
+from thighview.core.gap import Gap, interval_of
 from thighview.core.people import mean_of
 from thighview.core.run import EpochEnded, GapMeasured, PersonScores, RunEvent, Scores
 
@@ -42,7 +42,8 @@ def told(k: int, train: int = 14, val: int = 6, epochs: int = 40, low_by: float 
     trained = people(k, train, 0.0, 1) if probed else ()
     validated = people(k, val, low_by, 2)
     return replace(
-        epoch(k, epochs, time_s=75.0 * k, best=k in (1, 4, 9, 16, 25, 34)), train=scores_of(trained) if trained else Scores(),
+        epoch(k, epochs, time_s=75.0 * k, best=k in (1, 4, 9, 16, 25, 34)),
+        train=scores_of(trained) if trained else Scores(),
         val=scores_of(validated), train_people=trained, val_people=validated, val_dice=(),
     )  # fmt: skip
 
@@ -65,12 +66,9 @@ def measured(k: int, **more: float | int) -> GapMeasured:
 
 
 def run_of_people(upto: int = 40, train: int = 14, val: int = 6, leaked: int = 0, down: float = 1.0) -> list[RunEvent]:
-    events: list[RunEvent] = [started(40, train_subjects=train, val_subjects=val)]
+    events: list[RunEvent] = [started(40, val_subjects=val)]
     for k in range(1, upto + 1):
         events += [*batches(k), told(k, train, val)]
         if events[-1].train_people:
             events.append(measured(k, train=train, val=val, leaked=leaked, down=down))
     return events
-
-
-__all__ = ["band_of", "gap", "measured", "people", "run_of_people", "scores_of", "told"]

@@ -36,6 +36,7 @@ class CurveData:
         self.best_epoch = 0
         self.began: float | None = None
         self._lines: dict[tuple[str, str, str], Line] = {}
+        self._kept_clock: Line | None = None
         self._bands: dict[tuple[str, str, str], dict[int, Interval | None]] = {}
         for event in events:
             self.add(event)
@@ -53,6 +54,7 @@ class CurveData:
                 self.epochs.pop()
                 self._forget_lines()
             self.epochs.append(event)
+            self._kept_clock = None
             self.planned_epochs = max(self.planned_epochs, event.epochs)
             self.best_epoch = event.epoch if event.best else self.best_epoch
             return True
@@ -154,9 +156,11 @@ class CurveData:
         return float(np.interp(minutes, clock, epochs))
 
     def _clock(self) -> Line:
-        places = np.array([0.0, *(epoch.epoch for epoch in self.epochs)])
-        clock = np.array([0.0, *((epoch.time - (self.began or 0.0)) / 60 for epoch in self.epochs)])
-        return places, np.maximum.accumulate(clock)
+        if self._kept_clock is None:
+            places = np.array([0.0, *(epoch.epoch for epoch in self.epochs)])
+            clock = np.array([0.0, *((epoch.time - (self.began or 0.0)) / 60 for epoch in self.epochs)])
+            self._kept_clock = places, np.maximum.accumulate(clock)
+        return self._kept_clock
 
     def to_csv(self) -> str:
         """One row per epoch, see ``epochs_csv``."""
@@ -174,6 +178,7 @@ class CurveData:
     def _forget_lines(self) -> None:
         self._lines.clear()
         self._bands.clear()
+        self._kept_clock = None
 
     def _forget_from(self, first_epoch: int) -> None:
         self.epochs = [epoch for epoch in self.epochs if epoch.epoch < first_epoch]

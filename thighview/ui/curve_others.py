@@ -42,12 +42,14 @@ class OtherRuns(QWidget):
         self.runs: tuple[OtherRun, ...] = ()
         self.buttons: list[LegendButton] = []
         self.lines: list[dict[str, Any]] = []
+        self._kept: dict[tuple[object, ...], Line] = {}
         self._flow = Flow(self)
         self.hide()
 
     def show_runs(self, runs: tuple[OtherRun, ...]) -> None:
         """Show these and no others."""
         self.runs = runs
+        self._kept.clear()
         self._flow.empty()
         self.buttons = []
         for place, run in enumerate(runs):
@@ -65,8 +67,11 @@ class OtherRuns(QWidget):
         """The runs that are not hidden."""
         return [run.data for run, press in zip(self.runs, self.buttons, strict=True) if press.isChecked()]
 
-    def draw(self, points: Points, train: bool, val: bool) -> list[NDArray[np.float64]]:
-        """Draw what changed; returns the heights of all points."""
+    def draw(self, points: Points, how: tuple[object, ...], train: bool, val: bool) -> list[NDArray[np.float64]]:
+        """Draw what changed; returns the heights of all points.
+
+        ``how``: all that ``points`` goes by; the same again gives the same points.
+        """
         while len(self.lines) < len(self.runs):
             colour = OTHER_COLOURS[len(self.lines) % len(OTHER_COLOURS)]
             pair = {which: make_line(colour, width, style) for which, (width, style) in _STYLES.items()}
@@ -78,10 +83,17 @@ class OtherRuns(QWidget):
         for place, pair in enumerate(self.lines):
             on = place < len(self.runs) and self.buttons[place].isChecked()
             for which, wanted in (("train", train), ("val", val)):
-                x, y = points(self.runs[place].data, which) if on and wanted else (_NOTHING, _NOTHING)
+                x, y = self._points(points, how, place, which) if on and wanted else (_NOTHING, _NOTHING)
                 set_line(pair[which], x, y, marks=False)
                 heights.append(y)
         return heights
+
+    def _points(self, points: Points, how: tuple[object, ...], place: int, which: str) -> Line:
+        """The points of an earlier run, which never change."""
+        key = (*how, place, which)
+        if key not in self._kept:
+            self._kept[key] = points(self.runs[place].data, which)
+        return self._kept[key]
 
 
 class Doubts(QWidget):

@@ -8,7 +8,8 @@ from PySide6.QtWidgets import QButtonGroup, QComboBox, QHBoxLayout, QPushButton,
 
 from thighview.core.run import BatchEnded, RunEvent, Started
 from thighview.core.smoothing import smooth
-from thighview.ui.cards import show_words, words
+from thighview.ui.cards import row, show_words, words
+from thighview.ui.chips import Flow
 from thighview.ui.curve_data import LINES, METRICS, CurveData, Line, label_title
 from thighview.ui.curve_others import Doubts, OtherRun, OtherRuns
 from thighview.ui.curve_plot import COLOURS, make_plot, set_line, set_log_ticks, y_range
@@ -21,7 +22,7 @@ REDRAW_MS = 100
 POINTS_PER_MS = 20
 FEW_POINTS = 60
 ALL_LABELS = "all labels"
-BANDS_AT_ONCE = 16
+BANDS_AT_ONCE = 10
 """Places of a band that are worked out in one drawing; the rest follows in the next ones, soon."""
 SOON_MS = 15
 ALL_OF_THEM = 1 << 30
@@ -61,7 +62,7 @@ class Curves(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
-        column.addLayout(self._choices())
+        column.addWidget(self._choices())
         self._picture_part = QWidget()
         self._picture_part.setProperty("plain", True)
         part = QVBoxLayout(self._picture_part)
@@ -75,7 +76,6 @@ class Curves(QWidget):
         part.addWidget(self.doubts)
         column.addWidget(self._picture_part)
         self.readout = words("", "muted")
-        self.readout.setMinimumHeight(self.readout.fontMetrics().height() * 3 + 2)
         self.readout.setAlignment(Qt.AlignmentFlag.AlignTop)
         column.addWidget(self.readout)
         column.addWidget(self._make_tools())
@@ -174,9 +174,9 @@ class Curves(QWidget):
 
     # ------------------------------------------------------------------ parts
 
-    def _choices(self) -> QHBoxLayout:
-        line = QHBoxLayout()
-        line.setSpacing(0)
+    def _choices(self) -> QWidget:
+        both = QWidget()
+        flow = Flow(both)
         group = QButtonGroup(self)
         self.metric_buttons: dict[str, QPushButton] = {}
         for index, (metric, text) in enumerate(METRICS):
@@ -185,16 +185,15 @@ class Curves(QWidget):
             press.clicked.connect(lambda _=False, m=metric: self.choose(metric=m))
             group.addButton(press)
             self.metric_buttons[metric] = press
-            line.addWidget(press)
-        line.addStretch(1)
+        together = QWidget()
+        together.setLayout(row(*self.metric_buttons.values(), spacing=0))
         self.label_choice = QComboBox()
         self.label_choice.setToolTip("The lines of one label, or of all together")
         self.label_choice.activated.connect(lambda _: self.choose(label=self.label_choice.currentData()))
-        self.label_choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.label_choice.setMinimumContentsLength(9)
-        line.addSpacing(8)
-        line.addWidget(self.label_choice, 2)
-        return line
+        self.label_choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        flow.addWidget(together)
+        flow.addWidget(self.label_choice)
+        return both
 
     def _offer_labels(self) -> None:
         """The labels of the run shown; the one chosen stays while the run has it."""
@@ -247,6 +246,7 @@ class Curves(QWidget):
         if plot.getAxis("left").logMode != log:
             plot.setLogMode(y=log)
         train, val, learning = (self.legend[which].isChecked() for which in ("train", "val", "while_learning"))
+        how = (self._metric, self._label, self._axis, log, self._width)
         drawn = [
             *self._draw_band("train", train, bands_at_once),
             *self._draw_band("val", val, bands_at_once),
@@ -254,9 +254,11 @@ class Curves(QWidget):
             *self._draw_line("val", val),
             *self._draw_line("while_learning", learning and not self._per_batch),
             *self._draw_line("batch", learning and self._per_batch),
-            *self.others.draw(lambda data, which: self._points(data, which)[0], train, val),
+            *self.others.draw(lambda data, which: self._points(data, which)[0], how, train, val),
         ]
         self._draw_best()
+        lines = 3 if self.data.people("val") else 2  # so that pointing does not move what is below
+        self.readout.setMinimumHeight(self.readout.fontMetrics().height() * lines + 2)
         if not self._zoomed:
             last = max((self._length(data) for data in (self.data, *self.others.shown)), default=0.0)
             low, high = y_range(np.concatenate(drawn), log)

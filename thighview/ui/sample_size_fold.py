@@ -19,7 +19,7 @@ RULE = (
 )
 _HEIGHT_PX = 150
 _LINES = {"train": "training", "val": "validation"}
-_HALF_WIDTHS = {True: (0.1, 50.0, 1, 0.5, 2.0), False: (0.0001, 10.0, 4, 0.01, 0.05)}
+_HALF_WIDTHS = {True: (0.1, 50.0, 1, 0.5, 2.0), False: (0.0001, 10.0, 4, 0.005, 0.01)}
 """Points or plain: least, most, decimals, step, value at first."""
 
 
@@ -56,6 +56,8 @@ class SampleSizeFold(Fold):
 
     def show_epoch(self, epoch: EpochEnded | None, metric: str, label: int | None = None, words_: str = "") -> None:
         """Show the people of an epoch; hidden without any. ``label`` is a place, ``words_`` its name."""
+        if epoch is self._epoch and (metric, words_) == (self._metric, self._label_words):
+            return
         before, self._metric = self._metric, metric
         self._epoch, self._label_words = epoch, words_
         self._values = {which: values_of(people_of(epoch, which), metric, label) if epoch else [] for which in _LINES}

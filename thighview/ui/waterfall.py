@@ -10,7 +10,7 @@ from thighview.core.gap import PER_CENT, TERMS, Gap, sentence
 from thighview.core.gap_report import REASONS, TITLES, amount
 from thighview.ui.cards import plain_tip
 from thighview.ui.curve_plot import COLOURS
-from thighview.ui.picture import double_size
+from thighview.ui.picture import GROUND, double_size
 from thighview.ui.theme import colour
 
 UP, DOWN = QColor("#4fb8a8"), QColor("#c58be0")
@@ -106,7 +106,7 @@ class Waterfall(QWidget):
         """Draw the bars."""
         if self._gap is not None:
             with QPainter(self) as painter:
-                paint_waterfall(painter, self._gap, self.width(), self.font())
+                paint_waterfall(painter, self._gap, self.width(), self.font(), colour("card"))
 
     def picture(self, heading: str) -> QImage | None:
         """The waterfall with a heading above and the sentence below, at twice the size of the screen."""
@@ -126,7 +126,7 @@ class Waterfall(QWidget):
             painter.setPen(colour("text"))
             painter.drawText(QRectF(0, 0, width, 20), Qt.AlignmentFlag.AlignLeft, heading)
             painter.translate(0, 30)
-            paint_waterfall(painter, gap, width, font)
+            paint_waterfall(painter, gap, width, font, GROUND)
             painter.translate(0, 7 * ROW_PX + 4)
             painter.setFont(font)
             painter.setPen(colour("soft"))
@@ -135,8 +135,8 @@ class Waterfall(QWidget):
         return double_size(width, 34 + 7 * ROW_PX + height + 4, paint)
 
 
-def paint_waterfall(painter: QPainter, gap: Gap, width: int, font: QFont) -> None:
-    """Draw the seven rows at the painter's origin."""
+def paint_waterfall(painter: QPainter, gap: Gap, width: int, font: QFont, ground: QColor) -> None:
+    """Draw the seven rows at the painter's origin, on this ground."""
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     small = QFont(font)
     small.setPixelSize(12)
@@ -167,7 +167,7 @@ def paint_waterfall(painter: QPainter, gap: Gap, width: int, font: QFont) -> Non
         if row.name == "split" and gap.interval is not None and row.start is not None:
             left, right = (across(row.start + side) for side in gap.interval)
             _whisker(painter, left, right, top + BAR_PX / 2)
-        _words(painter, row, QRectF(0, top + BAR_PX, width, WORDS_PX))
+        _words(painter, row, QRectF(0, top + BAR_PX, width, WORDS_PX), ground)
 
 
 def _fill(row: Bar, gap: Gap, low: float) -> QBrush:
@@ -192,9 +192,11 @@ def _whisker(painter: QPainter, left: float, right: float, y: float) -> None:
         painter.drawLine(QPointF(x, y - 4), QPointF(x, y + 4))
 
 
-def _words(painter: QPainter, row: Bar, area: QRectF) -> None:
+def _words(painter: QPainter, row: Bar, area: QRectF, ground: QColor) -> None:
     """The name at the left and the value at the right, on a ground of their own where a line passes."""
     name = TITLES[row.name]
     painter.setPen(colour("soft" if row.name in TERMS and row.name != "split" else "text"))
-    painter.drawText(area, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, name)
-    painter.drawText(area, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, row.said)
+    for text, side in ((name, Qt.AlignmentFlag.AlignLeft), (row.said, Qt.AlignmentFlag.AlignRight)):
+        flags = side | Qt.AlignmentFlag.AlignVCenter
+        painter.fillRect(painter.boundingRect(area, flags, text).adjusted(-3, 0, 3, 0), ground)
+        painter.drawText(area, flags, text)

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 from thighview.core.gap import Gap, sentence
 from thighview.core.gap_report import amount, as_text, direction, to_csv
-from thighview.core.run import EpochEnded, GapMeasured, RunEvent, Started
+from thighview.core.run import GapMeasured, RunEvent, Started
 from thighview.ui import dialogs
 from thighview.ui.cards import Card, button, mark, row, show_words, words
 from thighview.ui.chips import Flow
@@ -46,12 +46,13 @@ class WhyCard(Card):
     def __init__(self, workspace: "Workspace", curves: Curves) -> None:
         super().__init__(TITLES[""], " ")
         self._workspace, self._curves = workspace, curves
-        self._run, self._opened = "", False
+        self._run, self._opened, self._stale = "", False, False
         self._status: RunStatus | None = None
         self.measured: dict[int, dict[str, Gap]] = {}
         self.sentence = words("")
         self.missing = words("", "muted")
         self.epochs = QComboBox()
+        self.epochs.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.epochs.setToolTip("At which of the epochs where it was measured")
         self.epochs.activated.connect(lambda _: self._show())
         self.parts_button = button("Show the parts", self._open_or_close, "The sum behind the sentence, part by part")
@@ -94,16 +95,16 @@ class WhyCard(Card):
         self._offer_epochs()
 
     def show_status(self, status: RunStatus | None) -> None:
-        """Whether the run goes on: what is missing may still come."""
+        """Show what came since, and whether the run goes on: what is missing may still come."""
         self._status = status
-        self._show()
+        if self._stale:
+            self._offer_epochs()
+        else:
+            self._show()
 
     def add(self, event: RunEvent) -> None:
-        """Take a live event, after the curves have."""
-        if self._take(event):
-            self._offer_epochs()
-        elif isinstance(event, EpochEnded):
-            self._show()
+        """Take a live event, after the curves have; it is shown with the next ``show_status``."""
+        self._stale |= self._take(event)
 
     def _take(self, event: RunEvent) -> bool:
         if isinstance(event, GapMeasured):
@@ -118,10 +119,11 @@ class WhyCard(Card):
 
     def _offer_epochs(self) -> None:
         """The epochs measured, the latest first; one that was chosen stays chosen."""
+        self._stale = False
         chosen = self.epochs.currentData()
         self.epochs.clear()
         if self.measured:
-            self.epochs.addItem(f"latest: epoch {max(self.measured)}", LATEST)
+            self.epochs.addItem(f"latest ({max(self.measured)})", LATEST)
         for epoch in sorted(self.measured, reverse=True):
             self.epochs.addItem(f"epoch {epoch}", epoch)
         self.epochs.setCurrentIndex(max(0, self.epochs.findData(chosen)) if self.measured else -1)
@@ -140,7 +142,7 @@ class WhyCard(Card):
     def _show(self) -> None:
         gap = self.gap
         self.title.setText(TITLES[direction(gap) if gap else ""])
-        show_words(self.sentence, sentence(gap) if gap else "")
+        show_words(self.sentence, sentence(gap).replace("95 % ", "95\u00a0%\u00a0") if gap else "")
         mark(self.sentence, "warning", bool(gap and gap.leaked))
         show_words(self.missing, self._why_missing() if gap is None else self._which_labels())
         self.chooser.setVisible(bool(self.measured))
