@@ -46,6 +46,7 @@ class CompareRow(QWidget):
         self._reading: set[str] = set()
         self.button = QPushButton(NONE)
         self.button.setAutoDefault(False)
+        self.button.setProperty("chooser", True)
         self.button.setToolTip("Lay the curves of earlier runs beneath, dashed, each in a colour of its own")
         self.menu = CheckMenu(self.button)
         self.button.setMenu(self.menu)

@@ -23,6 +23,8 @@ BAND_ALPHA = 38
 RAW_ALPHA = 95
 _HEIGHT_PX = 220
 _LEFT_PX = 46
+_TICKS, _CLOCK_TICKS = 1.6, 0.9
+"""Density of the ticks, in the measure of pyqtgraph."""
 _MANY_POINTS = 2000
 _MANY_DECADES = 2.2
 _SMALLEST_RANGE = 0.01
@@ -33,6 +35,11 @@ class EpochAxis(pg.AxisItem):
     """An axis that counts: no ticks between whole numbers. With ``minutes`` it is a clock, and says so."""
 
     minutes = False
+
+    def count_minutes(self, on: bool) -> None:
+        """Be a clock, or count epochs again; what is written on a clock is longer, so it is written less often."""
+        self.minutes = on
+        self.setTickDensity(_CLOCK_TICKS if on else _TICKS)
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
         """What is written at the ticks."""
@@ -65,7 +72,7 @@ def make_frame(font: QFont, height_px: int = _HEIGHT_PX) -> Any:
         axis.setPen(pg.mkPen("#4a5664"))
         axis.setTextPen(pg.mkPen("#9aa4b1"))
         axis.setStyle(tickFont=small, tickTextOffset=5, tickLength=-4, maxTickLevel=0)
-        axis.setTickDensity(1.6)
+        axis.setTickDensity(_TICKS)
         axis.enableAutoSIPrefix(False)
     plot.getAxis("left").setWidth(_LEFT_PX)
     plot.getViewBox().setLimits(minYRange=_SMALLEST_RANGE)

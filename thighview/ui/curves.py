@@ -119,7 +119,7 @@ class Curves(QWidget):
         if axis is not None:
             self.tools.axis_buttons[axis].setChecked(True)
             self._axis = axis
-            self._view.getPlotItem().getAxis("bottom").minutes = axis == "minutes"
+            self._view.getPlotItem().getAxis("bottom").count_minutes(axis == "minutes")
         if log is not None:
             self.log_button.setChecked(log)
             self._log = log
@@ -258,7 +258,7 @@ class Curves(QWidget):
         ]
         self._draw_best()
         lines = 3 if self.data.people("val") else 2  # so that pointing does not move what is below
-        self.readout.setMinimumHeight(self.readout.fontMetrics().height() * lines + 2)
+        self.readout.setMinimumHeight(self.readout.fontMetrics().lineSpacing() * lines + 2)
         if not self._zoomed:
             last = max((self._length(data) for data in (self.data, *self.others.shown)), default=0.0)
             low, high = y_range(np.concatenate(drawn), log)
