@@ -6,14 +6,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gap_room import people, run_of_people, told
 from panel_room import batches, epoch, started, whole_run
-from PySide6.QtCore import QPointF
+from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QImage
 from pytestqt.qtbot import QtBot
 
+from thighview.core.gap import band_of
+from thighview.core.people import mean_of, values_of
 from thighview.core.run import BatchEnded, EpochEnded, Scores
-from thighview.ui.curve_data import CurveData
-from thighview.ui.curves import Curves, picture_name, png_bytes
+from thighview.ui.curve_data import MOST_BANDS, CurveData
+from thighview.ui.curve_others import OtherRun
+from thighview.ui.curve_saving import picture_name
+from thighview.ui.curve_table import people_csv
+from thighview.ui.curves import Curves
+from thighview.ui.picture import png_bytes
 
 
 @pytest.fixture
@@ -76,7 +83,7 @@ def test_the_buttons_choose_metric_and_batches(curves: Curves, qtbot: QtBot) -> 
     curves.show_run(CurveData(whole_run(5)))
     assert not curves.log_button.isVisible()
     curves.metric_buttons["loss"].click()
-    curves.batch_button.click()
+    curves.tools.axis_buttons["batches"].click()
     qtbot.waitUntil(lambda: len(drawn(curves, "batch")[0]) == 50)
     assert len(drawn(curves, "while_learning")[0]) == 0
     assert drawn(curves, "val")[1].tolist() == pytest.approx([e.val.loss for e in curves.data.epochs])
@@ -95,14 +102,33 @@ def test_the_legend_hides_a_line(curves: Curves, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: len(drawn(curves, "train")[0]) == 2)
 
 
-def test_an_earlier_run_lies_beneath_and_goes_away(curves: Curves, qtbot: QtBot) -> None:
+def other_drawn(curves: Curves, place: int, which: str = "val") -> np.ndarray:
+    x, _ = curves.others.lines[place][which].getOriginalDataset()
+    return np.array([]) if x is None else x
+
+
+def test_earlier_runs_lie_beneath_each_in_its_colour_and_go_away(curves: Curves, qtbot: QtBot) -> None:
     curves.show_run(CurveData(whole_run(3)))
-    curves.show_other("run 1", CurveData(whole_run(12)))
-    qtbot.waitUntil(lambda: len(drawn(curves, "other_val")[0]) == 12)
-    assert curves.other_button.isVisible()
-    curves.show_other("", None)
-    qtbot.waitUntil(lambda: len(drawn(curves, "other_val")[0]) == 0)
-    assert not curves.other_button.isVisible()
+    curves.show_others((OtherRun("run 1", CurveData(whole_run(12))), OtherRun("run 2", CurveData(whole_run(7)))))
+    qtbot.waitUntil(lambda: bool(curves.others.lines) and len(other_drawn(curves, 0)) == 12)
+    assert len(other_drawn(curves, 1)) == 7
+    assert len(other_drawn(curves, 1, "train")) == 3
+    pens = [pair["val"].opts["pen"] for pair in curves.others.lines]
+    assert pens[0].color() != pens[1].color()
+    assert all(pen.style() != Qt.PenStyle.SolidLine for pen in pens)
+    curves.others.buttons[0].click()
+    qtbot.waitUntil(lambda: len(other_drawn(curves, 0)) == 0)
+    assert len(other_drawn(curves, 1)) == 7
+    curves.choose(metric="loss")
+    qtbot.waitUntil(
+        lambda: (
+            curves.others.lines[1]["val"].getOriginalDataset()[1].tolist()
+            == [e.val.loss for e in curves.others.runs[1].data.epochs]
+        )
+    )
+    curves.show_others(())
+    qtbot.waitUntil(lambda: len(other_drawn(curves, 1)) == 0)
+    assert not curves.others.isVisible()
 
 
 def test_zoom_stays_while_points_come_and_is_reset_by_the_button(curves: Curves, qtbot: QtBot) -> None:
@@ -151,7 +177,7 @@ def test_ten_thousand_points_are_taken_and_drawn_quickly(curves: Curves, qtbot: 
         for step in range(1, 101):
             curves.add(BatchEnded(0.0, "r", k, step, 100, 1.0 / (k + step / 100), 0.9, 0.8))
         curves.add(EpochEnded(0.0, "r", k, 100, 1.0, 1e-3, Scores(0.1, 0.9, 0.8), Scores(0.2, 0.9, 0.8), Scores()))
-    curves.choose(metric="loss", per_batch=True)
+    curves.choose(metric="loss", axis="batches")
     qtbot.waitUntil(lambda: len(drawn(curves, "batch")[0]) == 10_000)
     began = time.perf_counter()
     curves._draw()
@@ -164,7 +190,7 @@ def test_many_events_give_few_drawings(curves: Curves, qtbot: QtBot, monkeypatch
     real = curves._draw
     curves._timer.timeout.disconnect()
     curves._timer.timeout.connect(lambda: (drawings.append(time.monotonic()), real()))
-    curves.choose(per_batch=True)
+    curves.choose(axis="batches")
     until = time.monotonic() + 0.55
     k = 0
     while time.monotonic() < until:
@@ -213,15 +239,149 @@ def test_the_dice_of_one_label_is_drawn_alone(curves: Curves, qtbot: QtBot) -> N
     qtbot.waitUntil(lambda: drawn(curves, "val")[0].tolist() == [1, 3])
     assert drawn(curves, "val")[1].tolist() == pytest.approx([0.1, 0.3])
     assert len(drawn(curves, "train")[0]) == len(drawn(curves, "while_learning")[0]) == 0
-    assert not curves.legend["train"].isVisible()
-    assert curves.legend["val"].text() == "validation, Femur marrow"
-    curves.choose(metric="loss")
-    assert not curves.label_choice.isVisible()
+    assert not curves.legend["while_learning"].isVisible()
+    curves.choose(label="")
     qtbot.waitUntil(lambda: len(drawn(curves, "val")[0]) == 3)
-    assert curves.legend["train"].isVisible()
-    curves.choose(metric="dice")
+    assert curves.legend["while_learning"].isVisible()
     curves.show_run(CurveData([started(labels=("other", "labels")), epoch(1)]))
     assert curves.label_choice.currentText() == "all labels"
     rows = list(csv.DictReader(io.StringIO(CurveData([started(labels=labels), *said]).to_csv())))
     assert rows[2]["val_dice_femur_marrow"] == "0.3"
     assert rows[1]["val_dice_femur_marrow"] == ""
+
+
+# ---------------------------------------------------------------------- people: bands and labels
+
+
+def test_a_band_is_the_interval_over_the_people_of_each_epoch() -> None:
+    data = CurveData(run_of_people(12))
+    x, low, high, complete = data.band("dice", "val")
+    assert complete
+    assert x.tolist() == list(range(1, 13))
+    expected = [band_of(values_of(e.val_people, "dice")) for e in data.epochs]
+    assert list(zip(low, high, strict=True)) == expected
+    line = data.line("dice", "val")[1]
+    assert ((low < line) & (line < high)).all()
+    assert data.band("dice", "train")[0].tolist() == [1, 5, 10]
+    of_label = data.band("loss", "val", "muscle")
+    assert of_label[1][0] == band_of(values_of(data.epochs[0].val_people, "loss", 1))[0]
+    assert data.band("dice", "while_learning")[0].size == 0
+    assert data.band("dice", "val", "no such label")[0].size == 0
+
+
+def test_a_band_is_worked_out_bit_by_bit_and_each_epoch_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr("thighview.ui.curve_data.band_of", lambda v: calls.append(len(v)) or band_of(v, draws=10))
+    data = CurveData(run_of_people(12))
+    assert not data.band("dice", "val", most=5)[3]
+    assert not data.band("dice", "val", most=5)[3]
+    assert data.band("dice", "val", most=5)[3]
+    assert len(calls) == 12
+    data.add(told(13))
+    assert len(data.band("dice", "val", most=5)[0]) == 13
+    assert len(calls) == 13
+    data.add(told(13, low_by=0.3))
+    assert len(data.band("dice", "val")[0]) == 13
+    assert len(calls) == 26, "an epoch said again is worked out again"
+    assert calls[0] == 6
+
+
+def test_the_band_of_a_very_long_run_has_no_more_places_than_the_plot_has_pixels() -> None:
+    data = CurveData([started(5000)])
+    for k in range(1, 2001):
+        data.add(replace(epoch(k, 5000), val_people=told(1).val_people))
+    x, *_ = data.band("dice", "val", most=0)
+    assert x.size == 0
+    x, _, _, complete = data.band("dice", "val")
+    assert complete
+    assert MOST_BANDS / 2 <= len(x) <= MOST_BANDS + 1
+    assert x[-1] == 2000
+
+
+def test_bands_are_drawn_behind_the_lines_and_the_legend_says_what_they_are(curves: Curves, qtbot: QtBot) -> None:
+    curves.show_run(CurveData(run_of_people(40)))
+    qtbot.waitUntil(lambda: curves._bands["val"].ends.shape == (3, 40))
+    assert curves._bands["train"].ends.shape == (3, 9)
+    assert curves._bands["val"].zValue() < curves._items["val"].zValue()
+    assert "95 % interval of the mean over 6 people" in curves.legend["val"].toolTip()
+    assert "over 14 people" in curves.legend["train"].toolTip()
+    curves.legend["val"].click()
+    qtbot.waitUntil(lambda: curves._bands["val"].ends.size == 0)
+    curves.show_run(CurveData(run_of_people(5, val=1)))
+    qtbot.waitUntil(lambda: "at least 2 people, here is 1" in curves.legend["val"].toolTip())
+    assert curves._bands["val"].ends.size == 0
+    curves.show_run(CurveData(whole_run(5)))
+    qtbot.waitUntil(lambda: "single people are not known" in curves.legend["val"].toolTip())
+    assert curves._bands["train"].ends.size == 0
+
+
+@pytest.mark.parametrize("metric", ["loss", "accuracy", "dice"])
+def test_every_metric_of_a_label_is_drawn_for_both_lines(curves: Curves, qtbot: QtBot, metric: str) -> None:
+    curves.show_run(CurveData(run_of_people(10)))
+    curves.choose(metric=metric, label="femur_cortex")
+    qtbot.waitUntil(lambda: len(drawn(curves, "val")[0]) == 10)
+    assert drawn(curves, "val")[1][4] == mean_of(people(5, 6, 0.02, 2), metric, 3)
+    assert drawn(curves, "train")[0].tolist() == [1, 5, 10]
+    assert drawn(curves, "train")[1][1] == mean_of(people(5, 14, 0.0, 1), metric, 3)
+    assert curves.label_choice.isVisible()
+
+
+def test_smoothing_leaves_the_raw_line_pale_and_moves_nothing(curves: Curves, qtbot: QtBot) -> None:
+    curves.show_run(CurveData(whole_run(27)))
+    curves.choose(smoothing="strong")
+    qtbot.waitUntil(lambda: len(drawn(curves, "raw_val")[0]) == 27)
+    raw = [e.val.dice for e in curves.data.epochs]
+    assert drawn(curves, "raw_val")[1].tolist() == raw
+    x, smoothed = drawn(curves, "val")
+    assert x.tolist() == list(range(1, 28))
+    assert np.abs(np.diff(smoothed, 2)).sum() < 0.5 * np.abs(np.diff(raw, 2)).sum()
+    assert curves._items["raw_val"].opts["pen"].color().alpha() < curves._items["val"].opts["pen"].color().alpha()
+    curves.tools.smoothing.setCurrentIndex(0)
+    curves.tools.smoothing.activated.emit(0)
+    qtbot.waitUntil(lambda: len(drawn(curves, "raw_val")[0]) == 0)
+    assert drawn(curves, "val")[1].tolist() == raw
+
+
+def test_minutes_are_counted_from_the_first_event_of_the_run(curves: Curves, qtbot: QtBot) -> None:
+    events = [replace(e, time=e.time + 6000.0) for e in run_of_people(10) if not isinstance(e, BatchEnded)]
+    curves.show_run(CurveData(events))
+    curves.tools.axis_buttons["minutes"].click()
+    qtbot.waitUntil(lambda: drawn(curves, "val")[0].tolist() == pytest.approx([1.25 * k for k in range(1, 11)]))
+    assert curves._bands["val"].ends[0].tolist() == pytest.approx([1.25 * k for k in range(1, 11)])
+    assert axis_range(curves, 0)[1] == pytest.approx(40 * 1.25, rel=0.1), "as long as the whole plan will take"
+    axis = curves._view.getPlotItem().getAxis("bottom")
+    assert axis.tickStrings([10.0], 1.0, 10.0) == ["10 min"]
+    box = curves._view.getPlotItem().getViewBox()
+    curves._hovered(box.mapViewToScene(QPointF(5.1, float(np.mean(box.viewRange()[1])))))
+    assert curves.readout.text().startswith("epoch 4, 5.0 min · validation ")
+    ends = curves.data.band("dice", "val")
+    assert f"({ends[1][3]:.3g} to {ends[2][3]:.3g})" in curves.readout.text()
+    curves.tools.axis_buttons["epochs"].click()
+    qtbot.waitUntil(lambda: drawn(curves, "val")[0].tolist() == list(range(1, 11)))
+    assert axis.tickStrings([10.0], 1.0, 10.0) == ["10"]
+
+
+def test_the_band_lies_on_a_logarithmic_axis_too(curves: Curves, qtbot: QtBot) -> None:
+    curves.show_run(CurveData(run_of_people(10)))
+    curves.choose(metric="loss", log=True)
+    _, low, high, _ = curves.data.band("loss", "val")
+    qtbot.waitUntil(lambda: curves._bands["val"].ends.size > 0)
+    qtbot.waitUntil(lambda: curves._bands["val"].ends[1].tolist() == pytest.approx(np.log10(low).tolist()))
+    assert curves._bands["val"].ends[2].tolist() == pytest.approx(np.log10(high).tolist())
+
+
+def test_tables_have_the_bands_and_every_person() -> None:
+    data = CurveData(run_of_people(5, train=3, val=2))
+    rows = list(csv.DictReader(io.StringIO(data.to_csv())))
+    low, high = band_of(values_of(data.epochs[4].val_people, "loss")) or (0, 0)
+    assert (float(rows[4]["val_loss_low"]), float(rows[4]["val_loss_high"])) == (low, high)
+    assert rows[1]["train_dice_low"] == rows[1]["train_dice"] == ""
+    assert float(rows[4]["train_accuracy_muscle"]) == mean_of(data.epochs[4].train_people, "accuracy", 1)
+    assert (rows[4]["minutes"], rows[4]["val_people"], rows[1]["train_people"]) == ("6.250", "2", "0")
+    long = list(csv.DictReader(io.StringIO(people_csv(data.epochs, data.labels))))
+    assert len(long) == (5 * 2 + 2 * 3) * 6
+    first = next(r for r in long if (r["epoch"], r["line"], r["label"]) == ("5", "train", "muscle"))
+    person = data.epochs[4].train_people[0]
+    assert first["subject"] == person.subject
+    assert (float(first["dice"]), float(first["loss"])) == (person.dice[1], person.label_loss[1])
+    assert people_csv(CurveData(whole_run(3)).epochs, ()) == ""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gap_room import run_of_people
 from panel_room import (
     Room,
     batches,
@@ -203,13 +204,19 @@ def test_the_wheel_scrolls_the_panel_and_changes_no_control(panel: TrainPanel, r
     write_run(room.project_folder, "run 1", 4)
     write_run(room.project_folder, "run 3", 4)
     room.runs.follow("run 3", [*whole_run(4), finished()])
-    qtbot.waitUntil(lambda: panel.compare.count() == 2 and panel.preview.slider.isVisible())
+    qtbot.waitUntil(lambda: panel.compare.isVisible() and panel.preview.slider.isVisible())
     panel.form_fold.heading.setChecked(True)
     panel.form.more.heading.setChecked(True)
     late = QSpinBox()
     panel.set_card.body.addWidget(late)
     qtbot.waitUntil(late.isVisible)
-    controls = [panel.compare, panel.preview.slider, panel.form.preset, late, *panel.form.inputs.values()]
+    controls = [
+        panel.curves.tools.smoothing,
+        panel.preview.slider,
+        panel.form.preset,
+        late,
+        *panel.form.inputs.values(),
+    ]
     bar = panel.verticalScrollBar()
     for control in controls:
         control.setFocus()
@@ -400,19 +407,50 @@ def test_after_reopening_the_whole_curve_is_there_again(room: Room, qtbot: QtBot
     assert again.run_card.isVisible()
 
 
-def test_an_earlier_run_can_be_laid_beneath(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
+def check(panel: TrainPanel, run: str, on: bool = True) -> None:
+    """As a click on the entry of the menu."""
+    action = next(a for a in panel.compare.menu.actions() if a.data() == run)
+    assert action.isChecked() != on
+    action.trigger()
+
+
+def test_earlier_runs_can_be_laid_beneath(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
+    write_run(room.project_folder, "run 0", 6)
     write_run(room.project_folder, "run 1", 4)
     write_run(room.project_folder, "run 2", 0)
     write_run(room.project_folder, "run 3", 2)
     room.runs.follow("run 3", whole_run(2))
-    qtbot.waitUntil(lambda: panel.compare.count() > 1)
-    assert panel.compare.count() == 2
-    assert panel.compare.itemText(1) == "run 1"
-    panel.compare.setCurrentIndex(1)
-    panel.compare.activated.emit(1)
-    qtbot.waitUntil(panel.curves.other_button.isVisible)
-    assert panel.curves._other is not None
-    assert len(panel.curves._other.epochs) == 4
+    qtbot.waitUntil(panel.compare.isVisible)
+    assert [a.data() for a in panel.compare.menu.actions()] == ["run 1", "run 0"]
+    assert panel.compare.button.text() == "no other run"
+    check(panel, "run 1")
+    qtbot.waitUntil(panel.curves.others.isVisible)
+    assert len(panel.curves.others.runs[0].data.epochs) == 4
+    assert panel.compare.button.text() == "run 1"
+    check(panel, "run 0")
+    qtbot.waitUntil(lambda: [run.name for run in panel.curves.others.runs] == ["run 1", "run 0"])
+    assert panel.compare.button.text() == "2 runs"
+    check(panel, "run 1", on=False)
+    assert [run.name for run in panel.curves.others.runs] == ["run 0"]
+    check(panel, "run 0", on=False)
+    assert not panel.curves.others.isVisible()
+
+
+def test_the_menu_of_earlier_runs_stays_open_while_they_are_checked(
+    panel: TrainPanel, room: Room, qtbot: QtBot
+) -> None:
+    for name in ("run 1", "run 3"):
+        write_run(room.project_folder, name, 2)
+    room.runs.follow("run 3", whole_run(2))
+    qtbot.waitUntil(panel.compare.isVisible)
+    menu = panel.compare.menu
+    menu.popup(QPoint(0, 0))
+    qtbot.waitUntil(menu.isVisible)
+    QTest.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(menu.actions()[0]).center())
+    assert panel.compare.checked == ["run 1"]
+    assert menu.isVisible()
+    menu.close()
+    qtbot.waitUntil(panel.curves.others.isVisible)
 
 
 def freeze_of(project: Project, run: str) -> None:
@@ -441,14 +479,14 @@ def test_runs_that_were_validated_on_others_are_not_compared_in_silence(room: Ro
     panel.resize(360, 800)
     panel.show()
     room.runs.follow("run 3", whole_run(3))
-    qtbot.waitUntil(lambda: panel.compare.count() == 4)
+    qtbot.waitUntil(lambda: len(panel.compare.menu.actions()) == 3)
 
     def doubt_about(run: str) -> str:
-        panel.curves.show_other("", None)
-        panel.compare.setCurrentIndex(panel.compare.findData(run))
-        panel.compare.activated.emit(panel.compare.currentIndex())
-        qtbot.waitUntil(panel.curves.other_button.isVisible)
-        return panel.curves.other_words.text() if panel.curves.other_words.isVisible() else ""
+        for name in panel.compare.checked:
+            check(panel, name, on=False)
+        check(panel, run)
+        qtbot.waitUntil(panel.curves.others.isVisible)
+        return panel.curves.doubts.words.text() if panel.curves.doubts.isVisible() else ""
 
     assert doubt_about("run 4") == ""
     plain = panel.curves.picture().height()
@@ -471,6 +509,10 @@ def test_curves_are_saved_as_png_and_csv(
     qtbot.waitUntil(lambda: (tmp_path / "c.png").exists() and (tmp_path / "c.csv").exists())
     assert (tmp_path / "c.png").read_bytes()[:4] == b"\x89PNG"
     assert len((tmp_path / "c.csv").read_text().splitlines()) == 6
+    assert not (tmp_path / "c-people.csv").exists()
+    room.runs.follow("run 3", run_of_people(5))
+    panel.curves.table_button.click()
+    qtbot.waitUntil((tmp_path / "c-people.csv").exists)
 
 
 def test_the_slider_shows_earlier_epochs(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:

@@ -1,20 +1,23 @@
-"""The numbers behind the curves of a run: kept from its events, given out as lines and as CSV."""
+"""The numbers behind the curves of a run: kept from its events, given out as lines, bands and CSV."""
 
-import csv
-import io
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from thighview.core.gap import band_of
+from thighview.core.people import values_of
 from thighview.core.run import BatchEnded, EpochEnded, RunEvent, Started
+from thighview.ui.curve_table import LINES, METRICS, epochs_csv, label_score, people_of
 
-METRICS: tuple[tuple[str, str], ...] = (("loss", "Loss"), ("accuracy", "Accuracy"), ("dice", "Dice"))
-LINES: tuple[tuple[str, str], ...] = (("train", "train"), ("val", "validation"), ("while_learning", "while learning"))
-"""Field of ``EpochEnded``, and the name people read."""
+__all__ = ["LINES", "METRICS", "CurveData", "label_title"]
 
-Line = tuple[NDArray[np.float64], NDArray[np.float64]]
+Values = NDArray[np.float64]
+Line = tuple[Values, Values]
+Interval = tuple[float, float]
+MOST_BANDS = 256
+"""A band has at most twice as many places; the plot is hardly wider in pixels."""
 _NOTHING = np.empty(0, np.float64)
 
 
@@ -31,12 +34,17 @@ class CurveData:
         self.labels: tuple[str, ...] = ()
         self.planned_epochs = 0
         self.best_epoch = 0
+        self.began: float | None = None
         self._lines: dict[tuple[str, str, str], Line] = {}
+        self._kept_clock: Line | None = None
+        self._bands: dict[tuple[str, str, str], dict[int, Interval | None]] = {}
         for event in events:
             self.add(event)
 
     def add(self, event: RunEvent) -> bool:
         """Take an event; True when a curve has changed."""
+        if self.began is None:
+            self.began = event.time
         if isinstance(event, Started):
             self.planned_epochs, self.labels = event.epochs, event.labels
             self._forget_from(event.first_epoch)
@@ -44,8 +52,9 @@ class CurveData:
         if isinstance(event, EpochEnded):
             while self.epochs and self.epochs[-1].epoch >= event.epoch:
                 self.epochs.pop()
-                self._lines.clear()
+                self._forget_lines()
             self.epochs.append(event)
+            self._kept_clock = None
             self.planned_epochs = max(self.planned_epochs, event.epochs)
             self.best_epoch = event.epoch if event.best else self.best_epoch
             return True
@@ -61,8 +70,8 @@ class CurveData:
         """The measured points of a metric (``loss``, ``accuracy``, ``dice``).
 
         ``which``: ``train``, ``val``, ``while_learning`` (one point per epoch) or ``batch`` (Keras' running
-        average within the epoch). With a label: its own Dice, which is known of validation alone. Epochs without the
-        measurement are left out, so the line joins their neighbours.
+        average within the epoch). With a label: its own mean over people. Epochs without the measurement are left
+        out, so the line joins their neighbours.
 
         Returns
         -------
@@ -103,30 +112,78 @@ class CurveData:
                 title = f"epoch {batch.epoch}, batch {batch.step} of {batch.steps}"
         return title, values
 
+    def band(
+        self, metric: str, which: str, label: str = "", most: int | None = None
+    ) -> tuple[Values, Values, Values, bool]:
+        """The 95 % interval of the mean over people along a line; each epoch's is worked out once.
+
+        Long runs give every second, fourth, ... place. ``most`` limits how many are worked out in this call.
+
+        Returns
+        -------
+        x, low, high : ndarray of float64, shape (n,)
+            Epochs with two people or more, and the ends of the interval.
+        complete : bool
+            False when ``most`` was too few; calling again goes on.
+        """
+        kept = self._bands.setdefault((metric, which, label), {})
+        told = [epoch for epoch in self.epochs if people_of(epoch, which)]
+        step = 1 << ((len(told) - 1) // MOST_BANDS).bit_length() if told else 1
+        places = told[::step] + ([told[-1]] if (len(told) - 1) % step else [])
+        missing = [epoch for epoch in places if epoch.epoch not in kept]
+        for epoch in missing[:most]:
+            kept[epoch.epoch] = band_of(values_of(people_of(epoch, which), metric, self._label_place(label)))
+        known = [(e.epoch, *ends) for e in places if (ends := kept.get(e.epoch)) is not None]
+        table = np.array(known, np.float64).reshape(-1, 3)
+        return table[:, 0], table[:, 1], table[:, 2], most is None or len(missing) <= most
+
+    def people(self, which: str) -> int | None:
+        """How many people the line is a mean over at present; None when the run does not tell."""
+        told = next((people for e in reversed(self.epochs) if (people := people_of(e, which))), ())
+        return len(told) or None
+
+    def minutes_at(self, places: Values) -> Values:
+        """Minutes since the run's first event (pauses included) at places on the axis of epochs."""
+        if not self.epochs or self.began is None:
+            return np.zeros_like(places)
+        return np.interp(places, *self._clock())
+
+    def place_at(self, minutes: float) -> float:
+        """The place on the axis of epochs at so many minutes."""
+        if not self.epochs or self.began is None:
+            return 0.0
+        epochs, clock = self._clock()
+        return float(np.interp(minutes, clock, epochs))
+
+    def _clock(self) -> Line:
+        if self._kept_clock is None:
+            places = np.array([0.0, *(epoch.epoch for epoch in self.epochs)])
+            clock = np.array([0.0, *((epoch.time - (self.began or 0.0)) / 60 for epoch in self.epochs)])
+            self._kept_clock = places, np.maximum.accumulate(clock)
+        return self._kept_clock
+
     def to_csv(self) -> str:
-        """One row per epoch with every metric of every line; empty where not measured."""
-        out = io.StringIO()
-        table = csv.writer(out, lineterminator="\n")
-        names = [f"{which}_{metric}" for which, _ in LINES for metric, _ in METRICS]
-        names += [f"val_dice_{label}" for label in self.labels]
-        table.writerow(["epoch", "seconds", "learning_rate", "best", *names])
-        for epoch in self.epochs:
-            scores = [getattr(getattr(epoch, which), metric) for which, _ in LINES for metric, _ in METRICS]
-            scores += [self._score(epoch, "dice", "val", label) for label in self.labels]
-            cells = ["" if score is None else repr(float(score)) for score in scores]
-            table.writerow([epoch.epoch, f"{epoch.seconds:.3f}", epoch.learning_rate, int(epoch.best), *cells])
-        return out.getvalue()
+        """One row per epoch, see ``epochs_csv``."""
+        return epochs_csv(self.epochs, self.labels, self.began or 0.0)
+
+    def _label_place(self, label: str) -> int | None:
+        """Its place among the labels; past their end for one that the run does not have."""
+        if not label:
+            return None
+        return self.labels.index(label) if label in self.labels else len(self.labels)
 
     def _score(self, epoch: EpochEnded, metric: str, which: str, label: str) -> float | None:
-        if not label:
-            return getattr(getattr(epoch, which), metric)
-        place = self.labels.index(label) if label in self.labels and which == "val" else len(epoch.val_dice)
-        return epoch.val_dice[place] if place < len(epoch.val_dice) else None
+        return label_score(epoch, metric, which, self._label_place(label))
+
+    def _forget_lines(self) -> None:
+        self._lines.clear()
+        self._bands.clear()
+        self._kept_clock = None
 
     def _forget_from(self, first_epoch: int) -> None:
         self.epochs = [epoch for epoch in self.epochs if epoch.epoch < first_epoch]
         self.batches = [batch for batch in self.batches if batch.epoch < first_epoch]
-        self._lines.clear()
+        self._forget_lines()
         if self.best_epoch >= first_epoch:
             self.best_epoch = 0
 

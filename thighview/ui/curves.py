@@ -1,35 +1,44 @@
 """Live curves of a training run: loss, accuracy and Dice, per epoch or per batch."""
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QObject, QPointF, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QShowEvent, QWheelEvent
+from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt, QTimer, Signal
+from PySide6.QtGui import QImage, QMouseEvent, QShowEvent, QWheelEvent
 from PySide6.QtWidgets import QButtonGroup, QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from thighview.core.run import BatchEnded, RunEvent, Started
-from thighview.ui.cards import button, show_words, words
-from thighview.ui.curve_data import LINES, METRICS, CurveData, label_title
-from thighview.ui.curve_plot import COLOURS, make_plot, set_line, y_range
+from thighview.core.smoothing import smooth
+from thighview.ui.cards import row, show_words, words
+from thighview.ui.chips import Flow
+from thighview.ui.curve_data import LINES, METRICS, CurveData, Line, label_title
+from thighview.ui.curve_others import Doubts, OtherRun, OtherRuns
+from thighview.ui.curve_plot import COLOURS, make_plot, set_line, set_log_ticks, y_range
+from thighview.ui.curve_tools import SMOOTHING, CurveTools, band_tip, segment
 from thighview.ui.legend_button import LegendButton
+from thighview.ui.picture import double_size
 
 NAMES = {**dict(LINES), "batch": "while learning"}
-GROUND = QColor("#161b22")
 REDRAW_MS = 100
 POINTS_PER_MS = 20
 FEW_POINTS = 60
-MANY_DECADES = 2.2
 ALL_LABELS = "all labels"
+BANDS_AT_ONCE = 10
+"""Places of a band that are worked out in one drawing; the rest follows in the next ones, soon."""
+SOON_MS = 15
+ALL_OF_THEM = 1 << 30
+_WIDTHS = {name: width for name, _, width in SMOOTHING}
 _NOTHING = np.empty(0, np.float64)
 
 
 class Curves(QWidget):
-    """The curves of one run, drawn at most ten times a second, and over them those of an earlier run.
+    """The curves of one run, drawn at most ten times a second, and beneath them those of earlier runs.
 
-    Training and validation lines are measured alike, at the end of each epoch; Keras' running average is the thin
-    grey line named "while learning".
+    Training and validation lines are measured alike, at the end of each epoch, each with the 95 % band of its mean
+    over people; Keras' running average is the thin grey line named "while learning".
     """
+
+    shown_changed = Signal()
+    """Another metric or label is shown."""
 
     save_picture_asked = Signal()
     """The person wants the curves as PNG."""
@@ -39,39 +48,37 @@ class Curves(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.data = CurveData()
-        self._other: CurveData | None = None
-        self._metric, self._per_batch, self._log = "dice", False, False
-        self._label = ""
+        self._metric, self._axis, self._log = "dice", "epochs", False
+        self._label, self._width = "", 0.0
         self._zoomed = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(REDRAW_MS)
         self._timer.timeout.connect(self._draw)
+        self._view, self._items, self._bands, self._hair = make_plot(self.font())
+        self.others = OtherRuns(self._view.getPlotItem())
+        self.others.toggled.connect(self.redraw_soon)
+        self.doubts = Doubts()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
-        column.addLayout(self._choices())
+        column.addWidget(self._choices())
         self._picture_part = QWidget()
         self._picture_part.setProperty("plain", True)
         part = QVBoxLayout(self._picture_part)
         part.setContentsMargins(0, 0, 0, 0)
         part.setSpacing(4)
         part.addLayout(self._legend())
-        self._view, self._items, self._hair = make_plot(self.font())
         self._view.getPlotItem().getViewBox().sigRangeChangedManually.connect(self._user_zoomed)
         self._view.scene().sigMouseMoved.connect(self._hovered)
         self._view.viewport().installEventFilter(self)
         part.addWidget(self._view)
-        self.other_words = words("", "warning")
-        self.other_words.setContentsMargins(0, 4, 0, 0)
-        self.other_words.hide()
-        part.addWidget(self.other_words)
+        part.addWidget(self.doubts)
         column.addWidget(self._picture_part)
         self.readout = words("", "muted")
-        self.readout.setMinimumHeight(self.readout.fontMetrics().height() * 2 + 2)
         self.readout.setAlignment(Qt.AlignmentFlag.AlignTop)
         column.addWidget(self.readout)
-        column.addLayout(self._tools())
+        column.addWidget(self._make_tools())
         self._say_hint()
 
     # ------------------------------------------------------------------ what is shown
@@ -91,49 +98,56 @@ class Curves(QWidget):
         elif self.data.add(event) and (self._per_batch or not isinstance(event, BatchEnded)):
             self.redraw_soon()
 
-    def show_other(self, name: str, data: CurveData | None, doubt: str = "") -> None:
-        """Lay an earlier run's training and validation lines beneath, dashed; None takes them away.
-
-        ``doubt``: why its lines cannot be compared with those of the run shown; part of the picture.
-        """
-        self._other = data
-        self.other_button.setVisible(data is not None)
-        self.other_button.relabel(name)
-        show_words(self.other_words, doubt)
+    def show_others(self, runs: tuple[OtherRun, ...]) -> None:
+        """Lay the training and validation lines of these earlier runs beneath, and no others."""
+        self.others.show_runs(runs)
+        self.doubts.show_runs(runs)
         self.redraw_soon()
 
     def choose(
         self,
         metric: str | None = None,
-        per_batch: bool | None = None,
+        axis: str | None = None,
         log: bool | None = None,
         label: str | None = None,
+        smoothing: str | None = None,
     ) -> None:
-        """Choose the metric, points per batch or per epoch, a logarithmic loss, the label whose Dice is shown."""
+        """Choose the metric, the axis (epochs, minutes, batches), a logarithmic loss, a label, the smoothing."""
         if metric is not None:
             self.metric_buttons[metric].setChecked(True)
             self._metric = metric
-        if per_batch is not None:
-            self.batch_button.setChecked(per_batch)
-            self._per_batch = per_batch
+        if axis is not None:
+            self.tools.axis_buttons[axis].setChecked(True)
+            self._axis = axis
+            self._view.getPlotItem().getAxis("bottom").count_minutes(axis == "minutes")
         if log is not None:
             self.log_button.setChecked(log)
             self._log = log
         if label is not None:
             self.label_choice.setCurrentIndex(self.label_choice.findData(label))
             self._label = label
+        if smoothing is not None:
+            self.tools.smoothing.setCurrentIndex(self.tools.smoothing.findData(smoothing))
+            self._width = _WIDTHS[smoothing]
         self.log_button.setVisible(self._metric == "loss")
-        self.label_choice.setVisible(self._metric == "dice" and len(self.data.labels) > 1)
-        of_label = self._label_shown
-        for which in ("train", "while_learning"):
-            self.legend[which].setVisible(not of_label)
-        self.legend["val"].relabel(f"{NAMES['val']}, {label_title(of_label)}" if of_label else NAMES["val"], 250)
+        self.label_choice.setVisible(len(self.data.labels) > 1)
+        self.legend["while_learning"].setVisible(not self._label)
         self.reset_zoom()
+        self.shown_changed.emit()
 
     @property
-    def _label_shown(self) -> str:
-        """The one label whose Dice is shown; empty for all. Only the validation Dice is known label by label."""
-        return self._label if self._metric == "dice" else ""
+    def metric_shown(self) -> str:
+        """``loss``, ``accuracy`` or ``dice``."""
+        return self._metric
+
+    @property
+    def label_shown(self) -> str:
+        """The one label whose lines are shown; empty for all."""
+        return self._label
+
+    @property
+    def _per_batch(self) -> bool:
+        return self._axis == "batches"
 
     def reset_zoom(self) -> None:
         """Show all of the curves again."""
@@ -149,16 +163,9 @@ class Curves(QWidget):
 
     def picture(self) -> QImage:
         """Legend and plot as a picture, at twice the size on the screen."""
-        self._draw()
+        self._draw(ALL_OF_THEM)
         part = self._picture_part
-        margin = 12
-        image = QImage(2 * (part.width() + 2 * margin), 2 * (part.height() + 2 * margin), QImage.Format.Format_ARGB32)
-        image.setDevicePixelRatio(2.0)
-        image.fill(GROUND)
-        painter = QPainter(image)
-        part.render(painter, QPointF(margin, margin).toPoint())
-        painter.end()
-        return image
+        return double_size(part.width(), part.height(), lambda painter: part.render(painter, QPoint()))
 
     def showEvent(self, event: QShowEvent) -> None:
         """Draw what came in while hidden."""
@@ -167,32 +174,26 @@ class Curves(QWidget):
 
     # ------------------------------------------------------------------ parts
 
-    def _choices(self) -> QHBoxLayout:
-        line = QHBoxLayout()
-        line.setSpacing(0)
+    def _choices(self) -> QWidget:
+        both = QWidget()
+        flow = Flow(both)
         group = QButtonGroup(self)
         self.metric_buttons: dict[str, QPushButton] = {}
         for index, (metric, text) in enumerate(METRICS):
-            press = _segment(text, ("first", "middle", "last")[index])
+            press = segment(text, ("first", "middle", "last")[index])
             press.setChecked(metric == self._metric)
             press.clicked.connect(lambda _=False, m=metric: self.choose(metric=m))
             group.addButton(press)
             self.metric_buttons[metric] = press
-            line.addWidget(press)
-        line.addStretch(1)
-        self.log_button = _segment("log", "only")
-        self.log_button.setToolTip("Logarithmic loss axis")
-        self.log_button.clicked.connect(lambda on: self.choose(log=on))
-        self.log_button.hide()
-        line.addWidget(self.log_button)
+        together = QWidget()
+        together.setLayout(row(*self.metric_buttons.values(), spacing=0))
         self.label_choice = QComboBox()
-        self.label_choice.setToolTip("Validation Dice of one label, or the mean over all")
+        self.label_choice.setToolTip("The lines of one label, or of all together")
         self.label_choice.activated.connect(lambda _: self.choose(label=self.label_choice.currentData()))
-        self.label_choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.label_choice.setMinimumContentsLength(9)
-        line.addSpacing(8)
-        line.addWidget(self.label_choice, 2)
-        return line
+        self.label_choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        flow.addWidget(together)
+        flow.addWidget(self.label_choice)
+        return both
 
     def _offer_labels(self) -> None:
         """The labels of the run shown; the one chosen stays while the run has it."""
@@ -211,97 +212,118 @@ class Curves(QWidget):
             press.toggled.connect(self.redraw_soon)
             self.legend[which] = press
             line.addWidget(press)
-        self.legend["train"].setToolTip("Measured at the end of each epoch, like validation: no dropout, no distortion")
         self.legend["while_learning"].setToolTip(
             "Keras' running average, while the weights still change and images are distorted: reads lower than it is"
         )
         line.addStretch(1)
         box = QVBoxLayout()
-        self.other_button = LegendButton("earlier run", QColor("#aeb6c1"), thick=False, dashed=True)
-        self.other_button.toggled.connect(self.redraw_soon)
-        self.other_button.hide()
         box.setSpacing(0)
         box.addLayout(line)
-        box.addWidget(self.other_button)
+        box.addWidget(self.others)
         whole = QHBoxLayout()
         whole.addLayout(box)
         return whole
 
-    def _tools(self) -> QHBoxLayout:
-        line = QHBoxLayout()
-        line.setSpacing(0)
-        pair = QButtonGroup(self)
-        self.epoch_button, self.batch_button = _segment("epochs", "first"), _segment("batches", "last")
-        self.epoch_button.setChecked(True)
-        self.epoch_button.setToolTip("One point per epoch")
-        self.batch_button.setToolTip("Keras' running average after each batch, as the network learns")
-        for press, value in ((self.epoch_button, False), (self.batch_button, True)):
-            pair.addButton(press)
-            press.clicked.connect(lambda _=False, v=value: self.choose(per_batch=v))
-            line.addWidget(press)
-        self.zoom_button = button("Show all", self.reset_zoom, "Reset the zoom (double-click)", "quiet")
-        self.zoom_button.hide()
-        self.picture_button = button("PNG", self.save_picture_asked.emit, "Save the curves as a picture", "quiet")
-        self.table_button = button("CSV", self.save_table_asked.emit, "Save the numbers of every epoch", "quiet")
-        line.addStretch(1)
-        line.addWidget(self.zoom_button)
-        line.addWidget(self.picture_button)
-        line.addWidget(self.table_button)
-        return line
+    def _make_tools(self) -> CurveTools:
+        tools = self.tools = CurveTools()
+        self.log_button, self.zoom_button = tools.log_button, tools.zoom_button
+        self.picture_button, self.table_button = tools.picture_button, tools.table_button
+        tools.axis_chosen.connect(lambda axis: self.choose(axis=axis))
+        tools.log_chosen.connect(lambda on: self.choose(log=on))
+        tools.smoothing_chosen.connect(lambda name: self.choose(smoothing=name))
+        tools.all_asked.connect(self.reset_zoom)
+        tools.picture_asked.connect(self.save_picture_asked)
+        tools.table_asked.connect(self.save_table_asked)
+        return tools
 
     # ------------------------------------------------------------------ drawing
 
-    def _draw(self) -> None:
+    def _draw(self, bands_at_once: int = BANDS_AT_ONCE) -> None:
         if not self.isVisible():
             return
         plot = self._view.getPlotItem()
-        log = self._log and self._metric == "loss"
+        log = self._logarithmic
         if plot.getAxis("left").logMode != log:
             plot.setLogMode(y=log)
         train, val, learning = (self.legend[which].isChecked() for which in ("train", "val", "while_learning"))
-        other = self._other if self.other_button.isChecked() else None
+        how = (self._metric, self._label, self._axis, log, self._width)
         drawn = [
-            self._draw_line("train", self.data, "train", train),
-            self._draw_line("val", self.data, "val", val),
-            self._draw_line("while_learning", self.data, "while_learning", learning and not self._per_batch),
-            self._draw_line("batch", self.data, "batch", learning and self._per_batch),
-            self._draw_line("other_train", other, "train", train),
-            self._draw_line("other_val", other, "val", val),
+            *self._draw_band("train", train, bands_at_once),
+            *self._draw_band("val", val, bands_at_once),
+            *self._draw_line("train", train),
+            *self._draw_line("val", val),
+            *self._draw_line("while_learning", learning and not self._per_batch),
+            *self._draw_line("batch", learning and self._per_batch),
+            *self.others.draw(lambda data, which: self._points(data, which)[0], how, train, val),
         ]
         self._draw_best()
+        lines = 3 if self.data.people("val") else 2  # so that pointing does not move what is below
+        self.readout.setMinimumHeight(self.readout.fontMetrics().lineSpacing() * lines + 2)
         if not self._zoomed:
-            shown = [data for data in (self.data, other) if data]
-            last = max((_epochs_shown(data) for data in shown), default=0)
+            last = max((self._length(data) for data in (self.data, *self.others.shown)), default=0.0)
             low, high = y_range(np.concatenate(drawn), log)
-            plot.setRange(xRange=(0, max(1, last)), yRange=(low, high), padding=0.04)
-            self._set_log_ticks(log)
+            plot.setRange(xRange=(0, last or 1), yRange=(low, high), padding=0.04)
+            set_log_ticks(plot, self._items if log else {})
 
-    def _set_log_ticks(self, log: bool) -> None:
-        """Write 1, 2, 5 (or only 1) of each decade on a logarithmic axis; pyqtgraph would write them all."""
-        axis = self._view.getPlotItem().getAxis("left")
-        if not log:
-            axis.setTicks(None)
-            return
-        shown = [y[np.isfinite(y)] for y in (item.yData for item in self._items.values()) if y is not None]
-        values = np.concatenate([y[y > 0] for y in shown]) if shown else np.array([])
-        decades = np.log10(values.max() / values.min()) if values.size else 1.0
-        steps = (1, 2, 5) if decades < MANY_DECADES else (1,)
-        axis.setTicks([[(e + np.log10(m), f"{m * 10.0**e:g}") for e in range(-9, 7) for m in steps]])
+    @property
+    def _logarithmic(self) -> bool:
+        return self._log and self._metric == "loss"
 
-    def _draw_line(self, item: str, data: CurveData | None, which: str, shown: bool) -> NDArray[np.float64]:
-        """Draw one line; returns the heights of its points."""
-        x, y = data.line(self._metric, which, self._label_shown) if data and shown else (_NOTHING, _NOTHING)
-        if self._log and self._metric == "loss":
+    def _length(self, data: CurveData) -> float:
+        """Length of the axis for a run."""
+        last = max(1, _epochs_shown(data))
+        if self._axis != "minutes" or not data.epochs:
+            return 0.0 if self._axis == "minutes" else last
+        done = data.epochs[-1].epoch
+        return float(data.minutes_at(np.array([float(done)]))[0]) * last / done
+
+    def _points(self, data: CurveData, which: str) -> tuple[Line, Line]:
+        """A line as it is drawn, and as it is without smoothing (nothing when that is the same)."""
+        x, y = data.line(self._metric, which, self._label)
+        if self._logarithmic:
             x, y = x[y > 0], y[y > 0]
-        set_line(self._items[item], x, y, marks=item in ("train", "val") and len(x) <= FEW_POINTS)
-        return y
+        places = data.minutes_at(x) if self._axis == "minutes" else x
+        if not self._width:
+            return (places, y), (_NOTHING, _NOTHING)
+        return (places, smooth(x, y, self._width)), (places, y)
+
+    def _draw_line(self, which: str, shown: bool) -> list[NDArray[np.float64]]:
+        """Draw one line of the run, and its unsmoothed self; returns the heights of their points."""
+        line, raw = self._points(self.data, which) if shown else ((_NOTHING, _NOTHING), (_NOTHING, _NOTHING))
+        few = which in ("train", "val") and len(line[0]) <= FEW_POINTS
+        set_line(self._items[which], *line, marks=few and not len(raw[0]))
+        set_line(self._items[f"raw_{which}"], *raw, marks=False)
+        return [line[1], raw[1]]
+
+    def _draw_band(self, which: str, shown: bool, at_once: int) -> list[NDArray[np.float64]]:
+        """Draw the band of one line once it is complete; returns the heights of its edges."""
+        x, low, high, complete = self.data.band(self._metric, which, self._label, at_once)
+        tip = band_tip(self.data.people(which))
+        if self.legend[which].toolTip() != tip:
+            self.legend[which].setToolTip(tip)
+        if not complete:
+            self._timer.start(SOON_MS)
+            shown = False
+        if not shown:
+            self._bands[which].show_band(_NOTHING, _NOTHING, _NOTHING)
+            return []
+        if self._axis == "minutes":
+            x = self.data.minutes_at(x)
+        if self._logarithmic:
+            there = low > 0
+            x, low, high = x[there], low[there], high[there]
+            self._bands[which].show_band(x, np.log10(low), np.log10(high))
+        else:
+            self._bands[which].show_band(x, low, high)
+        return [low, high]
 
     def _draw_best(self) -> None:
-        x, y = self.data.line(self._metric, "val", self._label_shown)
+        x, y = self.data.line(self._metric, "val", self._label)
         here = (x == self.data.best_epoch) & self.legend["val"].isChecked()
-        if self._log and self._metric == "loss":
+        if self._logarithmic:
             here &= y > 0
-        set_line(self._items["best"], x[here], y[here], marks=True)
+        x = x[here]
+        set_line(self._items["best"], self.data.minutes_at(x) if self._axis == "minutes" else x, y[here], marks=True)
 
     # ------------------------------------------------------------------ mouse
 
@@ -316,15 +338,31 @@ class Curves(QWidget):
             self._say_hint()
             return
         x = plot.getViewBox().mapSceneToView(place).x()
-        title, values = self.data.at(x, self._metric, self._per_batch, self._label_shown)
+        if self._axis == "minutes":
+            x = self.data.place_at(x)
+        title, values = self.data.at(x, self._metric, self._per_batch, self._label)
         if not title:
             return
-        self._hair.setPos(float(title.split()[1].rstrip(",")) if not self._per_batch else x)
+        epoch = float(title.split()[1].rstrip(","))
+        if self._axis == "minutes":
+            at = float(self.data.minutes_at(np.array([epoch]))[0])
+            title += f", {at:.1f} min"
+        else:
+            at = x if self._per_batch else epoch
+        self._hair.setPos(at)
         self._hair.show()
         if self._per_batch:
             values.pop("while_learning", None)
-        parts = [f"{NAMES[which]} {value:.4g}" for which, value in values.items()]
+        parts = [f"{NAMES[which]} {value:.4g}{self._interval_at(which, epoch)}" for which, value in values.items()]
         show_words(self.readout, " · ".join([title, *parts]))
+
+    def _interval_at(self, which: str, epoch: float) -> str:
+        """The ends of the band drawn at an epoch, in brackets; empty where there is none."""
+        if which not in self._bands or not self._bands[which].ends.size:
+            return ""
+        x, low, high, _ = self.data.band(self._metric, which, self._label, 0)
+        here = np.flatnonzero(x == epoch)
+        return f" ({low[here[0]]:.3g} to {high[here[0]]:.3g})" if here.size else ""
 
     def _say_hint(self) -> None:
         show_words(self.readout, "Point at the curves for values. The ring marks the best validation loss so far.")
@@ -346,30 +384,6 @@ class Curves(QWidget):
             self._hair.hide()
             self._say_hint()
         return False
-
-
-def _segment(text: str, place: str) -> QPushButton:
-    """One button of a group of which one is pressed; ``place``: ``first``, ``middle``, ``last`` or ``only``."""
-    press = QPushButton(text)
-    press.setCheckable(True)
-    press.setAutoDefault(False)
-    press.setProperty("segment", place)
-    return press
-
-
-def png_bytes(image: QImage) -> bytes:
-    """A picture as the bytes of a PNG file."""
-    from PySide6.QtCore import QBuffer, QIODevice
-
-    buffer = QBuffer()
-    buffer.open(QIODevice.OpenModeFlag.WriteOnly)
-    image.save(buffer, "PNG")  # pyright: ignore[reportCallIssue, reportArgumentType]
-    return bytes(buffer.data().data())
-
-
-def picture_name(run: str) -> str:
-    """The file name offered for a run's curves."""
-    return f"{Path(run).name or 'training'}-curves"
 
 
 def _epochs_shown(data: CurveData) -> int:

@@ -23,8 +23,8 @@ from thighview.core.run import EpochEnded, Failed, RunEvent, TrainConfig
 from thighview.io.masks import write_mask, write_sidecar
 from thighview.io.models import ModelEntry
 from thighview.ui.application import BugCatcher, make_application, open_window
-from thighview.ui.curves import png_bytes
 from thighview.ui.main_window import MainWindow
+from thighview.ui.picture import png_bytes
 from thighview.ui.train_panel import TrainPanel
 
 _SIZE = QSize(1600, 1000)

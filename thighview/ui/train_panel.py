@@ -4,30 +4,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QCoreApplication, QEvent, QTimer
-from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from thighview.app.jobs import run_in_thread
 from thighview.app.segmenting import model_of_step
-from thighview.app.training import has_curve
 from thighview.core.errors import UserError
 from thighview.core.labels import LabelTable
 from thighview.core.run import EpochEnded, Failed, Finished, RunEvent, Started
-from thighview.io.runs import EventTail, read_config, run_folder, run_folders
+from thighview.io.runs import read_config, run_folder
 from thighview.ui import dialogs
 from thighview.ui.augment_preview import AugmentFold
 from thighview.ui.cards import Card, Fold, Page, ProgressLine, button, count, mark, row, show_words, words
 from thighview.ui.chips import label_chips
+from thighview.ui.compare_row import CompareRow
 from thighview.ui.curve_data import CurveData
-from thighview.ui.curves import Curves, picture_name, png_bytes
+from thighview.ui.curve_saving import picture_name, save_tables
+from thighview.ui.curves import Curves
 from thighview.ui.measure_panel import save_bytes
+from thighview.ui.picture import png_bytes
 from thighview.ui.puzzle_card import PuzzleCard
-from thighview.ui.run_compare import validation_differs
 from thighview.ui.run_end import RunEndCard
 from thighview.ui.run_preview import RunPreview
 from thighview.ui.run_status import RunStatus
 from thighview.ui.segment_panel import match_labels
 from thighview.ui.train_form import TrainForm, summary
 from thighview.ui.train_set import NO_VALIDATION, TrainSetCard
+from thighview.ui.why_card import WhyCard
 
 if TYPE_CHECKING:
     from thighview.app.tasks import Workspace
@@ -52,6 +54,7 @@ class TrainPanel(Page):
         self.run_card = self._make_run()
         self.end_card = RunEndCard(workspace)
         self.curves_card = self._make_curves()
+        self.why_card = WhyCard(workspace, self.curves)
         self.preview_card = self._make_preview()
         self.settings_card = self._make_settings()
         self.puzzle_card = PuzzleCard()
@@ -59,6 +62,7 @@ class TrainPanel(Page):
             self.run_card,
             self.end_card,
             self.curves_card,
+            self.why_card,
             self.preview_card,
             self.set_card,
             self.settings_card,
@@ -78,7 +82,7 @@ class TrainPanel(Page):
         workspace.session.labels_changed.connect(self._show_start)
         workspace.segmenting.connect(self._offer_models)
         workspace.cases_changed.connect(self._show)
-        workspace.project_changed.connect(self._project_changed)
+        workspace.project_changed.connect(self._run_changed)
         workspace.failed.connect(self._start_failed)
         self._runs.run_changed.connect(self._run_changed)
         self._runs.event_came.connect(self._event_came)
@@ -112,15 +116,9 @@ class TrainPanel(Page):
         self.curves.save_picture_asked.connect(self._save_picture)
         self.curves.save_table_asked.connect(self._save_table)
         card.body.addWidget(self.curves)
-        self.compare = QComboBox()
-        self.compare.setToolTip("Lay the curves of an earlier run beneath, dashed")
-        self.compare.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.compare.setMinimumContentsLength(10)
-        self.compare.activated.connect(self._compare_chosen)
-        self.compare_row = QWidget()
-        self.compare_row.setLayout(row(words("Compare with", "muted", wrap=False), self.compare, stretch=1))
-        card.body.addWidget(self.compare_row)
-        self.compare_row.hide()
+        self.compare = CompareRow(self._workspace)
+        self.compare.runs_read.connect(self.curves.show_others)
+        card.body.addWidget(self.compare)
         return card
 
     def _make_preview(self) -> Card:
@@ -190,7 +188,7 @@ class TrainPanel(Page):
     def _save_table(self) -> None:
         path = dialogs.ask_save_csv(self, picture_name(self._run_name) + ".csv")
         if path:
-            save_bytes(self._workspace, path, self.curves.data.to_csv().encode())
+            save_tables(self._workspace, path, self.curves.data)
 
     def _show_settings(self) -> None:
         """Scroll to the settings of the next run."""
@@ -209,14 +207,15 @@ class TrainPanel(Page):
         events = self._runs.history
         self.status = RunStatus(events) if name else None
         self.curves.show_run(CurveData(events))
-        self.curves.show_other("", None)
+        self.curves.show_others(())
+        self.why_card.show_run(name, events)
         self.preview.clear()
         self.config_words.setText("")
         self.form_fold.heading.setChecked(not name)
         for event in [e for e in events if isinstance(e, EpochEnded)]:
             self._preview_epoch(event)
         self._read_config(name)
-        self._list_runs()
+        self.compare.show_run(name)
         self._show()
         if self.status:
             self.verticalScrollBar().setValue(0)
@@ -226,6 +225,7 @@ class TrainPanel(Page):
             return
         self.status.add(event)
         self.curves.add(event)
+        self.why_card.add(event)
         if isinstance(event, EpochEnded):
             self._preview_epoch(event)
         elif isinstance(event, (Finished, Failed)):
@@ -252,51 +252,7 @@ class TrainPanel(Page):
         if name == self._run_name:
             show_words(self.config_words, line)
 
-    # ------------------------------------------------------------------ earlier runs
-
-    def _list_runs(self) -> None:
-        folder = self._workspace.project_folder
-        if folder is None:
-            return
-        job = run_in_thread(lambda _report, _stopped: [run.name for run in run_folders(folder) if has_curve(run)])
-        job.succeeded.connect(self._runs_listed)
-        job.failed.connect(self._workspace.failed)
-
-    def _runs_listed(self, names: list[str]) -> None:
-        chosen = self.compare.currentData()
-        self.compare.clear()
-        self.compare.addItem("no other run", "")
-        for name in reversed(names):
-            if name != self._run_name:
-                self.compare.addItem(name, name)
-        self.compare.setCurrentIndex(max(0, self.compare.findData(chosen)))
-        self.compare_row.setVisible(self.compare.count() > 1)
-
-    def _compare_chosen(self, _index: int) -> None:
-        name = str(self.compare.currentData() or "")
-        folder = self._workspace.project_folder
-        if not name or folder is None:
-            self.curves.show_other("", None)
-            return
-        shown = self._run_name
-        run, other = run_folder(folder, shown), run_folder(folder, name)
-
-        def read(_report: object, _stopped: object) -> tuple[CurveData, str]:
-            return CurveData(EventTail(other.events).read_all()), validation_differs(run, other)
-
-        def show(found: tuple[CurveData, str]) -> None:
-            if (self._run_name, self.compare.currentData()) == (shown, name):
-                self.curves.show_other(name, *found)
-
-        job = run_in_thread(read)
-        job.succeeded.connect(show)
-        job.failed.connect(self._workspace.failed)
-
     # ------------------------------------------------------------------ showing
-
-    def _project_changed(self, _folder: object) -> None:
-        self.compare.clear()
-        self._run_changed()
 
     def _offer_models(self, _change: object = None) -> None:
         self.form.offer_models(self._workspace.models, self._model_at_hand())
@@ -317,6 +273,7 @@ class TrainPanel(Page):
         heard = bool(self.curves.data.epochs or self.curves.data.batches)
         self.run_card.setVisible(alive)
         self.curves_card.setVisible(bool(status) and (alive or heard))
+        self.why_card.show_status(status)
         self.preview_card.setVisible(bool(status and self.curves.data.epochs))
         self.settings_card.setVisible(not alive)
         self.set_card.case_button.setEnabled(self._workspace.store is not None)

@@ -1,0 +1,110 @@
+"""A metric against the number of people it is averaged over, with the number of people an interval needs."""
+
+from typing import Any
+
+import numpy as np
+from PySide6.QtWidgets import QDoubleSpinBox, QVBoxLayout
+
+from thighview.core.gap import PER_CENT
+from thighview.core.people import values_of
+from thighview.core.run import EpochEnded
+from thighview.core.sample_size import by_sample_size, people_needed
+from thighview.ui.cards import Fold, count, row, show_words, words
+from thighview.ui.curve_plot import COLOURS, Band, make_frame, make_line, set_line, y_range
+from thighview.ui.curve_table import people_of
+
+RULE = (
+    "A proper mean is flat. If your line slopes, the metric depends on how many samples are lumped together. "
+    "Band: the middle 95 % of 500 draws of so many people."
+)
+_HEIGHT_PX = 150
+_LINES = {"train": "training", "val": "validation"}
+_HALF_WIDTHS = {True: (0.1, 50.0, 1, 0.5, 2.0), False: (0.0001, 10.0, 4, 0.005, 0.01)}
+"""Points or plain: least, most, decimals, step, value at first."""
+
+
+class SampleSizeFold(Fold):
+    """Drawn only while it is open."""
+
+    def __init__(self) -> None:
+        column = QVBoxLayout()
+        column.setSpacing(6)
+        self.where = words("", "muted")
+        self.view = make_frame(words().font(), _HEIGHT_PX)
+        self.view.setToolTip("Across: number of people the metric is averaged over")
+        self.view.setMouseEnabled(x=False, y=False)
+        plot: Any = self.view.getPlotItem()
+        self.bands = {which: Band(COLOURS[which]) for which in _LINES}
+        self.lines = {which: make_line(COLOURS[which], 2.2) for which in _LINES}
+        for item in (*self.bands.values(), *self.lines.values()):
+            plot.addItem(item)
+        self.rule = words(RULE, "muted")
+        self.half_width = QDoubleSpinBox()
+        self.half_width.setToolTip("Half the width of the 95 % interval that you want")
+        self.half_width.setPrefix("± ")
+        self.half_width.valueChanged.connect(self._say_needed)
+        self.needed = words("")
+        for part in (self.where, self.view, self.rule):
+            column.addWidget(part)
+        column.addLayout(row(words("Interval wanted", "muted", wrap=False), self.half_width))
+        column.addWidget(self.needed)
+        super().__init__("Metric against number of people", column)
+        self.heading.toggled.connect(self._draw)
+        self._epoch: EpochEnded | None = None
+        self._metric, self._label_words = "", ""
+        self._values: dict[str, list[float]] = {which: [] for which in _LINES}
+
+    def show_epoch(self, epoch: EpochEnded | None, metric: str, label: int | None = None, words_: str = "") -> None:
+        """Show the people of an epoch; hidden without any. ``label`` is a place, ``words_`` its name."""
+        if epoch is self._epoch and (metric, words_) == (self._metric, self._label_words):
+            return
+        before, self._metric = self._metric, metric
+        self._epoch, self._label_words = epoch, words_
+        self._values = {which: values_of(people_of(epoch, which), metric, label) if epoch else [] for which in _LINES}
+        self.setVisible(any(len(values) > 1 for values in self._values.values()))
+        if (metric in PER_CENT) != (before in PER_CENT) or not before:
+            self._set_units()
+        self._draw()
+
+    def _set_units(self) -> None:
+        points = self._metric in PER_CENT
+        low, high, decimals, step, first = _HALF_WIDTHS[points]
+        self.half_width.setDecimals(decimals)
+        self.half_width.setRange(low, high)
+        self.half_width.setSingleStep(step)
+        self.half_width.setValue(first)
+        self.half_width.setSuffix(" points" if points else "")
+
+    def _draw(self, _opened: bool = True) -> None:
+        if not self.heading.isChecked() or self._epoch is None:
+            return
+        of = f" of {self._label_words}" if self._label_words else ""
+        people = ", ".join(f"{_LINES[k]} {count(len(v), 'person', 'people')}" for k, v in self._values.items())
+        show_words(self.where, f"{self._metric.capitalize()}{of}, epoch {self._epoch.epoch}: {people}.")
+        heights: list[Any] = [np.empty(0)]
+        for which, values in self._values.items():
+            sizes = by_sample_size(values)
+            x = sizes.n.astype(np.float64)
+            set_line(self.lines[which], x, sizes.mean, marks=True)
+            self.bands[which].show_band(x, sizes.low, sizes.high)
+            heights += [sizes.low, sizes.high]
+        most = max(len(values) for values in self._values.values())
+        low, high = y_range(np.concatenate(heights), log=False)
+        self.view.getPlotItem().setRange(xRange=(1, max(2, most)), yRange=(low, high), padding=0.05)
+        self._say_needed()
+
+    def _say_needed(self, _value: float = 0.0) -> None:
+        which = "val" if len(self._values["val"]) > 1 else "train"
+        values = self._values[which]
+        wanted = self.half_width.value() / (100.0 if self._metric in PER_CENT else 1.0)
+        needed = people_needed(values, wanted)
+        if needed is None:
+            show_words(self.needed, "How far people differ takes two of them at least.")
+            return
+        spread = float(np.std(values, ddof=1))
+        unit, scale, digits = (" points", 100.0, 1) if self._metric in PER_CENT else ("", 1.0, 4)
+        show_words(
+            self.needed,
+            f"{needed:,} people for a 95 % interval of ±{wanted * scale:.{self.half_width.decimals()}f}{unit}: the "
+            f"{len(values)} {_LINES[which]} people differ by {spread * scale:.{digits}f}{unit} (standard deviation).",
+        )
