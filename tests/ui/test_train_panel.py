@@ -326,7 +326,7 @@ def test_a_live_run_shows_epoch_device_time_left_and_curves(panel: TrainPanel, r
     assert panel.data_words.text() == "27 people, 380 slices · validation: 4 people, 32 slices"
     qtbot.waitUntil(lambda: panel.config_words.text().startswith("U-Net base 16"))
     qtbot.waitUntil(lambda: panel.preview.epoch_words.text() == "epoch 2")
-    qtbot.waitUntil(lambda: len(panel.curves._items["val"].getOriginalDataset()[0]) == 2)
+    qtbot.waitUntil(lambda: np.size(panel.curves._items["val"].getOriginalDataset()[0]) == 2)
 
 
 def test_a_run_validated_on_phantoms_says_so(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:

@@ -116,7 +116,6 @@ class Band(QGraphicsPathItem):
 def make_plot(font: QFont) -> tuple[Any, dict[str, Any], dict[str, Band], Any]:
     """The plot widget, its lines by name, the bands of two of them, and the hair line."""
     view = make_frame(font)
-    view.setToolTip("Drag to move, Ctrl+wheel to zoom, double-click for all")
     plot = view.getPlotItem()
     bands = {which: Band(COLOURS[which]) for which in ("train", "val")}
     for band in bands.values():

@@ -365,7 +365,10 @@ class Curves(QWidget):
         return f" ({low[here[0]]:.3g} to {high[here[0]]:.3g})" if here.size else ""
 
     def _say_hint(self) -> None:
-        show_words(self.readout, "Point at the curves for values. The ring marks the best validation loss so far.")
+        show_words(
+            self.readout,
+            "Point for values; drag, Ctrl+wheel and double-click move, zoom and reset. Ring: best validation loss.",
+        )
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """The wheel scrolls the panel unless Ctrl is held; a double click shows all."""
