@@ -297,13 +297,17 @@ def test_train_evaluate_segment(tmp_path: Path, capsys: pytest.CaptureFixture[st
     figures = told["subjects"][0]["labels"]["thigh"]
     assert set(figures) == {"dice", "hd95_mm", "volume_error_ml"}
     assert told["mean"]["labels"]["thigh"]["n"] == 3
+    assert all(row["seen_in_training"] == (row["part"] == "train") for row in told["subjects"])
     main(["export", str(study), "-o", str(tmp_path / "raw"), "--format", "nnunet"])
     capsys.readouterr()
     model = str(study / "models" / "first")
     assert main(["evaluate", model, str(tmp_path / "raw"), "--json", "--device", "cpu"]) == DONE
-    assert json.loads(capsys.readouterr().out)["mean"]["labels"] == told["mean"]["labels"]
+    raw = json.loads(capsys.readouterr().out)
+    assert raw["mean"]["labels"] == told["mean"]["labels"]
+    assert sum(row["seen_in_training"] for row in raw["subjects"]) == 2
     assert main(["evaluate", model, str(tmp_path / "raw"), "--device", "cpu"]) == DONE
-    assert "all labels" in capsys.readouterr().out
+    table = capsys.readouterr().out
+    assert "all labels" in table and table.count("trained on") == 4
     assert "finished" in refused(capsys, "train", study, "--run", "first")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sqlite3
 from pathlib import Path
 
 import nibabel
@@ -10,10 +11,14 @@ from tiny_project import TABLE, add_person, draw_person, make_project
 
 from thighview.app.twin_warnings import twin_warnings
 from thighview.core.case import Case
+from thighview.core.fingerprint import content_hash
+from thighview.core.labels import Label, LabelTable
+from thighview.core.leaks import leaked_people
 from thighview.core.review import SliceReview, SliceState
 from thighview.core.run import TrainConfig
-from thighview.io.dataset import freeze, read_dataset
+from thighview.io.dataset import NO_PERSON, freeze, read_dataset
 from thighview.io.fingerprints import FILE, known_fingerprints
+from thighview.io.models import ModelCard, ModelEntry
 from thighview.io.project import Project
 from thighview.io.reading import read_volume, sha256_of
 from thighview.io.runs import RunFolder, run_folder
@@ -120,3 +125,60 @@ def test_a_damaged_list_is_made_anew(tmp_path: Path) -> None:
     vetted_dataset(frozen(folder, "two"))
     assert len(known_fingerprints(folder)) == 3
     assert before != (folder / FILE).read_text()
+
+
+def parent(**lineage: object) -> ModelEntry:
+    table = LabelTable((Label(1, "muscle"),))
+    card = ModelCard("elder", "unet", 2, 3, 0.0, ("background", "muscle"), table, False, 1.0, 32, lineage=dict(lineage))
+    return ModelEntry(card, Path("elder"), "user")
+
+
+def trained_on(**facts: str) -> dict[str, str]:
+    return {"part": "train"} | facts
+
+
+def test_whom_an_ancestor_was_trained_on_does_not_validate(tmp_path: Path) -> None:
+    folder = make_project(tmp_path, 9)
+    parts = dict(zip((f"person {i}" for i in range(9)), ["train"] * 5 + ["validation"] * 2 + ["test"] * 2, strict=True))
+    with sqlite3.connect(folder / "project.sqlite") as database:
+        database.executemany("UPDATE subject SET part=? WHERE subject=?", [(p, s) for s, p in parts.items()])
+    database.close()
+    run = frozen(folder)
+    before = read_dataset(run)
+    validating, locked = before.subjects("validation"), before.subjects("test")
+    file_of = {c.subject: c.sha256 for c in before.cases}
+    elder = parent(
+        cases=[],
+        parent={"lineage": {"cases": [trained_on(sha256=file_of[validating[0]]), trained_on(subject=locked[0])]}},
+    )
+    vetted = vetted_dataset(run, elder)
+    assert vetted.subjects("validation") == validating[1:]
+    assert vetted.subjects("test") == locked[1:]
+    assert vetted.subjects("train") == before.subjects("train")
+    assert [s.id for s in vetted.slices] == list(range(1, len(vetted.slices) + 1))
+    left = {c.subject: c.left_out for c in vetted.cases if c.left_out}
+    assert set(left) == {validating[0], locked[0]} and all("elder" in why for why in left.values())
+    assert f"{validating[0]} does not count as validation in this run: elder" in vetted.note
+    assert f"{locked[0]} does not count as test in this run" in vetted.note
+    assert {c.subject: c.part for c in vetted.cases} == {c.subject: c.part for c in before.cases}
+    assert part_of(folder, validating[0]) == "validation", "the split of the project stays"
+    assert read_dataset(run) == vetted == vetted_dataset(run)
+
+
+def test_without_anybody_left_phantoms_validate(tmp_path: Path) -> None:
+    table = LabelTable((Label(1, "muscle"), Label(2, "femur_cortex", "left")))
+    run = frozen(make_project(tmp_path, 3, table=table))
+    (one,) = (c for c in read_dataset(run).cases if c.part == "validation")
+    vetted = vetted_dataset(run, parent(cases=[trained_on(subject=one.subject)]))
+    assert vetted.subjects("validation") == ["phantom 1", "phantom 2"]
+    assert vetted.note.startswith(NO_PERSON) and one.subject in vetted.note
+    assert leaked_people(vetted, {"cases": [trained_on(subject=one.subject)]}) == set()
+
+
+def test_known_by_its_voxels_alone(tmp_path: Path) -> None:
+    run = frozen(make_project(tmp_path, 3))
+    (one,) = (c for c in read_dataset(run).cases if c.part == "validation")
+    content = content_hash(read_volume(one.source))
+    vetted = vetted_dataset(run, parent(cases=[trained_on(content=content)]))
+    assert vetted.of_part("validation") == () and "no validation score" in vetted.note
+    assert next(c for c in vetted.cases if c.subject == one.subject).left_out

@@ -71,7 +71,8 @@ def export(args: Namespace) -> int:
 def evaluate(args: Namespace) -> int:
     """``thighview evaluate MODEL SOURCE [--json]``."""
     need_path(args.source)
-    from thighview.cli.evaluation import Evaluation, cases_of, compare, readings
+    from thighview.cli.evaluation import Evaluation, cases_of, compare, is_seen, readings
+    from thighview.core.leaks import ledger_of
     from thighview.io.models import find_model
     from thighview.io.project import DATABASE
 
@@ -86,13 +87,15 @@ def evaluate(args: Namespace) -> int:
     from thighview.engine.preprocess import plane_grid
 
     network, card = load_network(model.folder)
+    ledger = ledger_of(card.lineage, card.split)
     found = Evaluation(card.name, card.weights_sha256)
     with Progress(f"Segmenting on {device}") as bar:
         for done, (case, truth) in enumerate(readings(cases)):
             bar.report(done, len(cases))
             batch = batch_for(plane_grid(truth.volume, card), card, device != "CPU")
             drawn = segment_volume(truth.volume, network, card, batch=batch)
-            found.add(case.subject, case.part, compare(drawn.labels, card.labels, truth))
+            seen = is_seen(case, truth, ledger)
+            found.add(case.subject, case.part, compare(drawn.labels, card.labels, truth), seen)
     result = found.to_json()
     if not result["mean"]["labels"]:
         raise UserError(
@@ -131,7 +134,8 @@ def _print_table(result: dict[str, Any]) -> None:
     rows = [("person", "part", "label", "Dice", "HD95 mm", "volume error ml")]
     for person in result["subjects"]:
         for key, figures in person["labels"].items():
-            rows.append((person["id"], person["part"] or "-", key, *_numbers(figures)))
+            part = "trained on" if person["seen_in_training"] else person["part"] or "-"
+            rows.append((person["id"], part, key, *_numbers(figures)))
     for key, figures in result["mean"]["labels"].items():
         rows.append(("mean", f"n = {figures['n']}", key, *_numbers(figures)))
     rows.append(("mean", f"n = {result['mean']['n']}", "all labels", *_numbers(result["mean"])))

@@ -148,9 +148,9 @@ class _Training:
 
     def __init__(self, run: RunFolder, config: TrainConfig, say: Voice) -> None:
         self.run, self.say = run, say
-        self.dataset = vetted_dataset(run)
-        self.subject_of = self.dataset.subject_of
         parent = find_model(config.start_from, run.project) if config.start_from else None
+        self.dataset = vetted_dataset(run, parent)
+        self.subject_of = self.dataset.subject_of
         self.plan: Plan = make_plan(run.name, self.dataset, config, parent)
         self.config = self.plan.config
         self.device = prepare_device()
