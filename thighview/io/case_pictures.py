@@ -86,7 +86,7 @@ def _read(path: Path) -> CasePicture:
     try:
         if path.stat().st_size > LARGEST_BYTES:
             raise ValueError("too large")
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             image, truth, old, new = (np.asarray(file[name]) for name in ("image", "truth", "old", "new"))
             colours, spacing = np.asarray(file["colours"]), file["spacing_mm"]
             subject, title = (str(word) for word in file["words"])

@@ -19,6 +19,7 @@ from thighview.ui.chips import label_chips
 from thighview.ui.curve_data import CurveData
 from thighview.ui.curves import Curves, picture_name, png_bytes
 from thighview.ui.measure_panel import save_bytes
+from thighview.ui.promotion_card import PromotionCard
 from thighview.ui.run_compare import validation_differs
 from thighview.ui.run_end import RunEndCard
 from thighview.ui.run_preview import RunPreview
@@ -49,12 +50,14 @@ class TrainPanel(Page):
         self.set_card = TrainSetCard(workspace)
         self.run_card = self._make_run()
         self.end_card = RunEndCard(workspace)
+        self.promotion_card = PromotionCard(workspace)
         self.curves_card = self._make_curves()
         self.preview_card = self._make_preview()
         self.settings_card = self._make_settings()
         for card in (
             self.run_card,
             self.end_card,
+            self.promotion_card,
             self.curves_card,
             self.preview_card,
             self.set_card,
@@ -296,6 +299,7 @@ class TrainPanel(Page):
     def _offer_models(self, _change: object = None) -> None:
         self.form.offer_models(self._workspace.models, self._model_at_hand())
         self.end_card.show_status(self.status)
+        self.promotion_card.show_status(self.status)
 
     def _model_at_hand(self) -> "ModelEntry | None":
         """The model used last on the open case, else the one of the box."""
@@ -316,6 +320,7 @@ class TrainPanel(Page):
         self.settings_card.setVisible(not alive)
         self.set_card.case_button.setEnabled(self._workspace.store is not None)
         self.end_card.show_status(status)
+        self.promotion_card.show_status(status)
         if status:
             self.run_card.note.setText(self._run_name)
             self.curves_card.note.setText("" if alive else self._run_name)
