@@ -23,6 +23,7 @@ from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
 from thighview.core.phantom import make_phantom
 from thighview.core.volume import Volume
+from thighview.io.case_pictures import read_pictures
 from thighview.io.images import write_volume
 from thighview.io.masks import write_mask
 from thighview.io.models import ModelCard, write_model
@@ -297,14 +298,30 @@ def test_train_evaluate_segment(tmp_path: Path, capsys: pytest.CaptureFixture[st
     figures = told["subjects"][0]["labels"]["thigh"]
     assert set(figures) == {"dice", "hd95_mm", "volume_error_ml"}
     assert told["mean"]["labels"]["thigh"]["n"] == 3
+    assert all(row["seen_in_training"] == (row["part"] == "train") for row in told["subjects"])
     main(["export", str(study), "-o", str(tmp_path / "raw"), "--format", "nnunet"])
     capsys.readouterr()
     model = str(study / "models" / "first")
     assert main(["evaluate", model, str(tmp_path / "raw"), "--json", "--device", "cpu"]) == DONE
-    assert json.loads(capsys.readouterr().out)["mean"]["labels"] == told["mean"]["labels"]
+    raw = json.loads(capsys.readouterr().out)
+    assert raw["mean"]["labels"] == told["mean"]["labels"]
+    assert sum(row["seen_in_training"] for row in raw["subjects"]) == 2
     assert main(["evaluate", model, str(tmp_path / "raw"), "--device", "cpu"]) == DONE
-    assert "all labels" in capsys.readouterr().out
+    table = capsys.readouterr().out
+    assert "all labels" in table and table.count("trained on") == 4
     assert "finished" in refused(capsys, "train", study, "--run", "first")
+    assert "in the part 'test'" in refused(capsys, "evaluate", "first", study, "--part", "test")
+    words = ["evaluate", "first", str(study), "--part", "validation", "--against", model, "--device", "cpu"]
+    assert main([*words, "--json", "--progress", "--pictures", str(tmp_path / "pictures")]) == DONE
+    told, progress = capsys.readouterr()
+    both = json.loads(told)
+    assert len(both["subjects"]) == 1 and both["against"]["mean"] == both["mean"]
+    assert [json.loads(line)["done"] for line in progress.splitlines()] == [0, 1]
+    (picture,) = read_pictures(tmp_path / "pictures")
+    assert picture.image.shape == picture.truth.shape == (32, 32) and picture.subject == both["subjects"][0]["id"]
+    np.testing.assert_array_equal(picture.old, picture.new)
+    assert main(words) == DONE
+    assert "1 person is too few" in capsys.readouterr().out
 
 
 def test_train_refuses_before_it_begins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

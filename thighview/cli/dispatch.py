@@ -14,7 +14,7 @@ DONE, BUG, REFUSED = 0, 1, 2
 
 _PLACES = {
     "demo": "window", "info": "files", "segment": "files", "measure": "files", "phantom": "files",
-    "import": "projects", "train": "projects", "evaluate": "projects", "export": "projects",
+    "import": "projects", "train": "projects", "evaluate": "evaluating", "export": "projects",
 }  # fmt: skip
 """The module of this package in which each command's function lies; read only when it is needed."""
 

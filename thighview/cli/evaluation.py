@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
+from thighview.core.fingerprint import content_hash
 from thighview.core.labels import Label, LabelTable
+from thighview.core.leaks import Ledger
 from thighview.core.mask import LabelMap
 from thighview.core.measure import dice, hd95_mm, volume_error_ml
 from thighview.core.volume import Volume
@@ -28,6 +30,7 @@ class Truth:
     labels: LabelMap
     table: LabelTable
     reviewed: NDArray[np.bool_]
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,11 +53,14 @@ class Evaluation:
     weights_sha256: str
     cases: dict[str, list[dict[str, Figures]]] = field(default_factory=dict)
     parts: dict[str, str] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)
 
-    def add(self, subject: str, part: str, figures: dict[str, Figures]) -> None:
-        """Take the figures of one case."""
+    def add(self, subject: str, part: str, figures: dict[str, Figures], seen: bool = False) -> None:
+        """Take the figures of one case; ``seen``: the model, or one it comes from, was trained on it."""
         self.cases.setdefault(subject, []).append(figures)
         self.parts[subject] = part
+        if seen:
+            self.seen.add(subject)
 
     def to_json(self) -> dict[str, Any]:
         """Per person (the mean over their cases), then the mean over persons; null where nothing was measured.
@@ -63,9 +69,10 @@ class Evaluation:
         """
         by_subject = {subject: _mean_by_label(rows) for subject, rows in self.cases.items()}
         people = [
-            {"id": subject, "part": self.parts[subject], "cases": len(self.cases[subject]), "labels": labels}
+            {"id": subject, "part": self.parts[subject], "seen_in_training": subject in self.seen,
+             "cases": len(self.cases[subject]), "labels": labels}
             for subject, labels in by_subject.items()
-        ]
+        ]  # fmt: skip
         rows = list(by_subject.values())
         labels = _mean_by_label(rows)
         for key, figures in labels.items():
@@ -123,7 +130,7 @@ def cases_of(source: Path) -> list[TestCase]:
         def read_raw(one: Any) -> Truth:
             case = load_case(dataset, one)
             reviewed = np.array([review.state.reviewed for review in case.reviews])
-            return Truth(case.volume, case.labels, case.table, reviewed)
+            return Truth(case.volume, case.labels, case.table, reviewed, case.series[0].sha256)
 
         return [TestCase(one.name, one.subject, one.part, partial(read_raw, one)) for one in dataset.cases]
 
@@ -164,7 +171,13 @@ def _read_stored(source: Path, case_id: int) -> Truth:
         case = project.load_case(case_id)
     finally:
         project.close()
-    return Truth(volume, labels, case.table, np.array([review.state.reviewed for review in case.reviews]))
+    reviewed = np.array([review.state.reviewed for review in case.reviews])
+    return Truth(volume, labels, case.table, reviewed, case.series[0].sha256)
+
+
+def is_seen(case: TestCase, truth: Truth, ledger: Ledger) -> bool:
+    """Whether a model with this ledger was trained on the case, by its person, its file or its voxels."""
+    return ledger.knows(case.subject, truth.sha256) or ledger.knows(content=content_hash(truth.volume))
 
 
 def _matching(label: Label, table: LabelTable) -> list[int]:

@@ -59,6 +59,9 @@ _EVALUATE = """\
 Segments every case of SOURCE with MODEL and compares it with the masks there: Dice, 95th percentile of the surface
 distance (mm) and volume error (ml), in 3-D per person, then the mean over persons. A label that is in neither mask
 is not counted. In a project only reviewed slices are compared.
+A person whom the model, or a model it comes from, was trained on is marked "trained on".
+
+  thighview evaluate run_2 PROJECT --part test --against run_1     is run_2 worse than run_1 on the locked people?
 """
 
 _EXPORT = """\
@@ -142,6 +145,10 @@ def command_parser() -> tuple[Parser, tuple[str, ...]]:
     evaluate.add_argument("model", metavar="MODEL", help="name or folder of a model")
     evaluate.add_argument("source", type=Path, metavar="SOURCE", help="project or nnU-Net raw folder")
     evaluate.add_argument("--json", action="store_true", help="as one JSON object on standard output")
+    evaluate.add_argument("--part", choices=("train", "validation", "test"), help="only the people of this part")
+    evaluate.add_argument("--against", metavar="OLD", help="another model, compared with person by person")
+    evaluate.add_argument("--pictures", type=Path, metavar="FOLDER", help=argparse.SUPPRESS)
+    evaluate.add_argument("--progress", action="store_true", help=argparse.SUPPRESS)
     evaluate.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help=argparse.SUPPRESS)
 
     measure = command("measure", "Voxels, area_mm2 per slice and volume_ml of each label.")

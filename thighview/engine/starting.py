@@ -88,7 +88,7 @@ def _lineage(name: str, dataset: Dataset, config: TrainConfig, parent: ModelEntr
         "cases": [
             {
                 "case_id": c.case_id, "title": c.title, "subject": c.subject, "sha256": c.sha256, "part": c.part,
-                "slices": list(c.reviewed),
+                "content": c.content, "slices": list(c.reviewed), "left_out": c.left_out,
             }
             for c in dataset.cases
         ],

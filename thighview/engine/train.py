@@ -44,7 +44,7 @@ from thighview.engine.loading import load_slices
 from thighview.engine.recording import Emit, Voice, explain, save_preview, save_sums
 from thighview.engine.starting import Plan, inherited, make_plan
 from thighview.engine.unet import assign_weights, build_network, head_warning, weights_of
-from thighview.io.dataset import IGNORE, freeze, read_dataset
+from thighview.io.dataset import IGNORE, freeze
 from thighview.io.models import find_model, write_model
 from thighview.io.project import Project
 from thighview.io.runs import (
@@ -57,6 +57,7 @@ from thighview.io.runs import (
     read_control,
     run_folder,
 )
+from thighview.io.vetting import vetted_dataset
 
 PROBE_SHARE = 0.05
 """Largest share of a run's time that measuring the training people may cost."""
@@ -150,9 +151,9 @@ class _Training:
 
     def __init__(self, run: RunFolder, config: TrainConfig, say: Voice) -> None:
         self.run, self.say = run, say
-        self.dataset = read_dataset(run)
-        self.subject_of = self.dataset.subject_of
         parent = find_model(config.start_from, run.project) if config.start_from else None
+        self.dataset = vetted_dataset(run, parent)
+        self.subject_of = self.dataset.subject_of
         self.plan: Plan = make_plan(run.name, self.dataset, config, parent)
         self.config = self.plan.config
         self.device = prepare_device()

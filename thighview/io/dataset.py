@@ -39,7 +39,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class FrozenCase:
-    """One case of a frozen set. ``states`` has one word per stored slice; ``mask`` is a path in the run folder."""
+    """One case of a frozen set. ``states`` has one word per stored slice; ``mask`` is a path in the run folder.
+
+    ``content`` and ``look`` are those of ``core.fingerprint``, empty until the set is vetted; ``left_out`` says why
+    none of its slices is in the set, whatever its part.
+    """
 
     case_id: int
     title: str
@@ -51,6 +55,9 @@ class FrozenCase:
     table: LabelTable
     states: tuple[str, ...]
     reviewed: tuple[int, ...]
+    content: str = ""
+    look: str = ""
+    left_out: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,13 +89,17 @@ class FrozenSlice:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A frozen training set; ``labels`` are those the network learns, ``note`` what the panel must say about it."""
+    """A frozen training set; ``labels`` are those the network learns, ``note`` what the panel must say about it.
+
+    ``vetted``: whether ``io.vetting`` has looked for one person on both sides.
+    """
 
     labels: LabelTable
     cases: tuple[FrozenCase, ...]
     phantoms: tuple[FrozenPhantom, ...]
     slices: tuple[FrozenSlice, ...]
     note: str
+    vetted: bool = True
 
     def of_part(self, part: str) -> tuple[FrozenSlice, ...]:
         """Slices of ``train``, ``validation`` or ``test``."""
@@ -176,7 +187,7 @@ def freeze(
         dataset = _with_slices(table, frozen, cases, project, left_out)
         write_json_atomic(run.config, config.to_json())
         write(lambda writable: _note(writable, run.name, config, cases))
-        write_json_atomic(run.dataset, _to_json(dataset, project.name))
+        write_dataset(run, dataset, project.name)
     except BaseException:
         if fresh:
             shutil.rmtree(run.path, ignore_errors=True)
@@ -256,36 +267,43 @@ def _with_slices(
             notes.append(f"{case.title} does not know {', '.join(unknown)}: background there")
     phantoms: list[FrozenPhantom] = []
     if not any(s.part == "validation" for s in slices):
-        notes.insert(0, NO_PERSON)
-        if phantom_lookup(table) is None:
-            notes.insert(1, "its labels are not those of a phantom, so there is no validation score")
-        else:
-            phantoms = [
-                FrozenPhantom(_PHANTOM_SEED + i, contrast, _PHANTOM_SLICES, f"phantom {i + 1}")
-                for i, contrast in enumerate(CONTRASTS[:2])
-            ]
+        phantoms, said = add_stand_ins(table, slices)
+        notes = [*said, *notes]
+    if left_out:
+        notes.append("not painted on any reviewed slice, so not learnt: " + ", ".join(left_out))
+    return Dataset(table, tuple(cases), tuple(phantoms), tuple(slices), "; ".join(notes), vetted=False)
+
+
+def add_stand_ins(table: LabelTable, slices: list[FrozenSlice]) -> tuple[list[FrozenPhantom], list[str]]:
+    """Made-up people where nobody validates: they, and what to say about it; their slices are put to ``slices``."""
+    if phantom_lookup(table) is None:
+        return [], [NO_PERSON, "its labels are not those of a phantom, so there is no validation score"]
+    phantoms = [
+        FrozenPhantom(_PHANTOM_SEED + i, contrast, _PHANTOM_SLICES, f"phantom {i + 1}")
+        for i, contrast in enumerate(CONTRASTS[:2])
+    ]
     for phantom in phantoms:
         for index in range(phantom.slices):
             slices.append(FrozenSlice(len(slices) + 1, 0, index, "drawn", phantom.subject, "validation"))
-    if left_out:
-        notes.append("not painted on any reviewed slice, so not learnt: " + ", ".join(left_out))
-    return Dataset(table, tuple(cases), tuple(phantoms), tuple(slices), "; ".join(notes))
+    return phantoms, [NO_PERSON]
 
 
 # ------------------------------------------------------------------ the file
 
 
-def _to_json(dataset: Dataset, project_name: str) -> dict[str, Any]:
-    return {
+def write_dataset(run: RunFolder, dataset: Dataset, project_name: str) -> None:
+    """Write ``dataset.json`` of a run."""
+    write_json_atomic(run.dataset, {
         "format": FORMAT,
         "project": project_name,
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "note": dataset.note,
+        "vetted": dataset.vetted,
         "labels": dataset.labels.to_json(),
         "cases": [asdict(case) | {"source": str(case.source), "table": case.table.to_json()} for case in dataset.cases],
         "phantoms": [asdict(phantom) for phantom in dataset.phantoms],
         "slices": [asdict(s) for s in dataset.slices],
-    }
+    })  # fmt: skip
 
 
 def read_dataset(run: RunFolder) -> Dataset:
@@ -316,6 +334,7 @@ def read_dataset(run: RunFolder) -> Dataset:
             tuple(FrozenPhantom(**row) for row in data["phantoms"]),
             tuple(FrozenSlice(**row) for row in data["slices"]),
             str(data["note"]),
+            bool(data.get("vetted", True)),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{run.dataset} is damaged: {error}.", "Start a new run.") from error

@@ -93,6 +93,10 @@ class Records:
         ).fetchone()
         return int(found[0]) if found else None
 
+    def hashes(self) -> dict[int, str]:
+        """SHA-256 of each case's first series by case id; empty while not worked out."""
+        return dict(self._connection.execute("SELECT case_id, sha256 FROM series WHERE channel=0"))
+
     def count_edits(self, case_id: int) -> int:
         """How many steps its history was given, of every reader."""
         found = self._connection.execute("SELECT count(*) FROM edit WHERE case_id=? AND kind='edit'", (case_id,))

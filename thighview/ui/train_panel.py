@@ -22,6 +22,7 @@ from thighview.ui.curve_saving import picture_name, save_tables
 from thighview.ui.curves import Curves
 from thighview.ui.measure_panel import save_bytes
 from thighview.ui.picture import png_bytes
+from thighview.ui.promotion_card import PromotionCard
 from thighview.ui.puzzle_card import PuzzleCard
 from thighview.ui.run_end import RunEndCard
 from thighview.ui.run_preview import RunPreview
@@ -53,6 +54,7 @@ class TrainPanel(Page):
         self.set_card = TrainSetCard(workspace)
         self.run_card = self._make_run()
         self.end_card = RunEndCard(workspace)
+        self.promotion_card = PromotionCard(workspace)
         self.curves_card = self._make_curves()
         self.why_card = WhyCard(workspace, self.curves)
         self.preview_card = self._make_preview()
@@ -61,6 +63,7 @@ class TrainPanel(Page):
         for card in (
             self.run_card,
             self.end_card,
+            self.promotion_card,
             self.curves_card,
             self.why_card,
             self.preview_card,
@@ -257,6 +260,7 @@ class TrainPanel(Page):
     def _offer_models(self, _change: object = None) -> None:
         self.form.offer_models(self._workspace.models, self._model_at_hand())
         self.end_card.show_status(self.status)
+        self.promotion_card.show_status(self.status)
 
     def _model_at_hand(self) -> "ModelEntry | None":
         """The model used last on the open case, else the one of the box."""
@@ -278,6 +282,7 @@ class TrainPanel(Page):
         self.settings_card.setVisible(not alive)
         self.set_card.case_button.setEnabled(self._workspace.store is not None)
         self.end_card.show_status(status)
+        self.promotion_card.show_status(status)
         if status:
             self.run_card.note.setText(self._run_name)
             self.curves_card.note.setText("" if alive else self._run_name)

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout
 
+from thighview.app.jobs import run_in_thread
+from thighview.app.twin_warnings import twin_warnings
 from thighview.core.review import SliceState
 from thighview.core.split import VALIDATION_FROM
 from thighview.io.nifti import stem
@@ -158,6 +161,9 @@ class TrainSetCard(Card):
         self.body.addWidget(self.legend)
         self.warning = words("", "warning")
         self.body.addWidget(self.warning)
+        self.twins_words = words("", "warning")
+        self.twins_words.hide()
+        self.body.addWidget(self.twins_words)
         self._people = QGridLayout()
         self._people.setHorizontalSpacing(8)
         self._people.setVerticalSpacing(3)
@@ -209,6 +215,20 @@ class TrainSetCard(Card):
         show_words(self.files_words, files_as_people(found))
         self._show_people()
         self._show_case()
+        self._look_for_twins()
+
+    def _look_for_twins(self) -> None:
+        folder = self._workspace.project_folder
+        if folder is None or self.found.cases < 2:
+            self.twins_words.hide()
+            return
+        job = run_in_thread(lambda _report, _stopped: twin_warnings(folder), lane="twins")
+        job.succeeded.connect(lambda said: self._show_twins(folder, said))
+        job.failed.connect(lambda _error: None)  # only the warning is missing then, and the run gives it
+
+    def _show_twins(self, folder: Path, said: list[str]) -> None:
+        if folder == self._workspace.project_folder:
+            show_words(self.twins_words, "\n".join(f"{sentence}." for sentence in said))
 
     def _show_people(self) -> None:
         cases = tuple((c.case_id, c.subject) for c in self._workspace.cases)

@@ -1,0 +1,116 @@
+"""The gate: paired, over people, and never surer than the people allow."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from thighview.core.comparing import Comparison, compare_models, paired_interval, points, scores_of, t_975
+from thighview.core.promotion import Promotions
+
+
+def both(differences: dict[str, list[float]], level: float = 0.8) -> Comparison:
+    people = range(len(next(iter(differences.values()))))
+    old = {f"p{i}": dict.fromkeys(differences, level) for i in people}
+    new = {f"p{i}": {label: level + row[i] for label, row in differences.items()} for i in people}
+    return compare_models(old, new)
+
+
+def test_interval_of_hand_worked_numbers() -> None:
+    """Differences 1, 2, 3: mean 2, standard error 1 / sqrt(3), t of 2 degrees 4.303."""
+    low, high = paired_interval([1.0, 2.0, 3.0], draws=200_000) or (0, 0)
+    assert (low + high) / 2 == pytest.approx(2.0)
+    assert (high - low) / 2 == pytest.approx(4.303 / np.sqrt(3), rel=0.01)
+    assert paired_interval([1.0, 2.0]) is None
+    assert paired_interval([0.5] * 4) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize("degrees", [1, 2, 5, 9, 10, 11, 15, 30, 100, 1000])
+def test_points_of_student(degrees: int) -> None:
+    assert t_975(degrees) == pytest.approx(stats.t.ppf(0.975, degrees), abs=1.5e-3)
+
+
+@pytest.mark.parametrize("people", [3, 5, 8, 20])
+@pytest.mark.parametrize("kind", ["normal", "skewed"])
+def test_the_interval_holds_the_truth_as_often_as_it_says(people: int, kind: str) -> None:
+    rng = np.random.default_rng([people, len(kind)])
+    trials, hits = 1000, 0
+    for _ in range(trials):
+        drawn = rng.normal(0, 1, people) if kind == "normal" else rng.gamma(4.0, 0.5, people) - 2.0
+        low, high = paired_interval(drawn.tolist(), draws=400) or (0, 0)
+        hits += low <= 0 <= high
+    assert hits / trials >= (0.93 if kind == "normal" else 0.90)
+    assert hits / trials <= 0.98
+
+
+def test_better_not_worse_worse_and_undecided() -> None:
+    up, flat = [0.03, 0.04, 0.035, 0.03, 0.045], [0.001, -0.002, 0.0, 0.002, -0.001]
+    found = both({"a": up, "b": up})
+    assert found.verdict == "better" and found.sentence.startswith("Better: Dice +3.6 points over all labels (95 % ")
+    assert both({"a": flat}).verdict == "not worse"
+    down = both({"a": [-x for x in up]})
+    assert down.verdict == "worse" and down.sentence.startswith("Worse: Dice −3.6 points")
+    hidden = both({"a": up, "sartorius_left": [-0.01, -0.012, -0.011, -0.01, -0.012]})
+    assert hidden.verdict == "worse" and hidden.sentence.startswith("Worse on sartorius left: −1.1 points"), (
+        "a label that has become worse is not outweighed by another"
+    )
+    wild = both({"a": [0.3, -0.2, 0.25]})
+    assert wild.verdict == "undecided" and wild.sentence.startswith("Too few locked people to say: Dice +11.7")
+    noisy = both({"a": [0.001, 0.0, 0.002], "b": [0.001] * 3, "c": [0.03, -0.04, 0.02], "d": [-0.03, 0.05, -0.02]})
+    assert noisy.verdict == "undecided" and "to say for d, c. " in noisy.sentence
+
+
+def test_a_hopeful_mean_of_few_people_is_no_verdict() -> None:
+    assert both({"a": [0.2, 0.2]}).verdict == "too few"
+    assert "2 locked people are too few, it needs 3" in both({"a": [0.2, 0.2]}).sentence
+    assert "1 locked person is too few" in both({"a": [0.2]}).sentence
+    nobody = compare_models({}, {})
+    assert nobody.sentence == "The gate cannot decide: it needs 8 people so that some are locked away."
+    assert (nobody.overall, nobody.people) == (None, ())
+
+
+def test_the_same_model_twice_is_not_worse() -> None:
+    found = both({"a": [0.0] * 4})
+    assert found.verdict == "not worse" and "Dice 0.0 points" in found.sentence
+    assert found.overall is not None and found.overall.interval == (0.0, 0.0)
+
+
+def test_people_are_paired_sorted_and_left_out_where_trained_on() -> None:
+    old = {"a": {"x": 0.8, "y": 0.6}, "b": {"x": 0.9, "y": None}, "c": {"x": 0.7, "y": 0.7}, "only old": {"x": 0.1}}
+    new = {"a": {"x": 0.9, "y": 0.4}, "b": {"x": 0.95, "y": 0.0}, "c": {"x": 0.9, "z": 1.0}, "only new": {"x": 1.0}}
+    found = compare_models(old, new, {"c"})
+    assert found.left_out == ("c",)
+    assert [p.subject for p in found.people] == ["b", "a"]
+    # b has no y: the old model rightly draws none (1), the new one draws it (0)
+    assert (found.people[0].old, found.people[0].new) == pytest.approx((0.95, 0.475))
+    assert found.people[1].difference == pytest.approx(-0.05)
+    y = next(one for one in found.labels if one.label == "y")
+    assert (y.people, y.old, y.new, y.interval) == (2, pytest.approx(0.8), pytest.approx(0.2), None)
+
+
+def test_what_evaluate_says_is_understood() -> None:
+    rows = [
+        {"id": "a", "seen_in_training": False, "labels": {"x": {"dice": 0.5, "hd95_mm": 1.0}}},
+        {"id": "b", "seen_in_training": True, "labels": {"x": {"dice": None}}},
+    ]
+    assert scores_of({"subjects": rows}) == ({"a": {"x": 0.5}, "b": {"x": None}}, {"b"})
+
+
+def test_points_have_a_sign_and_no_minus_nought() -> None:
+    assert [points(x) for x in (0.0123, -0.0123, -0.0001, 0.0)] == ["+1.2", "−1.2", "0.0", "0.0"]
+
+
+def test_promoting_holding_and_rolling_back() -> None:
+    none = Promotions()
+    assert (none.active, none.earlier, none.state_of("a")) == ("", "", "candidate")
+    first = none.promoted("b", instead_of="a")
+    assert (first.active, first.earlier) == ("b", "a")
+    held = first.holding("c").holding("b")
+    assert [held.state_of(w) for w in "abcd"] == ["candidate", "active", "held", "candidate"]
+    third = held.promoted("c", instead_of="x")
+    assert (third.active, third.earlier, third.held) == ("c", "b", frozenset())
+    back = third.rolled_back()
+    assert (back.active, back.earlier, back.state_of("c")) == ("b", "a", "held")
+    assert back.rolled_back().rolled_back().active == "a", "there is no way back behind the first"
+    assert third.promoted("c") == third
+    assert Promotions.from_json(third.to_json()) == third
+    assert Promotions.from_json([]) == Promotions.from_json({"line": [1, ""], "held": "x"}) == none

@@ -1,0 +1,241 @@
+"""The card that judges a new model: what it says, what it lets a person do, and that it never flatters."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from panel_room import Room, finished, model, started, summary, tissue_table
+from PySide6.QtWidgets import QLabel, QWidget
+from pytestqt.qtbot import QtBot
+
+from thighview.app import jobs
+from thighview.core.volume import Volume
+from thighview.io.case_pictures import read_pictures, write_picture
+from thighview.io.models import ModelEntry
+from thighview.io.project import Project
+from thighview.io.promotions import read_promotions
+from thighview.ui.case_pictures import painted
+from thighview.ui.lineage_words import lineage_lines
+from thighview.ui.promotion_card import PromotionCard
+from thighview.ui.run_status import RunStatus
+
+OLD, NEW = "a" * 64, "b" * 64
+LABELS = ("subcutaneous_fat_left", "muscle_left", "intermuscular_fat_left", "femur_cortex_left", "femur_marrow_left")
+
+
+class WriteNow:
+    """Stands in for the store: the project's writer, asked in the same thread that made it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def call(self, change: object) -> jobs.Job:
+        def work(_report: object, _stopped: object) -> object:
+            project = Project.open(self.folder)
+            try:
+                return change(project)  # type: ignore[operator]
+            finally:
+                project.close()
+
+        return jobs.run_in_thread(work, must_finish=True)
+
+
+def write_result(folder: Path, change: list[float], seen: int = 0) -> None:
+    """What an evaluation of both models left in the run's folder."""
+    rng = np.random.default_rng(4)
+    told = {}
+    for name, extra in (("old", 0.0), ("new", 1.0)):
+        people = []
+        for i, up in enumerate(change):
+            level = 0.85 + 0.02 * rng.random(len(LABELS)) if name == "old" else np.array(told["old"][i])
+            told.setdefault(name, []).append(level.tolist())
+            labels = {k: {"dice": float(v) + extra * up} for k, v in zip(LABELS, level, strict=True)}
+            people.append({"id": f"sub-{i:03d}", "seen_in_training": i < seen, "labels": labels})
+        told[name + " result"] = {"model": f"the {name} one", "subjects": people}
+    place = folder / "runs" / "run 3" / "comparison"
+    place.mkdir(parents=True, exist_ok=True)
+    result = told["new result"] | {"weights_sha256": NEW, "against": told["old result"] | {"weights_sha256": OLD}}
+    (place / "result.json").write_text(json.dumps(result))
+
+
+def thigh(edge: int = 96) -> tuple[Volume, np.ndarray, np.ndarray, np.ndarray]:
+    _, y, x = np.mgrid[0:3, 0:edge, 0:edge]
+    away = np.hypot(y - edge / 2, x - edge / 2)
+    truth = (away < 0.42 * edge).astype(np.uint8) + (away < 0.33 * edge)
+    old, new = truth.copy(), truth.copy()
+    old[(truth > 0) & (x < 0.2 * edge)] = 0
+    new[1][(truth[1] > 0) & (y[1] > 0.62 * edge)] = 3
+    image = np.array([5, 700, 320, 500])[truth] + np.random.default_rng(1).normal(0, 20, truth.shape)
+    affine = np.array([[0, 0, 1.5, 0], [0, 1.5, 0, 0], [6, 0, 0, 0], [0, 0, 0, 1.0]])
+    return Volume(image.astype(np.int16), affine), truth, old, new
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[Room]:
+    project = Project.create(tmp_path / "study")
+    project.close()
+    made = Room(project.folder)
+    made.store = WriteNow(project.folder)
+    yield made
+    jobs.shutdown()
+
+
+def models(room: Room) -> tuple[ModelEntry, ModelEntry]:
+    folder = room.project_folder
+    assert folder is not None
+    parent = {"name": "run 2", "weights_sha256": OLD, "split": {}, "lineage": {"parent": {"name": "thigh_tissues"}}}
+    cases = [{"subject": f"sub-{i:03d}", "part": "train" if i > 4 else "test"} for i in range(12)]
+    cases += [{"subject": "sub-099", "part": "validation", "left_out": "it was trained on"}]
+    lineage = {
+        "run": "run 3", "seed": 7, "config": {"epochs": 40}, "code_version": "0.1.0", "cases": cases, "parent": parent,
+    }  # fmt: skip
+    old = model("run 2", "project", folder / "models" / "run 2", weights_sha256=OLD)
+    new = model("run 3", "project", folder / "models" / "run 3", weights_sha256=NEW, lineage=lineage)
+    return old, new
+
+
+def locked(room: Room, people: int) -> None:
+    room.show_cases(*(summary(i, f"sub-{i:03d}", "test" if i < people else "train", (4, 0, 0)) for i in range(9)))
+
+
+@pytest.fixture
+def card(room: Room, qtbot: QtBot) -> PromotionCard:
+    made = PromotionCard(room)  # type: ignore[arg-type]
+    qtbot.addWidget(made)
+    made.resize(360, 900)
+    return made
+
+
+def show(card: PromotionCard, room: Room, people: int = 5) -> None:
+    locked(room, people)
+    room.show_models(*models(room))
+    card.show_status(RunStatus([started(), finished()]))
+
+
+def shown(card: QWidget) -> str:
+    return "\n".join(label.text() for label in card.findChildren(QLabel) if not label.isHidden())
+
+
+def test_nothing_is_shown_before_a_run_has_finished(card: PromotionCard, room: Room) -> None:
+    room.show_models(*models(room))
+    card.show_status(RunStatus([started()]))
+    assert card.isHidden()
+
+
+def test_a_candidate_must_be_compared_first(card: PromotionCard, room: Room) -> None:
+    show(card, room)
+    assert not card.isHidden() and card.note.text() == "candidate"
+    assert card.compare_button.text() == "Compare with run 2" and card.compare_button.isEnabled()
+    assert not card.promote_button.isEnabled() and card.promote_button.toolTip() == "Compare it first."
+    assert card.back_button.isHidden()
+
+
+def test_without_locked_people_the_gate_cannot_decide(card: PromotionCard, room: Room) -> None:
+    show(card, room, people=0)
+    assert card.verdict_words.text() == "The gate cannot decide: it needs 8 people so that some are locked away."
+    assert not card.compare_button.isEnabled()
+    assert card.promote_button.isEnabled() and card.promote_button.text() == "Promote anyway"
+
+
+def test_a_better_model_is_promoted_and_rolled_back_with_one_click(
+    card: PromotionCard, room: Room, qtbot: QtBot
+) -> None:
+    folder = room.project_folder
+    assert folder is not None
+    write_result(folder, [0.02, 0.03, 0.025, 0.02, 0.03])
+    show(card, room)
+    qtbot.waitUntil(lambda: card.verdict_words.text().startswith("Better: Dice +2.5 points"))
+    assert card.verdict_words.property("good")
+    qtbot.waitUntil(lambda: {"All labels", "Femur cortex L", "+2.5 ± 0.6"} <= set(shown(card).splitlines()))
+    card.promote_button.click()
+    qtbot.waitUntil(lambda: card.note.text() == "in use")
+    assert room.wishes == [("choose_model", "run 3")]
+    assert (read_promotions(folder).active, read_promotions(folder).earlier) == (NEW, OLD)
+    assert card.promote_button.isHidden() and not card.back_button.isHidden()
+    card.back_button.click()
+    qtbot.waitUntil(lambda: card.note.text() == "held back")
+    assert room.wishes[-1] == ("choose_model", "run 2")
+    assert read_promotions(folder).active == OLD
+
+
+def test_a_worse_model_cannot_be_promoted(card: PromotionCard, room: Room, qtbot: QtBot) -> None:
+    assert room.project_folder
+    write_result(room.project_folder, [-0.02, -0.03, -0.025, -0.02, -0.03])
+    show(card, room)
+    qtbot.waitUntil(lambda: card.verdict_words.text().startswith("Worse: "))
+    assert card.verdict_words.property("error") and not card.promote_button.isEnabled()
+    card.hold_button.click()
+    qtbot.waitUntil(lambda: card.note.text() == "held back")
+    assert read_promotions(room.project_folder).held == {NEW} and room.wishes == []
+
+
+def test_who_was_trained_on_is_not_counted(card: PromotionCard, room: Room, qtbot: QtBot) -> None:
+    assert room.project_folder
+    write_result(room.project_folder, [0.2, 0.2, 0.02, 0.03], seen=2)
+    show(card, room, people=4)
+    qtbot.waitUntil(lambda: "2 locked people are too few" in card.verdict_words.text())
+    assert card.left_words.text().splitlines()[-1] == "Not counted, for a model was trained on them: sub-000, sub-001."
+
+
+def test_the_model_in_use_is_preselected_when_the_project_opens(room: Room, qtbot: QtBot) -> None:
+    folder = room.project_folder
+    assert folder is not None
+    (folder / "models" / "promotions.json").write_text(json.dumps({"line": [OLD, NEW], "held": []}))
+    made = PromotionCard(room)  # type: ignore[arg-type]
+    qtbot.addWidget(made)
+    room.show_models(*models(room))
+    qtbot.waitUntil(lambda: room.wishes == [("choose_model", "run 3")])
+    room.show_models(*models(room))
+    assert len(room.wishes) == 1, "only once: a person may choose another"
+
+
+def test_worst_people_are_shown_when_their_fold_is_opened(card: PromotionCard, room: Room, qtbot: QtBot) -> None:
+    assert room.project_folder
+    write_result(room.project_folder, [0.02, -0.1, 0.03, -0.02, 0.03])
+    volume, truth, old, new = thigh()
+    table = tissue_table()
+    for i in range(5):
+        write_picture(
+            room.project_folder / "runs/run 3/comparison/pictures" / f"case_{i:03d}.npz", f"sub-{i:03d}",
+            f"sub-{i:03d}_T1", volume, (truth, table), (old, table), (new, table), np.array([True, True, False]),
+        )  # fmt: skip
+    show(card, room)
+    card.show()
+    qtbot.waitUntil(lambda: not card.worst_fold.isHidden())
+    assert card.worst.pictures == []
+    card.worst_fold.heading.setChecked(True)
+    qtbot.waitUntil(lambda: len(card.worst.pictures) == 3)
+    qtbot.waitUntil(lambda: "sub-001_T1 · slice 2" in shown(card.worst))
+
+
+def test_a_picture_shows_the_slice_that_is_most_wrong_outlined_and_square(tmp_path: Path) -> None:
+    volume, truth, old, new = thigh()
+    table = tissue_table()
+    path = tmp_path / "one.npz"
+    reviewed = np.array([True, True, True])
+    write_picture(path, "s", "t", volume, (truth, table), (old, table), (new, table), reviewed)
+    (case,) = read_pictures(tmp_path)
+    assert case.index == 1 and (case.spacing_mm, case.subject) == ((1.5, 1.5), "s")
+    np.testing.assert_array_equal(case.truth, truth[1])
+    picture = painted(case, case.new)
+    assert picture.ndim == 3 and picture.shape[0] < 96 + 1
+    assert (picture == 255).all(axis=2).sum() > 100
+    write_picture(path, "s", "t", volume, (truth, table), (old, table), (new, table), np.array([True, False, False]))
+    assert read_pictures(tmp_path)[0].index != 1 or not read_pictures(tmp_path)[0].new.any()
+    path.write_bytes(b"PK\x03\x04 nothing")
+    with pytest.raises(Exception, match="cannot be read"):
+        read_pictures(tmp_path)
+
+
+def test_where_a_model_comes_from(room: Room) -> None:
+    lines = dict(lineage_lines(models(room)[1].card))
+    assert lines["Started from"] == "run 2 ← thigh_tissues"
+    assert lines["Trained on"].startswith("7 people: sub-005, ") and lines["Locked away"].startswith("5 people")
+    assert lines["Left out"] == "sub-099: an earlier model was trained on them"
+    assert (lines["Seed"], lines["Program"]) == ("7", "thighview 0.1.0")
+    assert "40 epochs" in lines["Settings"]
+    assert dict(lineage_lines(models(room)[0].card)) == {
+        "Started from": "random weights", "Weights": f"SHA-256 {OLD[:16]}…",
+    }  # fmt: skip

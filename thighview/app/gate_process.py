@@ -1,0 +1,145 @@
+"""Two models on the locked people, in a process of its own: our command line, its progress read line by line."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import thighview
+from thighview.app.jobs import Report, Stopped
+from thighview.core.errors import UserError
+
+RESULT = "result.json"
+_REFUSED = 2
+_POLL_S = 0.1
+
+
+def compare_on_locked(
+    project: Path, new: Path, old: Path, place: Path, report: Report, stopped: Callable[[], bool],
+    command: tuple[str, ...] = (),
+) -> dict[str, Any]:  # fmt: skip
+    """What ``thighview evaluate --against --json`` says about the people of the locked test; for a worker thread.
+
+    Parameters
+    ----------
+    project, new, old : Path
+        The project and the folders of two models.
+    place : Path
+        Folder for ``result.json`` and the pictures; what was there before goes when the new result has come.
+    report, stopped : callable
+        Progress in cases; whether to end the process.
+    command : tuple of str, optional
+        Instead of our own command line, for tests.
+
+    Raises
+    ------
+    UserError
+        What the command line refused, or that it ended without an answer.
+    Stopped
+        When it was cancelled.
+    """
+    with tempfile.TemporaryDirectory(prefix="thighview-gate-") as room:
+        pictures = Path(room) / "pictures"
+        words = command or _command()
+        words = (
+            *words, "evaluate", str(new), str(project), "--part", "test", "--against", str(old), "--json",
+            "--progress", "--pictures", str(pictures),
+        )  # fmt: skip
+        with (Path(room) / "out").open("w+b") as out, (Path(room) / "said").open("w+b") as said:
+            code = _follow(words, out, said, report, stopped)
+            out.seek(0)
+            result = _result(code, out.read(), _words(said))
+        staged = Path(room) / "new"
+        staged.mkdir()
+        (staged / RESULT).write_text(json.dumps(result, ensure_ascii=False), "utf-8")
+        if pictures.is_dir():
+            pictures.rename(staged / "pictures")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(staged, place)
+    return result
+
+
+def read_result(place: Path) -> dict[str, Any] | None:
+    """An earlier result of :func:`compare_on_locked`, or None where there is none that can be read."""
+    try:
+        data = json.loads((place / RESULT).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return data if isinstance(data, dict) and isinstance(data.get("against"), dict) else None
+
+
+def _command() -> tuple[str, ...]:
+    # -P and our own place on the path: a folder named thighview must not be taken for the program
+    return (sys.executable,) if getattr(sys, "frozen", False) else (sys.executable, "-P", "-m", "thighview")
+
+
+def _follow(
+    words: tuple[str, ...], out: IO[bytes], said: IO[bytes], report: Report, stopped: Callable[[], bool]
+) -> int:
+    place = str(Path(thighview.__file__).parents[1])
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (place, os.environ.get("PYTHONPATH"))))}
+    child = subprocess.Popen[bytes](
+        words, stdin=subprocess.DEVNULL, stdout=out, stderr=said, close_fds=True, env=environment
+    )
+    seen = 0
+    try:
+        while True:
+            try:
+                code = child.wait(_POLL_S)
+            except subprocess.TimeoutExpired:
+                code = None
+            lines = _lines(said)
+            for line in lines[seen:]:
+                done = _progress(line)
+                if done:
+                    report(*done)
+            seen = len(lines)
+            if code is not None:
+                return code
+            if stopped():
+                raise Stopped
+    finally:
+        if child.poll() is None:
+            child.kill()
+            child.wait()
+
+
+def _lines(said: IO[bytes]) -> list[str]:
+    """Whole lines it has said so far."""
+    body = os.pread(said.fileno(), 1 << 20, 0) if hasattr(os, "pread") else Path(said.name).read_bytes()
+    return body.decode("utf-8", "replace").split("\n")[:-1]
+
+
+def _progress(line: str) -> tuple[int, int] | None:
+    try:
+        row = json.loads(line)
+        return int(row["done"]), int(row["total"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _words(said: IO[bytes]) -> list[str]:
+    return [line for line in _lines(said) if line.strip() and _progress(line) is None]
+
+
+def _result(code: int, body: bytes, said: list[str]) -> dict[str, Any]:
+    last = said[-1].removeprefix("thighview: ") if said else ""
+    if code == _REFUSED:
+        raise UserError(last or "The comparison was refused without a reason.")
+    try:
+        result = json.loads(body) if code == 0 else None
+    except ValueError:
+        result = None
+    if not isinstance(result, dict):
+        how = f"by signal {-code}" if code < 0 else f"with code {code}"
+        raise UserError(
+            f"The comparison ended without an answer, {how}. {last}".strip(),
+            "Often the memory is full: close other programs, then compare again.",
+        )
+    return result
