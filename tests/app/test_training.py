@@ -18,7 +18,18 @@ from tiny_project import make_project
 from thighview.app import training
 from thighview.app.store import Store
 from thighview.core.errors import UserError
-from thighview.core.run import BatchEnded, EpochEnded, Failed, Finished, Scores, Started, TrainConfig
+from thighview.core.gap import decompose
+from thighview.core.run import (
+    BatchEnded,
+    EpochEnded,
+    Failed,
+    Finished,
+    GapMeasured,
+    Paused,
+    Scores,
+    Started,
+    TrainConfig,
+)
 from thighview.io.locks import Holder
 from thighview.io.runs import EventLog, RunFolder, read_control, run_folder
 
@@ -199,6 +210,20 @@ def test_a_long_file_is_read_in_pieces(qtbot: QtBot, run: RunFolder) -> None:
     with qtbot.waitSignal(watch.finished, timeout=5000):
         watch.follow()
     assert len(batches) == 2000
+    watch.close()
+
+
+def test_every_kind_of_event_of_a_run_has_its_signal(qtbot: QtBot, run: RunFolder) -> None:
+    gap = GapMeasured(1.0, "one", 1, (decompose("loss", range(7), [1.0], [2.0]),))
+    _say(run, _started(), BatchEnded(1.0, "one", 1, 1, 2, 0.5), _epoch(1), gap, Paused(1.0, "one", True), _finished())
+    watch = training.RunWatch(run)
+    found: list[object] = []
+    for name in ("started", "batch_ended", "epoch_ended", "gap_measured", "paused", "finished"):
+        getattr(watch, name).connect(found.append)
+    with qtbot.waitSignal(watch.finished, timeout=5000):
+        watch.follow()
+    assert [type(event) for event in found] == [Started, BatchEnded, EpochEnded, GapMeasured, Paused, Finished]
+    assert found[3] == gap
     watch.close()
 
 

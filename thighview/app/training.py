@@ -63,6 +63,7 @@ _SIGNALS = {
     "started": "started",
     "batch": "batch_ended",
     "epoch": "epoch_ended",
+    "gap": "gap_measured",
     "paused": "paused",
     "finished": "finished",
     "failed": "failed",
@@ -167,6 +168,7 @@ class RunWatch(QObject):
     started = Signal(object)
     batch_ended = Signal(object)
     epoch_ended = Signal(object)
+    gap_measured = Signal(object)
     paused = Signal(object)
     finished = Signal(object)
     failed = Signal(object)
