@@ -233,7 +233,7 @@ def epoch(k: int, epochs: int = 40, time_s: float = 0.0, run: str = "run 3", bes
         Scores(1.2 * np.exp(-k / 9) + 0.05, 0.99 - 0.2 / k, float(train)) if k % 3 == 1 else Scores(),
         Scores(1.25 * np.exp(-k / 9) + 0.07 - float(wave), 0.985 - 0.2 / k, float(val)),
         Scores(1.4 * np.exp(-k / 9) + 0.12, 0.97 - 0.25 / k, float(soft)),
-        best, f"slices/epoch_{k:03d}.npz", 9.0 * (epochs - k),
+        best, f"slices/epoch_{k:03d}.parquet", 9.0 * (epochs - k),
     )  # fmt: skip
 
 

@@ -38,7 +38,7 @@ from thighview.engine.checkpoints import (
 from thighview.engine.devices import lower_priority, prepare_device
 from thighview.engine.learner import Learner, optimizer_of, rate_at
 from thighview.engine.loading import load_slices
-from thighview.engine.recording import Emit, Voice, explain, save_preview, save_sums
+from thighview.engine.recording import Emit, Voice, explain, save_preview
 from thighview.engine.starting import Plan, inherited, make_plan
 from thighview.engine.unet import assign_weights, build_network, head_warning, weights_of
 from thighview.io.dataset import IGNORE, freeze, read_dataset
@@ -54,6 +54,7 @@ from thighview.io.runs import (
     read_control,
     run_folder,
 )
+from thighview.io.slice_table import write_sums
 
 PROBE_SHARE = 0.05
 """Largest share of a run's time that measuring the training people may cost."""
@@ -325,7 +326,7 @@ class _Training:
             self.probe_s = time.monotonic() - before
             self.probe_spent_s += self.probe_s if epoch > 1 else 0.0
         train = mean_scores(passes["train"], self.subject_of, config.loss) if "train" in passes else Scores()
-        save_sums(self.run.slices_of(epoch), passes)
+        write_sums(self.run.slices_of(epoch), epoch, passes, self.subject_of, self.plan.card.classes)
         self._save_preview(epoch)
         preview = self.run.preview_of(epoch).relative_to(self.run.path).as_posix()
         learning = learning_scores(passes["learning"], self.subject_of, config.loss) if steps else Scores()
