@@ -38,6 +38,7 @@ from thighview.engine.checkpoints import (
 from thighview.engine.devices import lower_priority, prepare_device
 from thighview.engine.learner import Learner, optimizer_of, rate_at
 from thighview.engine.loading import load_slices
+from thighview.engine.logs import RunLogs
 from thighview.engine.recording import Emit, Voice, explain, save_preview
 from thighview.engine.starting import Plan, inherited, make_plan
 from thighview.engine.unet import assign_weights, build_network, head_warning, weights_of
@@ -160,6 +161,7 @@ class _Training:
         self.train, self.val, self.probe = loaded.train, loaded.val, loaded.probe
         self.notes += loaded.notes
         self._build()
+        self.logs = RunLogs(run, self.plan.card.classes[1:], say.log)
         self.epoch = 0
         self.parent_val = Scores()
         self.best: dict[str, Any] = {}
@@ -225,6 +227,7 @@ class _Training:
             self.say.log("stopped")
         finally:
             writer.close()
+            self.logs.close()
         return self._write_model(stopped)
 
     def _stream(self) -> Generator[Any]:
@@ -338,11 +341,13 @@ class _Training:
         self._checkpoint(epoch, better, val, train, per_label, writer, whole=steps == self.steps)
         self.seconds.append(time.monotonic() - start)
         usual = float(np.median(self.seconds[1:] or self.seconds))
-        self.say(EpochEnded(
+        ended = EpochEnded(
             time.time(), name, epoch, config.epochs, self.seconds[-1], rate_at(config, epoch * self.steps,
             config.epochs * self.steps), train, val, learning, better, self.run.slices_of(epoch).relative_to(
             self.run.path).as_posix(), usual * (config.epochs - epoch), preview, per_label,
-        ))  # fmt: skip
+        )  # fmt: skip
+        self.say(ended)
+        self.logs.add(ended)
 
     def _save_preview(self, epoch: int) -> None:
         """Show what the network now makes of one fixed slice, the one with most of its labels on it."""
