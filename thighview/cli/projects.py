@@ -71,7 +71,8 @@ def export(args: Namespace) -> int:
 def evaluate(args: Namespace) -> int:
     """``thighview evaluate MODEL SOURCE [--json]``."""
     need_path(args.source)
-    from thighview.cli.evaluation import Evaluation, cases_of, compare, readings
+    from thighview.cli.evaluating import evaluate_cases
+    from thighview.cli.evaluation import cases_of
     from thighview.io.models import find_model
     from thighview.io.project import DATABASE
 
@@ -82,27 +83,13 @@ def evaluate(args: Namespace) -> int:
     from thighview.engine.devices import prepare_device
 
     device = prepare_device(args.device)
-    from thighview.engine.predict import batch_for, load_network, segment_volume
-    from thighview.engine.preprocess import plane_grid
-
-    network, card = load_network(model.folder)
-    found = Evaluation(card.name, card.weights_sha256)
     with Progress(f"Segmenting on {device}") as bar:
-        for done, (case, truth) in enumerate(readings(cases)):
-            bar.report(done, len(cases))
-            batch = batch_for(plane_grid(truth.volume, card), card, device != "CPU")
-            drawn = segment_volume(truth.volume, network, card, batch=batch)
-            found.add(case.subject, case.part, compare(drawn.labels, card.labels, truth))
-    result = found.to_json()
-    if not result["mean"]["labels"]:
-        raise UserError(
-            f"The model {card.name} and the masks of {args.source} have no label in common.",
-            f"The model draws: {', '.join(label.key for label in card.labels)}.",
-        )
+        result = evaluate_cases(model.folder, cases, args.source, device, bar.report)
     if args.json:
         print(json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False))
     else:
         _print_table(result)
+        _print_calibration(result["calibration"])
     return 0
 
 
@@ -128,26 +115,30 @@ def _open_to_export(folder: Path) -> Any:
 
 
 def _print_table(result: dict[str, Any]) -> None:
-    rows = [("person", "part", "label", "Dice", "HD95 mm", "volume error ml")]
+    rows: list[tuple[str, ...]] = [("person", "part", "label", "Dice", "HD95 mm", "MSD mm", "volume error ml")]
     for person in result["subjects"]:
         for key, figures in person["labels"].items():
             rows.append((person["id"], person["part"] or "-", key, *_numbers(figures)))
     for key, figures in result["mean"]["labels"].items():
         rows.append(("mean", f"n = {figures['n']}", key, *_numbers(figures)))
     rows.append(("mean", f"n = {result['mean']['n']}", "all labels", *_numbers(result["mean"])))
-    widths = [max(len(row[i]) for row in rows) for i in range(6)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         cells = [cell.ljust(w) if i < 3 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
         print("  ".join(cells).rstrip())
 
 
-def _numbers(figures: dict[str, Any]) -> tuple[str, str, str]:
-    dice, distance, error = (figures[name] for name in ("dice", "hd95_mm", "volume_error_ml"))
-    return (
-        "-" if dice is None else f"{dice:.3f}",
-        "-" if distance is None else f"{distance:.1f}",
-        "-" if error is None else f"{error:+.1f}",
-    )
+def _numbers(figures: dict[str, Any]) -> tuple[str, ...]:
+    kinds = (("dice", ".3f"), ("hd95_mm", ".1f"), ("msd_mm", ".2f"), ("volume_error_ml", "+.1f"))
+    return tuple("-" if figures[name] is None else format(figures[name], form) for name, form in kinds)
+
+
+def _print_calibration(found: dict[str, Any]) -> None:
+    if found["ece"] is not None:
+        whose = f"{found['persons']} {found['part']} person{'s' * (found['persons'] != 1)}".replace("  ", " ")
+        print(f"\ncalibration error (ECE) {found['ece']:.3f} on {whose}")
+    told = found["reason"] or f"temperature {found['temperature']:.2f}, with it {found['ece_after_temperature']:.3f}"
+    print(told)
 
 
 def train(args: Namespace) -> int:

@@ -147,9 +147,7 @@ def cross_entropy(
     return float(np.average(np.log(np.exp(z).sum(-1)) - right, weights=weights))
 
 
-def best_temperature(
-    logits: NDArray[np.floating], classes: NDArray[np.uint8], weights: NDArray[np.floating]
-) -> float:
+def best_temperature(logits: NDArray[np.floating], classes: NDArray[np.uint8], weights: NDArray[np.floating]) -> float:
     """The one number to divide logits by that makes their cross-entropy smallest (Guo et al. 2017).
 
     Above 1 the model is too sure of itself, below 1 not sure enough. Looked for between ``COLDEST`` and ``HOTTEST``.
