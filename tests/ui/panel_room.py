@@ -140,6 +140,9 @@ class Room(QObject):
         self.settings.last_model = str(model.folder)
         self.model_chosen.emit(model)
 
+    def open_case(self, case_id: int) -> None:
+        self.wishes.append(("open_case", case_id))
+
     def set_in_training_set(self, chosen: bool) -> None:
         self.wishes.append(("set_in_training_set", chosen))
 

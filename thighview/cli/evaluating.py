@@ -57,7 +57,7 @@ def evaluate_cases(folder: Path, cases: list[TestCase], source: Path, device: st
     return result | {"calibration": calibrating.to_json(), "measured": measured}
 
 
-def measure_people(model: str, project: str, report: Report, result: str = "") -> dict[str, Any]:
+def measure_people(model: str, project: str, result: str, report: Report) -> dict[str, Any]:
     """``thighview evaluate MODEL PROJECT --json`` for a child process of the window.
 
     Parameters
@@ -66,10 +66,10 @@ def measure_people(model: str, project: str, report: Report, result: str = "") -
         Name or folder.
     project : str
         Folder of the project.
+    result : str
+        File that takes the result, written whole or not at all.
     report : callable
         Is told how many of the cases are done.
-    result : str
-        File that takes the result, written whole or not at all; none when empty.
     """
     from thighview.engine.devices import lower_priority, prepare_device
     from thighview.io.atomic import write_json_atomic
@@ -79,6 +79,5 @@ def measure_people(model: str, project: str, report: Report, result: str = "") -
     entry = find_model(model, source)
     cases = cases_of(source)
     found = evaluate_cases(entry.folder, cases, source, prepare_device(), report)
-    if result:
-        write_json_atomic(Path(result), found)
+    write_json_atomic(Path(result), found)
     return found

@@ -18,6 +18,7 @@ from thighview.ui.cards import Card, Fold, Page, ProgressLine, button, count, ma
 from thighview.ui.chips import label_chips
 from thighview.ui.curve_data import CurveData
 from thighview.ui.curves import Curves, picture_name, png_bytes
+from thighview.ui.evaluation_card import EvaluationCard
 from thighview.ui.measure_panel import save_bytes
 from thighview.ui.run_compare import validation_differs
 from thighview.ui.run_end import RunEndCard
@@ -49,6 +50,7 @@ class TrainPanel(Page):
         self.set_card = TrainSetCard(workspace)
         self.run_card = self._make_run()
         self.end_card = RunEndCard(workspace)
+        self.people_card = EvaluationCard(workspace)
         self.curves_card = self._make_curves()
         self.preview_card = self._make_preview()
         self.settings_card = self._make_settings()
@@ -56,6 +58,7 @@ class TrainPanel(Page):
             self.run_card,
             self.end_card,
             self.curves_card,
+            self.people_card,
             self.preview_card,
             self.set_card,
             self.settings_card,
@@ -316,6 +319,7 @@ class TrainPanel(Page):
         self.settings_card.setVisible(not alive)
         self.set_card.case_button.setEnabled(self._workspace.store is not None)
         self.end_card.show_status(status)
+        self.people_card.show_run(self._run_name, bool(status and status.finished))
         if status:
             self.run_card.note.setText(self._run_name)
             self.curves_card.note.setText("" if alive else self._run_name)
