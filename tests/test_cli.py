@@ -296,7 +296,13 @@ def test_train_evaluate_segment(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert told["model"] == "first" and len(told["subjects"]) == 3
     assert {"id", "labels"} <= told["subjects"][0].keys()
     figures = told["subjects"][0]["labels"]["thigh"]
-    assert set(figures) == {"dice", "hd95_mm", "volume_error_ml"}
+    assert set(figures) == {"dice", "hd95_mm", "msd_mm", "volume_error_ml"}
+    assert 0 < figures["msd_mm"] <= figures["hd95_mm"]
+    told_of = told["calibration"]
+    assert set(told_of) >= {"ece", "bins", "temperature"} and len(told_of["bins"]) == 10
+    assert told_of["part"] == "validation" and told_of["persons"] == 1
+    assert told_of["temperature"] is None and "5 validation people" in told_of["reason"]
+    assert [len(person["case_ids"]) for person in told["subjects"]] == [1, 1, 1]
     assert told["mean"]["labels"]["thigh"]["n"] == 3
     assert all(row["seen_in_training"] == (row["part"] == "train") for row in told["subjects"])
     main(["export", str(study), "-o", str(tmp_path / "raw"), "--format", "nnunet"])
@@ -346,10 +352,10 @@ def test_figures_of_a_known_mask(tiny_volume: Volume) -> None:
     assert figures["thigh"]["dice"] == pytest.approx(2 * 16 / (16 + 32))
     assert figures["thigh"]["hd95_mm"] == pytest.approx(2.5)
     assert figures["thigh"]["volume_error_ml"] == pytest.approx(-16 * 5 * 1.5 * 1.25 / 1000)
-    assert figures["bone"] == {"dice": None, "hd95_mm": None, "volume_error_ml": None}
+    assert figures["bone"] == {"dice": None, "hd95_mm": None, "msd_mm": None, "volume_error_ml": None}
     evaluation = Evaluation("m", "0")
     evaluation.add("a", "test", figures)
-    evaluation.add("b", "", {"thigh": {"dice": 1.0, "hd95_mm": 0.0, "volume_error_ml": 0.0}})
+    evaluation.add("b", "", {"thigh": {"dice": 1.0, "hd95_mm": 0.0, "msd_mm": 0.0, "volume_error_ml": 0.0}})
     mean = evaluation.to_json()["mean"]
     assert mean["labels"]["thigh"]["dice"] == pytest.approx((2 / 3 + 1) / 2)
     assert mean["labels"]["bone"]["n"] == 0 and mean["dice"] == mean["labels"]["thigh"]["dice"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = ("tensorflow", "keras", "torch", "jax")
+HEAVY = ("tensorflow", "keras", "torch", "jax", "pyarrow", "pandas")
 
 
 def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:

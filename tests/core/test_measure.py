@@ -55,6 +55,24 @@ def test_hd95_never_exceeds_simpleitks_hausdorff_distance(seed):
     assert found is not None and found <= filter_.GetHausdorffDistance() + 1e-6
 
 
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("spacing", [(5.0, 1.25, 0.8), (1.0, 1.0, 1.0), (0.7, 3.0, 2.0)])
+def test_the_mean_surface_distance_is_that_of_simpleitks_surfaces_and_distance_maps(seed, spacing):
+    regions = [np.pad(m, 2) for m in blobs(seed)]  # SimpleITK sees no surface at the edge of an image
+    images = [sitk.GetImageFromArray(m.astype(np.uint8)) for m in regions]
+    distances = []
+    for image in images:
+        image.SetSpacing(spacing[::-1])
+    contours = [sitk.LabelContour(image, fullyConnected=False) for image in images]
+    for this, other in ((0, 1), (1, 0)):
+        away = sitk.SignedMaurerDistanceMap(contours[other], squaredDistance=False, useImageSpacing=True)
+        away = np.abs(sitk.GetArrayFromImage(away))
+        distances.append(away[sitk.GetArrayFromImage(contours[this]) == 1])
+    expected = np.concatenate(distances).mean()
+    assert measure.msd_mm(*regions, spacing) == pytest.approx(expected, abs=1e-5)
+    assert measure.msd_mm(*regions[::-1], spacing) == pytest.approx(expected, abs=1e-5)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_dice_is_simpleitks(seed):
     a, b = blobs(seed)
@@ -67,6 +85,7 @@ def test_empty_regions():
     empty, one = np.zeros((2, 3, 4), bool), np.ones((2, 3, 4), bool)
     assert measure.dice(empty, empty) is None and measure.dice(one, empty) == 0.0 and measure.dice(one, one) == 1.0
     assert measure.hd95_mm(empty, one, (1, 1, 1)) is None and measure.hd95_mm(one, one, (1, 1, 1)) == 0.0
+    assert measure.msd_mm(empty, one, (1, 1, 1)) is None and measure.msd_mm(one, one, (1, 1, 1)) == 0.0
     assert measure.volume_error_ml(empty, one, 0.5) == -12.0
 
 

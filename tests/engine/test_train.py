@@ -30,6 +30,7 @@ from thighview.engine.unet import build_network, weights_of
 from thighview.io.dataset import read_dataset
 from thighview.io.models import find_model, read_card, read_weights
 from thighview.io.runs import EventTail, RunFolder, run_folder, write_control
+from thighview.io.slice_table import read_sums
 
 TINY = TrainConfig(
     base_filters=2, levels=3, epochs=2, batch_size=4, input_size=32, learning_rate=3e-3, seed=5, dropout=0.2
@@ -89,12 +90,7 @@ def test_every_number_can_be_recomputed_from_the_table(trained: tuple[Path, RunF
     _, run, _ = trained
     dataset = read_dataset(run)
     for epoch in _events(run, EpochEnded):
-        with np.load(run.path / epoch.slices) as table:
-            kinds = table["kind"]
-            found = {
-                kind: slice_sums.Sums(**{n: table[n][kinds == kind] for n in table.files if n != "kind"})
-                for kind in np.unique(kinds).tolist()
-            }
+        found = read_sums(run.path / epoch.slices)
         assert set(found) >= {"learning", "val"}
         assert slice_sums.mean_scores(found["val"], dataset.subject_of, "ce_dice") == epoch.val
         assert slice_sums.learning_scores(found["learning"], dataset.subject_of, "ce_dice") == epoch.while_learning

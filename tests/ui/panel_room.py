@@ -140,6 +140,9 @@ class Room(QObject):
         self.settings.last_model = str(model.folder)
         self.model_chosen.emit(model)
 
+    def open_case(self, case_id: int) -> None:
+        self.wishes.append(("open_case", case_id))
+
     def set_in_training_set(self, chosen: bool) -> None:
         self.wishes.append(("set_in_training_set", chosen))
 
@@ -233,7 +236,7 @@ def epoch(k: int, epochs: int = 40, time_s: float = 0.0, run: str = "run 3", bes
         Scores(1.2 * np.exp(-k / 9) + 0.05, 0.99 - 0.2 / k, float(train)) if k % 3 == 1 else Scores(),
         Scores(1.25 * np.exp(-k / 9) + 0.07 - float(wave), 0.985 - 0.2 / k, float(val)),
         Scores(1.4 * np.exp(-k / 9) + 0.12, 0.97 - 0.25 / k, float(soft)),
-        best, f"slices/epoch_{k:03d}.npz", 9.0 * (epochs - k),
+        best, f"slices/epoch_{k:03d}.parquet", 9.0 * (epochs - k),
     )  # fmt: skip
 
 

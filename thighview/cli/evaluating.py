@@ -3,7 +3,10 @@
 import json
 import sys
 from argparse import Namespace
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from thighview.cli.evaluation import Evaluation, TestCase, Truth, cases_of, compare, is_seen, readings
@@ -12,6 +15,8 @@ from thighview.cli.progress import Progress
 from thighview.core.comparing import Comparison, compare_models, points, scores_of
 from thighview.core.errors import UserError
 from thighview.core.leaks import Ledger, ledger_of
+
+Report = Callable[[int, int], None]
 
 
 @dataclass
@@ -22,6 +27,7 @@ class _Contestant:
     card: Any
     ledger: Ledger
     found: Evaluation
+    calibrating: Any
 
 
 def evaluate(args: Namespace) -> int:
@@ -42,31 +48,19 @@ def evaluate(args: Namespace) -> int:
     from thighview.engine.devices import prepare_device
 
     device = prepare_device(args.device)
-    from thighview.engine.predict import load_network
-
-    contestants: list[_Contestant] = []
-    for entry in entries:
-        network, card = load_network(entry.folder)
-        ledger = ledger_of(card.lineage, card.split)
-        contestants.append(_Contestant(network, card, ledger, Evaluation(card.name, card.weights_sha256)))
     with Progress(f"Segmenting on {device}") as bar:
-        for done, (case, truth) in enumerate(readings(cases)):
-            bar.report(done, len(cases))
-            _tell(args, done, len(cases))
-            _take(contestants, case, truth, args, device != "CPU")
-    _tell(args, len(cases), len(cases))
-    results = [one.found.to_json() for one in contestants]
-    for one, result in zip(contestants, results, strict=True):
-        if not result["mean"]["labels"]:
-            raise UserError(
-                f"The model {one.card.name} and the masks of {args.source} have no label in common.",
-                f"The model draws: {', '.join(label.key for label in one.card.labels)}.",
-            )
+
+        def report(done: int, total: int) -> None:
+            bar.report(done, total)
+            _tell(args, done, total)
+
+        results = evaluate_models([e.folder for e in entries], cases, args.source, device, report, args.pictures)
     if args.json:
         told = results[0] | ({"against": results[1]} if args.against else {})
         print(json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False))
         return 0
     print_table(results[0])
+    _print_calibration(results[0]["calibration"])
     if args.against:
         print()
         (new, seen), (old, also) = scores_of(results[0]), scores_of(results[1])
@@ -74,24 +68,104 @@ def evaluate(args: Namespace) -> int:
     return 0
 
 
-def _take(contestants: list[_Contestant], case: TestCase, truth: Truth, args: Namespace, on_gpu: bool) -> None:
+def evaluate_models(
+    folders: list[Path], cases: list[TestCase], source: Path, device: str, report: Report,
+    pictures: Path | None = None,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Figures of each model on all cases, as :meth:`Evaluation.to_json` has them, ``calibration`` and ``measured`` too.
+
+    Parameters
+    ----------
+    folders : list of Path
+        Of the models.
+    cases : list of TestCase
+    source : Path
+        Where they are from, for words.
+    device : str
+        From ``engine.devices.prepare_device``, which must have been called.
+    report : callable
+        Is told how many of the cases are done.
+    pictures : Path, optional
+        Folder that takes a picture of each case, where there are two models.
+
+    Raises
+    ------
+    UserError
+        When a model does not fit a scan, or shares no label with the masks.
+    """
+    from thighview.cli.calibrating import Calibrating
+    from thighview.engine.predict import load_network
+
+    contestants: list[_Contestant] = []
+    for folder in folders:
+        network, card = load_network(folder)
+        ledger = ledger_of(card.lineage, card.split)
+        found = Evaluation(card.name, card.weights_sha256)
+        contestants.append(_Contestant(network, card, ledger, found, Calibrating(card)))
+    report(0, len(cases))
+    for done, (case, truth) in enumerate(readings(cases), 1):
+        _take(contestants, case, truth, pictures, device != "CPU")
+        report(done, len(cases))
+    results: list[dict[str, Any]] = []
+    for one in contestants:
+        result = one.found.to_json()
+        if not result["mean"]["labels"]:
+            raise UserError(
+                f"The model {one.card.name} and the masks of {source} have no label in common.",
+                f"The model draws: {', '.join(label.key for label in one.card.labels)}.",
+            )
+        measured = datetime.now(UTC).isoformat(timespec="seconds")
+        results.append(result | {"calibration": one.calibrating.to_json(), "measured": measured})
+    return results
+
+
+def measure_people(model: str, project: str, result: str, report: Report) -> dict[str, Any]:
+    """``thighview evaluate MODEL PROJECT --json`` for a child process of the window.
+
+    Parameters
+    ----------
+    model : str
+        Name or folder.
+    project : str
+        Folder of the project.
+    result : str
+        File that takes the result, written whole or not at all.
+    report : callable
+        Is told how many of the cases are done.
+    """
+    from thighview.engine.devices import lower_priority, prepare_device
+    from thighview.io.atomic import write_json_atomic
+    from thighview.io.models import find_model
+
+    lower_priority()
+    source = Path(project)
+    entry = find_model(model, source)
+    found = evaluate_models([entry.folder], cases_of(source), source, prepare_device(), report)[0]
+    write_json_atomic(Path(result), found)
+    return found
+
+
+def _take(contestants: list[_Contestant], case: TestCase, truth: Truth, pictures: Path | None, on_gpu: bool) -> None:
     """Let every model draw one case, and keep its figures."""
     from thighview.engine.predict import batch_for, segment_volume
     from thighview.engine.preprocess import plane_grid
 
     drawn: list[tuple[Any, Any]] = []
     for one in contestants:
-        batch = batch_for(plane_grid(truth.volume, one.card), one.card, on_gpu)
-        labels = segment_volume(truth.volume, one.network, one.card, batch=batch).labels
+        grid = plane_grid(truth.volume, one.card)
+        labels = segment_volume(
+            truth.volume, one.network, one.card, batch=batch_for(grid, one.card, on_gpu),
+            on_logits=one.calibrating.of_case(truth, grid, case.subject, case.part),
+        ).labels  # fmt: skip
         seen = is_seen(case, truth, one.ledger)
-        one.found.add(case.subject, case.part, compare(labels, one.card.labels, truth), seen)
+        one.found.add(case.subject, case.part, compare(labels, one.card.labels, truth), seen, case.case_id)
         drawn.append((labels, one.card.labels))
-    if args.pictures and len(drawn) == 2:
+    if pictures and len(drawn) == 2:
         from thighview.io.case_pictures import write_picture
 
-        number = len(list(args.pictures.glob("*.npz"))) if args.pictures.is_dir() else 0
+        number = len(list(pictures.glob("*.npz"))) if pictures.is_dir() else 0
         write_picture(
-            args.pictures / f"case_{number + 1:03d}.npz", case.subject, case.title, truth.volume,
+            pictures / f"case_{number + 1:03d}.npz", case.subject, case.title, truth.volume,
             (truth.labels, truth.table), drawn[1], drawn[0], truth.reviewed,
         )  # fmt: skip
 
@@ -105,7 +179,7 @@ def _tell(args: Namespace, done: int, total: int) -> None:
 
 def print_table(result: dict[str, Any]) -> None:
     """One line per person and label, and the means."""
-    rows = [("person", "part", "label", "Dice", "HD95 mm", "volume error ml")]
+    rows: list[tuple[str, ...]] = [("person", "part", "label", "Dice", "HD95 mm", "MSD mm", "volume error ml")]
     for person in result["subjects"]:
         for key, figures in person["labels"].items():
             part = "trained on" if person["seen_in_training"] else person["part"] or "-"
@@ -136,10 +210,14 @@ def _print_columns(rows: list[tuple[str, ...]], left: int) -> None:
         print("  ".join(cells).rstrip())
 
 
-def _numbers(figures: dict[str, Any]) -> tuple[str, str, str]:
-    dice, distance, error = (figures[name] for name in ("dice", "hd95_mm", "volume_error_ml"))
-    return (
-        "-" if dice is None else f"{dice:.3f}",
-        "-" if distance is None else f"{distance:.1f}",
-        "-" if error is None else f"{error:+.1f}",
-    )
+def _numbers(figures: dict[str, Any]) -> tuple[str, ...]:
+    kinds = (("dice", ".3f"), ("hd95_mm", ".1f"), ("msd_mm", ".2f"), ("volume_error_ml", "+.1f"))
+    return tuple("-" if figures[name] is None else format(figures[name], form) for name, form in kinds)
+
+
+def _print_calibration(found: dict[str, Any]) -> None:
+    if found["ece"] is not None:
+        whose = f"{found['persons']} {found['part']} person{'s' * (found['persons'] != 1)}".replace("  ", " ")
+        print(f"\ncalibration error (ECE) {found['ece']:.3f} on {whose}")
+    told = found["reason"] or f"temperature {found['temperature']:.2f}, with it {found['ece_after_temperature']:.3f}"
+    print(told)

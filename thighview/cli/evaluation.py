@@ -15,10 +15,10 @@ from thighview.core.fingerprint import content_hash
 from thighview.core.labels import Label, LabelTable
 from thighview.core.leaks import Ledger
 from thighview.core.mask import LabelMap
-from thighview.core.measure import dice, hd95_mm, volume_error_ml
+from thighview.core.measure import dice, hd95_of, msd_of, surface_distances_mm, volume_error_ml
 from thighview.core.volume import Volume
 
-FIGURES = ("dice", "hd95_mm", "volume_error_ml")
+FIGURES = ("dice", "hd95_mm", "msd_mm", "volume_error_ml")
 Figures = dict[str, float | None]
 
 
@@ -43,6 +43,8 @@ class TestCase:
     subject: str
     part: str
     read: Callable[[], Truth]
+    case_id: int = 0
+    """Of a project's case; 0 for one of a folder."""
 
 
 @dataclass
@@ -54,9 +56,12 @@ class Evaluation:
     cases: dict[str, list[dict[str, Figures]]] = field(default_factory=dict)
     parts: dict[str, str] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
+    case_ids: dict[str, list[int]] = field(default_factory=dict)
 
-    def add(self, subject: str, part: str, figures: dict[str, Figures], seen: bool = False) -> None:
+    def add(self, subject: str, part: str, figures: dict[str, Figures], seen: bool = False, case_id: int = 0) -> None:
         """Take the figures of one case; ``seen``: the model, or one it comes from, was trained on it."""
+        if case_id:
+            self.case_ids.setdefault(subject, []).append(case_id)
         self.cases.setdefault(subject, []).append(figures)
         self.parts[subject] = part
         if seen:
@@ -69,8 +74,10 @@ class Evaluation:
         """
         by_subject = {subject: _mean_by_label(rows) for subject, rows in self.cases.items()}
         people = [
-            {"id": subject, "part": self.parts[subject], "seen_in_training": subject in self.seen,
-             "cases": len(self.cases[subject]), "labels": labels}
+            {
+                "id": subject, "part": self.parts[subject], "seen_in_training": subject in self.seen,
+                "cases": len(self.cases[subject]), "case_ids": self.case_ids.get(subject, []), "labels": labels,
+            }
             for subject, labels in by_subject.items()
         ]  # fmt: skip
         rows = list(by_subject.values())
@@ -105,10 +112,11 @@ def compare(found: LabelMap, found_table: LabelTable, truth: Truth) -> dict[str,
             continue
         drawn = np.isin(found, values) & keep
         right = (truth.labels == label.value) & keep
-        one = dice(drawn, right)
+        one, away = dice(drawn, right), surface_distances_mm(drawn, right, truth.volume.spacing_mm)
         figures[label.key] = {
             "dice": one,
-            "hd95_mm": hd95_mm(drawn, right, truth.volume.spacing_mm),
+            "hd95_mm": hd95_of(*away) if away else None,
+            "msd_mm": msd_of(*away) if away else None,
             "volume_error_ml": None if one is None else volume_error_ml(drawn, right, truth.volume.voxel_volume_ml),
         }
     return figures
@@ -150,7 +158,10 @@ def cases_of(source: Path) -> list[TestCase]:
         raise UserError(
             f"No slice of {source} is reviewed, so there is nothing to compare with.", "Accept slices first."
         )
-    return [TestCase(row.title, row.subject, row.part, partial(_read_stored, source, row.case_id)) for row in rows]
+    return [
+        TestCase(row.title, row.subject, row.part, partial(_read_stored, source, row.case_id), row.case_id)
+        for row in rows
+    ]
 
 
 def readings(cases: list[TestCase]) -> Iterator[tuple[TestCase, Truth]]:

@@ -56,9 +56,10 @@ The run lies in PROJECT/runs/NAME, the model in PROJECT/models/NAME. The window 
 """
 
 _EVALUATE = """\
-Segments every case of SOURCE with MODEL and compares it with the masks there: Dice, 95th percentile of the surface
-distance (mm) and volume error (ml), in 3-D per person, then the mean over persons. A label that is in neither mask
-is not counted. In a project only reviewed slices are compared.
+Segments every case of SOURCE with MODEL and compares it with the masks there: Dice, 95th percentile and mean of the
+surface distance (mm) and volume error (ml), in 3-D per person, then the mean over persons. A label that is in neither
+mask is not counted. In a project only reviewed slices are compared. Then whether the model's probabilities mean what
+they say, and the temperature that mends them (from five validation people on).
 A person whom the model, or a model it comes from, was trained on is marked "trained on".
 
   thighview evaluate run_2 PROJECT --part test --against run_1     is run_2 worse than run_1 on the locked people?

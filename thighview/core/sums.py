@@ -53,10 +53,6 @@ class Sums:
         """The sums of some rows: a boolean mask, or their numbers."""
         return Sums(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
-    def columns(self) -> dict[str, NDArray[Any]]:
-        """Name to array, for ``numpy.savez`` (per-class columns are 2-D)."""
-        return {name: getattr(self, name) for name in ("ids", "steps", "ce_sum", "pixels", *PER_CLASS)}
-
 
 def slice_losses(sums: Sums, kind: str) -> NDArray[np.float64]:
     """Loss of each slice from its sums, float64 (n,): the same definitions as ``engine.losses.slice_loss``."""

@@ -30,6 +30,8 @@ from thighview.io.models import ModelCard, read_card, read_weights
 
 OnSlice = Callable[[int, LabelMap, float], None]
 """Called with the axial slice's index, its labels in stored order and its uncertainty, in turn, on a worker thread."""
+OnLogits = Callable[[list[int], NDArray[np.float32]], None]
+"""Called with axial slices and the network's answer for them (n, rows, columns, classes), in turn, on one thread."""
 
 
 class Cancelled(Exception):  # noqa: N818 - not an error: somebody asked for it
@@ -132,6 +134,7 @@ def segment_volume(
     slices: Sequence[int] | None = None,
     with_probabilities: bool = False,
     out: LabelMap | None = None,
+    on_logits: OnLogits | None = None,
 ) -> Segmentation:
     """Let a model draw the labels of a volume.
 
@@ -156,6 +159,8 @@ def segment_volume(
         Keep the probabilities too.
     out : ndarray of uint8, shape (z, y, x), optional
         Written into instead of a new array.
+    on_logits : callable, optional
+        Is given the answers of each batch, which are not kept.
 
     Raises
     ------
@@ -178,7 +183,7 @@ def segment_volume(
         _warnings(volume, network, sides),
         np.zeros((*volume.shape, 1 + len(card.labels)), np.float32) if with_probabilities else None,
     )
-    finish = _Finish(grid, card, sides, result, on_slice)
+    finish = _Finish(grid, card, sides, result, on_slice, on_logits)
     intensity = Intensity.of(volume.voxels, card.normalisation)
     batches = [chosen[start : start + batch] for start in range(0, len(chosen), batch)]
 
@@ -229,10 +234,13 @@ class _Finish:
     sides: Sides | None
     result: Segmentation
     on_slice: OnSlice | None
+    on_logits: OnLogits | None = None
 
     def __call__(self, indices: list[int], logits: NDArray[np.float32]) -> None:
         if not np.isfinite(logits).all():
             raise UserError("The network's answer holds numbers that are not finite.", "Choose another model.")
+        if self.on_logits:
+            self.on_logits(indices, logits)
         planes = np.moveaxis(self.result.labels, self.grid.axes[0], 0)
         left = self.sides.left_of(indices) if self.sides else None
         classes = classes_of(logits)

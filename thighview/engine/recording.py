@@ -1,7 +1,7 @@
-"""What a run leaves behind for others to read: events, log lines, sums per slice, previews."""
+"""What a run leaves behind for others to read: events, log lines, previews."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
 from thighview.core.run import RunEvent, TrainConfig
-from thighview.core.sums import Sums
 from thighview.engine.batches import Slices
 from thighview.engine.preprocess import classes_of
 from thighview.io.atomic import write_atomic
@@ -58,23 +57,6 @@ def explain(error: Exception, config: TrainConfig) -> UserError:
     if isinstance(error, OSError):
         return UserError(f"The run could not write or read a file: {error}.", "Make room on the disk, then resume it.")
     return UserError(f"The training ended with an error of the program: {kind}: {str(error)[:300]}.")
-
-
-def save_sums(path: Path, passes: Mapping[str, Sums]) -> None:
-    """All passes of an epoch as one table of columns (``numpy.load`` gives them by name).
-
-    ``kind`` says of each row which pass it is of: ``learning`` (each slice as it was when it was learnt from),
-    ``train`` (the probe) or ``val``; ``ids`` are slice ids of ``dataset.json``, ``steps`` the batch in its pass.
-    """
-    path.parent.mkdir(exist_ok=True)
-    columns: list[dict[str, NDArray[Any]]] = [sums.columns() for sums in passes.values()]
-    table = {name: np.concatenate([c[name] for c in columns]) for name in columns[0]} if columns else {}
-    table["kind"] = np.array([name for name, sums in passes.items() for _ in range(len(sums.ids))], "U8")
-
-    def write(file: Any) -> None:
-        np.savez(file, allow_pickle=False, **table)
-
-    write_atomic(path, write)
 
 
 def save_preview(

@@ -41,7 +41,8 @@ from thighview.engine.devices import lower_priority, prepare_device
 from thighview.engine.explaining import Explainer
 from thighview.engine.learner import Learner, optimizer_of, rate_at
 from thighview.engine.loading import load_slices
-from thighview.engine.recording import Emit, Voice, explain, save_preview, save_sums
+from thighview.engine.logs import RunLogs
+from thighview.engine.recording import Emit, Voice, explain, save_preview
 from thighview.engine.starting import Plan, inherited, make_plan
 from thighview.engine.unet import assign_weights, build_network, head_warning, weights_of
 from thighview.io.dataset import IGNORE, freeze
@@ -57,6 +58,7 @@ from thighview.io.runs import (
     read_control,
     run_folder,
 )
+from thighview.io.slice_table import write_sums
 from thighview.io.vetting import vetted_dataset
 
 PROBE_SHARE = 0.05
@@ -164,6 +166,7 @@ class _Training:
         self.notes += loaded.notes
         self.replay = loaded.replay
         self._build()
+        self.logs = RunLogs(run, self.plan.card.classes[1:], say.log)
         self.epoch = 0
         self.parent_val = Scores()
         self.best: dict[str, Any] = {}
@@ -232,6 +235,7 @@ class _Training:
             self.say.log("stopped")
         finally:
             writer.close()
+            self.logs.close()
         return self._write_model(stopped)
 
     def _stream(self) -> Generator[Any]:
@@ -335,7 +339,7 @@ class _Training:
             self.probe_s = time.monotonic() - before
             self.probe_spent_s += self.probe_s if epoch > 1 else 0.0
         train = mean_scores(passes["train"], self.subject_of, config.loss) if "train" in passes else Scores()
-        save_sums(self.run.slices_of(epoch), passes)
+        write_sums(self.run.slices_of(epoch), epoch, passes, self.subject_of, self.plan.card.classes)
         self._save_preview(epoch)
         preview = self.run.preview_of(epoch).relative_to(self.run.path).as_posix()
         learning = learning_scores(passes["learning"], self.subject_of, config.loss) if steps else Scores()
@@ -347,14 +351,16 @@ class _Training:
         self._checkpoint(epoch, better, val, train, per_label, writer, whole=steps == self.steps)
         self.seconds.append(time.monotonic() - start)
         usual = float(np.median(self.seconds[1:] or self.seconds))
-        self.say(EpochEnded(
+        ended = EpochEnded(
             time.time(), name, epoch, config.epochs, self.seconds[-1], rate_at(config, epoch * self.steps,
             config.epochs * self.steps), train, val, learning, better, self.run.slices_of(epoch).relative_to(
             self.run.path).as_posix(), usual * (config.epochs - epoch), preview, per_label, *(
                 tuple(person_scores(passes[n], self.subject_of, config.loss)) if n in passes else ()
                 for n in ("train", "val")
             ),
-        ))  # fmt: skip
+        )  # fmt: skip
+        self.say(ended)
+        self.logs.add(ended)
         if END_OF_EPOCH in passes:
             gaps = gaps_of(
                 passes, self.subject_of, config.loss, self.batches.batch_size, False, bool(self.dataset.phantoms),

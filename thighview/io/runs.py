@@ -92,8 +92,8 @@ class RunFolder:
         return self.holder is not None
 
     def slices_of(self, epoch: int) -> Path:
-        """Sums per slice of an epoch."""
-        return self.path / "slices" / f"epoch_{epoch:03d}.npz"
+        """Sums per slice and label of an epoch, a table of ``io.slice_table``."""
+        return self.path / "slices" / f"epoch_{epoch:03d}.parquet"
 
     def preview_of(self, epoch: int) -> Path:
         """Image, truth and prediction of the fixed slice after an epoch."""

@@ -20,6 +20,7 @@ from thighview.ui.compare_row import CompareRow
 from thighview.ui.curve_data import CurveData
 from thighview.ui.curve_saving import picture_name, save_tables
 from thighview.ui.curves import Curves
+from thighview.ui.evaluation_card import EvaluationCard
 from thighview.ui.measure_panel import save_bytes
 from thighview.ui.picture import png_bytes
 from thighview.ui.promotion_card import PromotionCard
@@ -55,6 +56,7 @@ class TrainPanel(Page):
         self.run_card = self._make_run()
         self.end_card = RunEndCard(workspace)
         self.promotion_card = PromotionCard(workspace)
+        self.people_card = EvaluationCard(workspace)
         self.curves_card = self._make_curves()
         self.why_card = WhyCard(workspace, self.curves)
         self.preview_card = self._make_preview()
@@ -66,6 +68,7 @@ class TrainPanel(Page):
             self.promotion_card,
             self.curves_card,
             self.why_card,
+            self.people_card,
             self.preview_card,
             self.set_card,
             self.settings_card,
@@ -283,6 +286,7 @@ class TrainPanel(Page):
         self.set_card.case_button.setEnabled(self._workspace.store is not None)
         self.end_card.show_status(status)
         self.promotion_card.show_status(status)
+        self.people_card.show_run(self._run_name, bool(status and status.finished))
         if status:
             self.run_card.note.setText(self._run_name)
             self.curves_card.note.setText("" if alive else self._run_name)
