@@ -1,0 +1,216 @@
+"""The card of people: what it shows, how it sorts, and where a click leads."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from panel_room import Room, finished, make_case, model, started, summary, whole_run
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtTest import QTest
+from pytestqt.qtbot import QtBot
+
+from thighview.app import jobs
+from thighview.ui.evaluation_card import EvaluationCard
+from thighview.ui.people_table import LABEL, PART, PERSON
+from thighview.ui.reliability_plot import temperature_sentence
+from thighview.ui.train_panel import TrainPanel
+
+DICES = {
+    "sub-001": ("validation", {"muscle_left": 0.91, "muscle_right": 0.85}),
+    "sub-002": ("train", {"muscle_left": 0.97, "muscle_right": None}),
+    "sub-003": ("validation", {"muscle_left": 0.80, "muscle_right": 0.88}),
+}
+
+
+def evaluation(**more: Any) -> dict[str, Any]:
+    people = [
+        {
+            "id": name, "part": part, "case_ids": [10 + i],
+            "labels": {
+                key: {"dice": dice, "hd95_mm": 2.0 + i, "msd_mm": 0.5, "volume_error_ml": -1.5 - i}
+                for key, dice in labels.items()
+            },
+        }
+        for i, (name, (part, labels)) in enumerate(DICES.items())
+    ]  # fmt: skip
+    bins = [{"confidence": 0.05 + b / 10, "accuracy": 0.03 + b / 10, "pixels": 9} for b in range(10)]
+    calibration = {
+        "ece": 0.02, "bins": bins, "temperature": 1.42, "ece_after_temperature": 0.004, "part": "validation",
+        "persons": 6, "reason": "",
+    }  # fmt: skip
+    facts = {"subjects": people, "calibration": calibration, "weights_sha256": "aa", "measured": "2026-10-02T10:20:00"}
+    return facts | more
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[Room]:
+    made = Room(tmp_path)
+    (tmp_path / "runs" / "run 3").mkdir(parents=True)
+    made.show_cases(*(summary(10 + i, name, part, (1, 0, 0)) for i, (name, (part, _)) in enumerate(DICES.items())))
+    yield made
+    jobs.shutdown()
+
+
+def shown_card(room: Room, qtbot: QtBot, width: int = 420, **more: Any) -> EvaluationCard:
+    (room.project_folder or Path()).joinpath("runs", "run 3", "evaluation.json").write_text(
+        json.dumps(evaluation(**more))
+    )
+    card = EvaluationCard(room)  # type: ignore[arg-type]
+    qtbot.addWidget(card)
+    card.resize(width, 700)
+    card.show_run("run 3", True)
+    qtbot.waitUntil(lambda: not card.table.isHidden())
+    qtbot.waitUntil(lambda: card.table.view.isVisible() and card.table.width() > 100)
+    return card
+
+
+def column(card: EvaluationCard, index: int) -> list[str]:
+    table = card.table.model
+    return [str(table.data(table.index(row, index))) for row in range(table.rowCount())]
+
+
+def click(card: EvaluationCard, row: int) -> None:
+    view = card.table.view
+    place = view.visualRect(card.table.model.index(row, PERSON)).center()
+    QTest.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=place)
+
+
+def sort_by(card: EvaluationCard, index: int) -> None:
+    header = card.table.view.horizontalHeader()
+    place = QPoint(header.sectionViewportPosition(index) + header.sectionSize(index) // 2, header.height() // 2)
+    QTest.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, pos=place)
+
+
+def test_a_run_that_was_not_measured_says_what_can_be_seen(room: Room, qtbot: QtBot) -> None:
+    card = EvaluationCard(room)  # type: ignore[arg-type]
+    qtbot.addWidget(card)
+    card.show_run("run 3", False)
+    assert card.isHidden()
+    card.show_run("run 3", True)
+    assert not card.isHidden() and card.table.isHidden() and card.cancel_button.isHidden()
+    assert "for each person" in card.text.text()
+    assert card.measure_button.text() == "Measure each person" and card.measure_button.isEnabled()
+
+
+def test_new_people_come_first_worst_first_with_their_mean(room: Room, qtbot: QtBot) -> None:
+    card = shown_card(room, qtbot)
+    assert card.part.currentText() == "validation"
+    assert column(card, 3) == ["0.800", "0.850", "0.880", "0.910"]
+    assert column(card, PERSON) == ["sub-003", "sub-001", "sub-003", "sub-001"]
+    mean = card.table.mean
+    assert [mean.data(mean.index(0, k)) for k in (PERSON, 3, 4, 6)] == ["mean (2)", "0.860", "3.0", "−2.5"]
+
+
+def test_filters(room: Room, qtbot: QtBot) -> None:
+    card = shown_card(room, qtbot)
+    card.part.setCurrentIndex(0)
+    card.part.activated.emit(0)
+    assert card.table.model.rowCount() == 6
+    assert column(card, 3)[-1] == "–"  # none is last
+    card.label.setCurrentIndex(2)
+    card.label.activated.emit(2)
+    assert set(column(card, LABEL)) == {"muscle right"}
+    assert column(card, PART) == ["val.", "val.", "train"]
+
+
+def test_a_click_on_a_heading_sorts_and_once_more_turns_it_round(room: Room, qtbot: QtBot) -> None:
+    card = shown_card(room, qtbot)
+    card.part.setCurrentIndex(0)
+    card.part.activated.emit(0)
+    sort_by(card, 3)
+    assert column(card, 3) == ["0.970", "0.910", "0.880", "0.850", "0.800", "–"]
+    sort_by(card, PERSON)
+    assert column(card, PERSON)[::2] == ["sub-001", "sub-002", "sub-003"]
+    assert "Person↑" in str(card.table.model.headerData(PERSON, Qt.Orientation.Horizontal))
+
+
+def test_a_click_or_enter_opens_the_case(room: Room, qtbot: QtBot) -> None:
+    card = shown_card(room, qtbot)
+    click(card, 0)
+    assert room.wishes == [("open_case", 12)]
+    card.table.view.setFocus()
+    card.table.view.selectRow(1)
+    QTest.keyClick(card.table.view, Qt.Key.Key_Return)
+    assert room.wishes[-1] == ("open_case", 10)
+    said: list[str] = []
+    room.said.connect(said.append)
+    room.cases = ()
+    click(card, 0)
+    assert len(room.wishes) == 2 and "sub-003" in said[0]
+
+
+def test_copy_gives_the_rows_shown_with_every_digit(room: Room, qtbot: QtBot) -> None:
+    card = shown_card(room, qtbot)
+    card.copy_button.click()
+    rows = list(csv.DictReader(io.StringIO(QGuiApplication.clipboard().text()), delimiter="\t"))
+    assert [row["dice"] for row in rows[:-1]] == ["0.8", "0.85", "0.88", "0.91"]
+    assert rows[0]["volume_error_ml"] == "-3.5" and rows[-1]["person"] == "mean (2)"
+
+
+@pytest.mark.parametrize(("width", "in_columns"), [(320, False), (420, False), (640, True)])
+def test_part_and_label_have_columns_where_room_is(room: Room, qtbot: QtBot, width: int, in_columns: bool) -> None:
+    card = shown_card(room, qtbot, width)
+    card.part.setCurrentIndex(0)
+    card.part.activated.emit(0)
+    view, footer = card.table.view, card.table.footer
+    assert [view.isColumnHidden(k) for k in (PART, LABEL)] == [not in_columns] * 2
+    assert [view.columnWidth(k) for k in range(7)] == [footer.columnWidth(k) for k in range(7)]
+    assert sum(view.columnWidth(k) for k in range(7) if not view.isColumnHidden(k)) <= view.width()
+
+
+def test_the_probabilities_in_words(room: Room, qtbot: QtBot) -> None:
+    card = shown_card(room, qtbot)
+    assert "2.0" in card.plot.error_words.text() and "6 validation people" in card.plot.error_words.text()
+    assert "1.42" in card.plot.temperature_words.text() and "too sure" in card.plot.temperature_words.text()
+    assert card.plot.warning.isHidden()
+    few = evaluation()["calibration"] | {"temperature": None, "reason": "Needs 5.", "part": "train"}
+    other = shown_card(room, qtbot, calibration=few)
+    assert other.plot.temperature_words.text() == "Needs 5." and not other.plot.warning.isHidden()
+    found = other._found
+    assert found is not None and found.calibration is not None
+    assert temperature_sentence(found.calibration) == "Needs 5."
+
+
+def test_a_model_trained_on_since_is_said_to_be(room: Room, qtbot: QtBot) -> None:
+    folder = (room.project_folder or Path()) / "models" / "run 3"
+    room.show_models(model("run 3", "project", folder, weights_sha256="ab" * 32))
+    assert "measure again" in shown_card(room, qtbot).stale.text()
+    assert shown_card(room, qtbot, weights_sha256="ab" * 32).stale.isHidden()
+
+
+def test_a_broken_file_is_told_and_it_can_be_measured_again(room: Room, qtbot: QtBot) -> None:
+    (room.project_folder or Path()).joinpath("runs", "run 3", "evaluation.json").write_text("{")
+    card = EvaluationCard(room)  # type: ignore[arg-type]
+    qtbot.addWidget(card)
+    with qtbot.waitSignal(room.failed) as told:
+        card.show_run("run 3", True)
+    assert "not readable" in str(told.args[0])
+    assert card.measure_button.isEnabled() and card.table.isHidden()
+
+
+def test_measuring_can_be_cancelled(room: Room, qtbot: QtBot) -> None:
+    card = EvaluationCard(room)  # type: ignore[arg-type]
+    qtbot.addWidget(card)
+    card.show_run("run 3", True)
+    card.measure_button.click()
+    assert not card.cancel_button.isHidden() and card.measure_button.isHidden() and not card.progress.isHidden()
+    card.cancel_button.click()
+    assert "Stopping" in card.progress_words.text()
+    qtbot.waitUntil(lambda: card.cancel_button.isHidden(), timeout=60_000)
+    assert card.measure_button.isEnabled() and card.progress.isHidden()
+
+
+def test_the_panel_shows_it_when_a_run_has_finished(room: Room, qtbot: QtBot) -> None:
+    room.session.open(make_case())
+    panel = TrainPanel(room)  # type: ignore[arg-type]
+    qtbot.addWidget(panel)
+    room.runs.follow("run 3", [started()])
+    qtbot.waitUntil(lambda: not panel.run_card.isHidden())
+    assert panel.people_card.isHidden()
+    room.runs.follow("run 3", [*whole_run(4), finished()])
+    qtbot.waitUntil(lambda: not panel.people_card.isHidden())
