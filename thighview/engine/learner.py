@@ -24,7 +24,7 @@ class Learner(keras.Model):
     ----------
     network : keras.Model
         Gives logits.
-    kind : {"ce", "dice", "ce_dice"}
+    kind : {"ce", "dice", "ce_dice", "combo", "focal_tversky"}
     slots : int
         Rows of the longest pass.
     classes : int
