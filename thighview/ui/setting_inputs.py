@@ -19,6 +19,7 @@ CHOICE_WORDS: dict[str, str] = {
     "adamw": "AdamW",
     "rmsprop": "RMSprop",
     "sgd": "SGD",
+    "poly": "polynomial",
 }
 
 
