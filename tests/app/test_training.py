@@ -6,6 +6,7 @@ import shutil
 import signal
 import sys
 import time
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -193,6 +194,13 @@ def test_past_runs_load_with_their_end(run: RunFolder) -> None:
     history = training.load_history(run)
     assert history.state == "finished"
     assert len(history.epochs) == 3
+    assert not training.can_resume(run)
+
+
+def test_a_run_whose_patience_ended_is_at_its_end(run: RunFolder) -> None:
+    _say(run, _started(), _epoch(1), replace(_finished(), epochs=1))
+    assert training.can_resume(run)
+    _say(run, replace(_finished(), epochs=1, early=True))
     assert not training.can_resume(run)
 
 

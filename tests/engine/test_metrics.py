@@ -46,9 +46,25 @@ def test_losses_recomputed_from_the_table_are_those_of_the_loss() -> None:
     logits = rng.normal(size=(5, 6, 7, 3)).astype(np.float32)
     labels = rng.choice([0, 1, 2, 255], (5, 6, 7)).astype(np.uint8)
     sums = slice_sums.Sums.of(_table(labels, logits, list(range(5)), 5).rows(5), range(5), 2)
-    for kind in ("ce", "dice", "ce_dice"):
+    for kind in ("ce", "dice", "ce_dice", "combo", "focal_tversky"):
         direct = np.asarray(losses.slice_loss(losses.slice_terms(labels, logits), kind))
         np.testing.assert_allclose(slice_sums.slice_losses(sums, kind), direct, rtol=1e-5)
+    with pytest.raises(ValueError, match="unknown loss"):
+        slice_sums.slice_losses(sums, "hinge")
+
+
+@pytest.mark.parametrize("kind", ["ce", "dice", "ce_dice", "combo", "focal_tversky"])
+def test_a_person_of_one_slice_has_the_loss_of_that_slice(kind: str) -> None:
+    rng = np.random.default_rng(2)
+    logits = rng.normal(size=(3, 8, 8, 3)).astype(np.float32)
+    labels = rng.choice([0, 1, 2, 255], (3, 8, 8)).astype(np.uint8)
+    sums = slice_sums.Sums.of(_table(labels, logits, [0, 1, 2], 3).rows(3), range(3), 3)
+    people = slice_sums.person_scores(sums, {0: "a", 1: "b", 2: "c"}, kind)
+    direct = np.asarray(losses.slice_loss(losses.slice_terms(labels, logits), kind))
+    np.testing.assert_allclose([person.loss for person in people], direct, rtol=1e-5)
+    together = slice_sums.person_scores(sums, {0: "a", 1: "a", 2: "a"}, kind)[0].loss
+    if kind in ("dice", "focal_tversky"):  # defined per slice: a person's is the mean
+        assert together == pytest.approx(float(direct.mean()), rel=1e-5)
 
 
 def _sums(tp: list, fp: list, fn: list, pixels: int = 10) -> slice_sums.Sums:

@@ -159,9 +159,10 @@ def test_a_killed_run_that_is_resumed_ends_at_the_same_weights_compiled(tmp_path
     _kill_and_resume(make_project(tmp_path, 3), _with(epochs=6), 4)
 
 
+@pytest.mark.parametrize("changes", [{}, {"ema": 0.8, "schedule": "cosine", "optimizer": "adamw", "loss": "combo"}])
 @pytest.mark.usefixtures("eager")
-def test_a_killed_run_that_is_resumed_ends_at_the_same_weights(tmp_path: Path) -> None:
-    _kill_and_resume(make_project(tmp_path, 3), _with(epochs=3), 2)
+def test_a_killed_run_that_is_resumed_ends_at_the_same_weights(tmp_path: Path, changes: dict[str, object]) -> None:
+    _kill_and_resume(make_project(tmp_path, 3), _with(epochs=3, **changes), 2)
 
 
 def _kill_and_resume(folder: Path, config: TrainConfig, epoch: int) -> None:

@@ -6,6 +6,7 @@ import pytest
 from panel_room import model
 from pytestqt.qtbot import QtBot
 
+from thighview.core.presets import PRESETS
 from thighview.core.run import FINE_TUNING_RATE, TrainConfig
 from thighview.ui.train_form import TrainForm
 
@@ -94,6 +95,24 @@ def test_by_default_it_goes_on_from_the_model_at_hand_in_small_steps(form: Train
     form.preset.activated.emit(0)
     assert form.config().start_from == "/models/tissues"
     assert form.is_default
+
+
+def test_a_preset_says_what_is_wrong_with_it_as_long_as_it_holds(form: TrainForm) -> None:
+    index = form.preset.findText("Seed, combo loss")
+    form.preset.setCurrentIndex(index)
+    form.preset.activated.emit(index)
+    config, warning = PRESETS["seed_combo"]
+    assert form.config() == config
+    assert form.warning_words.text() == warning
+    assert form.warning_words.isVisibleTo(form)
+    set_to(form, learning_rate=1e-4)
+    assert not form.warning_words.isVisibleTo(form)
+    assert form.config() == replace(config, learning_rate=1e-4)
+
+
+def test_an_average_with_a_long_memory_can_be_set_and_read_back(form: TrainForm) -> None:
+    form.show_config(TrainConfig(ema=0.9995))
+    assert form.config().ema == 0.9995
 
 
 def test_a_learning_rate_set_by_hand_stays(form: TrainForm) -> None:

@@ -152,7 +152,7 @@ def test_the_form_has_every_setting_with_its_range(qtbot: QtBot) -> None:
 def test_presets_fill_the_form_and_any_change_leaves_them(qtbot: QtBot) -> None:
     form = TrainForm()
     qtbot.addWidget(form)
-    for index, (name, _, settings) in enumerate(PRESETS):
+    for index, (name, _, settings, _) in enumerate(PRESETS):
         form.preset.setCurrentIndex(index)
         form.preset.activated.emit(index)
         assert form.config() == TrainConfig(**settings)
@@ -381,6 +381,12 @@ def test_a_finished_run_tells_how_the_model_it_started_from_did(panel: TrainPane
     qtbot.waitUntil(panel.end_card.isVisible)
     line = "Started from thigh_tissues: Dice 0.905\u00a0→\u00a00.927 on the same slices."
     assert line in panel.end_card.text.text().splitlines()
+
+
+def test_a_run_whose_patience_ended_says_so(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
+    room.runs.follow("run 3", [*whole_run(27), replace(finished(), epochs=27, early=True)])
+    qtbot.waitUntil(panel.end_card.isVisible)
+    assert panel.end_card.title.text() == "Finished early"
 
 
 def test_a_failed_run_shows_cause_and_last_lines_and_can_go_on(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:

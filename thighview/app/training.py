@@ -366,10 +366,12 @@ def load_history(run: RunFolder) -> RunHistory:
 
 
 def can_resume(run: RunFolder) -> bool:
-    """Whether a run that is not going on has epochs left: it was stopped, failed or was killed."""
+    """Whether a run that is not going on has epochs left: it was stopped, failed or was killed; not ended early."""
     if run.alive:
         return False
     history = load_history(run)
+    if isinstance(history.last, Finished) and history.last.early:
+        return False
     try:
         epochs = int(json.loads(run.config.read_text("utf-8"))["epochs"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -285,6 +285,7 @@ class Finished(RunEvent):
     """The model folder is written. ``parent`` is the model it started from, ``parent_val`` how that one did.
 
     Both scores are of the same validation slices; where it lacks a label of this run, its own is not measured.
+    ``early``: its patience ended before its epochs did.
     """
 
     EVENT: ClassVar[str] = "finished"
@@ -295,6 +296,7 @@ class Finished(RunEvent):
     val: Scores
     parent: str = ""
     parent_val: Scores = Scores()
+    early: bool = False
 
 
 @dataclass(frozen=True)

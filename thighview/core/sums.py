@@ -14,6 +14,12 @@ PLAIN = 2
 PER_CLASS = ("tp", "fp", "fn", "soft_tp", "soft_p", "soft_y", "label_ce")
 SMOOTH_PX = 1.0
 """Added to numerator and denominator of soft Dice, pixels: empty and empty is a perfect 1."""
+COMBO_ALPHA, COMBO_BETA = 0.2, 0.4
+"""Combo loss: the share of cross-entropy in it, and the weight of a label's pixels in it (background: 1 - beta)."""
+TVERSKY_ALPHA, TVERSKY_BETA, TVERSKY_GAMMA = 0.7, 0.3, 4 / 3
+"""Focal Tversky loss: weight of false negatives, weight of false positives, and the root that is taken."""
+TVERSKY_FLOOR = 1e-7
+"""A Tversky index as close as this to 1 counts as 1: the root has no slope there."""
 
 
 @dataclass(frozen=True)
@@ -56,24 +62,23 @@ class Sums:
 
 def slice_losses(sums: Sums, kind: str) -> NDArray[np.float64]:
     """Loss of each slice from its sums, float64 (n,): the same definitions as ``engine.losses.slice_loss``."""
-    ce = sums.ce_sum.astype(np.float64) / np.maximum(sums.pixels, 1)
-    return {"ce": ce, "dice": _dice_losses(sums), "ce_dice": ce + _dice_losses(sums)}[kind]
+    return _pixel_sums(sums, kind) / np.maximum(sums.pixels, 1) + _slice_parts(sums, kind)
 
 
 def person_scores(sums: Sums, subjects: Mapping[int, str], kind: str) -> list[PersonScores]:
     """Scores of each person of a pass, sorted by subject.
 
-    Cross-entropy and accuracy are averaged over the person's counted pixels; the Dice part of a loss over the
-    person's slices (it is defined per slice); Dice is 3-D: 2 TP / (2 TP + FP + FN) of sums over the person's slices.
+    Cross-entropy and accuracy are averaged over the person's counted pixels; the Dice or Tversky part of a loss over
+    the person's slices (it is defined per slice). Dice is 3-D: 2 TP / (2 TP + FP + FN) of the person's sums.
 
     Parameters
     ----------
     sums : Sums
     subjects : mapping of slice id to subject
-    kind : {"ce", "dice", "ce_dice"}
+    kind : {"ce", "dice", "ce_dice", "combo", "focal_tversky"}
     """
     owner = np.array([subjects[int(i)] for i in sums.ids])
-    dice_losses = _dice_losses(sums)
+    pixel_sums, slice_parts = _pixel_sums(sums, kind), _slice_parts(sums, kind)
     scores: list[PersonScores] = []
     for subject in sorted(set(owner.tolist())):
         mine = owner == subject
@@ -81,9 +86,7 @@ def person_scores(sums: Sums, subjects: Mapping[int, str], kind: str) -> list[Pe
         if pixels == 0:
             scores.append(PersonScores(subject, None, None, (None,) * (sums.tp.shape[1] - 1)))
             continue
-        ce = float(sums.ce_sum[mine].sum(dtype=np.float64)) / pixels
-        dice_part = float(dice_losses[mine].mean())
-        loss = {"ce": ce, "dice": dice_part, "ce_dice": ce + dice_part}[kind]
+        loss = float(pixel_sums[mine].sum()) / pixels + float(slice_parts[mine].mean())
         tp, fp, fn = (a[mine].sum(axis=0, dtype=np.float64) for a in (sums.tp, sums.fp, sums.fn))
         ce_of = sums.label_ce[mine].sum(axis=0, dtype=np.float64)
         there = [tp[c] + fp[c] + fn[c] > 0 for c in range(1, len(tp))]
@@ -149,10 +152,40 @@ def seed_scores(sums: Sums, thresholded: bool = False) -> Scores:
     return Scores(_mean(list(ce)), float(sums.tp.sum(dtype=np.float64)) / pixels, _mean(dice))
 
 
-def _dice_losses(sums: Sums) -> NDArray[np.float64]:
+def _pixel_sums(sums: Sums, kind: str) -> NDArray[np.float64]:
+    """The part of a loss that is a sum over pixels (to be divided by their number), float64 (n,)."""
+    if kind in ("ce", "ce_dice"):
+        return sums.ce_sum.astype(np.float64)
+    if kind == "combo":
+        ce = sums.label_ce.astype(np.float64)
+        return COMBO_ALPHA * ((1 - COMBO_BETA) * ce[:, 0] + COMBO_BETA * ce[:, 1:].sum(axis=1))
+    return np.zeros(len(sums.ids))
+
+
+def _slice_parts(sums: Sums, kind: str) -> NDArray[np.float64]:
+    """The part of a loss that is a number per slice, float64 (n,)."""
+    if kind == "ce":
+        return np.zeros(len(sums.ids))
+    if kind in ("dice", "ce_dice"):
+        return 1.0 - _soft_dice(sums).mean(axis=1)
+    if kind == "combo":
+        return -(1 - COMBO_ALPHA) * _soft_dice(sums).sum(axis=1)
+    if kind == "focal_tversky":
+        return _focal_tversky(sums)
+    raise ValueError(f"unknown loss {kind!r}")
+
+
+def _soft_dice(sums: Sums) -> NDArray[np.float64]:
+    """Soft Dice of each label on each slice, (n, C - 1)."""
     top = 2.0 * sums.soft_tp.astype(np.float64) + SMOOTH_PX
-    dice = top / (sums.soft_p.astype(np.float64) + sums.soft_y + SMOOTH_PX)
-    return 1.0 - dice[:, 1:].mean(axis=1)
+    return (top / (sums.soft_p.astype(np.float64) + sums.soft_y + SMOOTH_PX))[:, 1:]
+
+
+def _focal_tversky(sums: Sums) -> NDArray[np.float64]:
+    tp, p, y = (a[:, 1:].astype(np.float64) for a in (sums.soft_tp, sums.soft_p, sums.soft_y))
+    wrong = TVERSKY_ALPHA * np.maximum(y - tp, 0) + TVERSKY_BETA * np.maximum(p - tp, 0)
+    lost = wrong / (tp + wrong + SMOOTH_PX)
+    return np.where(lost > TVERSKY_FLOOR, lost ** (1 / TVERSKY_GAMMA), 0.0).mean(axis=1)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

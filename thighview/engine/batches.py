@@ -42,6 +42,11 @@ class Slices:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def fullest(self) -> int:
+        """The row with most labelled pixels."""
+        return int(np.argmax(((self.labels > 0) & (self.labels != IGNORE)).sum((1, 2))))
+
     @staticmethod
     def join(parts: Sequence["Slices"], smallest: int, multiple: int) -> "Slices":
         """All slices on the smallest canvas that holds each, square, at least ``smallest`` pixels."""

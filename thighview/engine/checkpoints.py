@@ -108,13 +108,14 @@ class CheckpointWriter:
         write_bytes_atomic(self._folder / f"{name}.safetensors", body)
 
 
-def last_epoch(folder: Path) -> int:
-    """The epoch after which the last checkpoint was written; 0 where there is none that can be read."""
+def last_facts(folder: Path) -> dict[str, Any]:
+    """The facts of the last checkpoint (``epoch`` among them); empty where there is none that can be read."""
     try:
         with safetensors.safe_open(folder / "last.safetensors", framework="np") as file:
-            return int(json.loads((file.metadata() or {})["facts"])["epoch"])
-    except (safetensors.SafetensorError, OSError, ValueError, KeyError):
-        return 0
+            facts = json.loads((file.metadata() or {})["facts"])
+            return facts if isinstance(facts.get("epoch"), int) else {}
+    except (safetensors.SafetensorError, OSError, ValueError, KeyError, AttributeError):
+        return {}
 
 
 def read_checkpoint(folder: Path, name: str) -> tuple[Arrays, dict[str, Any]] | None:

@@ -1,5 +1,6 @@
 """A network together with its loss and the table its sums go to; runs on any Keras backend."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,7 +25,7 @@ class Learner(keras.Model):
     ----------
     network : keras.Model
         Gives logits.
-    kind : {"ce", "dice", "ce_dice"}
+    kind : {"ce", "dice", "ce_dice", "combo", "focal_tversky"}
     slots : int
         Rows of the longest pass.
     classes : int
@@ -62,28 +63,44 @@ class Learner(keras.Model):
         return Sums.of(self.slice_table.rows(len(ids)), ids, batch_size)
 
 
-def optimizer_of(config: TrainConfig, steps: int) -> keras.optimizers.Optimizer:
+def optimizer_of(config: TrainConfig, steps: int, precision: str = "float32") -> keras.optimizers.Optimizer:
     """The optimiser of a run of so many steps.
 
-    ``unet``: the rate falls as lr (1 - t/T)^0.9 (nnU-Net), gradients are cut at norm 12. ``seed_unet``: as the seed
-    had it, a constant rate and no cut.
+    ``unet``: gradients are cut at norm 12, as nnU-Net does. ``seed_unet``: as the seed had it, no cut. The rate
+    follows the schedule (:func:`schedule_of`). ``float16`` scales the loss, lest small gradients become 0.
     """
     ours = config.architecture == "unet"
     rate: Any = config.learning_rate
-    if ours:
+    if schedule_of(config) == "poly":
         rate = keras.optimizers.schedules.PolynomialDecay(config.learning_rate, max(steps, 1), 0.0, _POWER)
+    elif schedule_of(config) == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, max(steps, 1))
     common: dict[str, Any] = {"learning_rate": rate, "global_clipnorm": _CLIP if ours else None}
+    if config.ema:
+        common |= {"use_ema": True, "ema_momentum": config.ema}
     if config.optimizer == "adamw":
-        return keras.optimizers.AdamW(weight_decay=1e-4, **common)
-    if config.optimizer == "rmsprop":
-        return keras.optimizers.RMSprop(**common)
-    if config.optimizer == "sgd":
-        return keras.optimizers.SGD(momentum=0.99 if ours else 0.9, nesterov=True, **common)
-    return keras.optimizers.Adam(**common)
+        made: Any = keras.optimizers.AdamW(weight_decay=1e-4, **common)
+    elif config.optimizer == "rmsprop":
+        made = keras.optimizers.RMSprop(**common)
+    elif config.optimizer == "sgd":
+        made = keras.optimizers.SGD(momentum=0.99 if ours else 0.9, nesterov=True, **common)
+    else:
+        made = keras.optimizers.Adam(**common)
+    return keras.optimizers.LossScaleOptimizer(made) if precision == "float16" else made
+
+
+def schedule_of(config: TrainConfig) -> str:
+    """How the rate lr falls over T steps: ``poly``, ``cosine`` or ``constant``; what ``auto`` means is decided here.
+
+    poly: lr (1 - t/T)^0.9 (nnU-Net). cosine: lr (1 + cos(pi t/T)) / 2 (Loshchilov and Hutter 2017, without restarts).
+    """
+    if config.schedule == "auto":
+        return "poly" if config.architecture == "unet" else "constant"
+    return config.schedule
 
 
 def rate_at(config: TrainConfig, step: int, steps: int) -> float:
     """Learning rate after ``step`` of ``steps`` steps."""
-    if config.architecture != "unet":
-        return config.learning_rate
-    return config.learning_rate * (1 - min(step / max(steps, 1), 1.0)) ** _POWER
+    done = min(step / max(steps, 1), 1.0)
+    shares = {"poly": (1 - done) ** _POWER, "cosine": (1 + math.cos(math.pi * done)) / 2, "constant": 1.0}
+    return config.learning_rate * shares[schedule_of(config)]

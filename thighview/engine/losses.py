@@ -15,7 +15,15 @@ from typing import Any, NamedTuple
 
 from keras import ops as keras_ops
 
-from thighview.core.sums import SMOOTH_PX
+from thighview.core.sums import (
+    COMBO_ALPHA,
+    COMBO_BETA,
+    SMOOTH_PX,
+    TVERSKY_ALPHA,
+    TVERSKY_BETA,
+    TVERSKY_FLOOR,
+    TVERSKY_GAMMA,
+)
 
 IGNORE = 255
 """Label of pixels that take no part: outside the scan, or not reviewed."""
@@ -116,8 +124,73 @@ def soft_dice_loss(terms: SliceTerms) -> Tensor:
     Three pixels p = (0.8, 0.6, 0.1), y = (1, 1, 0): (2 * 1.4 + 1) / (1.5 + 2 + 1) = 3.8 / 4.5, loss 0.1556.
     Empty label and p = 0: (0 + 1) / (0 + 1), loss 0.
     """
+    return 1.0 - ops.mean(_label_dice(terms), axis=-1)
+
+
+def combo_loss(terms: SliceTerms, alpha: float = COMBO_ALPHA, beta: float = COMBO_BETA) -> Tensor:
+    """Combo loss of each slice as its paper writes it, shape (n,); negative where the network is good.
+
+    With one label, p_i its probability and t_i its truth in the N counted pixels::
+
+        alpha * -1/N sum_i [beta t_i ln p_i + (1 - beta) (1 - t_i) ln(1 - p_i)]
+        - (1 - alpha) * sum_K (2 sum_i p_i t_i + S) / (sum_i p_i + sum_i t_i + S)
+
+    with S = SMOOTH_PX (Taghanaki et al. 2019, Computerized Medical Imaging and Graphics 75, arXiv 1805.02798). Public
+    codes under this name put their brackets elsewhere and give other numbers.
+
+    ``alpha`` is the share of cross-entropy. ``beta`` above 0.5 makes missed pixels of the label dearer, below 0.5
+    pixels wrongly given to it. The smallest value is -(1 - alpha) K, at a perfect slice: no logarithmic axis shows it.
+
+    For several labels the sum over K runs over the labels (the background is not one), and the cross-entropy is that
+    of the softmax with the weight beta on pixels of any label and 1 - beta on the background. That is our reading:
+    it is exact from the sums, and with one label it is the formula above. The mean of K one-against-rest losses is
+    another number, which ``label_ce`` does not hold.
+
+    Examples
+    --------
+    Eight pixels, the label's p = (0.9, 0.8, 0.6, 0.3) and p = (0.2, 0.1, 0.5, 0.1) on the background, alpha 0.2,
+    beta 0.4: -ln(0.9 * 0.8 * 0.6 * 0.3) = 2.0433 and -ln(0.8 * 0.9 * 0.5 * 0.9) = 1.1270, so the cross-entropy is
+    (0.4 * 2.0433 + 0.6 * 1.1270) / 8 = 0.1867; Dice is (2 * 2.6 + 1) / (3.5 + 4 + 1) = 0.7294; the loss is
+    0.2 * 0.1867 - 0.8 * 0.7294 = -0.5462.
+    """
+    weighted = (1.0 - beta) * terms.label_ce[:, 0] + beta * ops.sum(terms.label_ce[:, 1:], axis=-1)
+    entropy = weighted / ops.maximum(terms.pixels, 1.0)
+    return alpha * entropy - (1.0 - alpha) * ops.sum(_label_dice(terms), axis=-1)
+
+
+def focal_tversky_loss(
+    terms: SliceTerms, alpha: float = TVERSKY_ALPHA, beta: float = TVERSKY_BETA, gamma: float = TVERSKY_GAMMA
+) -> Tensor:
+    """Focal Tversky loss of each slice, mean over the labels (the background is not one), shape (n,), 0 to 1.
+
+    (1 - TI_c)^(1 / gamma), TI_c = (TP + s) / (TP + alpha FN + beta FP + s), s = SMOOTH_PX, of the soft counts
+    TP = sum p y, FN = sum (1 - p) y, FP = sum p (1 - y) (Abraham and Khan 2019, ISBI, arXiv 1810.07842).
+
+    Here ``alpha`` weighs false negatives and ``beta`` false positives, as in that paper and as in no fixed agreement
+    elsewhere: Tversky losses of other libraries have them the other way round. The paper adds the labels up; here it
+    is their mean, so that the loss does not grow with the table of labels.
+
+    gamma above 1 gives small errors a steep slope, without end at TI = 1: an index within TVERSKY_FLOOR of 1 counts
+    as 1 and has no gradient.
+
+    Examples
+    --------
+    The eight pixels of :func:`combo_loss`: TP = 2.6, FN = 4 - 2.6 = 1.4, FP = 3.5 - 2.6 = 0.9, so alpha FN + beta FP
+    = 0.7 * 1.4 + 0.3 * 0.9 = 1.25, 1 - TI = 1.25 / (2.6 + 1.25 + 1) = 0.2577, and 0.2577^(3/4) = 0.3617.
+    """
+    tp = terms.soft_tp[:, 1:]
+    missed, surplus = (ops.maximum(a[:, 1:] - tp, 0.0) for a in (terms.soft_y, terms.soft_p))
+    wrong = alpha * missed + beta * surplus
+    lost = wrong / (tp + wrong + SMOOTH_PX)
+    some = ops.cast(ops.greater(lost, TVERSKY_FLOOR), lost.dtype)
+    # a product, not a choice after the power: its gradient at 0 would be 0 times infinity
+    return ops.mean(some * (some * lost + (1.0 - some)) ** (1.0 / gamma), axis=-1)
+
+
+def _label_dice(terms: SliceTerms) -> Tensor:
+    """Soft Dice of each label on each slice, (n, C - 1)."""
     dice = (2.0 * terms.soft_tp + SMOOTH_PX) / (terms.soft_p + terms.soft_y + SMOOTH_PX)
-    return 1.0 - ops.mean(dice[:, 1:], axis=-1)
+    return dice[:, 1:]
 
 
 def slice_loss(terms: SliceTerms, kind: str) -> Tensor:
@@ -126,7 +199,7 @@ def slice_loss(terms: SliceTerms, kind: str) -> Tensor:
     Parameters
     ----------
     terms : SliceTerms
-    kind : {"ce", "dice", "ce_dice"}
+    kind : {"ce", "dice", "ce_dice", "combo", "focal_tversky"}
         ``ce_dice`` is the plain sum of both (nnU-Net's default, equal weights).
     """
     if kind == "ce":
@@ -135,6 +208,10 @@ def slice_loss(terms: SliceTerms, kind: str) -> Tensor:
         return soft_dice_loss(terms)
     if kind == "ce_dice":
         return cross_entropy(terms) + soft_dice_loss(terms)
+    if kind == "combo":
+        return combo_loss(terms)
+    if kind == "focal_tversky":
+        return focal_tversky_loss(terms)
     raise ValueError(f"unknown loss {kind!r}")
 
 

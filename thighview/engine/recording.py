@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
 from thighview.core.run import RunEvent, TrainConfig
+from thighview.core.sums import Sums
 from thighview.engine.batches import Slices
 from thighview.engine.preprocess import classes_of
 from thighview.io.atomic import write_atomic
+from thighview.io.dataset import Dataset
 from thighview.io.runs import EventLog, RunFolder
 
 Emit = Callable[[RunEvent], None]
@@ -57,6 +59,22 @@ def explain(error: Exception, config: TrainConfig) -> UserError:
     if isinstance(error, OSError):
         return UserError(f"The run could not write or read a file: {error}.", "Make room on the disk, then resume it.")
     return UserError(f"The training ended with an error of the program: {kind}: {str(error)[:300]}.")
+
+
+def not_a_number(epoch: int, step: int, learnt: Sums, dataset: Dataset) -> UserError:
+    """That the loss became NaN or infinite at a step (from 0), and on which slices.
+
+    ``learnt`` are the sums of the epoch so far, the last step among them.
+    """
+    last = learnt.chosen(learnt.steps == step)
+    bad = last.ids[~np.isfinite(last.ce_sum)]
+    where = {s.id: s for s in dataset.slices}
+    slices = [where[int(i)] for i in (bad if len(bad) else last.ids)]
+    titles = ", ".join(f"{s.subject} slice {s.index + 1}" for s in slices)
+    return UserError(
+        f"The loss is not a number any more (epoch {epoch}, step {step + 1}, {titles}).",
+        "Train again with a smaller learning rate; the last good weights are kept.",
+    )
 
 
 def save_preview(

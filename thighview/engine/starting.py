@@ -32,6 +32,13 @@ class Plan:
     parent: ModelEntry | None
     notes: tuple[str, ...]
 
+    def colours(self, labels: LabelTable) -> NDArray[np.uint8]:
+        """Colour of each class, (C, 3); the background is black, the later label of two sides gives the colour."""
+        found = np.zeros((len(self.card.classes), 3), np.uint8)
+        for label in labels:
+            found[self.classes[label.value]] = label.colour
+        return found
+
 
 def is_sided(labels: LabelTable) -> bool:
     """Whether left and right can be left to position: every label with a side exists on both, and none without it."""

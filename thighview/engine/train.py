@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Generator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,25 +28,20 @@ from thighview.core.run import (
     TrainConfig,
 )
 from thighview.core.sums import Sums, label_dice, learning_scores, mean_scores, person_scores
+from thighview.engine.averaging import Weights, average_warning, averaged
 from thighview.engine.batches import MeasureBatches, TrainBatches, prefetched
-from thighview.engine.checkpoints import (
-    Arrays,
-    CheckpointWriter,
-    last_epoch,
-    read_checkpoint,
-    restore,
-    snapshot,
-    weights_in,
-)
+from thighview.engine.checkpoints import Arrays, CheckpointWriter, read_checkpoint, restore, snapshot, weights_in
 from thighview.engine.devices import lower_priority, prepare_device
 from thighview.engine.explaining import Explainer
+from thighview.engine.keeping import Bests, is_over
 from thighview.engine.learner import Learner, optimizer_of, rate_at
 from thighview.engine.loading import load_slices
 from thighview.engine.logs import RunLogs
-from thighview.engine.recording import Emit, Voice, explain, save_preview
+from thighview.engine.precision import chosen_precision, computing_in
+from thighview.engine.recording import Emit, Voice, explain, not_a_number, save_preview
 from thighview.engine.starting import Plan, inherited, make_plan
 from thighview.engine.unet import assign_weights, build_network, head_warning, weights_of
-from thighview.io.dataset import IGNORE, freeze
+from thighview.io.dataset import freeze
 from thighview.io.models import find_model, write_model
 from thighview.io.project import Project
 from thighview.io.runs import (
@@ -123,7 +119,7 @@ def train(run: RunFolder, config: TrainConfig, emit: Emit | None = None) -> Path
     stops it. On an error the run says Failed, keeps its checkpoints, and the error goes on.
     """
     written = (run.project / "models" / run.name / "card.json").exists()
-    if written and last_epoch(run.checkpoint) >= config.epochs:
+    if written and is_over(run.checkpoint, config):
         raise UserError(f"The run {run.name!r} is finished.", "Start a new run; it can start from this model.")
     stale = run.lock.exists() and not run.alive
     with at_work(run):
@@ -159,7 +155,6 @@ class _Training:
         self.plan: Plan = make_plan(run.name, self.dataset, config, parent)
         self.config = self.plan.config
         self.device = prepare_device()
-        keras.utils.set_random_seed(config.seed)
         self.notes = [n for n in (self.dataset.note, *self.plan.notes) if n]
         loaded = load_slices(run, self.dataset, self.plan, say.log)
         self.train, self.val, self.probe = loaded.train, loaded.val, loaded.probe
@@ -171,7 +166,7 @@ class _Training:
         self.parent_val = Scores()
         self.best: dict[str, Any] = {}
         self.best_arrays: Arrays = {}
-        self.last_arrays: Arrays = {}
+        self.bests = Bests()
         self.seconds: list[float] = []
         self.probe_s = self.probe_spent_s = self.worked_s = 0.0
         self._looked = self._told = 0.0
@@ -185,15 +180,21 @@ class _Training:
             self.replay, config.replay,
         )  # fmt: skip
         self.steps = len(self.batches)
+        self.total = config.epochs * self.steps
         slots = max(self.steps * self.batches.batch_size, len(self.probe), len(self.val or []))
         self.batches.spare = slots
         self.measures = {
             name: MeasureBatches(s, self.batches.batch_size, slots)
             for name, s in (("val", self.val), ("train", self.probe)) if s is not None
         }  # fmt: skip
-        self.network = build_network(
-            config.architecture, classes, config.base_filters, config.levels, config.dropout, None
-        )
+        precision = chosen_precision(self.run, config, classes, lambda: self.batches.batch(1, 0), self.device)
+        self.say.log(precision.why)
+        self.notes += [n for n in (precision.why * precision.tried, average_warning(config.ema, self.total)) if n]
+        keras.utils.set_random_seed(config.seed)
+        with computing_in(precision.name):
+            self.network = build_network(
+                config.architecture, classes, config.base_filters, config.levels, config.dropout, None
+            )
         if self.plan.parent:
             weights, mapping = inherited(weights_of(self.network), self.plan.card, self.plan.parent)
             assign_weights(self.network, weights)
@@ -202,10 +203,11 @@ class _Training:
         if warning:
             self.notes.append(warning)
         self.learner = Learner(self.network, config.loss, slots, classes)
-        self.optimizer = optimizer_of(config, config.epochs * self.steps)
+        self.optimizer = optimizer_of(config, self.total, precision.name)
         self.learner.compile(optimizer=self.optimizer)
         self.optimizer.build(self.learner.trainable_variables)
         self.explainer = Explainer(self.network, self.learner, len(self.probe), classes)
+        self._averaged = partial(averaged, self.network, self.optimizer, config.ema)
 
     # ------------------------------------------------------------------ going
 
@@ -228,8 +230,8 @@ class _Training:
         stopped = False
         try:
             with contextlib.closing(self._stream()) as stream:
-                for epoch in range(self.epoch + 1, config.epochs + 1):
-                    self._epoch(epoch, stream, writer)
+                while self.epoch < config.epochs and not self.bests.over(self.epoch, config.patience):
+                    self._epoch(self.epoch + 1, stream, writer)
         except (_Stop, KeyboardInterrupt):
             stopped = True
             self.say.log("stopped")
@@ -244,7 +246,7 @@ class _Training:
         def make(i: int) -> Any:
             return self.batches.batch(1 + i // self.steps, i % self.steps)
 
-        return prefetched(make, first, self.config.epochs * self.steps - first)
+        return prefetched(make, first, self.total - first)
 
     def _resume(self) -> None:
         last = read_checkpoint(self.run.checkpoint, "last")
@@ -252,7 +254,8 @@ class _Training:
             return
         arrays, facts = last
         restore(self.network, self.optimizer, arrays)
-        self.epoch, self.best, self.last_arrays = int(facts["epoch"]), dict(facts["best"]), arrays
+        self.epoch, self.best = int(facts["epoch"]), dict(facts["best"])
+        self.bests = Bests.from_json(facts.get("bests", {}))
         best = read_checkpoint(self.run.checkpoint, "best")
         self.best_arrays = best[0] if best else arrays
         if best:
@@ -268,7 +271,8 @@ class _Training:
             except _Stop:
                 if self.best_arrays:
                     raise
-                self._end_epoch(epoch, step, start + paused_s, writer)
+                with self._averaged() as own:
+                    self._end_epoch(epoch, step, start + paused_s, writer, own)
                 raise
             x, y = next(stream)
             loss = self.learner.learn(x, y)
@@ -276,7 +280,8 @@ class _Training:
             if not math.isfinite(loss):
                 raise self._not_a_number(epoch, step)
             self._tell_batch(epoch, step, running / (step + 1))
-        self._end_epoch(epoch, self.steps, start + paused_s, writer)
+        with self._averaged() as own:
+            self._end_epoch(epoch, self.steps, start + paused_s, writer, own)
 
     def _obey(self) -> float:
         """Look at ``control`` a few times a second; seconds spent in a pause."""
@@ -311,19 +316,11 @@ class _Training:
         return self.learner.sums(ids.tolist(), size)
 
     def _not_a_number(self, epoch: int, step: int) -> UserError:
-        size = self.batches.batch_size
-        sums = self._learnt(epoch, step + 1)
-        bad = [int(i) for i in sums.ids[step * size :][~np.isfinite(sums.ce_sum[step * size :])]]
-        where = {s.id: s for s in self.dataset.slices}
-        titles = ", ".join(f"{where[i].subject} slice {where[i].index + 1}" for i in (bad or sums.ids[step * size :]))
-        return UserError(
-            f"The loss is not a number any more (epoch {epoch}, step {step + 1}, {titles}).",
-            "Train again with a smaller learning rate; the last good weights are kept.",
-        )
+        return not_a_number(epoch, step, self._learnt(epoch, step + 1), self.dataset)
 
     # ------------------------------------------------------------------ measuring
 
-    def _end_epoch(self, epoch: int, steps: int, start: float, writer: CheckpointWriter) -> None:
+    def _end_epoch(self, epoch: int, steps: int, start: float, writer: CheckpointWriter, own: Weights) -> None:
         config, name = self.config, self.run.name
         passes = {"learning": self._learnt(epoch, steps)} if steps else {}
         if "val" in self.measures:
@@ -332,7 +329,8 @@ class _Training:
         self.worked_s += time.monotonic() - start
         before = time.monotonic()
         due = self.probe_spent_s + self.probe_s <= PROBE_SHARE * self.worked_s
-        if due or epoch in (1, config.epochs) or steps < self.steps:
+        ending = epoch == config.epochs or steps < self.steps or self.bests.over(epoch, config.patience, val.dice)
+        if due or epoch == 1 or ending:
             passes["train"] = self.learner.measure(self.measures["train"])
             if config.honest and "val" in passes and steps == self.steps:
                 passes |= self.explainer.passes(self.probe, self.batches, epoch)
@@ -348,12 +346,12 @@ class _Training:
             val.loss is not None and (lowest is None or val.loss < lowest)
         )  # fmt: skip
         per_label = label_dice(passes["val"], self.subject_of, config.loss) if "val" in passes else ()
-        self._checkpoint(epoch, better, val, train, per_label, writer, whole=steps == self.steps)
+        self._checkpoint(epoch, better, val, train, per_label, writer, own, steps == self.steps)
         self.seconds.append(time.monotonic() - start)
         usual = float(np.median(self.seconds[1:] or self.seconds))
         ended = EpochEnded(
             time.time(), name, epoch, config.epochs, self.seconds[-1], rate_at(config, epoch * self.steps,
-            config.epochs * self.steps), train, val, learning, better, self.run.slices_of(epoch).relative_to(
+            self.total), train, val, learning, better, self.run.slices_of(epoch).relative_to(
             self.run.path).as_posix(), usual * (config.epochs - epoch), preview, per_label, *(
                 tuple(person_scores(passes[n], self.subject_of, config.loss)) if n in passes else ()
                 for n in ("train", "val")
@@ -371,24 +369,25 @@ class _Training:
     def _save_preview(self, epoch: int) -> None:
         """Show what the network now makes of one fixed slice, the one with most of its labels on it."""
         shown = self.val if self.val is not None else self.probe
-        row = int(np.argmax(((shown.labels > 0) & (shown.labels != IGNORE)).sum((1, 2))))
+        row = shown.fullest
         logits = self.learner.predict_on_batch(shown.images[row].astype(np.float32)[None, ..., None])
-        colours = np.zeros((len(self.plan.card.classes), 3), np.uint8)
-        for label in self.dataset.labels:
-            colours[self.plan.classes[label.value]] = label.colour
+        colours = self.plan.colours(self.dataset.labels)
         save_preview(self.run.preview_of(epoch), shown, row, np.asarray(logits), colours, self.val is not None)
 
     # ------------------------------------------------------------------ keeping
 
     def _checkpoint(
         self, epoch: int, better: bool, val: Scores, train: Scores, per_label: tuple[float | None, ...],
-        writer: CheckpointWriter, whole: bool,
+        writer: CheckpointWriter, own: Weights, whole: bool,
     ) -> None:  # fmt: skip
         arrays = snapshot(self.network, self.optimizer)
         if not all(np.isfinite(v).all() for k, v in arrays.items() if k.startswith("weight/")):
             raise self._not_a_number(epoch, self.steps - 1)
+        weights = {k: v for k, v in arrays.items() if k.startswith("weight/")}
+        for file, reached in self.bests.take(epoch, train.loss, val.dice).items():
+            writer.put(file, weights, {"epoch": epoch, "score": reached.score})
         if better:
-            self.best_arrays = {k: v for k, v in arrays.items() if k.startswith("weight/")}
+            self.best_arrays = weights
             self.best = {
                 "epoch": epoch, "loss": val.loss, "val": asdict(val), "train": asdict(train),
                 "val_dice": list(per_label),
@@ -396,12 +395,15 @@ class _Training:
             writer.put("best", self.best_arrays, {"best": self.best})
         self.epoch = epoch
         if whole:
-            self.last_arrays = arrays
-            writer.put("last", arrays, {"epoch": epoch, "best": self.best})
+            last = arrays | {f"weight/{name}": array for name, array in own.items()}
+            writer.put("last", last, {"epoch": epoch, "best": self.best, "bests": self.bests.to_json()})
 
     def _write_model(self, stopped: bool) -> Path:
         if not self.best_arrays:
             raise UserError("The run was stopped before anything was learnt.", "Start it again.")
+        early = not stopped and self.epoch < self.config.epochs
+        if early:
+            self.say.log(f"ends early: {self.config.patience} epochs without a better validation Dice")
         folder = self.run.project / "models" / self.run.name
         card = self.plan.card
         validation = "phantoms" if self.dataset.phantoms else "people" if self.val is not None else "none"
@@ -415,6 +417,6 @@ class _Training:
         val = Scores(**self.best["val"])
         self.say(Finished(
             time.time(), self.run.name, str(folder), self.best["epoch"], self.epoch, stopped, val,
-            self.plan.parent.card.name if self.plan.parent else "", self.parent_val,
+            self.plan.parent.card.name if self.plan.parent else "", self.parent_val, early,
         ))  # fmt: skip
         return folder

@@ -87,7 +87,9 @@ class RunEndCard(Card):
         self.go_on_asked.emit()
 
     def _show_model(self, finished: Finished, on_phantoms: bool) -> None:
-        self.title.setText("Stopped, and saved" if finished.stopped else "Finished")
+        self.title.setText(
+            "Stopped, and saved" if finished.stopped else "Finished early" if finished.early else "Finished"
+        )
         self.note.setText(finished.run)
         scores = [
             f"{name} {value:.3f}"

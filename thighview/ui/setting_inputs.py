@@ -13,10 +13,13 @@ CHOICE_WORDS: dict[str, str] = {
     "ce_dice": "CE + Dice",
     "ce": "cross-entropy (CE)",
     "dice": "Dice",
+    "combo": "combo",
+    "focal_tversky": "focal Tversky",
     "adam": "Adam",
     "adamw": "AdamW",
     "rmsprop": "RMSprop",
     "sgd": "SGD",
+    "poly": "polynomial",
 }
 
 
@@ -80,7 +83,7 @@ def make_input(spec: Field[Any]) -> QWidget:
         number.setDecimals(9)
     else:
         number = QDoubleSpinBox()
-        number.setDecimals(2)
+        number.setDecimals(2 if round(limits["high"], 2) == limits["high"] else 4)
         number.setSingleStep(0.05)
     number.setRange(limits["low"], limits["high"])
     return number

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from thighview.core.errors import UserError
+from thighview.core.presets import PRESETS as core_presets  # noqa: N811 - a table read here once
 from thighview.core.run import FINE_TUNING_RATE, FROM_THE_MODEL, TrainConfig
 from thighview.ui.cards import Fold, show_words, words
 from thighview.ui.setting_inputs import CHOICE_WORDS, make_input, show_value, value_of
@@ -30,31 +31,28 @@ PLACES = {"project": "this project", "user": "your models", "box": "comes with t
 FIRST = ("start_from", "architecture", "base_filters", "loss", "learning_rate", "epochs", "augment")
 """Settings always in sight, in this order; the others fold away."""
 
-PRESETS: tuple[tuple[str, str, dict[str, Any]], ...] = (
-    ("Default", "Goes on from the model at hand in small steps; right for most.", {}),
+PRESETS: tuple[tuple[str, str, dict[str, Any], str], ...] = (
+    ("Default", "Goes on from the model at hand in small steps; right for most.", {}, core_presets["default"][1]),
     (
         "Random weights",
         "A new network that knows nothing yet: for a large set, or pictures unlike those of any model.",
         {"start_from": ""},
+        "",
     ),
     (
         "Seed network",
         "The original network of 2015: 512×512, 64 filters, one label, Adam 2e-4, binary cross-entropy, 80 epochs.",
-        {
-            "start_from": "",
-            "architecture": "seed_unet",
-            "base_filters": 64,
-            "levels": 5,
-            "dropout": 0.5,
-            "loss": "ce",
-            "optimizer": "adam",
-            "learning_rate": 2e-4,
-            "epochs": 80,
-            "batch_size": 2,
-            "input_size": 512,
-        },
+        core_presets["seed"][0].to_json(),
+        core_presets["seed"][1],
+    ),
+    (
+        "Seed, combo loss",
+        "The original network with its other loss: combo with RMSprop 1e-5.",
+        core_presets["seed_combo"][0].to_json(),
+        core_presets["seed_combo"][1],
     ),
 )
+"""Name, tip, settings (a model at hand is the start where they name none), and what is wrong with them."""
 
 
 class TrainForm(QWidget):
@@ -83,11 +81,15 @@ class TrainForm(QWidget):
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(6)
         self.preset = QComboBox()
-        for name, tip, _ in PRESETS:
+        for name, tip, _, _ in PRESETS:
             self.preset.addItem(name)
             self.preset.setItemData(self.preset.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
         self.preset.setPlaceholderText("as set below")
+        self.preset.setMinimumContentsLength(12)
+        self.preset.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.preset.activated.connect(self._preset_chosen)
+        self.preset.currentIndexChanged.connect(self._warn)
+        self.warning_words = words("", "warning")
         self.run_name = QLineEdit()
         self.run_name.setPlaceholderText("named by itself")
         self.run_name.setMaxLength(80)
@@ -96,6 +98,7 @@ class TrainForm(QWidget):
         first, more = _form(), _form()
         self._headings = [words("Preset", wrap=False), words("Run name", wrap=False)]
         first.addRow(self._headings[0], self.preset)
+        first.addRow(self.warning_words)
         first.addRow(self._headings[1], self.run_name)
         self.held_words = words("", "muted")
         for name in FIRST:
@@ -116,6 +119,7 @@ class TrainForm(QWidget):
             self.show_config(remembered)
         self._start_chosen = False
         self.preset.setCurrentIndex(-1 if remembered else 0)
+        self._warn(self.preset.currentIndex())
 
     # ------------------------------------------------------------------ what is set
 
@@ -216,6 +220,10 @@ class TrainForm(QWidget):
             settings |= {"start_from": self._at_hand, "learning_rate": FINE_TUNING_RATE}
         self.show_config(TrainConfig(**settings))
         self.preset.setCurrentIndex(index)
+
+    def _warn(self, index: int) -> None:
+        """Say what is wrong with the chosen preset, as long as the settings are its own."""
+        show_words(self.warning_words, PRESETS[index][3] if index >= 0 else "")
 
     @property
     def _start_input(self) -> QComboBox:
