@@ -97,7 +97,8 @@ def train(folder: str, people: int, slices: int, size: int, config: dict[str, An
     """
     from benchmarks.bare.network import BareFit
 
-    from thighview.engine import train as training
+    from thighview.engine import training_run
+    from thighview.engine.train import train as train_run
 
     project = make_project(Path(folder), people, slices, size)
     opened = Project.open(project)
@@ -105,13 +106,13 @@ def train(folder: str, people: int, slices: int, size: int, config: dict[str, An
     freeze(opened, run, settings)
     opened.close()
     held: list[Any] = []
-    keep = training._Training._build  # the bare side takes over the very slices of the run
+    keep = training_run.TrainingRun._build  # the bare side takes over the very slices of the run
 
     def build(self: Any) -> None:
         keep(self)
         held.append(BareFit(self.train, self.val, settings, len(self.plan.card.classes), self.steps))
 
-    training._Training._build = build  # type: ignore[method-assign]
+    training_run.TrainingRun._build = build  # type: ignore[method-assign]
     ours: list[float] = []
     bare: list[float] = []
     validated: list[float] = []
@@ -122,7 +123,7 @@ def train(folder: str, people: int, slices: int, size: int, config: dict[str, An
             bare.append(held[0].epoch())
             validated.append(held[0].epoch(validate=True))
 
-    training.train(run, settings, heard)
+    train_run(run, settings, heard)
     return {
         "ours": ours[1:], "bare": bare[1:], "bare_with_validation": validated[1:],
         "steps": held[0].steps, "size": settings.input_size,

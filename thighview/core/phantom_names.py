@@ -1,5 +1,8 @@
 """What a made-up thigh is made of: its tissues, muscles and contrasts by name; cheap to load, unlike what draws it."""
 
+import numpy as np
+from numpy.typing import NDArray
+
 from thighview.core.labels import PALETTE, Label, LabelTable
 
 CONTRASTS = ("t1", "dixon_water", "dixon_fat", "fat_sat")
@@ -45,3 +48,22 @@ def muscle_table() -> LabelTable:
             for value, name in enumerate(MUSCLES, 1)
         )
     )
+
+
+def phantom_lookup(labels: LabelTable) -> tuple[bool, NDArray[np.uint8]] | None:
+    """How a phantom's truth becomes a run's labels: (tissues rather than muscles, values uint8 (256,)).
+
+    None when a label of the run is neither a tissue nor a muscle of the phantom, by name and side; a label without
+    side stands for both.
+    """
+    for tissues, table in ((True, tissue_table()), (False, muscle_table())):
+        values = np.zeros(256, np.uint8)
+        met: set[int] = set()
+        for label in table:
+            wanted = labels.find(label.name, label.side) or labels.find(label.name)
+            if wanted:
+                values[label.value] = wanted.value
+                met.add(wanted.value)
+        if met == {label.value for label in labels}:
+            return tissues, values
+    return None

@@ -9,10 +9,10 @@ from collections.abc import Callable
 import numpy as np
 
 from thighview.core.errors import UserError
-from thighview.core.phantom_names import CONTRASTS
+from thighview.core.phantom_names import CONTRASTS, phantom_lookup
 from thighview.engine.batches import Slices, batch_parts, slices_of
 from thighview.engine.starting import Plan
-from thighview.io.dataset import Dataset, FrozenPhantom, phantom_lookup, read_phantom
+from thighview.io.dataset import Dataset, FrozenPhantom, read_phantom
 
 PHANTOM_SEED = 910_000
 """Made-up people of the pool; those who validate have other seeds."""

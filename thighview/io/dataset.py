@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from thighview.core.case import Case
 from thighview.core.corrections import edit_counts
 from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
 from thighview.core.mask import LabelMap
-from thighview.core.phantom_names import CONTRASTS, muscle_table, tissue_table
+from thighview.core.phantom_names import CONTRASTS, phantom_lookup
 from thighview.core.run import TrainConfig
 from thighview.core.volume import Volume
 from thighview.io.atomic import write_json_atomic
@@ -386,22 +385,3 @@ def read_phantom(phantom: FrozenPhantom, labels: LabelTable) -> tuple[Volume, La
         raise UserError("The labels of this run are not those of a phantom.", "Start a new run.")
     tissues, values = lookup
     return made.volume, values[made.labels if tissues else made.muscles]
-
-
-def phantom_lookup(labels: LabelTable) -> tuple[bool, NDArray[np.uint8]] | None:
-    """How a phantom's truth becomes a run's labels: (tissues rather than muscles, values uint8 (256,)).
-
-    None when a label of the run is neither a tissue nor a muscle of the phantom, by name and side; a label without
-    side stands for both.
-    """
-    for tissues, table in ((True, tissue_table()), (False, muscle_table())):
-        values = np.zeros(256, np.uint8)
-        met: set[int] = set()
-        for label in table:
-            wanted = labels.find(label.name, label.side) or labels.find(label.name)
-            if wanted:
-                values[label.value] = wanted.value
-                met.add(wanted.value)
-        if met == {label.value for label in labels}:
-            return tissues, values
-    return None

@@ -135,8 +135,18 @@ def make_plot(font: QFont) -> tuple[Any, dict[str, Any], dict[str, Band], Any]:
     return view, items, bands, hair
 
 
-def set_line(item: Any, x: NDArray[np.float64], y: NDArray[np.float64], marks: bool) -> None:
-    """Give a line its points, if they are others than before; ``marks`` puts a dot on each."""
+def set_line(
+    item: Any, x: NDArray[np.float64], y: NDArray[np.float64], marks: bool, dotted: bool | None = None
+) -> None:
+    """Give a line its points, if they are others than before; ``marks`` puts a dot on each.
+
+    ``dotted``: between its points nothing was measured; None leaves the style as it is.
+    """
+    style = Qt.PenStyle.DotLine if dotted else Qt.PenStyle.SolidLine
+    if dotted is not None and item.opts["pen"].style() != style:
+        pen = pg.mkPen(item.opts["pen"])
+        pen.setStyle(style)
+        item.setPen(pen)
     old_x, old_y = item.getOriginalDataset()
     if old_x is None:
         old_x = old_y = np.empty(0)

@@ -1,0 +1,335 @@
+"""One training run as it goes: built from its frozen set, epoch after epoch, to the model it leaves."""
+
+import contextlib
+import math
+import time
+from collections.abc import Generator
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from thighview.core.errors import UserError
+from thighview.core.gap_passes import END_OF_EPOCH, LEARNING, TRAIN, VAL
+from thighview.core.run import (
+    BatchEnded,
+    EpochEnded,
+    Finished,
+    Paused,
+    Scores,
+    Started,
+    TrainConfig,
+)
+from thighview.core.sums import Sums, label_dice, learning_scores, mean_scores
+from thighview.engine.averaging import Weights, average_warning, averaged
+from thighview.engine.batches import TrainBatches, prefetched
+from thighview.engine.checkpoints import Arrays, CheckpointWriter, read_checkpoint, restore, snapshot, weights_in
+from thighview.engine.devices import prepare_device
+from thighview.engine.explaining import Explainer
+from thighview.engine.keeping import Bests
+from thighview.engine.learner import Learner, optimizer_of, rate_at
+from thighview.engine.loading import load_slices
+from thighview.engine.logs import RunLogs
+from thighview.engine.measuring import Measuring, gap_event, people_of
+from thighview.engine.precision import chosen_precision, computing_in
+from thighview.engine.recording import Voice, not_a_number, save_preview
+from thighview.engine.starting import Plan, inherited, make_plan
+from thighview.engine.unet import assign_weights, build_network, head_warning, weights_of
+from thighview.io.models import find_model, write_model
+from thighview.io.runs import (
+    RunFolder,
+    read_control,
+)
+from thighview.io.slice_table import write_sums
+from thighview.io.vetting import vetted_dataset
+
+_BATCH_EVENT_S = 0.2
+_CONTROL_S = 0.1
+
+
+class _Stop(Exception):  # noqa: N818 - not an error: somebody asked for it
+    pass
+
+
+class TrainingRun:
+    """One run of :func:`train`: what it has built, and how far it is."""
+
+    def __init__(self, run: RunFolder, config: TrainConfig, say: Voice) -> None:
+        self.run, self.say = run, say
+        parent = find_model(config.start_from, run.project) if config.start_from else None
+        self.dataset = vetted_dataset(run, parent)
+        self.subject_of = self.dataset.subject_of
+        self.plan: Plan = make_plan(run.name, self.dataset, config, parent)
+        self.config = self.plan.config
+        self.device = prepare_device()
+        self.notes = [n for n in (self.dataset.note, *self.plan.notes) if n]
+        loaded = load_slices(run, self.dataset, self.plan, say.log)
+        self.train, self.val, self.probe = loaded.train, loaded.val, loaded.probe
+        self.notes += loaded.notes
+        self.replay = loaded.replay
+        self._build()
+        self.logs = RunLogs(run, self.plan.card.classes[1:], say.log)
+        self.epoch = 0
+        self.parent_val = Scores()
+        self.best: dict[str, Any] = {}
+        self.best_arrays: Arrays = {}
+        self.bests = Bests()
+        self.seconds: list[float] = []
+        self.worked_s = 0.0
+        self.ended: EpochEnded | None = None
+        self.passes: dict[str, Sums] = {}
+        self._looked = self._told = 0.0
+
+    # ------------------------------------------------------------------ building
+
+    def _build(self) -> None:
+        config, classes = self.config, len(self.plan.card.classes)
+        self.batches = TrainBatches(
+            self.train, config.input_size, config.batch_size, config.seed, config.augment, self.plan.mirror,
+            self.replay, config.replay,
+        )  # fmt: skip
+        self.steps = len(self.batches)
+        self.total = config.epochs * self.steps
+        slots = max(self.steps * self.batches.batch_size, len(self.probe), len(self.val or []))
+        self.batches.spare = slots
+        precision = chosen_precision(self.run, config, classes, lambda: self.batches.batch(1, 0), self.device)
+        self.say.log(precision.why)
+        self.notes += [n for n in (precision.why * precision.tried, average_warning(config.ema, self.total)) if n]
+        keras.utils.set_random_seed(config.seed)
+        with computing_in(precision.name):
+            self.network = build_network(
+                config.architecture, classes, config.base_filters, config.levels, config.dropout, None
+            )
+        if self.plan.parent:
+            weights, mapping = inherited(weights_of(self.network), self.plan.card, self.plan.parent)
+            assign_weights(self.network, weights)
+            self.notes.append(mapping)
+        warning = head_warning(weights_of(self.network))
+        if warning:
+            self.notes.append(warning)
+        self.learner = Learner(self.network, config.loss, slots, classes)
+        self.optimizer = optimizer_of(config, self.total, precision.name)
+        self.learner.compile(optimizer=self.optimizer)
+        self.optimizer.build(self.learner.trainable_variables)
+        explainer = Explainer(self.network, self.learner, len(self.probe), classes) if config.honest else None
+        self.measuring = Measuring(self.learner, self.batches, self.probe, self.val, explainer)
+        self._averaged = partial(averaged, self.network, self.optimizer, config.ema)
+
+    # ------------------------------------------------------------------ going
+
+    def to_end(self) -> Path:
+        """Every epoch that is left, then the model."""
+        parent = self.plan.parent
+        if parent and self.val and set(self.plan.card.classes) <= set(parent.card.classes):
+            passed = self.measuring.validation()[VAL]  # its weights still are the network's
+            self.parent_val = mean_scores(passed, self.subject_of, self.config.loss)
+        self._resume()
+        config = self.config
+        self.say(Started(
+            time.time(), self.run.name, self.device, config.epochs, self.steps, len(self.train),
+            len(self.dataset.subjects("train")), len(self.val or []), len(self.dataset.subjects("validation")),
+            bool(self.dataset.phantoms), self.plan.card.classes[1:], self.epoch + 1, "; ".join(self.notes),
+        ))  # fmt: skip
+        for note in self.notes:
+            self.say.log(note)
+        writer = CheckpointWriter(self.run.checkpoint)
+        stopped = False
+        try:
+            with contextlib.closing(self._stream()) as stream:
+                while self.epoch < config.epochs and not self.bests.over(self.epoch, config.patience):
+                    self._epoch(self.epoch + 1, stream, writer)
+        except (_Stop, KeyboardInterrupt):
+            stopped = True
+            self.say.log("stopped")
+        finally:
+            writer.close()
+            self.logs.close()
+        if stopped:
+            self._measure_last()
+        return self._write_model(stopped)
+
+    def _stream(self) -> Generator[Any]:
+        first = self.epoch * self.steps
+
+        def make(i: int) -> Any:
+            return self.batches.batch(1 + i // self.steps, i % self.steps)
+
+        return prefetched(make, first, self.total - first)
+
+    def _resume(self) -> None:
+        last = read_checkpoint(self.run.checkpoint, "last")
+        if last is None:
+            return
+        arrays, facts = last
+        restore(self.network, self.optimizer, arrays)
+        self.epoch, self.best = int(facts["epoch"]), dict(facts["best"])
+        self.bests = Bests.from_json(facts.get("bests", {}))
+        best = read_checkpoint(self.run.checkpoint, "best")
+        self.best_arrays = best[0] if best else arrays
+        if best:
+            self.best = dict(best[1]["best"])
+        self.say.log(f"goes on after epoch {self.epoch}")
+
+    def _epoch(self, epoch: int, stream: Generator[Any], writer: CheckpointWriter) -> None:
+        start, paused_s = time.monotonic(), 0.0
+        running = 0.0
+        for step in range(self.steps):
+            try:
+                paused_s += self._obey()
+            except _Stop:
+                if self.best_arrays:
+                    raise
+                with self._averaged() as own:
+                    self._end_epoch(epoch, step, start + paused_s, writer, own)
+                raise
+            x, y = next(stream)
+            loss = self.learner.learn(x, y)
+            running += loss
+            if not math.isfinite(loss):
+                raise self._not_a_number(epoch, step)
+            self._tell_batch(epoch, step, running / (step + 1))
+        with self._averaged() as own:
+            self._end_epoch(epoch, self.steps, start + paused_s, writer, own)
+
+    def _obey(self) -> float:
+        """Look at ``control`` a few times a second; seconds spent in a pause."""
+        now = time.monotonic()
+        if now - self._looked < _CONTROL_S:
+            return 0.0
+        self._looked = now
+        command = read_control(self.run)
+        if command == "pause":
+            self.say(Paused(time.time(), self.run.name, True))
+            while command == "pause":
+                time.sleep(_CONTROL_S)
+                command = read_control(self.run)
+            self.say(Paused(time.time(), self.run.name, False))
+        if command == "stop":
+            raise _Stop
+        return time.monotonic() - now
+
+    def _tell_batch(self, epoch: int, step: int, loss: float) -> None:
+        now = time.monotonic()
+        if now - self._told < _BATCH_EVENT_S and step + 1 < self.steps:
+            return
+        self._told = now
+        scores = learning_scores(self._learnt(epoch, step + 1), self.subject_of, self.config.loss)
+        self.say(BatchEnded(
+            time.time(), self.run.name, epoch, step + 1, self.steps, loss, scores.accuracy, scores.dice
+        ))  # fmt: skip
+
+    def _learnt(self, epoch: int, steps: int) -> Sums:
+        size = self.batches.batch_size
+        ids = self.train.ids[self.batches.order(epoch)[: steps * size]]
+        return self.learner.sums(ids.tolist(), size)
+
+    def _not_a_number(self, epoch: int, step: int) -> UserError:
+        return not_a_number(epoch, step, self._learnt(epoch, step + 1), self.dataset)
+
+    # ------------------------------------------------------------------ measuring
+
+    def _end_epoch(self, epoch: int, steps: int, start: float, writer: CheckpointWriter, own: Weights) -> None:
+        config, name = self.config, self.run.name
+        passes = {LEARNING: self._learnt(epoch, steps)} if steps else {}
+        passes |= self.measuring.validation()
+        val = mean_scores(passes[VAL], self.subject_of, config.loss) if VAL in passes else Scores()
+        self.worked_s += time.monotonic() - start
+        whole = steps == self.steps
+        ending = epoch == config.epochs or not whole or self.bests.over(epoch, config.patience, val.dice)
+        passes |= self.measuring.training(epoch, self.worked_s, epoch == 1 or ending, whole)
+        train = mean_scores(passes[TRAIN], self.subject_of, config.loss) if TRAIN in passes else Scores()
+        write_sums(self.run.slices_of(epoch), epoch, passes, self.subject_of, self.plan.card.classes)
+        self._save_preview(epoch)
+        preview = self.run.preview_of(epoch).relative_to(self.run.path).as_posix()
+        learning = learning_scores(passes[LEARNING], self.subject_of, config.loss) if steps else Scores()
+        lowest = self.best.get("loss")
+        better = self.val is None or not self.best_arrays or (
+            val.loss is not None and (lowest is None or val.loss < lowest)
+        )  # fmt: skip
+        per_label = label_dice(passes[VAL], self.subject_of, config.loss) if VAL in passes else ()
+        self._checkpoint(epoch, better, val, train, per_label, writer, own, whole)
+        self.seconds.append(time.monotonic() - start)
+        usual = float(np.median(self.seconds[1:] or self.seconds))
+        ended = EpochEnded(
+            time.time(), name, epoch, config.epochs, self.seconds[-1], rate_at(config, epoch * self.steps,
+            self.total), train, val, learning, better, self.run.slices_of(epoch).relative_to(
+            self.run.path).as_posix(), usual * (config.epochs - epoch), preview, per_label,
+            *people_of(passes, self.subject_of, config.loss),
+        )  # fmt: skip
+        self.say(ended)
+        self.logs.add(ended)
+        self.ended, self.passes = ended, passes
+        if END_OF_EPOCH in passes:
+            size, made_up = self.batches.batch_size, bool(self.dataset.phantoms)
+            self.say(gap_event(name, epoch, passes, self.subject_of, config.loss, size, made_up, config.seed))
+
+    def _measure_last(self) -> None:
+        """Where a stopped run has not measured its training people at its last epoch, do so at the weights it had."""
+        last, ended = read_checkpoint(self.run.checkpoint, "last"), self.ended
+        if ended is None or ended.train.loss is not None or last is None or last[1]["epoch"] != ended.epoch:
+            return
+        restore(self.network, self.optimizer, last[0])
+        with self._averaged():
+            self.passes |= self.measuring.training(ended.epoch, self.worked_s, must=True, explain=False)
+        write_sums(self.run.slices_of(ended.epoch), ended.epoch, self.passes, self.subject_of, self.plan.card.classes)
+        train = mean_scores(self.passes[TRAIN], self.subject_of, self.config.loss)
+        people = people_of(self.passes, self.subject_of, self.config.loss)[0]
+        self.say(replace(ended, time=time.time(), train=train, train_people=people))
+
+    def _save_preview(self, epoch: int) -> None:
+        """Show what the network now makes of one fixed slice, the one with most of its labels on it."""
+        shown = self.val if self.val is not None else self.probe
+        row = shown.fullest
+        logits = self.learner.predict_on_batch(shown.images[row].astype(np.float32)[None, ..., None])
+        colours = self.plan.colours(self.dataset.labels)
+        save_preview(self.run.preview_of(epoch), shown, row, np.asarray(logits), colours, self.val is not None)
+
+    # ------------------------------------------------------------------ keeping
+
+    def _checkpoint(
+        self, epoch: int, better: bool, val: Scores, train: Scores, per_label: tuple[float | None, ...],
+        writer: CheckpointWriter, own: Weights, whole: bool,
+    ) -> None:  # fmt: skip
+        arrays = snapshot(self.network, self.optimizer)
+        if not all(np.isfinite(v).all() for k, v in arrays.items() if k.startswith("weight/")):
+            raise self._not_a_number(epoch, self.steps - 1)
+        weights = {k: v for k, v in arrays.items() if k.startswith("weight/")}
+        for file, reached in self.bests.take(epoch, train.loss, val.dice).items():
+            writer.put(file, weights, {"epoch": epoch, "score": reached.score})
+        if better:
+            self.best_arrays = weights
+            self.best = {
+                "epoch": epoch, "loss": val.loss, "val": asdict(val), "train": asdict(train),
+                "val_dice": list(per_label),
+            }  # fmt: skip
+            writer.put("best", self.best_arrays, {"best": self.best})
+        self.epoch = epoch
+        if whole:
+            last = arrays | {f"weight/{name}": array for name, array in own.items()}
+            writer.put("last", last, {"epoch": epoch, "best": self.best, "bests": self.bests.to_json()})
+
+    def _write_model(self, stopped: bool) -> Path:
+        if not self.best_arrays:
+            raise UserError("The run was stopped before anything was learnt.", "Start it again.")
+        early = not stopped and self.epoch < self.config.epochs
+        if early:
+            self.say.log(f"ends early: {self.config.patience} epochs without a better validation Dice")
+        folder = self.run.project / "models" / self.run.name
+        card = self.plan.card
+        validation = "phantoms" if self.dataset.phantoms else "people" if self.val is not None else "none"
+        labels = dict(zip(card.classes[1:], self.best["val_dice"], strict=False))
+        scores = {
+            "validation": validation, "note": self.dataset.note, "best_epoch": self.best["epoch"],
+            "epochs": self.epoch, "val": self.best["val"], "train": self.best["train"], "val_dice": labels,
+        }  # fmt: skip
+        data = card.to_json() | {"scores": scores, "weights_sha256": "0" * 64}
+        write_model(folder, type(card).from_json(data), weights_in(self.best_arrays))
+        val = Scores(**self.best["val"])
+        self.say(Finished(
+            time.time(), self.run.name, str(folder), self.best["epoch"], self.epoch, stopped, val,
+            self.plan.parent.card.name if self.plan.parent else "", self.parent_val, early,
+        ))  # fmt: skip
+        return folder
