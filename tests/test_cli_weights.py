@@ -1,17 +1,14 @@
 """Old weights in, models out, from the command line."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
+from keras2_file import TRAINING, description, seed_layers, write_keras2
 
 from thighview.cli import main
 from thighview.cli.dispatch import DONE, REFUSED
 from thighview.io.models import find_model
-
-sys.path.insert(0, str(Path(__file__).parent / "engine"))
-from keras2_file import TRAINING, description, seed_layers, write_keras2
 
 
 def test_old_weights_join_the_models_and_go_out_again(
