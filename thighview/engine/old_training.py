@@ -16,8 +16,8 @@ BATCH_DICE = (
     "it changes with the batch size and hides small and empty slices."
 )
 CONSTANT_RATE = (
-    "Its file names no schedule for the learning rate: {optimizer}, {rate:g}. While the rate stays up the weights never "
-    "rest, so a training number averaged over an epoch trails the validation number to the end."
+    "Its file names no schedule for the learning rate: {optimizer}, {rate:g}. While the rate stays up the weights "
+    "never rest, so a training number averaged over an epoch trails the validation number to the end."
 )
 _FUNCTIONS = ("", "function", "MeanMetricWrapper")
 _DEEPEST = 12
