@@ -43,7 +43,7 @@ def add_person(
     nibabel.save(nibabel.Nifti1Image(image.T, np.diag([-2.0, -2.0, 6.0, 1.0])), path)
     volume = read_volume(path)
     case = Case.of(volume, path, sha256_of(path), subject)
-    case.labels[...] = labels
+    case.labels[...] = labels * np.isin(labels, [label.value for label in table])
     case.table = table
     case.reviews = [SliceReview(SliceState.DRAWN if i < reviewed else SliceState.UNSEEN) for i in range(len(labels))]
     return project.add_case(case, in_training_set=True)

@@ -10,8 +10,11 @@ import h5py
 import numpy as np
 import pytest
 from keras2_file import TRAINING, Layers, description, seed_layers, with_silent, write_keras2
+from tiny_project import make_project
 
 from thighview.core.errors import UserError
+from thighview.core.labels import Label, LabelTable
+from thighview.core.run import RunEvent, Started, TrainConfig
 from thighview.engine import old_file
 from thighview.engine.old_file import read_apart, read_old_file
 from thighview.engine.old_seed import seed_weights
@@ -22,6 +25,7 @@ keras = pytest.importorskip("keras")
 
 from thighview.engine.old_weights import Wanted, import_old_weights  # noqa: E402
 from thighview.engine.predict import load_network, probabilities  # noqa: E402
+from thighview.engine.train import train_main  # noqa: E402
 
 
 def answer_by_hand(layers: Layers, levels: int, picture: np.ndarray, dropout: bool = False) -> np.ndarray:
@@ -91,7 +95,7 @@ def test_a_whole_model_with_dropout_and_its_training(tmp_path: Path) -> None:
     assert np.abs(found - answer_by_hand(layers, 3, picture(), dropout=True)).max() < 1e-6
     assert (card.dropout, card.input_size, card.spacing_mm) == (0.5, 64, 0.8)
     assert [label.key for label in card.labels] == ["vasti_left"]
-    assert EXACT in card.warnings and any("Adam with the learning rate 0.0002" in said for said in card.warnings)
+    assert EXACT in card.warnings and any("Adam, 0.0002." in said for said in card.warnings)
     assert card.lineage["training"]["metrics"] == ["accuracy"]
     assert import_with_size(path, tmp_path, 128).input_size == 128, "what the person says counts"
 
@@ -447,3 +451,18 @@ def test_the_weights_are_those_of_the_file(tmp_path: Path) -> None:
     assert np.array_equal(weights["down1_conv1/kernel"], layers[0][1][0])
     assert np.array_equal(weights["up2_conv0/kernel"], layers[6][1][0])
     assert np.array_equal(weights["head/bias"], layers[-1][1][1])
+
+
+def test_a_run_from_old_weights_feeds_them_the_same_numbers_and_says_their_doubts(tmp_path: Path) -> None:
+    layers = seed_layers()
+    layers[-1][1][0] = np.full((1, 1, 2, 1), 0.5, np.float32)
+    folder = tmp_path / "old"
+    import_old_weights(write_keras2(tmp_path / "a.h5", layers), folder, Wanted("old one", "thigh", 32))
+    project = make_project(tmp_path, 1, table=LabelTable((Label(1, "thigh"),)))
+    config = TrainConfig(epochs=1, batch_size=4, input_size=32, architecture="seed_unet", learning_rate=1e-6)
+    said: list[RunEvent] = []
+    card = read_card(train_main(project, "on", config, str(folder), said.append))
+    assert (card.normalisation, card.base_filters) == ("unit", 4)
+    note = next(event.note for event in said if isinstance(event, Started))
+    assert "old one: This network cannot be sure of background" in note and "old one: Who it was trained on" in note
+    assert card.warnings == ("This network cannot be sure of background: both weights of its head have the same sign.",)

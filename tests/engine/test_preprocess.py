@@ -142,6 +142,9 @@ def test_intensity() -> None:
     np.testing.assert_allclose(x[voxels == 0], scale.of_air, atol=1e-5)
     as_float = voxels.astype(np.float64)
     as_float[0, 0, :3] = np.nan, np.inf, -np.inf
+    unit = Intensity.of(voxels, "unit")
+    assert (unit.low, unit.high, unit.of_air) == (scale.low, scale.high, 0.0)
+    assert unit.apply(voxels).min() == pytest.approx(0) and unit.apply(voxels).max() == pytest.approx(1)
     again = Intensity.of(as_float).apply(as_float)
     assert np.isfinite(again).all()
     np.testing.assert_allclose(again[1], x[1], atol=1e-3)

@@ -92,6 +92,7 @@ def test_without_a_case_only_what_makes_sense_is_possible(window):
             "shortcuts",
             "about",
             "import",
+            "old_weights",
             "restart",
         ):
             spec.do(window) if spec.when(window) else None

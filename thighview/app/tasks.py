@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, Signal
 
 from thighview.app import opening
 from thighview.app.engine_link import Engine
-from thighview.app.jobs import Job, run_in_thread
+from thighview.app.jobs import Job, run_in_process, run_in_thread
 from thighview.app.run_desk import RunDesk
 from thighview.app.scans import OpenScans
 from thighview.app.segment_job import SegmentJob
@@ -21,8 +21,12 @@ from thighview.core.mask import renumber
 from thighview.core.run import TrainConfig
 from thighview.io.dataset import read_dataset
 from thighview.io.models import ModelEntry
+from thighview.io.paths import models_folder
 from thighview.io.project import Project
 from thighview.io.runs import RunFolder
+
+_IMPORT_S = 300.0
+"""Longest time that importing weights may take; the reading in it has its own, shorter one."""
 
 
 class Workspace(OpenScans):
@@ -62,6 +66,27 @@ class Workspace(OpenScans):
         """The model to segment with: the one chosen last, else the first there is."""
         folder = self.settings.last_model
         return next((m for m in self.models if str(m.folder) == folder), next(iter(self.models), None))
+
+    def import_old_weights(self, path: Path, name: str, label: str, input_size: int = 0) -> Job:
+        """Make one of the person's own models of a Keras 2 weights file, in a child process; then it is the chosen one.
+
+        ``input_size``: edge of the slices it was trained on, pixels; 0 takes what the file says, else 512.
+        """
+        folder = models_folder() / name
+        function = "thighview.engine.old_weights:import_for_window"
+        job = run_in_process(
+            function, str(path), str(folder), name, label, input_size, 0.0, lane="weights", deadline_s=_IMPORT_S
+        )
+
+        def done(_: object) -> None:
+            self.settings.last_model = str(folder)
+            self.said.emit(f"The model {name} is one of yours now; what to know of it stands in the Segment panel.")
+            self.refresh_models()
+
+        job.succeeded.connect(done)
+        job.failed.connect(self.failed)
+        self.job_started.emit(job, f"Importing {path.name}")
+        return job
 
     # ------------------------------------------------------------------ masks and cases
 

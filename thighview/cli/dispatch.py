@@ -15,6 +15,7 @@ DONE, BUG, REFUSED = 0, 1, 2
 _PLACES = {
     "demo": "window", "info": "files", "segment": "files", "measure": "files", "phantom": "files",
     "import": "projects", "train": "projects", "evaluate": "evaluating", "export": "projects",
+    "import-weights": "weights", "export-model": "weights",
 }  # fmt: skip
 """The module of this package in which each command's function lies; read only when it is needed."""
 
@@ -53,7 +54,7 @@ def _run(words: list[str]) -> int:
         args = parser.parse_args(words)
         name = words[0]
         place = importlib.import_module(f"thighview.cli.{_PLACES[name]}")
-        function = getattr(place, "import_cases" if name == "import" else name)
+        function = getattr(place, "import_cases" if name == "import" else name.replace("-", "_"))
         code: int = function(args)
         sys.stdout.flush()
         return code

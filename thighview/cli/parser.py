@@ -26,6 +26,8 @@ without a window:
   thighview measure IMAGE MASK    areas and volumes
   thighview export PROJECT -o OUT --format nnunet
   thighview phantom OUT_FOLDER    made-up thighs with true masks
+  thighview import-weights FILE   an old Keras .h5 or .hdf5 of the seed U-Net becomes a model
+  thighview export-model MODEL    a model as .h5, SavedModel or ONNX
 
 thighview COMMAND --help explains a command. A file named like a command is opened by its path: thighview ./demo
 """
@@ -70,6 +72,24 @@ Writes what a project holds in a form that other programs read.
 
   nnunet   a raw dataset folder for nnU-Net: the training set, slices not reviewed as "ignore", splits by person
   nifti    the masks of all cases as NIfTI files, with the labels in a JSON file beside each
+"""
+
+_WEIGHTS = """\
+Makes a model of the weights of an old seed U-Net: .h5 or .hdf5, weights only or a whole model, as Keras 2 saved them,
+with or without dropout. Weights are taken in stored order; every shape must be right and one forward pass must work,
+else the first mismatch is named. Nothing in the file is run. What its training really measured is said as warnings.
+
+  thighview import-weights unet.hdf5 --name "old thigh"       into your own models
+  thighview import-weights unet.hdf5 -o FOLDER --label outer_surface --input-size 512
+"""
+
+_EXPORT_MODEL = """\
+Writes a model for use elsewhere, reads it back and compares before it is put in place. OUT.json beside it says what
+goes in and what comes out.
+
+  h5           weights in the layout of Keras 2, for load_weights of the same network
+  savedmodel   the network as a TensorFlow SavedModel folder
+  onnx         the network as ONNX; needs pip install 'thighview[onnx]'
 """
 
 
@@ -167,4 +187,25 @@ def command_parser() -> tuple[Parser, tuple[str, ...]]:
     phantom.add_argument("output", type=Path, metavar="OUT_FOLDER", help="folder to write; new or empty")
     phantom.add_argument("--n", type=int, default=4, metavar="N", help="how many persons (%(default)s)")
     phantom.add_argument("--seed", type=int, default=0, metavar="S", help="same seed, same thighs (%(default)s)")
+
+    weights = command("import-weights", "Make a model of an old Keras .h5 or .hdf5 of the seed U-Net.", _WEIGHTS)
+    weights.add_argument("file", type=Path, metavar="FILE", help="weights or whole model, saved by Keras 2")
+    weights.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="the model folder to make")
+    weights.add_argument("--name", metavar="NAME", help="its name among your own models")
+    weights.add_argument("--label", default="outer_surface", metavar="NAME", help="what it draws (%(default)s)")
+    weights.add_argument(
+        "--input-size",
+        type=int,
+        default=0,
+        metavar="N",
+        help="edge of its slices, pixels (the file's, or 512)",
+    )
+    weights.add_argument(
+        "--spacing", type=float, default=0.0, metavar="MM", help="its pixel size; 0 fits a slice into the input (0)"
+    )
+
+    model = command("export-model", "Write a model as .h5, SavedModel or ONNX.", _EXPORT_MODEL)
+    model.add_argument("model", metavar="MODEL", help="name or folder of a model")
+    model.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="the file or folder to write")
+    model.add_argument("--format", required=True, choices=("h5", "savedmodel", "onnx"), help="what to write")
     return top, tuple(commands.choices)

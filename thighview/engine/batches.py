@@ -82,6 +82,7 @@ def slices_of(
     ids: Sequence[int],
     indices: Sequence[int],
     classes: NDArray[np.uint8],
+    normalisation: str = "percentile",
 ) -> Slices:
     """Axial slices of a scan, prepared by the same functions as for inference.
 
@@ -95,8 +96,10 @@ def slices_of(
         Slice ids of the run and their axial indices.
     classes : ndarray of uint8, shape (256,)
         Label value to class; 255 stays IGNORE.
+    normalisation : {"percentile", "unit"}
+        That of the model card.
     """
-    grid, intensity = plane_grid(volume, settings), Intensity.of(volume.voxels)
+    grid, intensity = plane_grid(volume, settings), Intensity.of(volume.voxels, normalisation)
     images = slices_for_network(volume.voxels, grid, intensity, indices)[..., 0]
     targets = classes[masks_for_network(mask, grid, indices)]
     inside = np.zeros(grid.size, bool)

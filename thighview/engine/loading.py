@@ -48,7 +48,7 @@ def load_slices(run: RunFolder, dataset: Dataset, plan: Plan, log: Callable[[str
                 phantom = next(p for p in dataset.phantoms if p.subject == subject)
                 volume, mask = read_phantom(phantom, dataset.labels)
             ids, indices = [s.id for s in mine], [s.index for s in mine]
-            loaded.append(slices_of(volume, mask, config, ids, indices, plan.classes))
+            loaded.append(slices_of(volume, mask, config, ids, indices, plan.classes, plan.card.normalisation))
             log(f"read {len(mine)} slices of {subject} for {part}")
     multiple = 1 << (config.levels - 1)
     train = Slices.join(parts["train"], config.input_size, multiple)

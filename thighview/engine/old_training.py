@@ -7,16 +7,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 EXACT = (
-    "Its training watched keras.metrics.Accuracy() under the name accuracy. That metric asks whether probability and "
-    "mask are exactly equal, so it counted only saturated pixels (probability exactly 0 or 1), not the pixels "
-    "that were right."
+    "Its accuracy counted only saturated pixels. Its training watched the class keras.metrics.Accuracy, which asks "
+    "whether probability and mask are exactly equal. Only a probability of exactly 0 or 1 can be: how many pixels were "
+    "right was not measured."
 )
 BATCH_DICE = (
-    "Its training watched {name}, a Dice written as a function. Such a Dice is usually taken over a whole batch at "
-    "once: it changes with the batch size and hides small and empty slices, and is no Dice per person."
+    "Its {name} is no Dice per person. It is a function, and such a Dice is usually taken over a whole batch at once: "
+    "it changes with the batch size and hides small and empty slices."
 )
 CONSTANT_RATE = (
-    "Its file names {optimizer} with the learning rate {rate:g} and no schedule. While the rate stays up the weights "
+    "Its file names no schedule for the learning rate: {optimizer}, {rate:g}. While the rate stays up the weights "
     "never rest, so a training number averaged over an epoch trails the validation number to the end."
 )
 _FUNCTIONS = ("", "function", "MeanMetricWrapper")

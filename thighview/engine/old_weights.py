@@ -20,10 +20,13 @@ from thighview.io.models import ModelCard, write_model
 INPUT_SIZE = 512
 LABEL = "outer_surface"
 _INTENSITIES = (
-    "How its training prepared the numbers of a scan is not in the file. It is given 0 to 1 (the 1st to the 99th "
+    "How scans were prepared for it is not in the file. It is given numbers from 0 to 1 (the 1st to the 99th "
     "percentile of the scan), as was the custom then: look at it on a scan whose mask you know."
 )
-_PEOPLE = "Who it was trained on is not in the file: a score on people it may have learned from is flattered."
+_PEOPLE = (
+    "Who it was trained on is not in the file. A score on people it may have learned from is flattered, so judge it by "
+    "others."
+)
 
 
 @dataclass(frozen=True)

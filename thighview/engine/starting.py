@@ -62,6 +62,7 @@ def make_plan(name: str, dataset: Dataset, config: TrainConfig, parent: ModelEnt
         config = TrainConfig.from_json(config.to_json() | held)
         if differ:
             notes.append("taken from the model " + old.name + ": " + ", ".join(differ).replace("_", " "))
+        notes += [f"{old.name}: {said}" for said in old.warnings]
     card = ModelCard(
         name=name,
         architecture=config.architecture,
@@ -73,6 +74,7 @@ def make_plan(name: str, dataset: Dataset, config: TrainConfig, parent: ModelEnt
         sided=sided,
         spacing_mm=config.spacing_mm,
         input_size=config.input_size,
+        normalisation=parent.card.normalisation if parent else "percentile",
         statement=_STATEMENT.format(n=len(dataset.cases)),
         split={part: dataset.subjects(part) for part in ("train", "validation", "test")},
         lineage=_lineage(name, dataset, config, parent),

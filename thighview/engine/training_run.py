@@ -324,6 +324,7 @@ class TrainingRun:
         scores = {
             "validation": validation, "note": self.dataset.note, "best_epoch": self.best["epoch"],
             "epochs": self.epoch, "val": self.best["val"], "train": self.best["train"], "val_dice": labels,
+            "warnings": [said for said in [head_warning(weights_in(self.best_arrays))] if said],
         }  # fmt: skip
         data = card.to_json() | {"scores": scores, "weights_sha256": "0" * 64}
         write_model(folder, type(card).from_json(data), weights_in(self.best_arrays))

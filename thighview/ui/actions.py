@@ -29,6 +29,7 @@ from thighview.ui.wishes import (
     has_case,
     has_idle_case,
     has_project,
+    import_old_weights,
     label_key,
     next_unreviewed,
     open_mask,
@@ -188,6 +189,9 @@ ACTIONS: tuple[Spec, ...] = (
          "One undo takes it back.", "Model", "play", has_idle_case),
     Spec("cancel_segment", "Cancel segmentation", lambda w: w.workspace.cancel_segment(), ("Ctrl+.",),
          "Slices filled so far are put back.", "Model", "stop", lambda w: w.session.busy_run is not None),
+    Spec("old_weights", "Import old weights…", import_old_weights, (),
+         "Make a model of a Keras 2 file (.h5, .hdf5) of the seed U-Net. Nothing in the file is run; what does not fit "
+         "is refused by its first layer that differs.", "Model", gap=True),
     Spec("restart", "Restart the engine", lambda w: w.workspace.engine.restart(), (),
          "Start the process that runs the network again.", "Model"),
     *(Spec(f"tab_{name.lower()}", f"{name} panel", lambda window, name=name: window.show_tab(name),

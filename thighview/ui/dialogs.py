@@ -45,6 +45,11 @@ def ask_mask_file(parent: QWidget, start: Path | None = None) -> Path | None:
     return _choose(parent, "Load a mask for this scan", start, QFileDialog.FileMode.ExistingFile, MASKS)
 
 
+def ask_file(parent: QWidget, title: str, kinds: str, start: Path | None = None) -> Path | None:
+    """Which file of these kinds to read."""
+    return _choose(parent, title, start, QFileDialog.FileMode.ExistingFile, kinds)
+
+
 def ask_save_mask(parent: QWidget, start: Path | None = None) -> Path | None:
     """Where to save the mask; ends in .nii.gz unless the person wrote another ending for NIfTI."""
     chosen = _choose(parent, "Save the mask as", start, QFileDialog.FileMode.AnyFile, MASKS)

@@ -13,6 +13,7 @@ from thighview.core.labels import Label, LabelTable
 from thighview.core.review import SliceState
 from thighview.ui.cards import Card, Page, ProgressLine, button, count, mark, minutes, row, show_words, words
 from thighview.ui.chips import Chips, label_chips
+from thighview.ui.doubts import Doubts
 
 if TYPE_CHECKING:
     from thighview.app.engine_worker import EngineState
@@ -164,7 +165,7 @@ class SegmentPanel(Page):
             "weights.safetensors) into your models folder.",
         )
         self.statement = words("")
-        self.warning = words("", "warning")
+        self.doubts = Doubts()
         self.figures = QGridLayout()
         self.figures.setHorizontalSpacing(12)
         self.figures.setVerticalSpacing(3)
@@ -172,7 +173,7 @@ class SegmentPanel(Page):
         self.chips = Chips()
         self.match_words = words("", "muted")
         self.network_words = words("", "muted")
-        for part in (self.chooser, self.no_model, self.statement, self.warning):
+        for part in (self.chooser, self.no_model, self.statement, self.doubts):
             card.body.addWidget(part)
         self.figures_heading = words("", "muted")
         card.body.addWidget(self.figures_heading)
@@ -238,7 +239,7 @@ class SegmentPanel(Page):
             part.setVisible(there)
         self.model_card.note.setText(PLACES.get(entry.place, "") if entry else "")
         show_words(self.statement, entry.card.statement if entry else "")
-        show_words(self.warning, _warnings(entry.card) if entry else "")
+        self.doubts.show_doubts(entry.card.warnings if entry else ())
         heading, lines = card_figures(entry.card.scores) if entry else ("", [])
         show_words(self.figures_heading, heading if lines else "")
         self._show_figures(lines[:MOST_FIGURES])
@@ -362,13 +363,3 @@ def _network_words(card: "ModelCard") -> str:
     name = {"unet": "U-Net", "seed_unet": "Seed U-Net"}.get(card.architecture, card.architecture)
     spacing = f"{card.spacing_mm:g} mm pixels" if card.spacing_mm else "slice fitted to the input"
     return f"{name} base {card.base_filters} · {card.input_size}×{card.input_size} · {spacing}"
-
-
-def _warnings(card: "ModelCard") -> str:
-    """Doubts about a model, from its card: in ``scores`` or ``lineage`` under ``warnings``."""
-    found: list[str] = []
-    for table in (card.scores, card.lineage):
-        said = table.get("warnings")
-        if isinstance(said, list):
-            found += [str(sentence) for sentence in said]
-    return "\n".join(found)

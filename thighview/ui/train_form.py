@@ -21,6 +21,7 @@ from thighview.core.errors import UserError
 from thighview.core.presets import PRESETS as core_presets  # noqa: N811 - a table read here once
 from thighview.core.run import FINE_TUNING_RATE, FROM_THE_MODEL, TrainConfig
 from thighview.ui.cards import Fold, show_words, words
+from thighview.ui.doubts import Doubts
 from thighview.ui.setting_inputs import CHOICE_WORDS, make_input, show_value, value_of
 
 if TYPE_CHECKING:
@@ -101,10 +102,12 @@ class TrainForm(QWidget):
         first.addRow(self.warning_words)
         first.addRow(self._headings[1], self.run_name)
         self.held_words = words("", "muted")
+        self.start_doubts = Doubts()
         for name in FIRST:
             self._add(first, by_name[name])
             if name == "start_from":
                 first.addRow(self.held_words)
+                first.addRow(self.start_doubts)
         for name, spec in by_name.items():
             if name not in FIRST:
                 self._add(more, spec)
@@ -254,6 +257,7 @@ class TrainForm(QWidget):
             self._set_aside = {}
         held = f"Network, filters, levels and pixel size are those of {model.card.name}." if model else ""
         show_words(self.held_words, held)
+        self.start_doubts.show_doubts(model.card.warnings if model else ())
         self._check()
 
     def _check(self) -> None:

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QWidget
 from thighview.app.session import Session
 from thighview.ui import dialogs
 from thighview.ui.notices import Notices
+from thighview.ui.old_weights_dialog import ask_old_weights
 from thighview.ui.slice_view import reset_window
 from thighview.ui.views import Views
 
@@ -124,6 +125,17 @@ def open_mask(window: Window) -> None:
     path = dialogs.ask_mask_file(window.as_widget, window.workspace.settings.last_folder)
     if path:
         window.workspace.open_mask(path)
+
+
+def import_old_weights(window: Window) -> None:
+    """Ask for a weights file and what is known of it, then make a model of it and show what is told of that."""
+    settings = window.workspace.settings
+    names = [model.card.name for model in window.workspace.models]
+    said = ask_old_weights(window.as_widget, settings.place_for("old_weights"), names)
+    if said:
+        settings.keep_place("old_weights", said.path.parent)
+        window.show_tab("Segment")
+        window.workspace.import_old_weights(said.path, said.name, said.label, said.input_size)
 
 
 def save_as(window: Window) -> None:
