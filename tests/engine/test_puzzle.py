@@ -1,0 +1,32 @@
+"""The puzzle in miniature: every step comes, and its numbers add up."""
+
+import json
+
+from thighview.core.run import ExampleStep, event_from_line
+from thighview.engine.puzzle import STEPS, PuzzleSize, solve
+
+SIZE = PuzzleSize(people=6, fresh=2, slices=4, edge=32, base=2, epochs=2, splits=2)
+
+
+def test_the_puzzle_is_played_to_its_answer() -> None:
+    told: list[ExampleStep] = []
+    done: list[tuple[int, int]] = []
+    solve(told.append, SIZE, lambda *counts: done.append(counts))
+    assert [step.number for step in told] == list(range(1, STEPS + 1))
+    assert done[-1] == (STEPS, STEPS)
+    for step in told:
+        assert event_from_line(step.to_line()) == step
+        assert json.loads(step.to_line())["event"] == "example"
+        assert all(len(values) == SIZE.epochs for _, values in step.curves)
+        assert all(abs(gap.residual) < 1e-6 for gap in step.gaps)
+    same = {gap.metric: gap for gap in told[2].gaps}
+    assert (
+        same["loss"].regime == same["loss"].augmentation == same["loss"].split == 0
+    )  # trained and validated on one set
+    assert abs(same["loss"].lag) > 0.9 * abs(same["loss"].validation - same["loss"].train)
+    exact, right = (dict(told[1].curves)[name][-1] for name in ("exact pixels (Accuracy)", "right pixels"))
+    assert exact < 0.5 < right  # what the seed's Accuracy counts is not what is right
+    by_person = told[5].gaps[0]
+    assert by_person.leaked == 0
+    assert told[6].gaps[0].leaked > 0
+    assert "does not measure new people" in told[6].text
