@@ -51,11 +51,11 @@ def panel_of(hands: Hands) -> TrainPanel:
 def start(hands: Hands, name: str, epochs: int = CONFIG.epochs) -> TrainPanel:
     """Fill the form in and press Start."""
     panel = panel_of(hands)
-    panel.form.show_config(CONFIG)
-    panel.form.run_name.setText(name)
-    panel.form.inputs["epochs"].setValue(epochs)  # type: ignore[attr-defined]
-    hands.until(panel.start_button.isEnabled)
-    hands.click(panel.start_button)
+    panel.set_up.form.show_config(CONFIG)
+    panel.set_up.form.run_name.setText(name)
+    panel.set_up.form.inputs["epochs"].setValue(epochs)  # type: ignore[attr-defined]
+    hands.until(panel.set_up.start_button.isEnabled)
+    hands.click(panel.set_up.start_button)
     hands.until(lambda: hands.workspace.runs.name == name)
     return panel
 
@@ -71,36 +71,36 @@ def test_from_start_to_a_model_that_segments(
     hands.choose("open_folder", study)
     hands.until(lambda: hands.workspace.project_folder == study and len(hands.workspace.cases) == PEOPLE)
     panel = panel_of(hands)
-    assert panel.set_card.found.reviewed == PEOPLE * SLICES
+    assert panel.set_up.set_card.found.reviewed == PEOPLE * SLICES
     hands.picture("retrain-before")
     start(hands, "first")
-    hands.until(lambda: panel.run_card.isVisible())
+    hands.until(lambda: panel.run.run_card.isVisible())
     hands.picture("retrain-starting")
     hands.until(lambda: epochs_of(hands) or hands.errors, LONG_MS)
     hands.until(lambda: not hands.workspace.runs.is_going_on, LONG_MS)
     assert isinstance(hands.workspace.runs.history[-1], Finished), hands.workspace.runs.history[-1]
     assert epochs_of(hands) == [1, 2, 3]
-    hands.until(lambda: len(panel.curves.data.epochs) == 3)
+    hands.until(lambda: len(panel.run.curves.data.epochs) == 3)
     for metric in ("loss", "accuracy", "dice"):
         for which in ("val", "while_learning"):
-            x, y = panel.curves.data.line(metric, which)
+            x, y = panel.run.curves.data.line(metric, which)
             assert list(x) == [1, 2, 3] and np.isfinite(y).all(), (metric, which)
-        x, _ = panel.curves.data.line(metric, "train")
+        x, _ = panel.run.curves.data.line(metric, "train")
         assert set(x) >= {1, 3}, "the honest training line has its first and last point"
-    x, _ = panel.curves.data.line("loss", "batch")
+    x, _ = panel.run.curves.data.line("loss", "batch")
     assert len(x) >= 3
-    panel.ensureWidgetVisible(panel.curves_card)
-    hands.until(lambda: panel.curves._items and len(panel.curves._items["val"].getData()[0]) == 3)
-    hands.until(lambda: panel.preview.isVisible() and panel.preview.pictures._pictures)
+    panel.run.ensureWidgetVisible(panel.run.curves_card)
+    hands.until(lambda: panel.run.curves._items and len(panel.run.curves._items["val"].getData()[0]) == 3)
+    hands.until(lambda: panel.run.preview.isVisible() and panel.run.preview.pictures._pictures)
     hands.picture("retrain-curves")
-    panel.ensureWidgetVisible(panel.preview_card)
+    panel.run.ensureWidgetVisible(panel.run.preview_card)
     hands.picture("retrain-preview")
-    assert panel.curves.picture().width() > 300
-    assert len(panel.curves.data.to_csv().splitlines()) == 4
+    assert panel.run.curves.picture().width() > 300
+    assert len(panel.run.curves.data.to_csv().splitlines()) == 4
 
     hands.until(lambda: "first" in [m.card.name for m in hands.workspace.models])
-    hands.until(panel.end_card.use_button.isEnabled)
-    hands.click(panel.end_card.use_button)
+    hands.until(panel.run.end_card.use_button.isEnabled)
+    hands.click(panel.run.end_card.use_button)
     hands.picture("retrain-finished")
     chosen = hands.workspace.chosen_model
     assert chosen is not None and chosen.card.name == "first" and chosen.place == "project"
@@ -147,18 +147,18 @@ def test_it_outlives_the_window_and_a_kill_is_told(room: OpenWindow, study: Path
     heard = epochs_of(again)
     assert heard == list(range(1, len(heard) + 1)), "the whole curve, from the first epoch"
     panel = panel_of(again)
-    again.until(lambda: panel.stop_button.isVisible())
+    again.until(lambda: panel.run.stop_button.isVisible())
     again.picture("retrain-found-again")
 
     os.kill(training._children[run.path].pid, signal.SIGKILL)
     again.until(lambda: not again.workspace.runs.is_going_on)
     failure = again.workspace.runs.history[-1]
     assert isinstance(failure, Failed) and "SIGKILL" in failure.message
-    again.until(lambda: panel.end_card.isVisible() and panel.end_card.go_on_button.isVisible())
-    assert "SIGKILL" in panel.end_card.text.text() and panel.end_card.lines.toPlainText()
-    assert "kept" in panel.end_card.hint.text()
+    again.until(lambda: panel.run.end_card.isVisible() and panel.run.end_card.go_on_button.isVisible())
+    assert "SIGKILL" in panel.run.end_card.text.text() and panel.run.end_card.lines.toPlainText()
+    assert "kept" in panel.run.end_card.hint.text()
     assert (run.checkpoint / "last.safetensors").exists() or list(run.checkpoint.iterdir())
-    panel.ensureWidgetVisible(panel.end_card)
+    panel.run.ensureWidgetVisible(panel.run.end_card)
     QApplication.processEvents()
     again.picture("retrain-killed")
     assert hands.errors == again.errors == []

@@ -41,7 +41,7 @@ def _shown(qtbot: QtBot, fold: AugmentFold, words: str) -> None:
 
 
 def _augment(panel: TrainPanel, on: bool) -> None:
-    box = panel.form.inputs["augment"]
+    box = panel.set_up.form.inputs["augment"]
     assert isinstance(box, QCheckBox)
     box.setChecked(on)
 
@@ -94,7 +94,7 @@ def test_it_follows_the_settings(room: Room, panel: TrainPanel, fold: AugmentFol
     _augment(panel, True)
     _shown(qtbot, fold, "in epochs 1 to 12")
     assert fold.grid.pictures[0].width() == 256
-    size = panel.form.inputs["input_size"]
+    size = panel.set_up.form.inputs["input_size"]
     assert isinstance(size, QSpinBox)
     size.setValue(128)
     qtbot.waitUntil(lambda: fold.grid.pictures[0].width() == 128, timeout=20_000)

@@ -210,7 +210,7 @@ def test_the_panel_shows_it_when_a_run_has_finished(room: Room, qtbot: QtBot) ->
     panel = TrainPanel(room)  # type: ignore[arg-type]
     qtbot.addWidget(panel)
     room.runs.follow("run 3", [started()])
-    qtbot.waitUntil(lambda: not panel.run_card.isHidden())
-    assert panel.people_card.isHidden()
+    qtbot.waitUntil(lambda: not panel.run.run_card.isHidden())
+    assert panel.result.people_card.isHidden()
     room.runs.follow("run 3", [*whole_run(4), finished()])
-    qtbot.waitUntil(lambda: not panel.people_card.isHidden())
+    qtbot.waitUntil(lambda: not panel.result.people_card.isHidden())

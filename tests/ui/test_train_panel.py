@@ -23,7 +23,7 @@ from panel_room import (
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QComboBox, QLabel, QSpinBox, QWidget
+from PySide6.QtWidgets import QComboBox, QLabel, QPushButton, QSpinBox, QWidget
 from pytestqt.qtbot import QtBot
 from tiny_project import add_person
 
@@ -36,6 +36,7 @@ from thighview.io.dataset import freeze
 from thighview.io.project import Project
 from thighview.io.runs import run_folder
 from thighview.ui import dialogs
+from thighview.ui.cards import Page
 from thighview.ui.run_preview import read_preview
 from thighview.ui.run_status import RunStatus
 from thighview.ui.train_form import PRESETS, TrainForm
@@ -88,49 +89,49 @@ def write_run(project: Path, name: str, upto: int) -> None:
 
 
 def test_an_empty_set_says_what_to_do_and_nothing_can_start(panel: TrainPanel) -> None:
-    assert "Nothing is in the training set yet" in panel.set_card.line.text()
-    assert not panel.start_button.isEnabled()
-    assert "Add a case with reviewed slices" in panel.start_words.text()
-    assert panel.run_card.isHidden()
-    assert panel.curves_card.isHidden()
+    assert "Nothing is in the training set yet" in panel.set_up.set_card.line.text()
+    assert not panel.set_up.start_button.isEnabled()
+    assert "Add a case with reviewed slices" in panel.set_up.start_words.text()
+    assert panel.run.run_card.isHidden()
+    assert panel.run.curves_card.isHidden()
 
 
 def test_the_set_counts_people_parts_and_states_of_chosen_cases_only(panel: TrainPanel, room: Room) -> None:
     room.show_cases(*SET)
-    assert panel.set_card.line.text() == "3 people · 2 train / 1 validation"
-    assert panel.set_card.note.text() == "25 reviewed slices"
-    assert [name for name, _ in panel.set_card.legend.shown] == ["accepted 56 %", "corrected 12 %", "drawn 32 %"]
-    assert panel.set_card.warning.isHidden()
-    assert panel.start_button.isEnabled()
+    assert panel.set_up.set_card.line.text() == "3 people · 2 train / 1 validation"
+    assert panel.set_up.set_card.note.text() == "25 reviewed slices"
+    assert [name for name, _ in panel.set_up.set_card.legend.shown] == ["accepted 56 %", "corrected 12 %", "drawn 32 %"]
+    assert panel.set_up.set_card.warning.isHidden()
+    assert panel.set_up.start_button.isEnabled()
 
 
 def test_without_a_validation_person_it_says_what_the_score_is_not(panel: TrainPanel, room: Room) -> None:
     room.show_cases(SET[0])
-    assert panel.set_card.warning.isVisible()
-    assert "No validation person: this score does not measure new people." in panel.set_card.warning.text()
-    assert "2 more people" in panel.set_card.warning.text()
-    assert panel.start_button.isEnabled()
+    assert panel.set_up.set_card.warning.isVisible()
+    assert "No validation person: this score does not measure new people." in panel.set_up.set_card.warning.text()
+    assert "2 more people" in panel.set_up.set_card.warning.text()
+    assert panel.set_up.start_button.isEnabled()
 
 
 def test_a_set_without_reviewed_slices_cannot_start(panel: TrainPanel, room: Room) -> None:
     room.show_cases(summary(1, "sub-001", "train", (0, 0, 0)))
-    assert not panel.start_button.isEnabled()
-    assert "no reviewed slice" in panel.set_card.warning.text()
+    assert not panel.set_up.start_button.isEnabled()
+    assert "no reviewed slice" in panel.set_up.set_card.warning.text()
 
 
 def test_the_open_case_goes_in_and_out(panel: TrainPanel, room: Room) -> None:
-    panel.set_card.case_button.click()
+    panel.set_up.set_card.case_button.click()
     assert room.wishes == [("set_in_training_set", True)]
     room.show_cases(summary(12, "sub-012", "train", (1, 0, 0)))
-    assert panel.set_card.case_button.text() == "Take this case out of the set"
-    panel.set_card.case_button.click()
+    assert panel.set_up.set_card.case_button.text() == "Take this case out of the set"
+    panel.set_up.set_card.case_button.click()
     assert room.wishes[-1] == ("set_in_training_set", False)
 
 
 def test_names_from_files_are_never_rich_text(panel: TrainPanel, room: Room) -> None:
     name = "<img src='file:///etc/passwd'>"
     room.show_cases(replace(SET[0], subject=name))
-    panel.set_card.people.heading.setChecked(True)
+    panel.set_up.set_card.people.heading.setChecked(True)
     shown = [label for label in panel.findChildren(QLabel) if label.text() == name]
     assert shown
     assert all(label.textFormat() == Qt.TextFormat.PlainText for label in shown)
@@ -164,11 +165,11 @@ def test_presets_fill_the_form_and_any_change_leaves_them(qtbot: QtBot) -> None:
 
 def test_settings_that_do_not_go_together_are_named_and_stop_the_start(panel: TrainPanel, room: Room) -> None:
     room.show_cases(*SET)
-    panel.form.inputs["input_size"].setValue(100)
-    assert panel.start_words.text().startswith("Input size: expected a multiple of 32")
-    assert not panel.start_button.isEnabled()
-    panel.form.inputs["input_size"].setValue(256)
-    assert panel.start_button.isEnabled()
+    panel.set_up.form.inputs["input_size"].setValue(100)
+    assert panel.set_up.start_words.text().startswith("Input size: expected a multiple of 32")
+    assert not panel.set_up.start_button.isEnabled()
+    panel.set_up.form.inputs["input_size"].setValue(256)
+    assert panel.set_up.start_button.isEnabled()
 
 
 def test_small_numbers_are_written_short_and_step_by_factors(qtbot: QtBot) -> None:
@@ -200,27 +201,25 @@ def turn_wheel(over: QWidget) -> None:
     QTest.wheelEvent(over.window().windowHandle(), at, QPoint(0, -120))
 
 
-def test_the_wheel_scrolls_the_panel_and_changes_no_control(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
+def test_the_wheel_scrolls_a_page_and_changes_no_control(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
     write_run(room.project_folder, "run 1", 4)
     write_run(room.project_folder, "run 3", 4)
     room.runs.follow("run 3", [*whole_run(4), finished()])
-    qtbot.waitUntil(lambda: panel.compare.isVisible() and panel.preview.slider.isVisible())
-    panel.form_fold.heading.setChecked(True)
-    panel.form.more.heading.setChecked(True)
+    qtbot.waitUntil(lambda: panel.run.compare.isVisible() and panel.run.preview.slider.isVisible())
+    wheel_scrolls(panel.run, [panel.run.curves.tools.smoothing, panel.run.preview.slider], qtbot)
+    panel.setCurrentWidget(panel.set_up)
+    panel.set_up.form.more.heading.setChecked(True)
     late = QSpinBox()
-    panel.set_card.body.addWidget(late)
+    panel.set_up.set_card.body.addWidget(late)
     qtbot.waitUntil(late.isVisible)
-    controls = [
-        panel.curves.tools.smoothing,
-        panel.preview.slider,
-        panel.form.preset,
-        late,
-        *panel.form.inputs.values(),
-    ]
-    bar = panel.verticalScrollBar()
+    wheel_scrolls(panel.set_up.page, [panel.set_up.form.preset, late, *panel.set_up.form.inputs.values()], qtbot)
+
+
+def wheel_scrolls(page: Page, controls: list[QWidget], qtbot: QtBot) -> None:
+    bar = page.verticalScrollBar()
     for control in controls:
         control.setFocus()
-        qtbot.waitUntil(lambda control=control: brought_into_sight(panel, control))
+        qtbot.waitUntil(lambda control=control: brought_into_sight(page, control))
         place = bar.value()
         values = [_shown(c) for c in controls]
         turn_wheel(control)
@@ -228,9 +227,9 @@ def test_the_wheel_scrolls_the_panel_and_changes_no_control(panel: TrainPanel, r
         qtbot.waitUntil(lambda place=place: bar.value() > place or bar.value() == bar.maximum())
 
 
-def brought_into_sight(panel: TrainPanel, control: QWidget) -> bool:
-    """Scroll a control to the middle of the panel, as far as there is room; whether it can be pointed at."""
-    bar, shown = panel.verticalScrollBar(), panel.viewport()
+def brought_into_sight(page: Page, control: QWidget) -> bool:
+    """Scroll a control to the middle of its page, as far as there is room; whether it can be pointed at."""
+    bar, shown = page.verticalScrollBar(), page.viewport()
     middle = control.rect().center()
     bar.setValue(bar.value() + control.mapTo(shown, middle).y() - shown.height() // 2)
     return shown.rect().contains(control.mapTo(shown, middle))
@@ -240,65 +239,65 @@ def _shown(control: QWidget) -> object:
     return control.currentIndex() if isinstance(control, QComboBox) else control.property("value")
 
 
-def test_start_hands_over_name_and_settings(panel: TrainPanel, room: Room) -> None:
+def test_start_hands_over_name_and_settings(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
     room.show_cases(*SET)
     room.show_models(model())
-    panel.form.run_name.setText("  first try ")
-    panel.form.inputs["epochs"].setValue(12)
-    start_from = panel.form.inputs["start_from"]
+    panel.set_up.form.run_name.setText("  first try ")
+    panel.set_up.form.inputs["epochs"].setValue(12)
+    start_from = panel.set_up.form.inputs["start_from"]
     assert isinstance(start_from, QComboBox)
     start_from.setCurrentIndex(1)
-    panel.start_button.click()
+    panel.set_up.start_button.click()
     wish, name, config = room.wishes[-1]
     assert (wish, name) == ("start_training", "first try")
     assert (config.epochs, config.start_from) == (12, "/models/thigh_tissues")
-    assert not panel.start_button.isEnabled()
+    assert not panel.set_up.start_button.isEnabled()
     room.runs.follow("first try", [])
     room.runs.follow("first try", [failure()])
-    assert panel.start_button.isEnabled()
-    assert panel.form.run_name.text() == ""
+    qtbot.waitUntil(panel.set_up.start_button.isEnabled)
+    assert panel.set_up.form.run_name.text() == ""
 
 
 def test_the_panel_tells_which_labels_the_model_to_start_from_knows(panel: TrainPanel, room: Room) -> None:
     room.show_models(model())
-    assert panel.form.config().start_from == "/models/thigh_tissues"
-    assert panel.labels_words.text() == ""
+    assert panel.set_up.form.config().start_from == "/models/thigh_tissues"
+    assert panel.set_up.labels_words.text() == ""
     table = room.session.case.table
     room.session.set_table(table.with_label(Label(5, "patella", "left")).with_label(Label(10, "patella", "right")))
-    assert panel.labels_words.text().splitlines() == [
+    assert panel.set_up.labels_words.text().splitlines() == [
         "thigh_tissues knows 8 of the 10 labels of the open case.",
         "New to it, learnt from nothing: Patella L R.",
         "Left out of the new model: Femur marrow L R.",
     ]
-    panel.form.inputs["start_from"].setCurrentIndex(0)
-    assert not panel.labels_words.isVisibleTo(panel)
+    panel.set_up.form.inputs["start_from"].setCurrentIndex(0)
+    assert not panel.set_up.labels_words.isVisibleTo(panel)
 
 
 def test_a_training_starts_from_the_model_used_last_on_the_case(panel: TrainPanel, room: Room) -> None:
     room.show_models(model("run 3", "project"), model("run 4", "project"), model())
-    assert panel.form.config().start_from == "/models/thigh_tissues"
+    assert panel.set_up.form.config().start_from == "/models/thigh_tissues"
     paint(room.session, 0, name=step_name("run 3"))
     paint(room.session, 1, name=step_name("run 4", (1,)))
     paint(room.session, 2)
     room.run_segment(None)
-    assert panel.form.config().start_from == "/models/run 4"
+    assert panel.set_up.form.config().start_from == "/models/run 4"
     room.session.undo()
     room.session.undo()
     room.run_segment(None)
-    assert panel.form.config().start_from == "/models/run 3"
+    assert panel.set_up.form.config().start_from == "/models/run 3"
     assert room.settings.train_config is None
 
 
 def test_settings_made_by_hand_are_remembered_and_the_default_is_not(panel: TrainPanel, room: Room) -> None:
     room.show_cases(*SET)
     room.show_models(model())
-    panel.start_button.click()
+    panel.set_up.start_button.click()
     assert room.wishes[-1][2].start_from == "/models/thigh_tissues"
     assert room.settings.train_config is None
-    panel.form.inputs["start_from"].setCurrentIndex(0)
-    assert not panel.start_button.isEnabled()
+    panel.set_up.form.inputs["start_from"].setCurrentIndex(0)
+    assert not panel.set_up.start_button.isEnabled()
     room.failed.emit(UserError("There is a run of this name."))
-    panel.start_button.click()
+    panel.set_up.start_button.click()
     assert room.settings.train_config == room.wishes[-1][2] == TrainConfig()
 
 
@@ -315,91 +314,89 @@ def test_a_live_run_shows_epoch_device_time_left_and_curves(panel: TrainPanel, r
 
     write_run(room.project_folder, "run 3", 2)
     room.runs.follow("run 3", [])
-    assert panel.run_card.isVisible()
-    assert "Starting" in panel.progress_words.text()
-    assert panel.settings_card.isHidden()
+    assert panel.run.run_card.isVisible()
+    assert "Starting" in panel.run.progress_words.text()
+    assert panel.currentWidget() is panel.run
+    assert not panel.set_up.start_button.isEnabled()
+    assert "“run 3” is training" in panel.set_up.start_words.text()
     now = time.time()
     for event in (started(time_s=now), *batches(1), epoch(1, time_s=now), epoch(2, time_s=now)):
         room.runs.say(event)
-    qtbot.waitUntil(lambda: panel.progress_words.text().startswith("epoch 3 of 40 · 6 min left · NVIDIA RTX A2000"))
-    assert panel.progress.value() == 50
-    assert panel.data_words.text() == "27 people, 380 slices · validation: 4 people, 32 slices"
-    qtbot.waitUntil(lambda: panel.config_words.text().startswith("U-Net base 16"))
-    qtbot.waitUntil(lambda: panel.preview.epoch_words.text() == "epoch 2")
-    qtbot.waitUntil(lambda: np.size(panel.curves._items["val"].getOriginalDataset()[0]) == 2)
+    qtbot.waitUntil(lambda: panel.run.progress_words.text().startswith("epoch 3 of 40 · 6 min left · NVIDIA RTX A2000"))
+    assert panel.run.progress.value() == 50
+    assert panel.run.data_words.text() == "27 people, 380 slices · validation: 4 people, 32 slices"
+    qtbot.waitUntil(lambda: panel.run.config_words.text().startswith("U-Net base 16"))
+    qtbot.waitUntil(lambda: panel.run.preview.epoch_words.text() == "epoch 2")
+    qtbot.waitUntil(lambda: np.size(panel.run.curves._items["val"].getOriginalDataset()[0]) == 2)
 
 
 def test_a_run_validated_on_phantoms_says_so(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
     room.runs.follow("run 3", [started(phantoms=True)])
-    qtbot.waitUntil(panel.phantom_words.isVisible)
-    assert "does not measure new people" in panel.phantom_words.text()
+    qtbot.waitUntil(panel.run.phantom_words.isVisible)
+    assert "does not measure new people" in panel.run.phantom_words.text()
 
 
 def test_pause_go_on_and_stop_ask_the_run(
     panel: TrainPanel, room: Room, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     room.runs.follow("run 3", whole_run(2))
-    qtbot.waitUntil(panel.pause_button.isEnabled)
-    panel.pause_button.click()
+    qtbot.waitUntil(panel.run.pause_button.isEnabled)
+    panel.run.pause_button.click()
     room.runs.say(Paused(0.0, "run 3", True))
-    qtbot.waitUntil(lambda: panel.pause_button.text() == "Go on")
-    assert "paused" in panel.progress_words.text()
-    panel.pause_button.click()
+    qtbot.waitUntil(lambda: panel.run.pause_button.text() == "Go on")
+    assert "paused" in panel.run.progress_words.text()
+    panel.run.pause_button.click()
     room.runs.say(Paused(0.0, "run 3", False))
-    qtbot.waitUntil(lambda: panel.pause_button.text() == "Pause")
+    qtbot.waitUntil(lambda: panel.run.pause_button.text() == "Pause")
     monkeypatch.setattr(dialogs, "ask_stop_training", lambda *_: False)
-    panel.stop_button.click()
+    panel.run.stop_button.click()
     assert room.runs.wishes == ["pause", "resume"]
     monkeypatch.setattr(dialogs, "ask_stop_training", lambda *_: True)
-    panel.stop_button.click()
+    panel.run.stop_button.click()
     assert room.runs.wishes[-1] == "stop"
-    assert "being saved" in panel.progress_words.text()
+    assert "being saved" in panel.run.progress_words.text()
 
 
 def test_a_finished_run_offers_its_model(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
     room.runs.follow("run 3", [*whole_run(40), finished("/p/models/run 3")])
-    qtbot.waitUntil(panel.end_card.isVisible)
-    assert not panel.end_card.use_button.isEnabled()
+    qtbot.waitUntil(panel.run.end_card.isVisible)
+    assert not panel.run.end_card.use_button.isEnabled()
     room.show_models(model(), model("run 3", "project", Path("/p/models/run 3")))
-    assert "epoch 24 of 40" in panel.end_card.text.text()
-    assert "Dice 0.927" in panel.end_card.text.text()
-    assert "Started from" not in panel.end_card.text.text()
-    panel.end_card.use_button.click()
+    assert "epoch 24 of 40" in panel.run.end_card.text.text()
+    assert "Dice 0.927" in panel.run.end_card.text.text()
+    assert "Started from" not in panel.run.end_card.text.text()
+    panel.run.end_card.use_button.click()
     assert room.wishes[-1] == ("choose_model", "run 3")
-    assert panel.settings_card.isVisible()
-    assert panel.run_card.isHidden()
-    panel.form_fold.heading.setChecked(False)
-    panel.end_card.new_button.click()
-    assert panel.form_fold.heading.isChecked()
-    bar = panel.verticalScrollBar()
-    qtbot.waitUntil(lambda: bar.value() == min(panel.settings_card.y(), bar.maximum()) > 0)
+    assert panel.run.run_card.isHidden()
+    panel.run.end_card.new_button.click()
+    assert panel.set_up.form.isVisible()
 
 
 def test_a_finished_run_tells_how_the_model_it_started_from_did(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
     end = replace(finished(), parent="thigh_tissues", parent_val=Scores(0.3, 0.96, 0.9051))
     room.runs.follow("run 3", [*whole_run(40), end])
-    qtbot.waitUntil(panel.end_card.isVisible)
+    qtbot.waitUntil(panel.run.end_card.isVisible)
     line = "Started from thigh_tissues: Dice 0.905\u00a0→\u00a00.927 on the same slices."
-    assert line in panel.end_card.text.text().splitlines()
+    assert line in panel.run.end_card.text.text().splitlines()
 
 
 def test_a_run_whose_patience_ended_says_so(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
     room.runs.follow("run 3", [*whole_run(27), replace(finished(), epochs=27, early=True)])
-    qtbot.waitUntil(panel.end_card.isVisible)
-    assert panel.end_card.title.text() == "Finished early"
+    qtbot.waitUntil(panel.run.end_card.isVisible)
+    assert panel.run.end_card.title.text() == "Finished early"
 
 
 def test_a_failed_run_shows_cause_and_last_lines_and_can_go_on(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
     room.runs.can_go_on = True
     room.runs.follow("run 3", [*whole_run(3), failure()])
-    qtbot.waitUntil(panel.end_card.isVisible)
-    assert "The memory does not hold" in panel.end_card.text.text()
-    assert "smaller batch" in panel.end_card.hint.text()
-    assert "are kept" in panel.end_card.hint.text()
-    assert "ResourceExhaustedError" in panel.end_card.lines.toPlainText()
-    panel.end_card.copy_button.click()
+    qtbot.waitUntil(panel.run.end_card.isVisible)
+    assert "The memory does not hold" in panel.run.end_card.text.text()
+    assert "smaller batch" in panel.run.end_card.hint.text()
+    assert "are kept" in panel.run.end_card.hint.text()
+    assert "ResourceExhaustedError" in panel.run.end_card.lines.toPlainText()
+    panel.run.end_card.copy_button.click()
     assert "ResourceExhaustedError" in QGuiApplication.clipboard().text()
-    panel.end_card.go_on_button.click()
+    panel.run.end_card.go_on_button.click()
     assert room.runs.wishes == ["go on"]
 
 
@@ -409,13 +406,13 @@ def test_after_reopening_the_whole_curve_is_there_again(room: Room, qtbot: QtBot
     qtbot.addWidget(again)
     again.resize(360, 800)
     again.show()
-    assert len(again.curves.data.epochs) == 27
-    assert again.run_card.isVisible()
+    assert len(again.run.curves.data.epochs) == 27
+    assert again.run.run_card.isVisible()
 
 
 def check(panel: TrainPanel, run: str, on: bool = True) -> None:
     """As a click on the entry of the menu."""
-    action = next(a for a in panel.compare.menu.actions() if a.data() == run)
+    action = next(a for a in panel.run.compare.menu.actions() if a.data() == run)
     assert action.isChecked() != on
     action.trigger()
 
@@ -426,20 +423,20 @@ def test_earlier_runs_can_be_laid_beneath(panel: TrainPanel, room: Room, qtbot: 
     write_run(room.project_folder, "run 2", 0)
     write_run(room.project_folder, "run 3", 2)
     room.runs.follow("run 3", whole_run(2))
-    qtbot.waitUntil(panel.compare.isVisible)
-    assert [a.data() for a in panel.compare.menu.actions()] == ["run 1", "run 0"]
-    assert panel.compare.button.text() == "no other run"
+    qtbot.waitUntil(panel.run.compare.isVisible)
+    assert [a.data() for a in panel.run.compare.menu.actions()] == ["run 1", "run 0"]
+    assert panel.run.compare.button.text() == "no other run"
     check(panel, "run 1")
-    qtbot.waitUntil(panel.curves.others.isVisible)
-    assert len(panel.curves.others.runs[0].data.epochs) == 4
-    assert panel.compare.button.text() == "run 1"
+    qtbot.waitUntil(panel.run.curves.others.isVisible)
+    assert len(panel.run.curves.others.runs[0].data.epochs) == 4
+    assert panel.run.compare.button.text() == "run 1"
     check(panel, "run 0")
-    qtbot.waitUntil(lambda: [run.name for run in panel.curves.others.runs] == ["run 1", "run 0"])
-    assert panel.compare.button.text() == "2 runs"
+    qtbot.waitUntil(lambda: [run.name for run in panel.run.curves.others.runs] == ["run 1", "run 0"])
+    assert panel.run.compare.button.text() == "2 runs"
     check(panel, "run 1", on=False)
-    assert [run.name for run in panel.curves.others.runs] == ["run 0"]
+    assert [run.name for run in panel.run.curves.others.runs] == ["run 0"]
     check(panel, "run 0", on=False)
-    assert not panel.curves.others.isVisible()
+    assert not panel.run.curves.others.isVisible()
 
 
 def test_the_menu_of_earlier_runs_stays_open_while_they_are_checked(
@@ -448,15 +445,15 @@ def test_the_menu_of_earlier_runs_stays_open_while_they_are_checked(
     for name in ("run 1", "run 3"):
         write_run(room.project_folder, name, 2)
     room.runs.follow("run 3", whole_run(2))
-    qtbot.waitUntil(panel.compare.isVisible)
-    menu = panel.compare.menu
+    qtbot.waitUntil(panel.run.compare.isVisible)
+    menu = panel.run.compare.menu
     menu.popup(QPoint(0, 0))
     qtbot.waitUntil(menu.isVisible)
     QTest.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(menu.actions()[0]).center())
-    assert panel.compare.checked == ["run 1"]
+    assert panel.run.compare.checked == ["run 1"]
     assert menu.isVisible()
     menu.close()
-    qtbot.waitUntil(panel.curves.others.isVisible)
+    qtbot.waitUntil(panel.run.curves.others.isVisible)
 
 
 def freeze_of(project: Project, run: str) -> None:
@@ -485,20 +482,20 @@ def test_runs_that_were_validated_on_others_are_not_compared_in_silence(room: Ro
     panel.resize(360, 800)
     panel.show()
     room.runs.follow("run 3", whole_run(3))
-    qtbot.waitUntil(lambda: len(panel.compare.menu.actions()) == 3)
+    qtbot.waitUntil(lambda: len(panel.run.compare.menu.actions()) == 3)
 
     def doubt_about(run: str) -> str:
-        for name in panel.compare.checked:
+        for name in panel.run.compare.checked:
             check(panel, name, on=False)
         check(panel, run)
-        qtbot.waitUntil(panel.curves.others.isVisible)
-        return panel.curves.doubts.words.text() if panel.curves.doubts.isVisible() else ""
+        qtbot.waitUntil(panel.run.curves.others.isVisible)
+        return panel.run.curves.doubts.words.text() if panel.run.curves.doubts.isVisible() else ""
 
     assert doubt_about("run 4") == ""
-    plain = panel.curves.picture().height()
+    plain = panel.run.curves.picture().height()
     one = "run 1 was validated on made-up thighs, this run on 1 person: the validation lines are not comparable."
     assert doubt_about("run 1") == one
-    qtbot.waitUntil(lambda: panel.curves.picture().height() > plain + 20)  # the picture says it too
+    qtbot.waitUntil(lambda: panel.run.curves.picture().height() > plain + 20)  # the picture says it too
     two = "run 2 was validated on 4 slices, this run on 8, not the same ones: the validation lines are not comparable."
     assert doubt_about("run 2") == two
 
@@ -507,28 +504,28 @@ def test_curves_are_saved_as_png_and_csv(
     panel: TrainPanel, room: Room, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     room.runs.follow("run 3", whole_run(5))
-    qtbot.waitUntil(panel.curves.isVisible)
+    qtbot.waitUntil(panel.run.curves.isVisible)
     monkeypatch.setattr(dialogs, "ask_save_picture", lambda *_: tmp_path / "c.png")
     monkeypatch.setattr(dialogs, "ask_save_csv", lambda *_: tmp_path / "c.csv")
-    panel.curves.picture_button.click()
-    panel.curves.table_button.click()
+    panel.run.curves.picture_button.click()
+    panel.run.curves.table_button.click()
     qtbot.waitUntil(lambda: (tmp_path / "c.png").exists() and (tmp_path / "c.csv").exists())
     assert (tmp_path / "c.png").read_bytes()[:4] == b"\x89PNG"
     assert len((tmp_path / "c.csv").read_text().splitlines()) == 6
     assert not (tmp_path / "c-people.csv").exists()
     room.runs.follow("run 3", run_of_people(5))
-    panel.curves.table_button.click()
+    panel.run.curves.table_button.click()
     qtbot.waitUntil((tmp_path / "c-people.csv").exists)
 
 
 def test_the_slider_shows_earlier_epochs(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
     write_run(room.project_folder, "run 3", 5)
     room.runs.follow("run 3", whole_run(5))
-    qtbot.waitUntil(lambda: panel.preview.epoch_words.text() == "epoch 5")
-    panel.preview.slider.setValue(2)
-    qtbot.waitUntil(lambda: panel.preview.epoch_words.text() == "epoch 2")
+    qtbot.waitUntil(lambda: panel.run.preview.epoch_words.text() == "epoch 5")
+    panel.run.preview.slider.setValue(2)
+    qtbot.waitUntil(lambda: panel.run.preview.epoch_words.text() == "epoch 2")
     room.runs.say(epoch(6))
-    assert panel.preview.slider.value() == 2
+    assert panel.run.preview.slider.value() == 2
 
 
 def test_a_preview_is_coloured_cut_to_the_body_and_ignores_what_nobody_judged(tmp_path: Path) -> None:
@@ -571,30 +568,52 @@ def test_time_left_is_told_from_steady_batches_not_from_the_one_that_builds_the_
 
 def test_the_bar_moves_until_the_first_batch_is_done(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
     room.runs.follow("run 3", [])
-    assert panel.progress.maximum() == 0
+    assert panel.run.progress.maximum() == 0
     room.runs.say(started(40))
-    qtbot.waitUntil(lambda: "epoch 1" in panel.progress_words.text())
-    assert panel.progress.maximum() == 0
+    qtbot.waitUntil(lambda: "epoch 1" in panel.run.progress_words.text())
+    assert panel.run.progress.maximum() == 0
     room.runs.say(batches(1)[0])
-    qtbot.waitUntil(lambda: panel.progress.maximum() == 1000)
+    qtbot.waitUntil(lambda: panel.run.progress.maximum() == 1000)
 
 
-def test_a_run_that_starts_brings_its_card_into_view(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
+def test_a_run_that_starts_brings_its_page_into_view(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
     room.show_cases(*SET)
+    assert panel.currentWidget() is panel.set_up
     room.runs.follow("run 2", [*whole_run(8, 8), finished("run 2")])
-    qtbot.waitUntil(panel.end_card.new_button.isVisible)
-    panel.end_card.new_button.click()
-    qtbot.waitUntil(lambda: panel.verticalScrollBar().value() > 200)
-    panel.start_button.click()
+    qtbot.waitUntil(panel.run.end_card.new_button.isVisible)
+    bar = panel.run.verticalScrollBar()
+    panel.resize(360, 500)
+    qtbot.waitUntil(lambda: bar.maximum() > 200)
+    bar.setValue(200)
+    panel.run.end_card.new_button.click()
+    assert panel.currentWidget() is panel.set_up
+    panel.set_up.start_button.click()
     room.runs.follow("run 3", [])
-    qtbot.waitUntil(lambda: panel.run_card.isVisible() and panel.run_card.visibleRegion().boundingRect().top() == 0)
-    assert panel.verticalScrollBar().value() == 0
+    qtbot.waitUntil(
+        lambda: panel.run.run_card.isVisible() and panel.run.run_card.visibleRegion().boundingRect().top() == 0
+    )
+    assert bar.value() == 0
     room.runs.say(started(40))
-    qtbot.waitUntil(lambda: "epoch 1" in panel.progress_words.text())
-    assert panel.verticalScrollBar().value() == 0
+    qtbot.waitUntil(lambda: "epoch 1" in panel.run.progress_words.text())
+    assert bar.value() == 0
+
+
+def test_pages_without_a_run_say_what_will_be_there(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
+    assert panel.run.run_card.isHidden() and panel.run.curves_card.isHidden() and panel.run.about_card.isHidden()
+    panel.setCurrentWidget(panel.run)
+    assert panel.run.empty_card.isVisible()
+    panel.run.empty_card.findChild(QPushButton).click()
+    assert panel.currentWidget() is panel.set_up
+    panel.setCurrentWidget(panel.result)
+    assert panel.result.empty_card.isVisible() and "after a training" in panel.result.empty_words.text()
+    room.runs.follow("run 3", whole_run(3))
+    qtbot.waitUntil(lambda: "when “run 3” has finished" in panel.result.empty_words.text())
+    assert panel.run.empty_card.isHidden()
+    room.runs.say(finished())
+    qtbot.waitUntil(panel.result.empty_card.isHidden)
 
 
 def test_a_stroke_only_touches_the_line_about_the_open_case(panel: TrainPanel, room: Room) -> None:
     paint(room.session, 0)
     room.session.accept((0,))
-    assert "1 of 12 slices reviewed" in panel.set_card.this_case.text()
+    assert "1 of 12 slices reviewed" in panel.set_up.set_card.this_case.text()

@@ -39,25 +39,25 @@ def panel(room: Room, qtbot: QtBot) -> TrainPanel:
 
 
 def said(panel: TrainPanel) -> str:
-    return panel.why_card.sentence.text().replace("\u00a0", " ")
+    return panel.run.why_card.sentence.text().replace("\u00a0", " ")
 
 
 def follow(panel: TrainPanel, room: Room, events: list[RunEvent], qtbot: QtBot) -> None:
     room.runs.follow("run 3", events)
-    qtbot.waitUntil(lambda: panel.why_card.isVisible() and not panel._soon.isActive())
+    qtbot.waitUntil(lambda: panel.run.why_card.isVisible() and not panel.run._soon.isActive())
 
 
 def test_the_sentence_is_there_and_follows_the_metric_of_the_curves(
     panel: TrainPanel, room: Room, qtbot: QtBot
 ) -> None:
     follow(panel, room, run_of_people(20), qtbot)
-    card = panel.why_card
+    card = panel.run.why_card
     assert said(panel) == sentence(gap("dice", 20))
     assert card.title.text() == "Why is validation higher?"
-    panel.curves.choose(metric="loss")
+    panel.run.curves.choose(metric="loss")
     assert said(panel) == sentence(gap("loss", 20))
     assert card.title.text() == "Why is validation lower?"
-    panel.curves.choose(metric="dice", label="muscle")
+    panel.run.curves.choose(metric="dice", label="muscle")
     assert said(panel) == sentence(gap("dice", 20))
     assert "All labels together" in card.missing.text()
 
@@ -66,7 +66,7 @@ def test_before_it_is_measured_it_says_when_and_for_a_run_without_that_there_is_
     panel: TrainPanel, room: Room, qtbot: QtBot
 ) -> None:
     follow(panel, room, [started()], qtbot)
-    card = panel.why_card
+    card = panel.run.why_card
     assert card.sentence.isHidden()
     assert card.missing.text() == "It is measured after the first epoch, now and then, and after the last."
     assert card.parts_button.isHidden() or not card.parts_button.isVisible()
@@ -77,15 +77,15 @@ def test_before_it_is_measured_it_says_when_and_for_a_run_without_that_there_is_
     assert card.title.text() == "Why is validation higher or lower?"
     assert card.sizes.isHidden()
     follow(panel, room, run_of_people(5), qtbot)
-    panel.curves.choose(metric="dice")
+    panel.run.curves.choose(metric="dice")
     card.measured[5].pop("accuracy")
-    panel.curves.choose(metric="accuracy")
+    panel.run.curves.choose(metric="accuracy")
     assert "Not measured for accuracy at this epoch." in card.missing.text()
 
 
 def test_the_latest_epoch_is_shown_until_another_is_chosen(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
     follow(panel, room, run_of_people(10), qtbot)
-    card = panel.why_card
+    card = panel.run.why_card
     assert [card.epochs.itemText(i) for i in range(4)] == ["latest (10)", "epoch 10", "epoch 5", "epoch 1"]
     for event in (told(15), measured(15)):
         room.runs.say(event)
@@ -104,7 +104,7 @@ def test_the_latest_epoch_is_shown_until_another_is_chosen(panel: TrainPanel, ro
 
 def test_the_parts_open_and_close_and_say_whether_they_add_up(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
     follow(panel, room, run_of_people(5), qtbot)
-    card = panel.why_card
+    card = panel.run.why_card
     assert not card.waterfall.isVisible()
     card.parts_button.click()
     assert card.waterfall.isVisible()
@@ -122,7 +122,7 @@ def test_the_parts_are_copied_and_saved(
     panel: TrainPanel, room: Room, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     follow(panel, room, run_of_people(10), qtbot)
-    card = panel.why_card
+    card = panel.run.why_card
     card.parts_button.click()
     card.copy_button.click()
     text = QGuiApplication.clipboard().text()
@@ -216,19 +216,19 @@ def test_the_sizes_are_drawn_once_opened_for_the_epoch_and_metric_shown(
     panel: TrainPanel, room: Room, qtbot: QtBot
 ) -> None:
     follow(panel, room, run_of_people(12, train=20, val=6), qtbot)
-    sizes = panel.why_card.sizes
+    sizes = panel.run.why_card.sizes
     assert sizes.isVisible()
     assert sizes.lines["val"].getOriginalDataset()[0] is None, "nothing is drawn while it is closed"
     sizes.heading.click()
     x, y = sizes.lines["train"].getOriginalDataset()
     assert x.tolist() == [1, 2, 3, 5, 8, 13, 20]
     assert sizes.lines["val"].getOriginalDataset()[0].tolist() == [1, 2, 3, 5, 6]
-    told_of = next(e for e in panel.curves.data.epochs if e.epoch == 10)
+    told_of = next(e for e in panel.run.curves.data.epochs if e.epoch == 10)
     assert y[-1] == pytest.approx(told_of.train.dice)
     assert sizes.bands["train"].ends[1:, -1] == pytest.approx([y[-1], y[-1]])
     assert sizes.rule.text() == RULE
     assert sizes.where.text() == "Dice, epoch 10: training 20 people, validation 6 people."
-    panel.curves.choose(metric="loss", label="muscle")
+    panel.run.curves.choose(metric="loss", label="muscle")
     assert sizes.where.text().startswith("Loss of Muscle, epoch 10")
     assert sizes.lines["train"].getOriginalDataset()[1][-1] != pytest.approx(y[-1])
 
@@ -236,15 +236,15 @@ def test_the_sizes_are_drawn_once_opened_for_the_epoch_and_metric_shown(
 def test_the_people_needed_are_said_in_words(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
     people = tuple(replace(p, dice=(d,) * 5) for p, d in zip(told(5, val=3).val_people, (0.7, 0.8, 0.9), strict=True))
     follow(panel, room, [started(), replace(told(5, val=3), val_people=people)], qtbot)
-    sizes = panel.why_card.sizes
+    sizes = panel.run.why_card.sizes
     sizes.heading.click()
     sizes.half_width.setValue(5.0)
     assert sizes.needed.text().startswith("16 people for a 95 % interval of ±5.0 points: the 3 validation people")
     assert "10.0 points (standard deviation)" in sizes.needed.text()
     assert sizes.half_width.text() == "± 5.0 points"
-    panel.curves.choose(metric="loss")
+    panel.run.curves.choose(metric="loss")
     assert sizes.half_width.text() == "± 0.0100"
-    panel.curves.choose(metric="accuracy")
+    panel.run.curves.choose(metric="accuracy")
     assert sizes.half_width.suffix() == " points"
 
 
@@ -253,5 +253,5 @@ def test_the_people_of_the_last_epoch_serve_where_no_gap_was_measured(
 ) -> None:
     events = [e for e in run_of_people(12) if isinstance(e, EpochEnded)]
     follow(panel, room, [started(), *events], qtbot)
-    panel.why_card.sizes.heading.click()
-    assert "epoch 10:" in panel.why_card.sizes.where.text(), "the last epoch that tells of both groups"
+    panel.run.why_card.sizes.heading.click()
+    assert "epoch 10:" in panel.run.why_card.sizes.where.text(), "the last epoch that tells of both groups"

@@ -176,7 +176,7 @@ class _Journey:
         """Put the case into the training set with the panel's button."""
         self.win.session.go_to_slice(SLICES // 2)
         self.win.show_tab("Train")
-        self.train_panel.set_card.case_button.click()
+        self.train_panel.set_up.set_card.case_button.click()
         self.until(lambda: any(case.in_training_set for case in self.win.workspace.cases), 30, "the set to grow")
         return f"one person, {len(self.case.reviews) - len(self.rest)} reviewed slices"
 
@@ -192,8 +192,8 @@ class _Journey:
         config = TrainConfig(base_filters=8, levels=4, spacing_mm=1.5, epochs=_EPOCHS, augment=True)
         if self.first_model:
             config = replace(config, start_from=str(self.first_model.folder), spacing_mm=0.0, learning_rate=2e-4)
-        panel.form.show_config(config)
-        panel.form.run_name.setText("demo")
+        panel.set_up.form.show_config(config)
+        panel.set_up.form.run_name.setText("demo")
         ended: list[RunEvent] = []
         epochs: list[EpochEnded] = []
         runs.run_ended.connect(ended.append)
@@ -206,19 +206,19 @@ class _Journey:
                     QTimer.singleShot(400, lambda: self.picture("training"))
 
         runs.event_came.connect(heard)
-        if not panel.start_button.isEnabled():
-            raise RuntimeError(panel.form.problem_text or "the training cannot be started")
-        panel.start_button.click()
+        if not panel.set_up.start_button.isEnabled():
+            raise RuntimeError(panel.set_up.form.problem_text or "the training cannot be started")
+        panel.set_up.start_button.click()
         self.until(lambda: bool(ended), 900, "the training")
         runs.event_came.disconnect(heard)
         if isinstance(ended[0], Failed):
             raise RuntimeError("\n".join((ended[0].message, *ended[0].lines)))
         for metric in ("dice", "loss"):
-            panel.curves.choose(metric=metric)
+            panel.run.curves.choose(metric=metric)
             self.pause(300)
-            (self.folder / f"curves-{metric}.png").write_bytes(png_bytes(panel.curves.picture()))
+            (self.folder / f"curves-{metric}.png").write_bytes(png_bytes(panel.run.curves.picture()))
         self.show_curves()
-        (self.folder / "curves.csv").write_text(panel.curves.data.to_csv(), encoding="utf-8")
+        (self.folder / "curves.csv").write_text(panel.run.curves.data.to_csv(), encoding="utf-8")
         last = epochs[-1]
         told = [f"{word} {score:.3f}" for word, score in (("training", last.train.dice), ("validation", last.val.dice))
                 if score is not None]  # fmt: skip
@@ -267,7 +267,7 @@ class _Journey:
     def show_curves(self) -> None:
         """Scroll the Train panel to the curves."""
         panel = self.train_panel
-        panel.verticalScrollBar().setValue(panel.curves_card.y() - 12)
+        panel.run.verticalScrollBar().setValue(panel.run.curves_card.y() - 12)
 
     def run_model(self) -> None:
         """Segment with the chosen model and wait for the end."""

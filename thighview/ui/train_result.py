@@ -1,0 +1,39 @@
+"""Result: the model of a finished training, against the one in use and person by person."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtWidgets import QWidget
+
+from thighview.ui.cards import Card, Page, words
+from thighview.ui.evaluation_card import EvaluationCard
+from thighview.ui.promotion_card import PromotionCard
+from thighview.ui.run_status import RunStatus
+
+if TYPE_CHECKING:
+    from thighview.app.tasks import Workspace
+
+
+class ResultPage(Page):
+    """Empty, with a sentence that says why, until the run in the panel has a model."""
+
+    def __init__(self, workspace: "Workspace", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.empty_card = Card("No model yet")
+        self.empty_words = words("", "muted")
+        self.empty_card.body.addWidget(self.empty_words)
+        self.promotion_card = PromotionCard(workspace)
+        self.people_card = EvaluationCard(workspace)
+        for card in (self.empty_card, self.promotion_card, self.people_card):
+            self.column.addWidget(card)
+        self.column.addStretch(1)
+
+    def show_run(self, name: str, status: RunStatus | None) -> None:
+        """Show what came out of this run."""
+        finished = bool(status and status.finished)
+        waiting = f"when “{name}” has finished" if status and status.alive else "after a training"
+        self.empty_words.setText(
+            f"The new model is compared here with the one in use, on the locked people and person by person, {waiting}."
+        )
+        self.empty_card.setVisible(not finished)
+        self.promotion_card.show_status(status)
+        self.people_card.show_run(name, finished)
