@@ -63,7 +63,7 @@ def test_the_menu_takes_a_file_to_the_list_of_models(qtbot: QtBot, weights: Path
         assert "counted only saturated pixels" in panel.doubts.lines.text() and not panel.doubts.isHidden()
         assert "unet_membrane.hdf5" in panel.statement.text()
         assert find_model("unet_membrane").place == "user"
-        form = window.panel("Train").form  # type: ignore[attr-defined]
+        form = window.panel("Train").set_up.form  # type: ignore[attr-defined]
         start = form.inputs["start_from"]
         start.setCurrentIndex(start.findData(str(panel.model.folder)))  # type: ignore[attr-defined]
         assert "counted only saturated pixels" in form.start_doubts.lines.text()

@@ -39,7 +39,7 @@ def window(qtbot: QtBot, tmp_path: Path) -> Iterator[MainWindow]:
 
 
 def card(window: MainWindow) -> TrainSetCard:
-    return window.panel("Train").set_card  # type: ignore[attr-defined]
+    return window.panel("Train").set_up.set_card  # type: ignore[attr-defined]
 
 
 def names(window: MainWindow) -> list[str]:
@@ -50,7 +50,7 @@ def double_click(window: MainWindow, qtbot: QtBot, text: str, answer: Callable[[
     """Double-click a name of the list and give the answer to what is asked."""
     qtbot.waitUntil(lambda: text in names(window))
     name = next(n for n in card(window).findChildren(PersonName) if n.isVisible() and n.text() == text)
-    window.panel("Train").ensureWidgetVisible(name)  # type: ignore[attr-defined]
+    window.panel("Train").set_up.page.ensureWidgetVisible(name)  # type: ignore[attr-defined]
     answered: list[str] = []
 
     def reply() -> None:

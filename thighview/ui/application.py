@@ -18,7 +18,7 @@ from thighview.app.tasks import Workspace
 from thighview.io.paths import home
 from thighview.ui.icons import program_icon
 from thighview.ui.main_window import MainWindow
-from thighview.ui.theme import apply_theme
+from thighview.ui.theme import apply_theme, styled_at_the_end
 
 _log = logging.getLogger("thighview")
 _LOG_BYTES = 2_000_000
@@ -64,7 +64,8 @@ def make_application() -> QApplication:
 def open_window(paths: Sequence[Path] = (), catcher: "BugCatcher | None" = None, demo: bool = False) -> MainWindow:
     """The window, shown, with what was asked for on its way; without a wish, the project that was open last."""
     workspace = Workspace()
-    window = MainWindow(workspace)
+    with styled_at_the_end():
+        window = MainWindow(workspace)
     workspace.setParent(window)
     if catcher:
         catcher.caught.connect(window.notices.show_error)

@@ -57,12 +57,11 @@ class EpochAxis(pg.AxisItem):
 def make_frame(font: QFont, height_px: int = _HEIGHT_PX) -> Any:
     """A plot widget with its axes and nothing in it; pyqtgraph is only partly typed."""
     axes = {"bottom": EpochAxis("bottom")}
-    view: Any = pg.PlotWidget(background=None, axisItems=axes)  # pyright: ignore[reportArgumentType]
+    view: Any = pg.PlotWidget(background=None, axisItems=axes, enableMenu=False)  # pyright: ignore[reportArgumentType]
     view.setFrameShape(QFrame.Shape.NoFrame)
     view.setFixedHeight(height_px)
     view.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
     plot = view.getPlotItem()
-    plot.setMenuEnabled(False)
     plot.hideButtons()
     plot.showGrid(y=True, alpha=0.25)
     small = QFont(font)

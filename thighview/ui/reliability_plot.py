@@ -82,7 +82,7 @@ def temperature_sentence(found: Calibration) -> str:
 
 
 def _make_plot(font: QFont) -> tuple[Any, Any]:
-    view: Any = pg.PlotWidget(background=None)  # pyright: ignore[reportArgumentType]
+    view: Any = pg.PlotWidget(background=None, enableMenu=False)  # pyright: ignore[reportArgumentType]
     view.setFrameShape(QFrame.Shape.NoFrame)
     view.setFixedSize(_EDGE_PX, _EDGE_PX)
     view.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -91,7 +91,6 @@ def _make_plot(font: QFont) -> tuple[Any, Any]:
         "On the dashed line the model means what it says; below it is too sure."
     )
     plot = view.getPlotItem()
-    plot.setMenuEnabled(False)
     plot.hideButtons()
     plot.setMouseEnabled(False, False)
     small = QFont(font)

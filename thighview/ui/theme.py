@@ -1,5 +1,8 @@
 """Theme: the colours of the reading room, and the style sheet made of them."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
+
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QPalette
 from PySide6.QtWidgets import QApplication
@@ -53,6 +56,23 @@ def apply_theme(application: QApplication) -> None:
     for name, value in sorted(COLOURS.items(), key=lambda item: -len(item[0])):
         sheet = sheet.replace(f"@{name}", value)
     application.setStyleSheet(sheet.replace("@icons", arrows))
+
+
+@contextmanager
+def styled_at_the_end() -> Generator[None]:
+    """Style what is made inside all at once, at the end.
+
+    Qt styles a whole branch again each time it gets another parent; for the window, made from its smallest parts, that
+    took as long as all else.
+    """
+    application = QApplication.instance()
+    assert isinstance(application, QApplication)
+    sheet = application.styleSheet()
+    application.setStyleSheet("")
+    try:
+        yield
+    finally:
+        application.setStyleSheet(sheet)
 
 
 def _palette() -> QPalette:
