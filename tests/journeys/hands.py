@@ -14,7 +14,7 @@ from thighview.app.tasks import Workspace
 from thighview.core.case import Case
 from thighview.core.review import SliceState
 from thighview.io.models import ModelEntry
-from thighview.ui import dialogs
+from thighview.ui.file_dialogs import FolderDialog
 from thighview.ui.main_window import MainWindow
 from thighview.ui.slice_view import SliceView
 
@@ -125,7 +125,7 @@ class Hands:
 
         def fill_in() -> None:
             box = QApplication.activeModalWidget()
-            if isinstance(box, dialogs.FolderDialog):
+            if isinstance(box, FolderDialog):
                 box.place.setText(str(path.parent))
                 box.name.setText(path.name)
                 self.until(box.agree.isEnabled)

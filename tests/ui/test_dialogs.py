@@ -12,6 +12,7 @@ from thighview.app import jobs
 from thighview.app.settings import Settings
 from thighview.ui import dialogs
 from thighview.ui.application import make_application
+from thighview.ui.file_dialogs import FolderDialog
 
 
 def in_the_dialog(do: Callable[[QFileDialog], object]) -> None:
@@ -46,7 +47,7 @@ def test_a_new_folder_is_named_and_never_a_full_one(qtbot: QtBot, tmp_path: Path
     (tmp_path / "Dataset001_thigh").mkdir()
     (tmp_path / "Dataset001_thigh" / "dataset.json").touch()
     (tmp_path / "empty").mkdir()
-    dialog = dialogs.FolderDialog(None, "Export", "Why.", "Dataset001_thigh", tmp_path, "Export")
+    dialog = FolderDialog(None, "Export", "Why.", "Dataset001_thigh", tmp_path, "Export")
     qtbot.addWidget(dialog)
     qtbot.waitUntil(dialog.agree.isEnabled)
     assert dialog.answer == tmp_path / "Dataset002_thigh", "the proposal counts up"
@@ -66,7 +67,7 @@ def test_a_proposed_name_counts_up_only_past_what_is_there(qtbot: QtBot, tmp_pat
     for folder in ("full/Thigh study", "full/Thigh study 2", "free/Other"):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "project.sqlite").touch()
-    dialog = dialogs.FolderDialog(None, "New project", "Why.", "Thigh study", tmp_path / "free", "Make")
+    dialog = FolderDialog(None, "New project", "Why.", "Thigh study", tmp_path / "free", "Make")
     qtbot.addWidget(dialog)
     names, nowhere = list[str](), tmp_path / "nowhere" / "at all"
     dialog.name.textChanged.connect(names.append)

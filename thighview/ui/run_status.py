@@ -100,6 +100,8 @@ class RunStatus:
         parts = [f"epoch {now} of {self.epochs}"]
         if self.phase == "paused":
             parts.append("paused")
+        elif self.phase == "running" and self.epochs_done >= self.epochs > 0:
+            parts.append("saving the model…")
         elif self.phase == "running":
             left = self.seconds_left
             parts.append(f"{minutes(left)} left" if left is not None else "estimating time…")

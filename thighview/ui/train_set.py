@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from thighview.io.project import CaseSummary
 
 REVIEWED = (SliceState.ACCEPTED, SliceState.CORRECTED, SliceState.DRAWN)
-PART_WORDS = {"train": "train", "validation": "validation", "test": "locked test", "": "not dealt yet"}
+PART_WORDS = {"train": "train", "validation": "validation", "test": "locked test", "": "no part yet"}
 NO_VALIDATION = "No validation person: this score does not measure new people."
 
 
