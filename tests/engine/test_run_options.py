@@ -1,7 +1,6 @@
 """How a run's settings act: schedule, averaged weights, patience, precision, and what it keeps."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -43,15 +42,6 @@ def _learner(config: TrainConfig, precision: str = "float32") -> tuple[Learner, 
     learner = Learner(network, config.loss, 2, 2)
     learner.compile(optimizer=optimizer_of(config, 10, precision))
     return learner, network
-
-
-@pytest.fixture
-def eager() -> Iterator[None]:
-    """Run step by step without compiling: what is tested here has too few steps to be worth it."""
-    tensorflow = pytest.importorskip("tensorflow")
-    tensorflow.config.run_functions_eagerly(True)
-    yield
-    tensorflow.config.run_functions_eagerly(False)
 
 
 def test_schedules_by_hand_and_as_the_optimiser_has_them() -> None:
@@ -222,7 +212,7 @@ def test_16_bits_learn_and_keep_weights_head_and_loss_in_float32(architecture: s
     assert network.get_layer("head").compute_dtype == "float32"
     assert {str(w.dtype) for w in network.weights} == {"float32"}
     first = learner.learn(*_batch(1))
-    for _ in range(5):
+    for _ in range(3):
         last = learner.learn(*_batch(1))
     assert last < first
     assert learner.predict_on_batch(_batch()[0]).dtype == np.float32

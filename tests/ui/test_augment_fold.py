@@ -1,8 +1,5 @@
 """The fold in the Train panel that shows what augmentation does."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from panel_room import Room, make_case
 from PySide6.QtWidgets import QCheckBox, QSpinBox
@@ -12,21 +9,6 @@ from thighview.app import jobs
 from thighview.core.review import SliceReview, SliceState
 from thighview.ui.augment_preview import NO_CASE, OFF, AugmentFold
 from thighview.ui.train_panel import TrainPanel
-
-
-@pytest.fixture
-def room(tmp_path: Path) -> Iterator[Room]:
-    yield Room(tmp_path)
-    jobs.shutdown()
-
-
-@pytest.fixture
-def panel(room: Room, qtbot: QtBot) -> TrainPanel:
-    made = TrainPanel(room)
-    qtbot.addWidget(made)
-    made.resize(360, 800)
-    made.show()
-    return made
 
 
 @pytest.fixture
@@ -46,7 +28,8 @@ def _augment(panel: TrainPanel, on: bool) -> None:
     box.setChecked(on)
 
 
-def test_without_a_case_it_says_so(fold: AugmentFold) -> None:
+def test_without_a_case_it_says_so(room: Room, fold: AugmentFold) -> None:
+    room.session.open(None)
     fold.heading.setChecked(True)
     assert fold.words.text() == NO_CASE
     assert fold.grid.isHidden()
