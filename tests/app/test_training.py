@@ -22,6 +22,7 @@ from thighview.core.errors import UserError
 from thighview.core.gap import decompose
 from thighview.core.run import (
     BatchEnded,
+    BatchHalved,
     EpochEnded,
     Failed,
     Finished,
@@ -223,15 +224,17 @@ def test_a_long_file_is_read_in_pieces(qtbot: QtBot, run: RunFolder) -> None:
 
 def test_every_kind_of_event_of_a_run_has_its_signal(qtbot: QtBot, run: RunFolder) -> None:
     gap = GapMeasured(1.0, "one", 1, (decompose("loss", range(7), [1.0], [2.0]),))
-    _say(run, _started(), BatchEnded(1.0, "one", 1, 1, 2, 0.5), _epoch(1), gap, Paused(1.0, "one", True), _finished())
+    halved = BatchHalved(1.0, "one", 1, 2, 4, "the memory is short")
+    said = (_started(), BatchEnded(1.0, "one", 1, 1, 2, 0.5), halved, _epoch(1), gap, Paused(1.0, "one", True))
+    _say(run, *said, _finished())
     watch = training.RunWatch(run)
     found: list[object] = []
-    for name in ("started", "batch_ended", "epoch_ended", "gap_measured", "paused", "finished"):
+    for name in ("started", "batch_ended", "batch_halved", "epoch_ended", "gap_measured", "paused", "finished"):
         getattr(watch, name).connect(found.append)
     with qtbot.waitSignal(watch.finished, timeout=5000):
         watch.follow()
-    assert [type(event) for event in found] == [Started, BatchEnded, EpochEnded, GapMeasured, Paused, Finished]
-    assert found[3] == gap
+    assert found[:-1] == list(said)
+    assert isinstance(found[-1], Finished)
     watch.close()
 
 

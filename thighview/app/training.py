@@ -62,6 +62,7 @@ _children: dict[Path, "subprocess.Popen[bytes]"] = {}
 _SIGNALS = {
     "started": "started",
     "batch": "batch_ended",
+    "batch_halved": "batch_halved",
     "epoch": "epoch_ended",
     "gap": "gap_measured",
     "paused": "paused",
@@ -167,6 +168,7 @@ class RunWatch(QObject):
 
     started = Signal(object)
     batch_ended = Signal(object)
+    batch_halved = Signal(object)
     epoch_ended = Signal(object)
     gap_measured = Signal(object)
     paused = Signal(object)

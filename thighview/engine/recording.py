@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
-from thighview.core.run import RunEvent, TrainConfig
+from thighview.core.run import RunEvent
 from thighview.core.sums import Sums
 from thighview.engine.batches import Slices
+from thighview.engine.memory import is_out_of_memory
 from thighview.engine.preprocess import classes_of
 from thighview.io.atomic import write_atomic
 from thighview.io.dataset import Dataset
@@ -46,19 +47,18 @@ class Voice:
                 self._emit = None
 
 
-def explain(error: Exception, config: TrainConfig) -> UserError:
+def explain(error: Exception) -> UserError:
     """What ended a run, as a refusal that says what to do; one of ours stays as it is."""
     if isinstance(error, UserError):
         return error
-    kind = type(error).__name__
-    if isinstance(error, MemoryError) or kind in ("ResourceExhaustedError", "OutOfMemoryError"):
+    if is_out_of_memory(error):
         return UserError(
-            f"The memory does not hold {config.batch_size} slices of {config.input_size} pixels at once.",
-            "Train again with a smaller batch, input size or network.",
+            "There is not enough memory for this run.",
+            "Close other programs, then resume it; or train again with a smaller input size, network or training set.",
         )
     if isinstance(error, OSError):
         return UserError(f"The run could not write or read a file: {error}.", "Make room on the disk, then resume it.")
-    return UserError(f"The training ended with an error of the program: {kind}: {str(error)[:300]}.")
+    return UserError(f"The training ended with an error of the program: {type(error).__name__}: {str(error)[:300]}.")
 
 
 def not_a_number(epoch: int, step: int, learnt: Sums, dataset: Dataset) -> UserError:

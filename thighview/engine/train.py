@@ -87,7 +87,7 @@ def train(run: RunFolder, config: TrainConfig, emit: Emit | None = None) -> Path
         try:
             return TrainingRun(run, config, say).to_end()
         except Exception as error:
-            failure = explain(error, config)
+            failure = explain(error)
             with contextlib.suppress(OSError):  # where there is no room for it, the reason still goes on
                 say.log(traceback.format_exc() if failure is not error else f"{failure}")
             with contextlib.suppress(OSError):
