@@ -19,6 +19,7 @@ from thighview.io.dataset import Dataset
 from thighview.io.runs import EventLog, RunFolder
 
 Emit = Callable[[RunEvent], None]
+_MOST_NAMED = 16
 
 
 class Voice:
@@ -61,18 +62,14 @@ def explain(error: Exception) -> UserError:
     return UserError(f"The training ended with an error of the program: {type(error).__name__}: {str(error)[:300]}.")
 
 
-def not_a_number(epoch: int, step: int, learnt: Sums, dataset: Dataset) -> UserError:
-    """That the loss became NaN or infinite at a step (from 0), and on which slices.
-
-    ``learnt`` are the sums of the epoch so far, the last step among them.
-    """
-    last = learnt.chosen(learnt.steps == step)
-    bad = last.ids[~np.isfinite(last.ce_sum)]
-    where = {s.id: s for s in dataset.slices}
-    slices = [where[int(i)] for i in (bad if len(bad) else last.ids)]
+def not_a_number(where: str, sums: Sums, dataset: Dataset) -> UserError:
+    """That the loss became NaN or infinite somewhere in a run (``epoch 3, step 2``), and on which of these slices."""
+    bad = sums.ids[~np.isfinite(sums.ce_sum)]
+    known = {s.id: s for s in dataset.slices}
+    slices = [known[int(i)] for i in (bad if len(bad) else sums.ids)[:_MOST_NAMED]]
     titles = ", ".join(f"{s.subject} slice {s.index + 1}" for s in slices)
     return UserError(
-        f"The loss is not a number any more (epoch {epoch}, step {step + 1}, {titles}).",
+        f"The loss is not a number any more ({where}, {titles}).",
         "Train again with a smaller learning rate; the last good weights are kept.",
     )
 

@@ -257,7 +257,8 @@ class TrainingRun:
         return self.learner.sums(ids.tolist(), size)
 
     def _not_a_number(self, epoch: int, step: int) -> UserError:
-        return not_a_number(epoch, step, self._learnt(epoch, step + 1), self.dataset)
+        learnt = self._learnt(epoch, step + 1)
+        return not_a_number(f"epoch {epoch}, step {step + 1}", learnt.chosen(learnt.steps == step), self.dataset)
 
     # ------------------------------------------------------------------ measuring
 
@@ -270,6 +271,9 @@ class TrainingRun:
         whole = steps == self.steps
         ending = epoch == config.epochs or not whole or self.bests.over(epoch, config.patience, val.dice)
         passes |= self.measuring.training(epoch, self.worked_s, epoch == 1 or ending, whole)
+        for sums in passes.values():
+            if not np.isfinite(sums.ce_sum).all():
+                raise not_a_number(f"epoch {epoch}, measured at its end", sums, self.dataset)
         train = mean_scores(passes[TRAIN], self.subject_of, config.loss) if TRAIN in passes else Scores()
         write_sums(self.run.slices_of(epoch), epoch, passes, self.subject_of, self.plan.card.classes)
         self._save_preview(epoch)
