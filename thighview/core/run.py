@@ -106,10 +106,9 @@ class TrainConfig:
     honest: bool = _setting(
         True, "Explain the gap", "Measure why validation and training differ: three more passes, now and then."
     )
-    gpu_memory_gb: float = _setting(
-        0.0, "GPU memory (GB)", "At most so much of each GPU's memory; 0: as much as it comes to need.",
-        low=0.0, high=1024.0,
-    )  # fmt: skip
+    gpu_memory_gb: int = _setting(
+        0, "GPU memory (GB)", "At most so much of each GPU's memory; 0: as much as it comes to need.", low=0, high=1024
+    )
     start_from: str = _setting(
         "", "Start from", "Name or folder of the model whose weights are the start; empty for random weights."
     )
