@@ -18,11 +18,11 @@ from tiny_project import make_project
 
 from thighview.cli import main, phantoms, system
 from thighview.cli.dispatch import DONE, REFUSED
-from thighview.cli.evaluation import Evaluation, Truth, compare
 from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
 from thighview.core.phantom import make_phantom
 from thighview.core.volume import Volume
+from thighview.engine.evaluation import Evaluation, Truth, compare
 from thighview.io.case_pictures import read_pictures
 from thighview.io.images import write_volume
 from thighview.io.masks import write_mask
