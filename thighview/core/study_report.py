@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Sequence
 
+from thighview.core.gap import PER_CENT
 from thighview.core.gap_report import amount
 from thighview.core.people import score_of
 from thighview.core.sample_size import people_needed
@@ -49,7 +50,7 @@ def rows_of(kind: str, plan: Plan, results: Results, metric: str, label: int | N
             rows.append((str(number) if not place else "", person, number_words(found.get(person))))
     whole = pooled(results, metric, label)
     if whole:
-        rows.append(("All", f"mean of {len(whole.people)}", mean_words(whole)))
+        rows.append(("All", f"mean of {len(whole.people)}", mean_words(whole, metric)))
     return rows
 
 
@@ -62,7 +63,7 @@ def sentences(kind: str, plan: Plan, results: Results, metric: str, label: int |
     if whole is None:
         return []
     people = "1 person" if len(whole.people) == 1 else f"{len(whole.people)} people"
-    return [f"{METRICS[metric]} on people never seen: {mean_words(whole)}, {people}.", FOLDS_RULE]
+    return [f"{METRICS[metric]} on people never seen: {mean_words(whole, metric)}, {people}.", FOLDS_RULE]
 
 
 def gain_sentence(plan: Plan, results: Results, metric: str, label: int | None = None) -> str:
@@ -89,7 +90,7 @@ def needed_sentence(values: Sequence[float], half_width: float, metric: str) -> 
     if needed is None:
         return "How far people differ takes two of them at least."
     width = amount(metric, half_width)
-    return f"{needed:,} people to validate on for a 95 % interval of ±{width}; told by {len(values)}."
+    return f"{needed:,} people to score for a 95 % interval of ±{width}, going by how these {len(values)} differ."
 
 
 def csv_text(plan: Plan, results: Results, separator: str = ",") -> str:
@@ -115,17 +116,21 @@ def number_words(value: float | None) -> str:
     return NONE if value is None else f"{value:.3f}".replace("-", "−")
 
 
-def mean_words(mean: Mean) -> str:
+def mean_words(mean: Mean, metric: str) -> str:
     """A mean with its interval: ``0.873 (0.851 to 0.895)``."""
-    if mean.interval is None:
-        return number_words(mean.mean)
-    low, high = (number_words(end) for end in mean.interval)
-    return f"{number_words(mean.mean)} ({low} to {high})"
+    ends = _ends(mean, metric)
+    return f"{number_words(mean.mean)} ({' to '.join(ends)})" if ends else number_words(mean.mean)
+
+
+def _ends(mean: Mean, metric: str) -> list[str]:
+    """The ends of an interval in words, no further than the metric goes; none without one."""
+    bounded = metric in PER_CENT
+    return [number_words(min(max(end, 0.0), 1.0) if bounded else end) for end in mean.interval or ()]
 
 
 def _curve_rows(plan: Plan, results: Results, metric: str, label: int | None) -> list[tuple[str, ...]]:
     points = {point.n: point for point in curve_points(plan, results, metric, label)}
-    rows: list[tuple[str, ...]] = [("People", "Draws", METRICS[metric], "95 % interval", "Training")]
+    rows: list[tuple[str, ...]] = [("People", "Draws", METRICS[metric], "Interval", "Training")]
     for n in sorted({len(one.train) for one in plan}):
         asked = sum(1 for one in plan if len(one.train) == n)
         point = points.get(n)
@@ -133,6 +138,6 @@ def _curve_rows(plan: Plan, results: Results, metric: str, label: int | None) ->
             rows.append((str(n), f"0 of {asked}", NONE, NONE, NONE))
             continue
         draws = str(asked) if len(point.draws) == asked else f"{len(point.draws)} of {asked}"
-        ends = [number_words(end) for end in point.val.interval or ()]
-        rows.append((str(n), draws, number_words(point.val.mean), " to ".join(ends) or NONE, number_words(point.train)))
+        ends = "–".join(_ends(point.val, metric)) or NONE
+        rows.append((str(n), draws, number_words(point.val.mean), ends, number_words(point.train)))
     return rows
