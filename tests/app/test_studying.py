@@ -80,15 +80,14 @@ def test_a_study_whose_process_is_killed_goes_on_when_it_is_told_to(qtbot: QtBot
     store.open()
     desk = StudyDesk()
     desk.follow_project(store.folder)
-    desk.start(store, LEAVE_ONE_OUT, 0, TrainConfig.from_json(TINY.to_json() | {"epochs": 40}))
-    qtbot.waitUntil(lambda: bool(desk.history and desk.history.results), timeout=240000)
+    desk.start(store, LEAVE_ONE_OUT, 0, TINY)
+    qtbot.waitUntil(lambda: bool(desk.history and desk.history.phase == "running"), timeout=240000)
     study = study_folder(store.folder, desk.history.name)  # type: ignore[union-attr]
     holder = study.holder
     assert holder is not None
     os.kill(holder.pid, signal.SIGKILL)
     qtbot.waitUntil(lambda: over(desk), timeout=20000)
     assert desk.history is not None and "SIGKILL" in str(desk.history.failure)
-    assert len(desk.history.results) == 1
     gone(qtbot, study.path)
     desk.go_on()
     qtbot.waitUntil(lambda: bool(desk.history and desk.history.phase == "done"), timeout=240000)

@@ -54,14 +54,15 @@ class Prospect:
 
 def look_ahead(project: Path, kind: str, count: int, config: TrainConfig) -> Prospect:
     """What a study would be; for a worker thread. Nothing is written."""
-    opened = Project.open(project, writable=False)
     try:
-        parent = find_model(config.start_from, project) if config.start_from else None
-        cohort = cohort_of(opened, parent)
+        opened = Project.open(project, writable=False)
+        try:
+            parent = find_model(config.start_from, project) if config.start_from else None
+            cohort = cohort_of(opened, parent)
+        finally:
+            opened.close()
     except UserError as error:
         return Prospect(kind, problem=error)
-    finally:
-        opened.close()
     most = most_trainings(cohort) if kind == CURVE else len(cohort.fresh)
     known = tuple(sorted(cohort.known))
     try:

@@ -181,16 +181,13 @@ class StudyCard(Card):
         reason = ""
         if found and found.problem:
             reason = f"{found.problem.message} {found.problem.hint}".strip()
-        elif self._workspace.runs.name and self._is_training():
+        elif self._workspace.runs.is_going_on:
             reason = f"“{self._workspace.runs.name}” is training. A study can start when it has ended."
         show_words(self.cost, reason or (cost_words(found) if found else "Looking at who can take part…"))
         mark(self.cost, "warning", bool(reason))
         self.start_button.setEnabled(bool(found and found.trainings) and not reason and not self._busy)
         going_on = self.desk.history is not None and self.desk.history.phase in ("stopped", "failed")
         mark(self.start_button, "primary", not going_on)
-
-    def _is_training(self) -> bool:
-        return self._workspace.runs.is_going_on
 
     # ------------------------------------------------------------------ what the person does
 
