@@ -1,7 +1,6 @@
 """``thighview train PROJECT --folds K`` and its like, in this process."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,14 +8,6 @@ from tiny_project import make_project
 
 from thighview.cli import main
 from thighview.cli.dispatch import DONE, REFUSED
-
-
-@pytest.fixture
-def eager() -> Iterator[None]:
-    tensorflow = pytest.importorskip("tensorflow")
-    tensorflow.config.run_functions_eagerly(True)
-    yield
-    tensorflow.config.run_functions_eagerly(False)
 
 
 def settings(folder: Path) -> Path:

@@ -3,11 +3,12 @@
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pytestqt.qtbot import QtBot
-from tiny_project import make_project
+from tiny_project import TINY, make_project
 
 from thighview.app import training
 from thighview.app.store import Store
@@ -18,7 +19,7 @@ from thighview.core.studies import CURVE, FOLDS, LEAVE_ONE_OUT
 from thighview.io.project import Project
 from thighview.io.studies import study_folder
 
-TINY = TrainConfig(base_filters=2, levels=3, epochs=1, batch_size=16, input_size=32, augment=False, precision="float32")
+ONE_STEP = replace(TINY, epochs=1, batch_size=16, augment=False, precision="float32")
 
 
 def over(desk: StudyDesk) -> bool:
@@ -31,11 +32,11 @@ def gone(qtbot: QtBot, folder: Path) -> None:
 
 def test_a_prospect_tells_the_trainings_or_why_there_are_none(tmp_path: Path) -> None:
     folder = make_project(tmp_path, 3)
-    found = look_ahead(folder, FOLDS, 0, TINY)
+    found = look_ahead(folder, FOLDS, 0, ONE_STEP)
     assert (len(found.trainings), found.most, found.people, found.seconds) == (3, 3, 3, None)
-    assert len(look_ahead(folder, CURVE, 0, TINY).trainings) == 3  # 1 of 2, the other one, both
-    assert look_ahead(folder, LEAVE_ONE_OUT, 0, TINY).problem is None
-    refused = look_ahead(folder, FOLDS, 9, TINY)
+    assert len(look_ahead(folder, CURVE, 0, ONE_STEP).trainings) == 3  # 1 of 2, the other one, both
+    assert look_ahead(folder, LEAVE_ONE_OUT, 0, ONE_STEP).problem is None
+    refused = look_ahead(folder, FOLDS, 9, ONE_STEP)
     assert not refused.trainings and "9 folds" in str(refused.problem) and refused.most == 3
     nobody = look_ahead(folder, FOLDS, 0, TrainConfig(start_from="nobody"))
     assert "no model" in str(nobody.problem)
@@ -54,9 +55,9 @@ def test_a_study_starts_in_a_process_of_its_own_and_is_stopped(qtbot: QtBot, tmp
     refused: list[Exception] = []
     desk.failed.connect(refused.append)
     with qtbot.waitSignal(desk.failed, timeout=20000):
-        desk.start(store, FOLDS, 5, TINY)
+        desk.start(store, FOLDS, 5, ONE_STEP)
     assert isinstance(refused[0], UserError) and desk.history is None
-    desk.start(store, LEAVE_ONE_OUT, 0, TINY)
+    desk.start(store, LEAVE_ONE_OUT, 0, ONE_STEP)
     qtbot.waitUntil(lambda: bool(desk.history and desk.history.phase == "running"), timeout=240000)
     desk.stop()
     qtbot.waitUntil(lambda: over(desk), timeout=240000)
@@ -80,7 +81,7 @@ def test_a_study_whose_process_is_killed_goes_on_when_it_is_told_to(qtbot: QtBot
     store.open()
     desk = StudyDesk()
     desk.follow_project(store.folder)
-    desk.start(store, LEAVE_ONE_OUT, 0, TINY)
+    desk.start(store, LEAVE_ONE_OUT, 0, ONE_STEP)
     qtbot.waitUntil(lambda: bool(desk.history and desk.history.phase == "running"), timeout=240000)
     study = study_folder(store.folder, desk.history.name)  # type: ignore[union-attr]
     holder = study.holder

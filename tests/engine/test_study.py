@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tiny_project import make_project
+from tiny_project import TINY, make_project
 
 from thighview.core.errors import UserError
 from thighview.core.leaks import leaked_people
-from thighview.core.run import EpochEnded, Failed, RunEvent, Started, TrainConfig
+from thighview.core.run import EpochEnded, Failed, RunEvent, Started
 from thighview.core.studies import CURVE, FOLDS, LEAVE_ONE_OUT
 from thighview.core.study_results import RetrainingEnded, StudyEnded, StudyMoved, StudyStarted
 from thighview.engine.study import study_main
@@ -22,9 +22,7 @@ from thighview.io.project import Project
 from thighview.io.runs import EventTail, read_config, run_folders, write_control
 from thighview.io.studies import StudyFolder, read_study, study_folder, study_folders
 
-TINY = TrainConfig(
-    base_filters=2, levels=3, epochs=2, batch_size=16, input_size=32, patience=3, augment=False, optimizer="sgd"
-)
+ONE_STEP = replace(TINY, batch_size=16, dropout=0.0, augment=False, optimizer="sgd", patience=3)
 
 
 class Killed(BaseException):
@@ -32,8 +30,8 @@ class Killed(BaseException):
 
 
 @pytest.fixture(autouse=True, scope="module")
-def eager() -> Iterator[None]:
-    """Run step by step without compiling: what is tested here has too few steps to be worth it."""
+def uncompiled() -> Iterator[None]:
+    """Every training here runs step by step: each has too few steps to be worth compiling."""
     tensorflow = pytest.importorskip("tensorflow")
     tensorflow.config.run_functions_eagerly(True)
     yield
@@ -41,11 +39,11 @@ def eager() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def done(eager: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyFolder, list[RunEvent]]:
+def done(uncompiled: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyFolder, list[RunEvent]]:
     """Two folds of two people, and what was heard of them."""
     folder = make_project(tmp_path_factory.mktemp("done"), 2)
     heard: list[RunEvent] = []
-    return study_main(folder, kind=FOLDS, count=2, config=TINY, emit=heard.append), heard
+    return study_main(folder, kind=FOLDS, count=2, config=ONE_STEP, emit=heard.append), heard
 
 
 def said(study: StudyFolder, kind: type) -> list:
@@ -105,9 +103,9 @@ def test_what_a_study_leaves_is_scores_and_no_model(done: tuple[StudyFolder, lis
 def test_a_study_keeps_its_name_and_settings(done: tuple[StudyFolder, list[RunEvent]]) -> None:
     study, _ = done
     with pytest.raises(UserError, match="already"):
-        study_main(study.project, study.name, FOLDS, 2, TINY)
+        study_main(study.project, study.name, FOLDS, 2, ONE_STEP)
     with pytest.raises(UserError, match="keeps its settings"):
-        study_main(study.project, study.name, config=TINY)
+        study_main(study.project, study.name, config=ONE_STEP)
     with pytest.raises(UserError, match="no study 'nothing'"):
         study_main(study.project, "nothing")
 
@@ -124,7 +122,7 @@ def test_a_killed_study_goes_on_within_the_training_at_which_it_was(
             raise Killed
 
     with pytest.raises(Killed):
-        study_main(study.project, "cut", FOLDS, 2, TINY, None, kill)
+        study_main(study.project, "cut", FOLDS, 2, ONE_STEP, None, kill)
     assert numbers(study) == [1]
     dead(study)
     study_main(study.project, "cut")
@@ -169,7 +167,7 @@ def test_a_study_that_is_stopped_can_go_on(tmp_path: Path) -> None:
         if isinstance(event, StudyMoved) and event.number == 1:
             write_control(study, "stop")
 
-    study_main(folder, "stopped", LEAVE_ONE_OUT, 0, TINY, None, stop)
+    study_main(folder, "stopped", LEAVE_ONE_OUT, 0, ONE_STEP, None, stop)
     assert said(study, StudyEnded)[-1].stopped and numbers(study) == []
     assert not study.control.exists() and not study.alive
     study_main(folder, "stopped")
@@ -182,7 +180,7 @@ def test_a_learning_curve_has_equal_steps_and_the_locked_people_stay_out(tmp_pat
     parts = project.assign_parts([f"person {i}" for i in range(8)])
     project.close()
     locked = {name for name, part in parts.items() if part == "test"}
-    study = study_main(folder, kind=CURVE, count=2, config=replace(TINY, epochs=1))
+    study = study_main(folder, kind=CURVE, count=2, config=replace(ONE_STEP, epochs=1))
     asked = read_study(study)
     assert locked and locked.isdisjoint(asked.order)
     assert not any(name in study.dataset.read_text() for name in locked)
@@ -202,5 +200,5 @@ def test_a_training_that_fails_says_which(tmp_path: Path) -> None:
 
     study = study_folder(folder, "cut")
     with pytest.raises(UserError, match=r"Training 2 of 2: .*is gone"):
-        study_main(folder, "cut", FOLDS, 2, replace(TINY, epochs=1), None, take_away)
+        study_main(folder, "cut", FOLDS, 2, replace(ONE_STEP, epochs=1), None, take_away)
     assert "Training 2 of 2" in said(study, Failed)[-1].message and numbers(study) == [1]
