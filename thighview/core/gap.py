@@ -21,8 +21,9 @@ Three parts more are measured on demand, each taken out of one of these so that 
                 ``split`` is ``generalisation``
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +91,12 @@ class Gap:
     def residual(self) -> float:
         """What the parts leave unexplained: rounding, nothing else."""
         return self.validation - self.train - sum(value for _, value in self.terms)
+
+    @staticmethod
+    def from_json(row: Mapping[str, Any]) -> "Gap":
+        """The gap of plain data (``dataclasses.asdict``); what is not known of it is passed over."""
+        known = {f.name: row[f.name] for f in fields(Gap) if f.name in row}
+        return Gap(**{name: tuple(v) if isinstance(v, list) else v for name, v in known.items()})
 
 
 def decompose(

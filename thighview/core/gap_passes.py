@@ -94,6 +94,18 @@ def gaps_of(
     return tuple(gaps)
 
 
+def label_gaps_of(
+    passes: Mapping[str, Sums], subjects: Mapping[int, str], kind: str, labels: Sequence[str], made_up: bool = False,
+    seed: int = 0,
+) -> tuple[Gap, ...]:  # fmt: skip
+    """:func:`gaps_of` for each label by itself, each gap with the name of its label; ``labels`` in their order."""
+    return tuple(
+        replace(gap, label=name)
+        for place, name in enumerate(labels)
+        for gap in gaps_of(passes, subjects, kind, 1, made_up=made_up, seed=seed, label=place)
+    )
+
+
 def in_full(
     gap: Gap, train: People, val: People, chosen_among: Mapping[int, People] | None, judged: Judged | None,
     label: int | None = None, seed: int = 0,
