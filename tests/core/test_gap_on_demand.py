@@ -71,7 +71,9 @@ def test_choosing_among_pure_luck_flatters_and_the_rest_is_true() -> None:
     left, optimism = [], []
     for _ in range(200):
         noise = rng.normal(0.5, 0.05, (30, 3))
-        table = {k: [PersonScores(str(s), float(v), None, ()) for s, v in enumerate(row)] for k, row in enumerate(noise)}
+        table = {
+            k: [PersonScores(str(s), float(v), None, ()) for s, v in enumerate(row)] for k, row in enumerate(noise)
+        }
         best = [float(v) for v in noise[best_epoch(table)]]
         optimism.append(np.mean(best) - np.mean(unchosen(table, "loss")))
         left.append(np.mean(unchosen(table, "loss")) - 0.5)
@@ -103,7 +105,7 @@ def test_the_sentence_picks_the_largest_cause_among_all() -> None:
     assert "5.0 of that is difficulty: the validation people are harder also for thigh_tissues" in harder
     assert harder.count("difficulty") == 1
     easier = sentence(gap_with(difficulty=0.01, judge="m"))
-    assert "+1.0 points of it is difficulty: the validation people are easier also for m" in easier
+    assert "Of this, +1.0 points is difficulty: the validation people are easier also for m" in easier
     assert "(Dice of femur cortex)" in sentence(gap_with(label="femur_cortex"))
     assert "harder" in sentence(replace(gap_with(difficulty=0.5, judge="m"), metric="loss"))
 

@@ -1,4 +1,4 @@
-"""What a finished run is asked for: averaged weights, the best epoch, the difficulty of its people; all of it adds up."""
+"""What a finished run is asked for: averaged weights, the best epoch, the difficulty of its people; it all adds up."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from tiny_project import TABLE, add_person
 
+from thighview.app.child import find_function
+from thighview.app.gap_in_full import EXPLAIN
 from thighview.core.gap_passes import OWN, TRAIN, Judged
 from thighview.core.labels import Label, LabelTable
 from thighview.core.run import EpochEnded, GapMeasured, TrainConfig
@@ -135,6 +137,10 @@ def test_a_judge_knows_the_labels_and_none_of_the_people(ended: RunFolder) -> No
     assert isinstance(found, Judged)
     assert {p.subject for p in found.val} == set(dataset.subjects("validation"))
     assert all(len(p.dice) == 2 for p in (*found.train, *found.val)), "in the classes of the run"
+
+
+def test_the_window_asks_for_it_by_name() -> None:
+    assert find_function(EXPLAIN) is explain_run
 
 
 def test_a_damaged_result_is_told_and_a_run_said_again_holds(ended: RunFolder, tmp_path: Path) -> None:

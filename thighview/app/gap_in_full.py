@@ -46,5 +46,3 @@ def label_gaps(run: RunFolder, epoch: int, labels: tuple[str, ...]) -> tuple[Gap
         return ()
     config, dataset = read_config(run), read_dataset(run)
     return label_gaps_of(passes, dataset.subject_of, config.loss, labels, bool(dataset.phantoms), config.seed)
-
-

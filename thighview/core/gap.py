@@ -95,8 +95,10 @@ class Gap:
     @staticmethod
     def from_json(row: Mapping[str, Any]) -> "Gap":
         """The gap of plain data (``dataclasses.asdict``); what is not known of it is passed over."""
-        known = {f.name: row[f.name] for f in fields(Gap) if f.name in row}
-        return Gap(**{name: tuple(v) if isinstance(v, list) else v for name, v in known.items()})
+        known: dict[str, Any] = {f.name: row[f.name] for f in fields(Gap) if f.name in row}
+        if isinstance(known.get("interval"), list):
+            known["interval"] = tuple(known["interval"])
+        return Gap(**known)
 
 
 def decompose(
@@ -221,7 +223,7 @@ def sentence(gap: Gap) -> str:
     else:
         parts.append(_people(gap))
         if gap.difficulty is not None and name != "difficulty":
-            parts.append(f"{_said(gap, gap.difficulty, True)} of it is difficulty: {_harder(gap)}.")
+            parts.append(f"Of this, {_said(gap, gap.difficulty, True)} is difficulty: {_harder(gap)}.")
     return " ".join(part for part in parts if part)
 
 

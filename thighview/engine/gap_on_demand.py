@@ -206,7 +206,7 @@ class OnDemand:
     ) -> EpochInFull:
         config, labels = self._config, self._plan.card.classes[1:]
         made_up = bool(self._dataset.phantoms)
-        people = [person_scores(passes[name], self._subjects, config.loss) for name in (TRAIN, VAL)]
+        train, val = (person_scores(passes[name], self._subjects, config.loss) for name in (TRAIN, VAL))
         table = {k: e.val_people for k, e in self._history.items() if e.val_people}
         chosen, why_not = self._chosen_among(epoch, kept, table)
         missing = [why_not, "" if isinstance(judged, Judged) else judged]
@@ -221,7 +221,7 @@ class OnDemand:
             each = label_gaps_of(passes, self._subjects, config.loss, labels, made_up, config.seed)
             judge = judged if isinstance(judged, Judged) else None
             gaps = [
-                in_full(gap, *people, chosen, judge, labels.index(gap.label) if gap.label else None, config.seed)
+                in_full(gap, train, val, chosen, judge, labels.index(gap.label) if gap.label else None, config.seed)
                 for gap in (*whole, *each)
             ]
         return EpochInFull(epoch, tuple(gaps), tuple(said for said in missing if said))

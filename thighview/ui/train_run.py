@@ -7,7 +7,7 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QWidget
 
 from thighview.app.jobs import run_in_thread
-from thighview.core.run import EpochEnded, Failed, Finished, RunEvent, Started
+from thighview.core.run import EpochEnded, Failed, Finished, RunEvent, Started, TrainConfig
 from thighview.io.runs import read_config, run_folder
 from thighview.ui import dialogs
 from thighview.ui.cards import Card, Page, ProgressLine, button, row, show_words, words
@@ -196,12 +196,13 @@ class RunPage(Page):
         if folder is None or not name:
             return
         job = run_in_thread(lambda _report, _stopped: read_config(run_folder(folder, name)))
-        job.succeeded.connect(lambda config: self._config_read(name, summary(config, Path(config.start_from).name)))
+        job.succeeded.connect(lambda config: self._config_read(name, config))
         job.failed.connect(lambda _error: None)  # only a line of words is missing then
 
-    def _config_read(self, name: str, line: str) -> None:
+    def _config_read(self, name: str, config: TrainConfig) -> None:
         if name == self.run_name:
-            show_words(self.config_words, line)
+            show_words(self.config_words, summary(config, Path(config.start_from).name))
+            self.why_card.show_config(config)
 
     # ------------------------------------------------------------------ showing
 

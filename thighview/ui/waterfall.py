@@ -32,6 +32,8 @@ UP, DOWN = QColor("#4fb8a8"), QColor("#c58be0")
 """Parts that let validation read higher, and lower. Neither is good or bad: that depends on the metric."""
 BAR_PX, WORDS_PX, BETWEEN_PX = 13, 17, 8
 ROW_PX = BAR_PX + WORDS_PX + BETWEEN_PX
+INSET_PX = 5
+"""Room at both sides for the frame of the bar that is read."""
 PICTURE_PX = 420
 _SPARE = 0.12
 _FADE_PX = 26
@@ -193,12 +195,15 @@ class Waterfall(QWidget):
         """Draw the bars."""
         if self._gap is not None:
             with QPainter(self) as painter:
-                paint_waterfall(painter, self._gap, self.width(), self.font(), colour("card"))
+                painter.save()
+                painter.translate(INSET_PX, 0)
+                paint_waterfall(painter, self._gap, self.width() - 2 * INSET_PX, self.font(), colour("card"))
+                painter.restore()
                 if self._row >= 0 and self.hasFocus():
                     painter.setPen(QPen(colour("accent"), 1.2))
                     painter.setBrush(Qt.BrushStyle.NoBrush)
-                    top = self._row * ROW_PX + 0.6
-                    painter.drawRoundedRect(QRectF(0.6, top, self.width() - 1.2, BAR_PX + WORDS_PX), 3, 3)
+                    area = QRectF(0, self._row * ROW_PX, self.width(), BAR_PX + WORDS_PX + 3)
+                    painter.drawRoundedRect(area.adjusted(0.6, 0.6, -0.6, -0.6), 3, 3)
 
     def picture(self, heading: str) -> QImage | None:
         """The waterfall with a heading above and the sentence below, at twice the size of the screen."""
