@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_project import TABLE, add_person
+from tiny_project import TABLE, TINY, add_person
 
 from thighview.app.child import find_function
 from thighview.app.gap_in_full import EXPLAIN
 from thighview.core.gap_passes import OWN, TRAIN, Judged
 from thighview.core.labels import Label, LabelTable
-from thighview.core.run import EpochEnded, GapMeasured, TrainConfig
+from thighview.core.run import EpochEnded, GapMeasured
 from thighview.core.split import assign
 from thighview.engine import train
 from thighview.engine.checkpoints import read_checkpoint
@@ -25,11 +25,7 @@ from thighview.io.models import ModelCard, find_model, write_model
 from thighview.io.project import Project
 from thighview.io.runs import EventTail, RunFolder, run_folder
 
-CONFIG = TrainConfig(
-    base_filters=2, levels=3, epochs=2, batch_size=2, input_size=32, learning_rate=3e-3, seed=5, ema=0.5, dropout=0.3
-)
-
-
+CONFIG = replace(TINY, batch_size=2, ema=0.5)
 LAST = CONFIG.epochs
 
 
@@ -107,9 +103,16 @@ def test_all_parts_of_a_run_are_measured_kept_and_add_up(ended: RunFolder) -> No
         assert any(line.startswith("Averaged weights: only those of the last epoch") for line in kept.missing)
 
 
-def test_own_weights_are_those_of_the_checkpoint_and_averaged_ones_what_the_run_measured(ended: RunFolder) -> None:
+@pytest.fixture(scope="module")
+def demand(ended: RunFolder) -> OnDemand:
+    """The same, loaded and built."""
+    return OnDemand(ended, Told())
+
+
+def test_own_weights_are_those_of_the_checkpoint_and_averaged_ones_what_the_run_measured(
+    ended: RunFolder, demand: OnDemand
+) -> None:
     """Measured anew with averaged weights, the last epoch reads what the run read; with its own, something else."""
-    demand = OnDemand(ended, Told())
     last = read_checkpoint(ended.checkpoint, "last")
     assert last is not None
     known = demand._known(LAST)
@@ -120,8 +123,7 @@ def test_own_weights_are_those_of_the_checkpoint_and_averaged_ones_what_the_run_
     assert not np.allclose(anew[OWN[TRAIN]].ce_sum, known[TRAIN].ce_sum)
 
 
-def test_a_judge_knows_the_labels_and_none_of_the_people(ended: RunFolder) -> None:
-    demand = OnDemand(ended, Told())
+def test_a_judge_knows_the_labels_and_none_of_the_people(ended: RunFolder, demand: OnDemand) -> None:
     plan, dataset = demand._plan, demand._dataset
     people = set(dataset.subjects("validation")) | set(dataset.subjects("train"))
     judge = find_model("judge", ended.project)

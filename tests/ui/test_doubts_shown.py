@@ -1,16 +1,14 @@
 """What the numbers of a run and of a model do not measure is said where they are looked at."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import safetensors.numpy
-from panel_room import Room, finished, make_case, model, started, tissue_table, whole_run
+from panel_room import Room, finished, model, started, tissue_table, whole_run
 from pytestqt.qtbot import QtBot
 
-from thighview.app import jobs
 from thighview.app.run_doubts import run_doubts
 from thighview.core.presets import PRESETS
 from thighview.core.run import RunEvent, TrainConfig
@@ -36,14 +34,6 @@ def seed_card(**changes: object) -> ModelCard:
 
 
 @pytest.fixture
-def room(tmp_path: Path) -> Iterator[Room]:
-    made = Room(tmp_path)
-    made.session.open(make_case())
-    yield made
-    jobs.shutdown()
-
-
-@pytest.fixture
 def run(tmp_path: Path) -> RunFolder:
     """A run of the seed's settings whose people are on both sides and whose head answers on one side."""
     made = run_folder(tmp_path, "run 3")
@@ -61,19 +51,19 @@ def follow(panel: TrainPanel, room: Room, events: list[RunEvent], qtbot: QtBot) 
     qtbot.waitUntil(lambda: panel.run.curves_card.isVisible() and not panel.run._soon.isActive())
 
 
-def test_a_run_says_above_its_curves_what_they_do_not_measure(room: Room, run: RunFolder, qtbot: QtBot) -> None:
-    panel = TrainPanel(room)  # type: ignore[arg-type]
-    qtbot.addWidget(panel)
-    panel.show()
+def test_a_run_says_above_its_curves_what_they_do_not_measure(
+    panel: TrainPanel, room: Room, run: RunFolder, qtbot: QtBot
+) -> None:
     said = run_doubts(run)
-    both = said[0][:-1]
-    follow(panel, room, [started(note=f"{both[:1].lower()}{both[1:]}; computes in float32"), *whole_run(3)[1:]], qtbot)
+    assert said[0].startswith("2 people are both trained on and validated on (p0 and p1), of 2 who validate. ")
+    note = f"{said[0].rstrip('.')}; computes in float32"
+    follow(panel, room, [started(note=note), *whole_run(3)[1:]], qtbot)
     doubts = panel.run.doubts
     qtbot.waitUntil(doubts.isVisible)
     assert doubts.lines.text().split("\n") == [
-        f"• {both}.", f"• {HEAD}", "• Its learning rate never falls.",
+        f"• {said[0].partition('. ')[0]}.", f"• {HEAD}", "• Its learning rate never falls.",
     ]  # fmt: skip
-    assert "2 people are both trained on and validated on (p0 and p1)" in both
+    assert "says nothing about new people" in doubts.details.text()
     assert "stops near one half" in doubts.details.text()
     assert panel.run.note_words.text() == "Computes in float32", "once is enough"
 
@@ -104,15 +94,14 @@ def test_a_model_of_before_has_its_head_looked_at_when_it_is_listed(tmp_path: Pa
     assert find_model("bad", tmp_path).card.warnings == ()
 
 
-def test_the_result_and_the_segment_panel_say_the_doubts_of_a_model(room: Room, qtbot: QtBot) -> None:
+def test_the_result_and_the_segment_panel_say_the_doubts_of_a_model(
+    panel: TrainPanel, room: Room, qtbot: QtBot
+) -> None:
     folder = (room.project_folder or Path()) / "models" / "run 3"
     doubted = model("run 3", "project", folder, scores={"warnings": [f"{HEAD} It stops near one half."]})
-    panel, segment = TrainPanel(room), SegmentPanel(room)  # type: ignore[arg-type]
-    for part in (panel, segment):
-        qtbot.addWidget(part)
-    follow_events = [*whole_run(4), finished()]
-    panel.show()
-    follow(panel, room, follow_events, qtbot)
+    segment = SegmentPanel(room)  # type: ignore[arg-type]
+    qtbot.addWidget(segment)
+    follow(panel, room, [*whole_run(4), finished()], qtbot)
     assert panel.result.doubts_card.isHidden()
     room.show_models(doubted)
     for doubts in (panel.result.doubts, segment.doubts):

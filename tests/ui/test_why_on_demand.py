@@ -1,13 +1,12 @@
 """The Why card beyond what a run says by itself: per label, all parts on demand, by keyboard, and on small sets."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from gap_room import gap, run_of_people
-from panel_room import TISSUES, Room, finished, make_case, tissue_table, whole_run
+from panel_room import TISSUES, Room, finished, tissue_table, whole_run
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
@@ -31,26 +30,9 @@ ENDED = [*run_of_people(20), finished()]
 
 
 @pytest.fixture
-def room(tmp_path: Path) -> Iterator[Room]:
-    made = Room(tmp_path)
-    made.session.open(make_case())
-    yield made
-    jobs.shutdown()
-
-
-@pytest.fixture
 def run(tmp_path: Path) -> RunFolder:
     made = run_folder(tmp_path, "run 3")
     made.path.mkdir(parents=True)
-    return made
-
-
-@pytest.fixture
-def panel(room: Room, qtbot: QtBot) -> TrainPanel:
-    made = TrainPanel(room)  # type: ignore[arg-type]
-    qtbot.addWidget(made)
-    made.resize(372, 900)
-    made.show()
     return made
 
 
