@@ -38,6 +38,7 @@ from thighview.engine.explaining import Explainer
 from thighview.engine.judging import find_judge, judged_by
 from thighview.engine.learner import Learner, optimizer_of
 from thighview.engine.loading import load_slices
+from thighview.engine.memory import Room, is_out_of_memory
 from thighview.engine.precision import chosen_precision, computing_in
 from thighview.engine.starting import make_plan
 from thighview.engine.unet import assign_weights, build_network
@@ -78,7 +79,14 @@ def explain_run(folder: str, report: Report) -> dict[str, Any]:
     """
     lower_priority()
     run = RunFolder(Path(folder))
-    found = OnDemand(run, report).in_full()
+    try:
+        found = OnDemand(run, report).in_full()
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise UserError(
+            "The memory does not hold what measuring this run takes.", "Close other programs, then measure again."
+        ) from error
     write_gaps(run, found)
     return found.to_json()
 
@@ -103,8 +111,8 @@ class OnDemand:
         self._run, self._report = run, report
         report(0, STEPS)
         report.say("Reading the slices…")
-        device = prepare_device()
         given = read_config(run)
+        device = prepare_device(memory_gb=given.gpu_memory_gb)
         parent = find_model(given.start_from, run.project) if given.start_from else None
         self._dataset = read_dataset(run)
         plan = make_plan(run.name, self._dataset, given, parent)
@@ -135,6 +143,8 @@ class OnDemand:
         self._learner.compile(optimizer=self._optimizer)
         self._optimizer.build(self._learner.trainable_variables)
         self._explainer = Explainer(self._network, self._learner, len(self._loaded.probe), classes)
+        self._learner.at_once = Room(self._run, self._batches.batch_size).at_once  # as few as the run had to take
+        self._explainer.in_parts(self._learner.at_once)
 
     # ------------------------------------------------------------------ all of it
 
