@@ -6,6 +6,7 @@ from PySide6.QtWidgets import QTabWidget, QWidget
 
 from thighview.ui.cards import Page
 from thighview.ui.puzzle_card import PuzzleCard
+from thighview.ui.study_card import StudyCard
 from thighview.ui.train_result import ResultPage
 from thighview.ui.train_run import RunPage
 from thighview.ui.train_set_up import SetUpPage
@@ -27,8 +28,10 @@ class TrainPanel(QTabWidget):
         self.run = RunPage(workspace)
         self.result = ResultPage(workspace)
         self.studies = Page()
+        self.study_card = StudyCard(workspace, self.set_up.form.config)
         self.puzzle_card = PuzzleCard()
-        self.studies.column.addWidget(self.puzzle_card)
+        for card in (self.study_card, self.puzzle_card):
+            self.studies.column.addWidget(card)
         self.studies.column.addStretch(1)
         self.setDocumentMode(True)
         self.setProperty("inner", True)

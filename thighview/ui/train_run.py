@@ -46,6 +46,7 @@ class RunPage(Page):
         self._runs = workspace.runs
         self.status: RunStatus | None = None
         self.run_name = ""
+        self._doubted: list[str] = []
         self.empty_card = self._make_empty()
         self.run_card = self._make_run()
         self.end_card = RunEndCard(workspace)
@@ -168,7 +169,7 @@ class RunPage(Page):
         self.why_card.show_run(name, events)
         self.preview.clear()
         self.config_words.setText("")
-        self._doubted: list[str] = []
+        self._doubted = []
         self.doubts.show_doubts(())
         for event in [e for e in events if isinstance(e, EpochEnded)]:
             self._preview_epoch(event)
