@@ -159,7 +159,7 @@ def test_a_study_killed_between_the_last_weights_and_the_word_on_them_trains_aga
     same_scores(whole, study)
 
 
-def test_a_study_that_is_stopped_can_go_on(tmp_path: Path) -> None:
+def test_a_study_that_is_stopped_and_then_killed_after_its_last_epoch_can_go_on(tmp_path: Path) -> None:
     folder = make_project(tmp_path, 2)
     study = study_folder(folder, "stopped")
 
@@ -170,8 +170,16 @@ def test_a_study_that_is_stopped_can_go_on(tmp_path: Path) -> None:
     study_main(folder, "stopped", LEAVE_ONE_OUT, 0, ONE_STEP, None, stop)
     assert said(study, StudyEnded)[-1].stopped and numbers(study) == []
     assert not study.control.exists() and not study.alive
+
+    def kill(event: RunEvent) -> None:
+        if isinstance(event, StudyMoved) and epochs(study, "01")[-1:] == [ONE_STEP.epochs]:
+            raise Killed
+
+    with pytest.raises(Killed):
+        study_main(folder, "stopped", emit=kill)
+    dead(study)
     study_main(folder, "stopped")
-    assert numbers(study) == [1, 2] and not said(study, StudyEnded)[-1].stopped
+    assert numbers(study) == [1, 2] and not said(study, StudyEnded)[-1].stopped, "an earlier stop holds no more"
 
 
 def test_a_learning_curve_has_equal_steps_and_the_locked_people_stay_out(tmp_path: Path) -> None:

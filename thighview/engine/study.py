@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 
 from thighview.core.errors import UserError
-from thighview.core.run import BatchEnded, EpochEnded, Finished, RunEvent, Started, TrainConfig
+from thighview.core.run import BatchEnded, EpochEnded, RunEvent, Started, TrainConfig
 from thighview.core.studies import Retraining, work_of
 from thighview.core.study_results import RetrainingEnded, StudyEnded, StudyMoved, StudyStarted
 from thighview.engine.devices import lower_priority
@@ -136,10 +136,9 @@ class _Going:
                 keras.utils.clear_session()
                 gc.collect()
         seconds = time.monotonic() - start
-        said = EventTail(run.events).read_all()
-        finished = next((event for event in reversed(said) if isinstance(event, Finished)), None)
-        if finished and finished.stopped:
+        if not is_over(run.checkpoint, read_config(run)):  # not by its last word: that may be of an earlier sitting
             return False
+        said = EventTail(run.events).read_all()
         last = _last_epoch(said, one)
         assert last is not None, "a training that is over has said so"
         if self._first_epoch > 1 or not self._epochs:  # begun in an earlier sitting
