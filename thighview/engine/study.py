@@ -18,6 +18,7 @@ from thighview.engine.devices import lower_priority
 from thighview.engine.keeping import is_over
 from thighview.engine.recording import Emit, Voice, speaking
 from thighview.engine.train import starting_from, train
+from thighview.io.atomic import write_bytes_atomic
 from thighview.io.models import find_model
 from thighview.io.project import Project
 from thighview.io.runs import EventTail, RunFolder, read_config, read_control, write_control
@@ -159,15 +160,16 @@ class _Going:
         if over and _last_epoch(EventTail(run.events).read_all(), one) is None:  # killed between weights and word
             shutil.rmtree(run.path)
         if not run.dataset.exists():
+            self._share_precision(run)  # first: a folder without a set is frozen again
             freeze_retraining(self._study, self._asked, self._whole, one)
-            self._share_precision(run)
         return run
 
     def _share_precision(self, run: RunFolder) -> None:
         """Have every training compute in what the first one chose: they are to differ in their people alone."""
         chosen = self._study.retraining(self._asked.trainings[0].name).path / "precision.json"
         if chosen.exists():
-            shutil.copyfile(chosen, run.path / chosen.name)
+            run.path.mkdir(parents=True, exist_ok=True)
+            write_bytes_atomic(run.path / chosen.name, chosen.read_bytes())
 
     # ------------------------------------------------------------------ while it trains
 
