@@ -255,7 +255,7 @@ class StudyDesk(QObject):
 
         self._job = run_in_thread(lambda _report, _stopped: look(), lane="watch")
         self._job.succeeded.connect(self._seen)
-        self._job.failed.connect(self._unreadable)
+        self._job.failed.connect(lambda error: self._unreadable(files, error))
 
     def _seen(self, found: tuple[RunFiles, Look, Study | None]) -> None:
         files, look, study = found
@@ -288,6 +288,13 @@ class StudyDesk(QObject):
     def _look_again(self) -> None:
         QTimer.singleShot(0, self, self._look)
 
-    def _unreadable(self, error: Exception) -> None:
+    def _unreadable(self, files: RunFiles, error: Exception) -> None:
+        """A study whose files cannot be read has failed: another one can start."""
+        if files is not self._files or self.history is None:
+            return
         self._timer.stop()
-        self.failed.emit(error)
+        if not isinstance(error, UserError):
+            self.failed.emit(error)
+            error = UserError("This study cannot be followed.")
+        self.history = self.history.with_event(Failed(time.time(), self.history.name, error.message, error.hint))
+        self.changed.emit(self.history)
