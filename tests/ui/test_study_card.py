@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 from study_room import CONFIG, ended, frozen, tell, told
 from tiny_project import make_project
 
-from thighview.app import jobs
+from thighview.app import jobs, studying
 from thighview.app.tasks import Workspace
 from thighview.core.errors import UserError
 from thighview.core.run import EpochEnded, Failed, Scores, Started, TrainConfig
@@ -205,3 +205,29 @@ def test_a_project_without_studies_shows_none(workspace: Workspace, qtbot: QtBot
         workspace.open_project(second)
     qtbot.waitUntil(lambda: card.result.isHidden())
     assert card.name.text() == "" and card.study.isHidden()
+
+
+def test_a_study_of_a_newer_program_says_so_and_another_one_can_start(
+    workspace: Workspace, qtbot: QtBot, tmp_path: Path
+) -> None:
+    folder = make_project(tmp_path, 3)
+    study, _ = frozen(folder, FOLDS, 3)
+    study.file.write_text(study.file.read_text().replace("thighview-study-1", "thighview-study-9"))
+    card = shown(workspace, qtbot, folder)
+    qtbot.waitUntil(lambda: "thighview-study-9" in card.failure.text())
+    qtbot.waitUntil(lambda: card.start_button.isEnabled())
+    assert card.question.isVisible() and not card.stop_button.isVisible()
+
+
+def test_a_study_that_is_slow_to_go_on_is_followed_and_its_old_time_is_not_told(
+    workspace: Workspace, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(studying, "_WORD_HOLDS_S", 0.0)
+    folder = make_project(tmp_path, 3)
+    study = told(folder, FOLDS, 3, done=1)
+    at_work(study)
+    card = shown(workspace, qtbot, folder)
+    qtbot.waitUntil(lambda: card.progress_words.text() == "Ended after 1 of 3 trainings.")
+    tell(study, StudyStarted(time.time(), "one", FOLDS, 3, 2))
+    qtbot.waitUntil(lambda: "estimating time" in card.progress_words.text())
+    assert card.stop_button.isEnabled() and card.question.isHidden()

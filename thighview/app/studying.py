@@ -109,7 +109,8 @@ class StudyHistory:
     def with_event(self, event: RunEvent) -> "StudyHistory":
         """The history with one more event."""
         if isinstance(event, StudyStarted):
-            return replace(self, phase="running", failure=None)
+            moved = self.moved and replace(self.moved, seconds_left=None)  # that was told in an earlier sitting
+            return replace(self, phase="running", failure=None, moved=moved)
         if isinstance(event, StudyMoved):
             return replace(self, moved=event)
         if isinstance(event, RetrainingEnded):
@@ -275,9 +276,9 @@ class StudyDesk(QObject):
         gone = not look.events and look.alive is False
         if self._held and (gone or time.monotonic() - self._held_since > _WORD_HOLDS_S):
             history, self._held = history.with_event(self._held), None
-            self._timer.stop()
-        elif gone and look.lost and not (look.unborn and history.phase == "starting"):
+        elif gone and look.lost and history.alive and not (look.unborn and history.phase == "starting"):
             history = history.with_event(look.lost)
+        if gone and not history.alive:  # one that is slow to go on is followed still
             self._timer.stop()
         self.history = history
         if history is not before:
