@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from thighview.core.gap import Gap, decompose, with_difficulty, with_selection
-from thighview.core.people import mean_of, values_of
+from thighview.core.people import mean_of, score_of, values_of
 from thighview.core.run import PersonScores, Scores
 from thighview.core.selection import unchosen
 from thighview.core.sums import Sums, label_learning_scores, learning_scores, person_scores, seed_scores
@@ -126,9 +126,10 @@ def in_full(
         As for :func:`gaps_of`.
     """
     values = [values_of(part, gap.metric, label) for part in (train, val)]
-    without = unchosen(chosen_among, gap.metric, label) if chosen_among else []
-    if without:
-        gap = with_selection(gap, values[0], values[1], without, seed)
+    without = unchosen(chosen_among, gap.metric, label) if chosen_among else {}
+    if without:  # the same people on both sides: one who has a value at one epoch only tells of no luck
+        own = {p.subject: value for p in val if (value := score_of(p, gap.metric, label)) is not None}
+        gap = with_selection(gap, values[0], values[1], [without.get(name, own[name]) for name in own], seed)
     if judged is not None:
         theirs = [values_of(part, gap.metric, label) for part in (judged.train, judged.val)]
         if all(theirs):

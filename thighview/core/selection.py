@@ -17,7 +17,7 @@ def best_epoch(epochs: Mapping[int, People]) -> int:
     return min(known, key=lambda k: known[k]) if known else 0
 
 
-def unchosen(epochs: Mapping[int, People], metric: str, label: int | None = None) -> list[float]:
+def unchosen(epochs: Mapping[int, People], metric: str, label: int | None = None) -> dict[str, float]:
     """What each validation person gets at the epoch that is best for all the others.
 
     The mean of these is free of the optimism of choosing: nobody has a say in the epoch at which they are judged
@@ -32,17 +32,17 @@ def unchosen(epochs: Mapping[int, People], metric: str, label: int | None = None
 
     Returns
     -------
-    list of float
-        Empty with fewer than two people: nobody is left to choose without the one.
+    dict of str to float
+        By person, without those who have no value there. Empty with fewer than two people: nobody is left to choose.
     """
     names = sorted({p.subject for people in epochs.values() for p in people})
     if len(names) < 2:
-        return []
-    values: list[float] = []
+        return {}
+    values: dict[str, float] = {}
     for name in names:
         chosen = best_epoch({k: [p for p in people if p.subject != name] for k, people in epochs.items()})
         own = next((p for p in epochs.get(chosen, ()) if p.subject == name), None)
         value = score_of(own, metric, label) if own else None
         if value is not None:
-            values.append(value)
+            values[name] = value
     return values
