@@ -99,6 +99,9 @@ def test_difficulty_is_what_an_independent_network_sees_too() -> None:
     assert dict(full.terms)["difficulty"] == pytest.approx(-0.08)
     assert dict(full.terms)["generalisation"] == pytest.approx(-0.02)
     assert "split" not in dict(full.terms)
+    beside = replace(judged, val=[person("v", 1, 0.52), person("w", 1, 0.0)])  # the gap compares no w: no such label
+    val = [person("v", 1, 0.7), PersonScores("w", 1, 0.9, (None, 0.5))]
+    assert in_full(gap, [person("t", 1, 0.8)], val, None, beside, label=0).difficulty == pytest.approx(-0.08)
     nobody = replace(judged, val=[PersonScores("v", None, None, (None, None))])
     assert in_full(gap, [], [], None, nobody, label=0) == gap
 

@@ -131,7 +131,10 @@ def in_full(
         own = {p.subject: value for p in val if (value := score_of(p, gap.metric, label)) is not None}
         gap = with_selection(gap, values[0], values[1], [without.get(name, own[name]) for name in own], seed)
     if judged is not None:
-        theirs = [values_of(part, gap.metric, label) for part in (judged.train, judged.val)]
+        theirs: list[list[float]] = []
+        for people, seen in ((train, judged.train), (val, judged.val)):  # of nobody whom the gap does not compare
+            compared = {p.subject for p in people if score_of(p, gap.metric, label) is not None}
+            theirs.append(values_of([p for p in seen if p.subject in compared], gap.metric, label))
         if all(theirs):
             gap = with_difficulty(gap, theirs[0], theirs[1], judged.judge)
     return gap
