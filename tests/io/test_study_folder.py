@@ -63,6 +63,18 @@ def test_one_person_under_two_names_never_validates(tmp_path: Path) -> None:
     assert "again and person 0 have the same scan" in made.note
 
 
+def test_whose_last_review_was_taken_back_while_it_froze_takes_no_part(tmp_path: Path) -> None:
+    folder = make_project(tmp_path, 4)
+    project = Project.open(folder)
+    study = study_folder(folder, "one")
+    asked = freeze_study(project, study, LEAVE_ONE_OUT, CONFIG)
+    project.close()
+    whole = vetted_set(study)
+    whole = replace(whole, slices=tuple(s for s in whole.slices if s.subject != "person 1"))
+    made = planned(study, asked, whole, None)
+    assert len(made.trainings) == 3 and not any("person 1" in (*one.train, *one.validation) for one in made.trainings)
+
+
 def test_looking_at_who_would_take_part_writes_nothing(tmp_path: Path) -> None:
     folder = make_project(tmp_path, 8)
     project = Project.open(folder, writable=False)

@@ -114,7 +114,8 @@ def cohort_of_set(study: Study, whole: Dataset, parent: ModelEntry | None) -> Co
     if parent:
         known |= ledger_of(parent.card.lineage, parent.card.split).people(whole.cases)
     parts = {case.subject: case.part for case in whole.cases}
-    return Cohort(study.order, parts, slices, frozenset(known & set(study.order)))
+    order = tuple(person for person in study.order if person in slices)  # reviews may be taken back while it freezes
+    return Cohort(order, parts, slices, frozenset(known & set(order)))
 
 
 # ------------------------------------------------------------------ freezing
