@@ -231,3 +231,19 @@ def test_a_study_that_is_slow_to_go_on_is_followed_and_its_old_time_is_not_told(
     tell(study, StudyStarted(time.time(), "one", FOLDS, 3, 2))
     qtbot.waitUntil(lambda: "estimating time" in card.progress_words.text())
     assert card.stop_button.isEnabled() and card.question.isHidden()
+
+
+def test_while_a_study_goes_on_no_other_one_starts_whichever_is_shown(
+    workspace: Workspace, qtbot: QtBot, tmp_path: Path
+) -> None:
+    folder = make_project(tmp_path, 3)
+    told(folder, FOLDS, 3, name="old")
+    study, _ = frozen(folder, FOLDS, 3, "new")
+    at_work(study)
+    tell(study, StudyStarted(1.0, "new", FOLDS, 3, 1))
+    card = shown(workspace, qtbot, folder)
+    qtbot.waitUntil(lambda: card.desk.history is not None and card.desk.history.phase == "running")
+    card.study.setCurrentText("old")
+    card.study.activated.emit(0)
+    qtbot.waitUntil(lambda: card.question.isVisible() and "“new” is going on" in card.cost.text())
+    assert not card.start_button.isEnabled()

@@ -57,6 +57,9 @@ def look_ahead(project: Path, kind: str, count: int, config: TrainConfig) -> Pro
     try:
         opened = Project.open(project, writable=False)
         try:
+            going = next((study.name for study in study_folders(project) if study.alive), "")
+            if going:
+                raise UserError(f"The study “{going}” is going on.", "Another one can start when it has ended.")
             parent = find_model(config.start_from, project) if config.start_from else None
             cohort = cohort_of(opened, parent)
         finally:

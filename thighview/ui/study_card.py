@@ -272,6 +272,7 @@ class StudyCard(Card):
             self._tick.start()
         elif not alive:
             self._tick.stop()
+            self.refresh()  # another one can start now
 
     def _show_progress(self) -> None:
         history = self.desk.history
