@@ -39,6 +39,13 @@ def test_names_are_unique_and_safe(tmp_path: Path) -> None:
             runs.run_folder(tmp_path, bad)
 
 
+def test_a_run_whose_folder_got_a_name_that_no_run_can_have_is_not_listed(tmp_path: Path) -> None:
+    for name in ("run 1", "run 2 [good]"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "dataset.json").write_text("{}")
+    assert [runs.run_folder(tmp_path, run.name).name for run in runs.run_folders(tmp_path)] == ["run 1"]
+
+
 def test_only_one_process_is_at_work(run: runs.RunFolder) -> None:
     assert not run.alive
     with runs.at_work(run):

@@ -100,9 +100,14 @@ class RunFolder:
         return self.path / "preview" / f"epoch_{epoch:03d}.npz"
 
 
+def is_safe_name(name: str) -> bool:
+    """Whether a run, or a study, can be called so: its folder may be on any disk."""
+    return bool(_NAME.fullmatch(name)) and not name.endswith((".", " "))
+
+
 def run_folder(project: Path, name: str) -> RunFolder:
     """The folder of a run by name; the name must be one that is safe as a folder everywhere."""
-    if not _NAME.fullmatch(name) or name.endswith((".", " ")):
+    if not is_safe_name(name):
         raise UserError(f"A run cannot be called {name!r}.", "Use up to 80 letters, digits, spaces, points, - and _.")
     return RunFolder(Path(project) / "runs" / name)
 
@@ -119,8 +124,9 @@ def free_run_name(project: Path, wish: str = "") -> str:
 
 
 def run_folders(project: Path) -> list[RunFolder]:
-    """All runs of a project that were frozen, oldest first."""
+    """All runs of a project that were frozen, oldest first; not one whose folder got a name that no run can have."""
     found = [RunFolder(p.parent) for p in (Path(project) / "runs").glob("*/dataset.json")]
+    found = [run for run in found if is_safe_name(run.name)]
     return sorted(found, key=lambda run: (run.dataset.stat().st_mtime, run.name))
 
 

@@ -20,7 +20,7 @@ from thighview.io.atomic import write_json_atomic
 from thighview.io.dataset import Dataset, FrozenCase, Write, freeze_cases, reviewed_cases, write_dataset
 from thighview.io.models import ModelEntry, find_model
 from thighview.io.project import CaseSummary, Project
-from thighview.io.runs import RunFolder, read_json, run_folder
+from thighview.io.runs import RunFolder, is_safe_name, read_json, run_folder
 from thighview.io.study_pace import Pace
 
 FORMAT = "thighview-study-1"
@@ -69,6 +69,7 @@ def study_folder(project: Path, name: str) -> StudyFolder:
 def study_folders(project: Path) -> list[StudyFolder]:
     """All studies of a project, oldest first."""
     found = [StudyFolder(path.parent) for path in (Path(project) / "studies").glob("*/study.json")]
+    found = [study for study in found if is_safe_name(study.name)]
     return sorted(found, key=lambda study: (study.config.stat().st_mtime, study.name))
 
 
