@@ -247,3 +247,17 @@ def test_while_a_study_goes_on_no_other_one_starts_whichever_is_shown(
     card.study.activated.emit(0)
     qtbot.waitUntil(lambda: card.question.isVisible() and "“new” is going on" in card.cost.text())
     assert not card.start_button.isEnabled()
+
+
+def test_folds_asked_for_more_people_than_there_are_now_are_asked_anew(
+    workspace: Workspace, qtbot: QtBot, tmp_path: Path
+) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    card = shown(workspace, qtbot, make_project(tmp_path / "a", 5))
+    qtbot.waitUntil(lambda: card.start_button.isEnabled() and card.number.maximum() == 5)
+    card.number.setValue(4)
+    qtbot.waitUntil(lambda: card.start_button.isEnabled())
+    workspace.open_project(make_project(tmp_path / "b", 3))
+    qtbot.waitUntil(lambda: card.number.maximum() == 3 and card.start_button.isEnabled())
+    assert card.cost.text().startswith("3 trainings, 3 people")

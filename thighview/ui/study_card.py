@@ -163,6 +163,9 @@ class StudyCard(Card):
         if found.kind != self.kind.currentData():
             return
         self._prospect = found
+        if self._counts[found.kind] > found.most >= 2:  # asked when there were more people
+            self._counts[found.kind] = 0
+            self._soon.start()
         self.number.blockSignals(True)
         self.number.setRange(2, max(2, found.most))
         if found.trainings:
