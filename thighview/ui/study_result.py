@@ -67,8 +67,10 @@ class StudyResult(QWidget):
         self.hide()
 
     def show_history(self, history: StudyHistory | None) -> None:
-        """Show what this study has found."""
-        self._history = history
+        """Show what this study has found; nothing is done anew for one that has only moved on."""
+        before, self._history = self._history, history
+        if before and history and before.results is history.results and before.study is history.study:
+            return
         there = history is not None and bool(history.results) and history.study is not None
         self.setVisible(there)
         if history is None or not there:
