@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from thighview.core.people import mean_of, score_of, values_of
+from thighview.core.people import mean_of, score_of
 from thighview.core.run import PersonScores, RunEvent
 from thighview.core.sample_size import mean_interval
 from thighview.core.studies import Retraining
@@ -128,12 +128,6 @@ def last_gain(points: Sequence[CurvePoint]) -> Mean | None:
         return None
     before, after = points[-2].val.people, points[-1].val.people
     return mean_of_people({name: value - before[name] for name, value in after.items() if name in before})
-
-
-def fold_mean(result: RetrainingEnded, metric: str, label: int | None = None) -> float | None:
-    """The mean over the people of one fold."""
-    values = values_of(result.val_people, metric, label)
-    return _mean(values) if values else None
 
 
 def _values(people: Sequence[PersonScores], metric: str, label: int | None) -> dict[str, float]:
