@@ -129,6 +129,16 @@ def test_tail_reads_in_small_pieces(run: runs.RunFolder) -> None:
     assert runs.EventTail(run.events).read_all() == got
 
 
+def test_a_line_longer_than_a_look_is_read_whole(run: runs.RunFolder) -> None:
+    """Else whoever finds nothing new takes a study that is done for one that died without a last word."""
+    log = runs.EventLog(run)
+    log.append(_batch(1))
+    log.append(_batch(2))
+    log.close()
+    tail = runs.EventTail(run.events)
+    assert [tail.read(limit_bytes=9), tail.read(limit_bytes=9), tail.read()] == [[_batch(1)], [_batch(2)], []]
+
+
 def test_a_line_cut_by_a_kill_does_not_swallow_the_next(run: runs.RunFolder) -> None:
     run.events.write_bytes(b'{"event": "bat')
     log = runs.EventLog(run)

@@ -262,13 +262,15 @@ class EventTail:
         self._rest = b""
 
     def read(self, limit_bytes: int = 1 << 20) -> list[RunEvent]:
-        """The events of the next ``limit_bytes`` at most; empty when there is nothing new."""
+        """The events of the next ``limit_bytes``, or of one line that is longer; empty when there is nothing new."""
         try:
             with self._path.open("rb") as file:
                 if os.fstat(file.fileno()).st_size < self._offset:
                     self._offset, self._rest = 0, b""
                 file.seek(self._offset)
                 raw = file.read(limit_bytes)
+                if len(raw) == limit_bytes and b"\n" not in raw:
+                    raw += file.readline()
         except OSError:
             return []
         self._offset += len(raw)
