@@ -45,6 +45,10 @@ def test_whom_a_model_or_its_ancestors_were_trained_on_never_validates(tmp_path:
     assert [one.validation for one in made.trainings] == [(p,) for p in asked.order if p in ("person 1", "person 3")]
     assert all({"person 0", "person 2"} <= set(one.train) for one in made.trainings)
     assert "person 0 and person 2 never validate: parent" in made.note
+    assert "was trained on is not known" in made.note  # the ancestor's card has no cases
+    told = replace(entry.card, lineage={"cases": []})
+    assert "not known" not in planned(study, asked, vetted_set(study), replace(entry, card=told)).note
+    made = planned(study, asked, vetted_set(study), entry)
     assert read_study(study) == made
     assert planned(study, made, vetted_set(study), None) == made  # a plan that is made stays
     with pytest.raises(UserError, match="1 can validate"):

@@ -102,6 +102,19 @@ def ledger_of(lineage: Mapping[str, Any] | None, split: Mapping[str, Any] | None
     return Ledger(*(frozenset(words - {""}) for words in (subjects, files, contents)))
 
 
+def is_told(lineage: Mapping[str, Any] | None) -> bool:
+    """Whether a card tells whom the model, and every one it comes from, was trained on; an imported file does not."""
+    node: Any = lineage
+    for _ in range(MOST_ANCESTORS):
+        if not isinstance(node, Mapping) or "imported" in node or not {"cases", "recipe"} & set(node):
+            return False
+        parent = node.get("parent")
+        if parent is None:
+            return True
+        node = parent.get("lineage") if isinstance(parent, Mapping) else None
+    return False
+
+
 def ledger_of_set(dataset: KnownSet) -> Ledger:
     """What a set itself trains on."""
     training = set(dataset.subjects("train"))

@@ -1,6 +1,6 @@
 """People judged by a network that was trained on none of them: are some harder by themselves?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +8,7 @@ import keras
 from keras import ops as keras_ops
 
 from thighview.core.gap_passes import Judged
-from thighview.core.leaks import MOST_ANCESTORS, ledger_of
+from thighview.core.leaks import is_told, ledger_of
 from thighview.core.run import PersonScores, TrainConfig
 from thighview.core.sums import person_scores
 from thighview.engine.batches import MeasureBatches, Slices
@@ -34,7 +34,7 @@ def find_judge(plan: Plan, dataset: Dataset, compared: set[str], models: Sequenc
         card = entry.card
         ledger = ledger_of(card.lineage, card.split)
         seen = ledger.people(cases) | {name for name in compared if ledger.knows(name)}
-        if entry.card.name != plan.card.name and _is_known(card.lineage) and _knows(card.classes, plan) and not seen:
+        if entry.card.name != plan.card.name and is_told(card.lineage) and _knows(card.classes, plan) and not seen:
             return entry
     return None
 
@@ -68,19 +68,6 @@ def judged_by(entry: ModelEntry, run: RunFolder, dataset: Dataset, plan: Plan) -
 
 def _knows(classes: Sequence[str], plan: Plan) -> bool:
     return set(plan.card.classes) <= set(classes)
-
-
-def _is_known(lineage: Mapping[str, Any]) -> bool:
-    """Whether a card tells whom the model, and every one it comes from, was trained on."""
-    node: Any = lineage
-    for _ in range(MOST_ANCESTORS):
-        if not isinstance(node, Mapping) or "imported" in node or not {"cases", "recipe"} & set(node):
-            return False
-        parent = node.get("parent")
-        if parent is None:
-            return True
-        node = parent.get("lineage") if isinstance(parent, Mapping) else None
-    return False
 
 
 def _same_classes(network: keras.Model, classes: Sequence[str], wanted: Sequence[str]) -> keras.Model:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from thighview.core.errors import UserError
-from thighview.core.leaks import ledger_of, listed
+from thighview.core.leaks import is_told, ledger_of, listed
 from thighview.core.painted import painted_labels
 from thighview.core.run import FROM_THE_MODEL, TrainConfig
 from thighview.core.split import assign
@@ -244,6 +244,11 @@ def _known_words(study: Study, cohort: Cohort, whole: Dataset, parent: ModelEntr
         " person, give both the same name and start anew"
         for pair in [pair for pair in pairs if pair.distance > 0][:MOST_NAMED]
     ]
+    if parent and not is_told(parent.card.lineage):
+        said.append(
+            f"Whom {parent.card.name}, or a model it comes from, was trained on is not known: the scores of people who"
+            " were among them flatter"
+        )
     before = sorted(cohort.known - same)
     if parent and before and study.kind == CURVE:
         pool = [person for person in before if cohort.parts[person] != "validation"]
