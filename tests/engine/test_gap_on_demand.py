@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from tiny_project import TABLE, TINY, add_person
@@ -152,3 +153,21 @@ def test_a_damaged_result_is_told_and_a_run_said_again_holds(ended: RunFolder, t
     events = EventTail(ended.events).read_all()
     again = [*events, replace(events[0], first_epoch=2)]
     assert list(history_of(events)) == [1, 2] and list(history_of(again)) == [1]
+
+
+def test_a_judge_keeps_to_the_memory_that_the_run_had_to_keep_to(
+    ended: RunFolder, demand: OnDemand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    step = keras.Model.test_on_batch
+
+    def seen(model: keras.Model, x: np.ndarray, *words: object, **more: object) -> object:
+        sizes.append(len(x))
+        return step(model, x, *words, **more)
+
+    monkeypatch.setattr(keras.Model, "test_on_batch", seen)
+    kept = ended.path / "memory.json"
+    kept.write_text('{"at_once": 1}')
+    judged_by(find_model("judge", ended.project), ended, demand._dataset, demand._plan)
+    kept.unlink()
+    assert set(sizes) == {1}

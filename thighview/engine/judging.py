@@ -14,6 +14,7 @@ from thighview.core.sums import person_scores
 from thighview.engine.batches import MeasureBatches, Slices
 from thighview.engine.learner import Learner
 from thighview.engine.loading import load_slices
+from thighview.engine.memory import Room
 from thighview.engine.predict import load_network
 from thighview.engine.starting import Plan
 from thighview.io.dataset import Dataset
@@ -58,6 +59,7 @@ def judged_by(entry: ModelEntry, run: RunFolder, dataset: Dataset, plan: Plan) -
     assert loaded.val is not None
     learner = Learner(network, config.loss, max(len(loaded.probe), len(loaded.val)), len(plan.card.classes))
     learner.compile()
+    learner.at_once = Room(run, _BATCH).at_once  # as few as the run had to take
 
     def people(slices: Slices) -> list[PersonScores]:
         sums = learner.measure(MeasureBatches(slices, _BATCH, learner.slice_table.spare))
