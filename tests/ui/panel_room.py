@@ -143,6 +143,9 @@ class Room(QObject):
     def open_case(self, case_id: int) -> None:
         self.wishes.append(("open_case", case_id))
 
+    def refresh_models(self) -> None:
+        self.wishes.append(("refresh_models",))
+
     def set_in_training_set(self, chosen: bool) -> None:
         self.wishes.append(("set_in_training_set", chosen))
 

@@ -219,5 +219,8 @@ def _print_calibration(found: dict[str, Any]) -> None:
     if found["ece"] is not None:
         whose = f"{found['persons']} {found['part']} person{'s' * (found['persons'] != 1)}".replace("  ", " ")
         print(f"\ncalibration error (ECE) {found['ece']:.3f} on {whose}")
+    used = found["in_use"]
+    if used["ece"] is not None and used["temperature"] != 1:
+        print(f"as it is used, at the temperature {used['temperature']:.2f} of its card: {used['ece']:.3f}")
     told = found["reason"] or f"temperature {found['temperature']:.2f}, with it {found['ece_after_temperature']:.3f}"
     print(told)
