@@ -9,11 +9,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from thighview.cli.evaluation import Evaluation, TestCase, Truth, cases_of, compare, is_seen, readings
+from thighview.cli.evaluation import (
+    GUARD,
+    Evaluation,
+    TestCase,
+    Truth,
+    cases_of,
+    compare,
+    guard_cases,
+    is_seen,
+    readings,
+)
 from thighview.cli.files import need_path
 from thighview.cli.progress import Progress
 from thighview.core.comparing import Comparison, compare_models, points, scores_of
 from thighview.core.errors import UserError
+from thighview.core.guard import guard_of
 from thighview.core.leaks import Ledger, ledger_of
 
 Report = Callable[[int, int], None]
@@ -27,6 +38,7 @@ class _Contestant:
     card: Any
     ledger: Ledger
     found: Evaluation
+    guard: Evaluation
     calibrating: Any
 
 
@@ -38,7 +50,10 @@ def evaluate(args: Namespace) -> int:
 
     inside = args.source if (args.source / DATABASE).is_file() else None
     entries = [find_model(name, inside) for name in (args.model, args.against) if name]
+    if args.guard and not args.against:
+        raise UserError("The guard set compares two models.", "Name the other one with --against.")
     cases = [case for case in cases_of(args.source) if not args.part or case.part == args.part]
+    cases += guard_cases(entries[0].card.labels) if args.guard else []
     if not cases:
         raise UserError(
             f"Nobody in {args.source} with reviewed slices is in the part {args.part!r}.",
@@ -59,12 +74,16 @@ def evaluate(args: Namespace) -> int:
         told = results[0] | ({"against": results[1]} if args.against else {})
         print(json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False))
         return 0
-    print_table(results[0])
-    _print_calibration(results[0]["calibration"])
+    if results[0]["subjects"]:
+        print_table(results[0])
+        _print_calibration(results[0]["calibration"])
     if args.against:
         print()
         (new, seen), (old, also) = scores_of(results[0]), scores_of(results[1])
         _print_comparison(compare_models(old, new, seen | also, args.part == "test"), results[1]["model"])
+        if args.guard:
+            kept = guard_of(results[0], results[1])
+            print(kept.sentence if kept else "Made-up thighs have no label that both models know.")
     return 0
 
 
@@ -73,6 +92,8 @@ def evaluate_models(
     pictures: Path | None = None,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Figures of each model on all cases, as :meth:`Evaluation.to_json` has them, ``calibration`` and ``measured`` too.
+
+    Those of cases of the part ``GUARD`` are in ``guard``, of the same form, and nowhere else.
 
     Parameters
     ----------
@@ -100,8 +121,8 @@ def evaluate_models(
     for folder in folders:
         network, card = load_network(folder)
         ledger = ledger_of(card.lineage, card.split)
-        found = Evaluation(card.name, card.weights_sha256)
-        contestants.append(_Contestant(network, card, ledger, found, Calibrating(card)))
+        found, kept = (Evaluation(card.name, card.weights_sha256) for _ in range(2))
+        contestants.append(_Contestant(network, card, ledger, found, kept, Calibrating(card)))
     report(0, len(cases))
     for done, (case, truth) in enumerate(readings(cases), 1):
         _take(contestants, case, truth, pictures, device != "CPU")
@@ -109,13 +130,14 @@ def evaluate_models(
     results: list[dict[str, Any]] = []
     for one in contestants:
         result = one.found.to_json()
-        if not result["mean"]["labels"]:
+        if not result["mean"]["labels"] and any(case.part != GUARD for case in cases):
             raise UserError(
                 f"The model {one.card.name} and the masks of {source} have no label in common.",
                 f"The model draws: {', '.join(label.key for label in one.card.labels)}.",
             )
         measured = datetime.now(UTC).isoformat(timespec="seconds")
-        results.append(result | {"calibration": one.calibrating.to_json(), "measured": measured})
+        guarded = {"guard": one.guard.to_json()} if any(case.part == GUARD for case in cases) else {}
+        results.append(result | {"calibration": one.calibrating.to_json(), "measured": measured} | guarded)
     return results
 
 
@@ -151,16 +173,18 @@ def _take(contestants: list[_Contestant], case: TestCase, truth: Truth, pictures
     from thighview.engine.preprocess import plane_grid
 
     drawn: list[tuple[Any, Any]] = []
+    guarding = case.part == GUARD
     for one in contestants:
         grid = plane_grid(truth.volume, one.card)
         labels = segment_volume(
             truth.volume, one.network, one.card, batch=batch_for(grid, one.card, on_gpu),
-            on_logits=one.calibrating.of_case(truth, grid, case.subject, case.part),
+            on_logits=None if guarding else one.calibrating.of_case(truth, grid, case.subject, case.part),
         ).labels  # fmt: skip
         seen = is_seen(case, truth, one.ledger)
-        one.found.add(case.subject, case.part, compare(labels, one.card.labels, truth), seen, case.case_id)
+        found = one.guard if guarding else one.found
+        found.add(case.subject, case.part, compare(labels, one.card.labels, truth), seen, case.case_id)
         drawn.append((labels, one.card.labels))
-    if pictures and len(drawn) == 2:
+    if pictures and len(drawn) == 2 and not guarding:
         from thighview.io.case_pictures import write_picture
 
         number = len(list(pictures.glob("*.npz"))) if pictures.is_dir() else 0

@@ -40,6 +40,7 @@ class TrainPanel(QTabWidget):
         ):
             self.setTabToolTip(self.addTab(page, name), tip)
         self.tabBar().setDrawBase(False)
+        self.run.compare_asked.connect(self._compare)
         self.run.set_up_asked.connect(lambda: self.setCurrentWidget(self.set_up))
         self.run.status_changed.connect(self._tell_pages)
         workspace.models_changed.connect(self._tell_pages)
@@ -51,6 +52,13 @@ class TrainPanel(QTabWidget):
         """Another run is followed (or none): turn to it."""
         self.run.follow()
         self.setCurrentWidget(self.run if self.run.run_name else self.set_up)
+
+    def _compare(self) -> None:
+        """Turn to the comparison of the new model, and start it where there is none yet."""
+        card = self.result.promotion_card
+        self.setCurrentWidget(self.result)
+        self.result.ensureWidgetVisible(card)
+        card.compare_once()
 
     def _tell_pages(self, _change: object = None) -> None:
         status, name = self.run.status, self.run.run_name
