@@ -22,7 +22,7 @@ def test_a_point_over_all_or_two_in_one_contrast_are_lost() -> None:
     kept = both(t1=-0.01, fat_sat=0.015)
     assert not kept.lost and kept.sentence == "Nothing lost on made-up thighs: +0.1 points."
     assert [(one.label, one.people) for one in kept.contrasts] == [
-        ("T1", 2), ("Dixon water", 2), ("Dixon fat", 2), ("fat-sat", 2),
+        ("T1", 2), ("Dixon water", 2), ("Dixon fat", 2), ("fat\u00a0sat", 2),
     ]  # fmt: skip
     assert kept.overall.people == 8 and kept.overall.interval is None
     everywhere = both(t1=-0.03, dixon_water=-0.01, dixon_fat=-0.01)

@@ -143,6 +143,10 @@ def test_any_model_can_be_judged_against_any_other(card: PromotionCard, room: Ro
     qtbot.waitUntil(lambda: card.verdict_words.text().startswith("Better"))
 
 
+def phantoms_of(count: int) -> list[dict[str, object]]:
+    return [{"seed": 910_000 + k, "contrast": "t1", "slices": 3, "subject": f"replay {k}"} for k in range(count)]
+
+
 def pick(choice: QComboBox, text: str) -> None:
     """As with the mouse."""
     choice.setCurrentIndex(choice.findText(text))
@@ -168,10 +172,10 @@ def test_without_locked_people_the_made_up_thighs_still_warn(card: PromotionCard
     write_result(room.project_folder, [], guard=-0.06)
     card.choice.new_chosen.emit(models(room)[0])
     card.choice.new_chosen.emit(models(room)[1])
-    said = "Lost 1.5 points on made-up thighs, most in fat-sat (−6.0)."
+    said = "Lost 1.5 points on made-up thighs, most in fat\u00a0sat (−6.0)."
     qtbot.waitUntil(lambda: card.guard_words.text() == said)
     assert card.guard_words.property("warning") and card.verdict_words.text() == cannot
-    qtbot.waitUntil(lambda: {"All contrasts", "Fat-sat", "−6.0"} <= set(shown(card).splitlines()))
+    qtbot.waitUntil(lambda: {"All contrasts", "Fat\u00a0sat", "−6.0"} <= set(shown(card).splitlines()))
     assert card.figures_part.isHidden(), "made-up thighs are no people"
     assert card.promote_button.isEnabled() and card.promote_button.text() == "Promote anyway"
 
@@ -290,6 +294,12 @@ def test_where_a_model_comes_from(room: Room) -> None:
     assert lines["Started from"] == "run 2 ← thigh_tissues"
     assert lines["Trained on"].startswith("7 people: sub-005, ") and lines["Locked away"].startswith("5 people")
     assert lines["Left out"] == "sub-099: an earlier model was trained on them"
+    replay = {"share": 0.5, "slices": 24, "people": [], "slice_ids": [], "phantoms": phantoms_of(8)}
+    replayed = {"run": "r", "replay": replay}
+    assert dict(lineage_lines(model(lineage=replayed).card))["Each batch"] == (
+        "50 % replay of 24 slices of 8 made-up thighs (seeds 910000 to 910007)"
+    )
+    assert "Each batch" not in lines and "Each batch" not in dict(lineage_lines(model(lineage={"replay": 3}).card))
     assert (lines["Seed"], lines["Program"]) == ("7", "thighview 0.1.0")
     assert "40 epochs" in lines["Settings"]
     assert dict(lineage_lines(models(room)[0].card)) == {

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from thighview.core.labels import PALETTE, Label, LabelTable
 
 CONTRASTS = ("t1", "dixon_water", "dixon_fat", "fat_sat")
-CONTRAST_WORDS = {"t1": "T1", "dixon_water": "Dixon water", "dixon_fat": "Dixon fat", "fat_sat": "fat-sat"}
+CONTRAST_WORDS = {"t1": "T1", "dixon_water": "Dixon water", "dixon_fat": "Dixon fat", "fat_sat": "fat\u00a0sat"}
 
 TISSUES = ("subcutaneous_fat", "muscle", "intermuscular_fat", "femur_cortex", "femur_marrow")
 """Tissues by value 1 to 5. Skin counts as subcutaneous fat; fascia, vessels and nerves as intermuscular fat."""

@@ -54,7 +54,7 @@ class SetUpPage(QWidget):
 
     def _make_settings(self) -> Card:
         card = Card("New training")
-        for part in (self.labels_words, self.form, AugmentFold(self._workspace.session, self.form)):
+        for part in (self.labels_words, self.form, AugmentFold(self._workspace, self.form)):
             card.body.addWidget(part)
         return card
 
