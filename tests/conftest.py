@@ -53,6 +53,15 @@ def thighview_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest
     return home
 
 
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """Keras runs step by step without compiling: what is tested here has too few steps to be worth it."""
+    tensorflow = pytest.importorskip("tensorflow")
+    tensorflow.config.run_functions_eagerly(True)
+    yield
+    tensorflow.config.run_functions_eagerly(False)
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The folder of real scans, beside the checkout."""

@@ -18,11 +18,11 @@ from tiny_project import make_project
 
 from thighview.cli import main, phantoms, system
 from thighview.cli.dispatch import DONE, REFUSED
-from thighview.cli.evaluation import Evaluation, Truth, compare
 from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
 from thighview.core.phantom import make_phantom
 from thighview.core.volume import Volume
+from thighview.engine.evaluation import Evaluation, Truth, compare
 from thighview.io.case_pictures import read_pictures
 from thighview.io.images import write_volume
 from thighview.io.masks import write_mask
@@ -279,13 +279,13 @@ def test_import_that_is_refused_leaves_no_project(capsys: pytest.CaptureFixture[
     assert not (tmp_path / "fresh").exists()
 
 
-def test_train_evaluate_segment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Training in a process of its own with events, then its model, by name, through the other commands."""
+@pytest.mark.usefixtures("eager")
+def test_train_evaluate_segment(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Training with events, then its model, by name, through the other commands."""
     study = make_project(tmp_path)
     (tmp_path / "c.json").write_text(json.dumps(TINY))
-    done = command("train", study, "--config", tmp_path / "c.json", "--run", "first", "--events")
-    assert done.returncode == 0, done.stderr
-    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert main(["train", str(study), "--config", str(tmp_path / "c.json"), "--run", "first", "--events"]) == DONE
+    events = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert [e["event"] for e in events if e["event"] not in ("batch", "gap")] == [
         "started",
         "epoch",
@@ -297,7 +297,7 @@ def test_train_evaluate_segment(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert all(set(epoch[name]) == {"loss", "accuracy", "dice"} for name in ("train", "val", "while_learning"))
     assert (study / "models" / "first" / "card.json").is_file()
     assert main(["evaluate", "first", str(study), "--json", "--device", "cpu"]) == DONE
-    told = json.loads(capsys.readouterr().out)
+    told = json.loads(capfd.readouterr().out)
     assert told["model"] == "first" and len(told["subjects"]) == 3
     assert {"id", "labels"} <= told["subjects"][0].keys()
     figures = told["subjects"][0]["labels"]["thigh"]
@@ -311,20 +311,20 @@ def test_train_evaluate_segment(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert told["mean"]["labels"]["thigh"]["n"] == 3
     assert all(row["seen_in_training"] == (row["part"] == "train") for row in told["subjects"])
     main(["export", str(study), "-o", str(tmp_path / "raw"), "--format", "nnunet"])
-    capsys.readouterr()
+    capfd.readouterr()
     model = str(study / "models" / "first")
     assert main(["evaluate", model, str(tmp_path / "raw"), "--json", "--device", "cpu"]) == DONE
-    raw = json.loads(capsys.readouterr().out)
+    raw = json.loads(capfd.readouterr().out)
     assert raw["mean"]["labels"] == told["mean"]["labels"]
     assert sum(row["seen_in_training"] for row in raw["subjects"]) == 2
     assert main(["evaluate", model, str(tmp_path / "raw"), "--device", "cpu"]) == DONE
-    table = capsys.readouterr().out
+    table = capfd.readouterr().out
     assert "all labels" in table and table.count("trained on") == 4
-    assert "finished" in refused(capsys, "train", study, "--run", "first")
-    assert "in the part 'test'" in refused(capsys, "evaluate", "first", study, "--part", "test")
+    assert "finished" in refused(capfd, "train", study, "--run", "first")
+    assert "in the part 'test'" in refused(capfd, "evaluate", "first", study, "--part", "test")
     words = ["evaluate", "first", str(study), "--part", "validation", "--against", model, "--device", "cpu"]
     assert main([*words, "--json", "--progress", "--pictures", str(tmp_path / "pictures")]) == DONE
-    told, progress = capsys.readouterr()
+    told, progress = capfd.readouterr()
     both = json.loads(told)
     assert len(both["subjects"]) == 1 and both["against"]["mean"] == both["mean"]
     assert [json.loads(line)["done"] for line in progress.splitlines()] == [0, 1]
@@ -332,7 +332,7 @@ def test_train_evaluate_segment(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert picture.image.shape == picture.truth.shape == (32, 32) and picture.subject == both["subjects"][0]["id"]
     np.testing.assert_array_equal(picture.old, picture.new)
     assert main(words) == DONE
-    assert "1 person is too few" in capsys.readouterr().out
+    assert "1 person is too few" in capfd.readouterr().out
 
 
 def test_train_refuses_before_it_begins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

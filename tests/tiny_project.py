@@ -8,9 +8,13 @@ import numpy as np
 from thighview.core.case import Case
 from thighview.core.labels import Label, LabelTable
 from thighview.core.review import SliceReview, SliceState
+from thighview.core.run import TrainConfig
 from thighview.io.project import Project
 from thighview.io.reading import read_volume, sha256_of
 
+TINY = TrainConfig(
+    base_filters=2, levels=3, epochs=2, batch_size=4, input_size=32, learning_rate=3e-3, seed=5, dropout=0.2
+)
 TABLE = LabelTable((Label(1, "thigh"), Label(2, "bone", file_id=20)))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QEventLoop, QTimer
 from pytestqt.qtbot import QtBot
+from tiny_model import write_random_model
 
 from thighview.app.engine_link import Engine
 from thighview.app.engine_worker import EngineState, Worker
@@ -20,7 +21,7 @@ from thighview.app.segment_job import SegmentJob, SegmentSummary, SliceResult
 from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
 from thighview.core.volume import Volume
-from thighview.io.models import ModelCard, ModelEntry, read_card, write_model
+from thighview.io.models import ModelCard, ModelEntry, read_card
 
 START_MS = 120_000
 SMALL = ModelCard(
@@ -37,34 +38,8 @@ SMALL = ModelCard(
 )
 
 
-def random_weights(card: ModelCard) -> dict[str, np.ndarray]:
-    """What ``engine.unet`` would make, without keras in this process."""
-    rng = np.random.default_rng(0)
-    weights: dict[str, np.ndarray] = {}
-
-    def block(name: str, before: int, after: int, size: int) -> None:
-        kernel = rng.normal(size=(size, size, before, after)) * np.sqrt(2 / (size * size * before))
-        weights[f"{name}/kernel"], weights[f"{name}/bias"] = kernel, np.zeros(after)
-        weights[f"{name}_norm/gamma"], weights[f"{name}_norm/beta"] = np.ones(after), np.zeros(after)
-
-    before = 1
-    for level in range(1, card.levels + 1):
-        filters = card.base_filters << (level - 1)
-        block(f"down{level}_conv1", before, filters, 3)
-        block(f"down{level}_conv2", filters, filters, 3)
-        before = filters
-    for level in range(card.levels - 1, 0, -1):
-        filters = card.base_filters << (level - 1)
-        block(f"up{level}_conv0", 2 * filters, filters, 2)
-        block(f"up{level}_conv1", 2 * filters, filters, 3)
-        block(f"up{level}_conv2", filters, filters, 3)
-    weights["head/kernel"] = rng.normal(size=(1, 1, card.base_filters, len(card.classes)))
-    weights["head/bias"] = np.zeros(len(card.classes))
-    return weights
-
-
 def model(folder: Path, card: ModelCard = SMALL) -> ModelEntry:
-    write_model(folder, card, random_weights(card))
+    write_random_model(folder, card)
     return ModelEntry(read_card(folder), folder, "user")
 
 

@@ -1,13 +1,11 @@
 """People measured in a child process, kept with the run, and read again."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pytestqt.qtbot import QtBot
+from tiny_model import write_random_model
 from tiny_project import TABLE, make_project
 
 from thighview.app import jobs
@@ -29,17 +27,6 @@ from thighview.io.runs import RunFolder, run_folder
 CARD = ModelCard(
     "one", "unet", 2, 3, 0.0, ("background", "thigh", "bone"), TABLE, False, 2.0, 32, weights_sha256="0" * 64
 )
-WRITE = """
-import sys
-from pathlib import Path
-import keras
-from thighview.engine.unet import build_network, weights_of
-from thighview.io.models import ModelCard, write_model
-import json
-keras.utils.set_random_seed(1)
-card = ModelCard.from_json(json.loads(sys.argv[2]))
-write_model(Path(sys.argv[1]), card, weights_of(build_network("unet", 3, 2, 3)))
-"""
 
 
 def a_run(folder: Path) -> RunFolder:
@@ -75,8 +62,7 @@ def test_every_person_is_measured_in_a_child_and_the_result_stays_with_the_run(t
     project = Project.open(folder)
     freeze(project, run, TrainConfig(input_size=32, levels=3))  # it gives each person a part
     project.close()
-    words = [sys.executable, "-c", WRITE, str(folder / "models" / "one"), json.dumps(CARD.to_json())]
-    subprocess.run(words, check=True, capture_output=True, timeout=120)
+    write_random_model(folder / "models" / "one", CARD)
     assert read_evaluation(run) is None
     progress: list[tuple[int, int]] = []
     found: list[Any] = []

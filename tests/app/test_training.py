@@ -17,11 +17,13 @@ from pytestqt.qtbot import QtBot
 from tiny_project import make_project
 
 from thighview.app import training
+from thighview.app.run_desk import RunDesk
 from thighview.app.store import Store
 from thighview.core.errors import UserError
 from thighview.core.gap import decompose
 from thighview.core.run import (
     BatchEnded,
+    BatchHalved,
     EpochEnded,
     Failed,
     Finished,
@@ -223,15 +225,17 @@ def test_a_long_file_is_read_in_pieces(qtbot: QtBot, run: RunFolder) -> None:
 
 def test_every_kind_of_event_of_a_run_has_its_signal(qtbot: QtBot, run: RunFolder) -> None:
     gap = GapMeasured(1.0, "one", 1, (decompose("loss", range(7), [1.0], [2.0]),))
-    _say(run, _started(), BatchEnded(1.0, "one", 1, 1, 2, 0.5), _epoch(1), gap, Paused(1.0, "one", True), _finished())
+    halved = BatchHalved(1.0, "one", 1, 2, 4, "the memory is short")
+    said = (_started(), BatchEnded(1.0, "one", 1, 1, 2, 0.5), halved, _epoch(1), gap, Paused(1.0, "one", True))
+    _say(run, *said, _finished())
     watch = training.RunWatch(run)
     found: list[object] = []
-    for name in ("started", "batch_ended", "epoch_ended", "gap_measured", "paused", "finished"):
+    for name in ("started", "batch_ended", "batch_halved", "epoch_ended", "gap_measured", "paused", "finished"):
         getattr(watch, name).connect(found.append)
     with qtbot.waitSignal(watch.finished, timeout=5000):
         watch.follow()
-    assert [type(event) for event in found] == [Started, BatchEnded, EpochEnded, GapMeasured, Paused, Finished]
-    assert found[3] == gap
+    assert found[:-1] == list(said)
+    assert isinstance(found[-1], Finished)
     watch.close()
 
 
@@ -263,6 +267,60 @@ def test_a_detached_training_from_freezing_to_its_end(
     qtbot.waitUntil(lambda: run.path not in training._children, timeout=20000)
     assert {name for name in sys.modules if name.partition(".")[0] in ("tensorflow", "keras")} == before
     watch.close()
+
+
+def test_a_run_of_a_newer_program_is_not_gone_on_with(run: RunFolder) -> None:
+    """The window says so at once, and starts and changes nothing."""
+    run.control.write_text("stop")
+    for dataset, words in (('{"format": "thighview-run-9"}', "thighview-run-9"), ("{", "damaged")):
+        run.dataset.write_text(dataset)
+        before = {path: path.read_bytes() for path in run.path.iterdir()}
+        with pytest.raises(UserError, match=words):
+            training.resume_run(run)
+        assert {path: path.read_bytes() for path in run.path.iterdir()} == before
+    assert run.path not in training._children
+
+
+@pytest.mark.long
+def test_a_killed_child_is_told_and_its_run_comes_to_the_same_curve(qtbot: QtBot, tmp_path: Path) -> None:
+    """SIGKILL in the middle, from outside; compared with a run of the same seed that nobody disturbed."""
+    store = Store(make_project(tmp_path, 3))
+    store.open()
+    config = TrainConfig(
+        base_filters=2, levels=3, epochs=20, batch_size=4, input_size=32, dropout=0.2, ema=0.8, schedule="cosine",
+        patience=19, seed=5, honest=False,
+    )  # fmt: skip
+    desk = RunDesk()
+    curves: dict[str, dict[int, float | None]] = {}
+
+    def kill(event: object) -> None:
+        if isinstance(event, EpochEnded) and event.epoch == 2:
+            os.kill(desk.run.holder.pid, signal.SIGKILL)
+
+    desk.follow_project(store.folder)
+    for name in ("whole", "cut"):
+        if name == "cut":
+            desk.event_came.connect(kill)
+        with qtbot.waitSignal(desk.run_ended, timeout=400000) as said:
+            desk.start(store, name, config)
+        if name == "cut":
+            assert isinstance(said.args[0], Failed)
+            assert "SIGKILL" in said.args[0].message
+            assert "it can go on from there" in said.args[0].hint
+            with qtbot.waitCallback(timeout=20000) as answered:
+                desk.ask_can_go_on(answered)
+            answered.assert_called_with(True)
+            desk.event_came.disconnect(kill)
+            with qtbot.waitSignal(desk.run_ended, timeout=400000) as said:
+                desk.go_on()
+        assert isinstance(said.args[0], Finished)
+        curves[name] = {e.epoch: e.val.loss for e in desk.history if isinstance(e, EpochEnded)}
+        run = desk.run
+        qtbot.waitUntil(lambda run=run: run.path not in training._children, timeout=20000)
+    assert curves["cut"] == pytest.approx(curves["whole"], abs=1e-5)
+    assert len(curves["whole"]) == config.epochs
+    desk.close()
+    assert store.close() == 0
 
 
 def test_a_run_outlives_whoever_started_it(tmp_path: Path, run: RunFolder) -> None:

@@ -1,4 +1,4 @@
-"""Child of the engine's benchmarks: everything that needs keras. Prints one JSON line. Run as a script.
+"""Child of the engine's benchmarks: everything that needs keras. Prints a JSON list. Run as a script with pairs of:
 
     infer SETTINGS     {"ours", "bare": seconds of each round, "slices", "batch", "size", "device"}
     train SETTINGS     {"ours", "bare", "bare_with_validation": seconds of each epoch but the first, "steps", "size"}
@@ -126,15 +126,17 @@ def train(folder: str, people: int, slices: int, size: int, config: dict[str, An
     train_run(run, settings, heard)
     return {
         "ours": ours[1:], "bare": bare[1:], "bare_with_validation": validated[1:],
-        "steps": held[0].steps, "size": settings.input_size,
+        "steps": held[0].steps, "size": settings.input_size, "base": settings.base_filters,
     }  # fmt: skip
 
 
 if __name__ == "__main__":
-    what, words = sys.argv[1], json.loads(sys.argv[2])
-    if what == "project":
-        words["folder"] = Path(words["folder"])
-        found: dict[str, Any] = {"folder": str(make_project(**words))}
-    else:
-        found = {"infer": infer, "train": train}[what](**words)
-    print(json.dumps(found), flush=True)
+    answers: list[dict[str, Any]] = []
+    for what, settings in zip(sys.argv[1::2], sys.argv[2::2], strict=True):
+        words = json.loads(settings)
+        if what == "project":
+            words["folder"] = Path(words["folder"])
+            answers.append({"folder": str(make_project(**words))})
+        else:
+            answers.append({"infer": infer, "train": train}[what](**words))
+    print(json.dumps(answers), flush=True)

@@ -16,6 +16,7 @@ import pytest
 from benchmarks.conftest import Bench, stack
 from PySide6.QtCore import QObject, Qt, QTimer
 from pytestqt.qtbot import QtBot
+from tiny_model import SLOW, write_random_model
 
 from thighview.app import jobs
 from thighview.core.run import EpochEnded, TrainConfig
@@ -45,39 +46,45 @@ def in_child(script: Path, *words: str) -> str:
     return (done.stdout.splitlines() or [""])[-1]
 
 
-def measure(what: str, **settings: Any) -> dict[str, Any]:
-    return json.loads(in_child(HERE / "engine_child.py", what, json.dumps(settings)))
+def measure(**wanted: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What a child finds, by the names of what it measures one after the other."""
+    words = [word for what, settings in wanted.items() for word in (what, json.dumps(settings))]
+    return dict(zip(wanted, json.loads(in_child(HERE / "engine_child.py", *words)), strict=True))
+
+
+@pytest.fixture(scope="module")
+def found(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Inference and training, measured in one child: keras takes its time to come."""
+    config = TrainConfig(augment=False, epochs=5, input_size=128)
+    infer = {"rounds": 3, "slices": 60, "image": 512, "base": 16, "levels": 5, "size": 256}
+    people, slices = 4, 8
+    if bench.quick:
+        config = TrainConfig(augment=False, honest=False, epochs=2, input_size=32, base_filters=2, levels=3)
+        infer = {"rounds": 1, "slices": 4, "image": 48, "base": 2, "levels": 3, "size": 32}
+        people, slices = 3, 2
+    folder = str(tmp_path_factory.mktemp("bench"))
+    train = {"folder": folder, "people": people, "slices": slices, "size": config.input_size}
+    return measure(infer=infer, train={**train, "config": config.to_json()})
 
 
 @pytest.mark.timeout(1800)
-def test_inference(bench: Bench) -> None:
+def test_inference(bench: Bench, found: dict[str, dict[str, Any]]) -> None:
     """A whole stack: planes made, network, back to the scan's voxels, against ``model.predict`` on ready planes."""
-    if bench.quick:
-        found = measure("infer", rounds=1, slices=4, image=48, base=2, levels=3, size=32)
-    else:
-        found = measure("infer", rounds=3, slices=60, image=512, base=16, levels=5, size=256)
-    assert len(found["ours"]) == len(found["bare"]) > 0
+    told = found["infer"]
+    assert len(told["ours"]) == len(told["bare"]) > 0
     bench.ratio(
-        f"whole-stack inference, 512x512x60, base 16 at {found['size']} px, batch {found['batch']}, {found['device']}",
-        "<= 1.05x bare model.predict", found["ours"], found["bare"], "s",
+        f"whole-stack inference, 512x512x60, base 16 at {told['size']} px, batch {told['batch']}, {told['device']}",
+        "<= 1.05x bare model.predict", told["ours"], told["bare"], "s",
     )  # fmt: skip
 
 
 @pytest.mark.timeout(1800)
-def test_training_epoch(bench: Bench, tmp_path: Path) -> None:
+def test_training_epoch(bench: Bench, found: dict[str, dict[str, Any]]) -> None:
     """An epoch as the run tells it, against ``model.fit``; median over the epochs after the first."""
-    config = TrainConfig(augment=False, epochs=5, input_size=128)
-    people, slices = 4, 8
-    if bench.quick:
-        config = TrainConfig(augment=False, epochs=2, input_size=32, base_filters=2, levels=3)
-        people, slices = 3, 2
-    found = measure(
-        "train", folder=str(tmp_path), people=people, slices=slices, size=config.input_size, config=config.to_json()
-    )
-    network = f"base {config.base_filters} at {found['size']} px, {found['steps']} steps"
-    what = f"training epoch, honest curves included, {network}"
-    bench.ratio(what, "<= 1.10x bare model.fit", found["ours"], found["bare_with_validation"], "s")
-    bench.ratio(f"{what}, against fit without validation_data", "", found["ours"], found["bare"], "s")
+    told = found["train"]
+    what = f"training epoch, honest curves included, base {told['base']} at {told['size']} px, {told['steps']} steps"
+    bench.ratio(what, "<= 1.10x bare model.fit", told["ours"], told["bare_with_validation"], "s")
+    bench.ratio(f"{what}, against fit without validation_data", "", told["ours"], told["bare"], "s")
 
 
 class Heart(QObject):
@@ -107,10 +114,10 @@ class Heart(QObject):
 
 
 @pytest.fixture
-def window(qtbot: QtBot, bench: Bench, tmp_path: Path, thighview_home: Path) -> Iterator[MainWindow]:
-    """The program's window with a scan and two models."""
-    in_child(ROOT / "tests" / "journeys" / "make_models.py", str(thighview_home / "models"))
-    voxels, _, _ = stack(4 if bench.quick else 60, 64 if bench.quick else 512)
+def window(qtbot: QtBot, tmp_path: Path, thighview_home: Path) -> Iterator[MainWindow]:
+    """The program's window with a scan and a model."""
+    write_random_model(thighview_home / "models" / "slow", SLOW)
+    voxels, _, _ = stack(60)
     affine = np.array([[0, 0, 0.8, 0], [0, 0.8, 0, 0], [5.0, 0, 0, 0], [0, 0, 0, 1]], float)
     write_volume(tmp_path / "stack.nii.gz", Volume(voxels, affine))
     make_application()
@@ -124,6 +131,7 @@ def window(qtbot: QtBot, bench: Bench, tmp_path: Path, thighview_home: Path) -> 
     assert jobs.shutdown()
 
 
+@pytest.mark.long  # the journeys start an engine, segment and train in the window all the same
 @pytest.mark.timeout(1800)
 def test_heartbeat(qtbot: QtBot, bench: Bench, window: MainWindow, tmp_path: Path) -> None:
     """The window answers while the engine starts, while it segments, and while a training runs."""
@@ -143,31 +151,26 @@ def test_heartbeat(qtbot: QtBot, bench: Bench, window: MainWindow, tmp_path: Pat
         qtbot.waitUntil(lambda: bool(reached()), timeout=LONG_MS)
 
     until(lambda: window.session.case is not None and workspace.models)
-    if not bench.quick:  # the window is done with its own start by then
-        until(lambda: workspace.engine.state.phase == "ready")
-        workspace.engine.stop()
+    until(lambda: workspace.engine.state.phase == "ready")  # the window is done with its own start by then
+    workspace.engine.stop()
     heart.start()
     workspace.engine.start()
     until(lambda: workspace.engine.state.phase == "ready")
     note("the engine starts")
 
-    model = next(entry for entry in workspace.models if entry.card.name == ("tiny" if bench.quick else "slow"))
+    model = next(entry for entry in workspace.models if entry.card.name == "slow")
     heart.start()
     workspace.segment(model)
     until(lambda: workspace.segment_job is None and window.session.busy_run is None)
     note("a 512x512x60 stack is segmented")
     assert window.session.history.undo_name.startswith("Segment")
     workspace.engine.stop()
-    if bench.quick:  # the journeys train in the window anyway
-        return
 
     people, slices, size = 4, 8, 128
-    found = measure("project", folder=str(tmp_path), people=people, slices=slices, size=size)
-    workspace.open_path(Path(found["folder"]))
+    made = measure(project={"folder": str(tmp_path), "people": people, "slices": slices, "size": size})
+    workspace.open_path(Path(made["project"]["folder"]))
     until(lambda: len(workspace.cases) == people)
-    config = TrainConfig(
-        base_filters=2 if bench.quick else 16, levels=3, input_size=size, epochs=2 if bench.quick else 6
-    )
+    config = TrainConfig(base_filters=16, levels=3, input_size=size, epochs=6)
     window.show_tab("Train")
     heart.start()
     workspace.start_training("bench", config)

@@ -64,6 +64,7 @@ needs_tensorflow = pytest.mark.skipif(keras.backend.backend() != "tensorflow", r
 
 
 @needs_tensorflow
+@pytest.mark.usefixtures("eager")
 def test_a_run_is_logged_and_goes_on_without_repeating_an_epoch(tmp_path: Path) -> None:
     folder = make_project(tmp_path, 3)
     run = run_folder(folder, "one")

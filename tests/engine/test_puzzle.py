@@ -2,12 +2,15 @@
 
 import json
 
+import pytest
+
 from thighview.core.run import ExampleStep, event_from_line
 from thighview.engine.puzzle import STEPS, PuzzleSize, solve
 
-SIZE = PuzzleSize(people=6, fresh=2, slices=4, edge=32, base=2, epochs=2, splits=2)
+SIZE = PuzzleSize(people=5, fresh=1, slices=4, edge=32, base=2, epochs=2, splits=2, batch=16)
 
 
+@pytest.mark.usefixtures("eager")
 def test_the_puzzle_is_played_to_its_answer() -> None:
     told: list[ExampleStep] = []
     done: list[tuple[int, int]] = []

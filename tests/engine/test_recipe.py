@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from PySide6.QtGui import QImage
@@ -15,16 +16,23 @@ from thighview.core.phantom_names import CONTRASTS, TISSUES
 from thighview.core.planes import Plane
 from thighview.core.run import BatchEnded, EpochEnded, Finished, RunEvent, Started
 from thighview.engine.phantom_batches import ahead, guard_batch, training_batch
+from thighview.engine.predict import load_network, segment_volume
 from thighview.engine.preprocess import plane_grid
 from thighview.engine.recipe import build_from_recipe
 from thighview.engine.recipe_config import Recipe, read_recipe
 from thighview.engine.sides import find_sides
-from thighview.io.models import find_models, read_card, read_weights
+from thighview.io.models import ModelCard, find_models, read_card, read_weights
 from thighview.io.reading import read_volume
 from thighview.io.resources import resource
 
 SCREENS = Path(__file__).parents[2] / ".screens"
 _BOX = resource("models", "thigh_tissues")
+
+
+@pytest.fixture(scope="module")
+def box() -> tuple[keras.Model, ModelCard]:
+    """The model of the box, loaded and compiled once."""
+    return load_network(_BOX)
 
 
 def _mini(epochs: int = 2, steps: int = 3) -> Recipe:
@@ -65,6 +73,7 @@ def test_guard_slices_show_other_people_than_training() -> None:
     assert set(np.unique(tissues)) <= set(range(6))
 
 
+@pytest.mark.usefixtures("eager")
 def test_stopped_and_started_again_it_ends_with_the_same_weights(tmp_path: Path) -> None:
     recipe = _mini()
     events: list[RunEvent] = []
@@ -95,6 +104,7 @@ def test_stopped_and_started_again_it_ends_with_the_same_weights(tmp_path: Path)
     assert "computer-generated" in card.statement
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_checkpoint_of_another_recipe_is_refused(tmp_path: Path) -> None:
     assert build_from_recipe(_mini(), tmp_path / "model", stop=lambda: True) is None
     other = replace(_mini(), people=9)
@@ -156,10 +166,8 @@ def test_sides_are_told_in_fat_images_where_muscle_is_as_dark_as_air(seed: int) 
 
 
 @pytest.mark.parametrize("contrast", CONTRASTS)
-def test_the_model_of_the_box_reaches_the_figure_of_its_card(contrast: str) -> None:
-    from thighview.engine.predict import load_network, segment_volume
-
-    network, card = load_network(_BOX)
+def test_the_model_of_the_box_reaches_the_figure_of_its_card(contrast: str, box: tuple[keras.Model, ModelCard]) -> None:
+    network, card = box
     phantom = make_phantom(9_000_001, contrast, slices=3, matrix=(208, 320), spacing_mm=(60.0, 1.3))
     found = segment_volume(phantom.volume, network, card).labels
     dice = [
@@ -171,10 +179,10 @@ def test_the_model_of_the_box_reaches_the_figure_of_its_card(contrast: str) -> N
 
 
 @pytest.mark.parametrize("path", ["thigh_siemens_dixon/0006-Dixon_TE_345_th.nii.gz", "legs_qmritools/twoLegs.nii.gz"])
-def test_a_contact_sheet_shows_what_the_model_of_the_box_does_on_real_scans(data: Path, path: str) -> None:
-    from thighview.engine.predict import load_network, segment_volume
-
-    network, card = load_network(_BOX)
+def test_a_contact_sheet_shows_what_the_model_of_the_box_does_on_real_scans(
+    data: Path, path: str, box: tuple[keras.Model, ModelCard]
+) -> None:
+    network, card = box
     volume = read_volume(data / path)
     found = segment_volume(volume, network, card).labels
     plane = Plane.of(volume, "axial")

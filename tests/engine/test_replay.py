@@ -1,6 +1,7 @@
 """Replay and weights: what a batch holds besides the set, and how much a corrected slice counts."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from tiny_project import add_person, make_project
 
 from thighview.core.fine_tuning import batch_parts
 from thighview.core.labels import Label, LabelTable
-from thighview.core.run import Started, TrainConfig
+from thighview.core.run import RunEvent, Started, TrainConfig
 from thighview.engine import replay, train
 from thighview.engine.augment import IGNORE
 from thighview.engine.batches import Slices, TrainBatches
@@ -115,34 +116,26 @@ def test_corrected_slices_weigh_more_and_validation_never(tmp_path: Path) -> Non
     assert y["weights"].tolist() == [wanted[r] for r in batches.order(1)[:4]]
 
 
-@pytest.fixture
-def eager():
-    tensorflow = pytest.importorskip("tensorflow")
-    tensorflow.config.run_functions_eagerly(True)
-    yield
-    tensorflow.config.run_functions_eagerly(False)
-
-
 @pytest.mark.usefixtures("eager")
-def test_people_the_model_knew_are_shown_again(tmp_path: Path) -> None:
-    folder = make_project(tmp_path, 2)
-    train.train_main(folder, "first", _with(epochs=1))
+def test_people_the_model_knew_are_shown_again(trained: tuple[Path, RunFolder, list[RunEvent]], tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(trained[0], tmp_path / "study"))
     project = Project.open(folder)
-    for seed in range(2, 7):
+    for seed in range(3, 8):
         add_person(project, tmp_path, seed, f"new {seed}")
     project.close()
-    train.train_main(folder, "second", _with(epochs=2, replay=0.5, start_from="first"))
+    train.train_main(folder, "second", _with(epochs=1, replay=0.5, start_from="first"))
     run = run_folder(folder, "second")
     started = next(e for e in EventTail(run.events).read_all() if isinstance(e, Started))
-    assert "each batch: 50 % replay of 8 slices of 2 people it knew (person 0 and person 1)" in started.note
+    one, two = read_card(folder / "models" / "first").split["train"]
+    assert f"each batch: 50 % replay of 8 slices of 2 people it knew ({one} and {two})" in started.note
     assert started.steps_per_epoch == -(-started.train_slices // 2)
     dataset = read_dataset(run)
     kept = dataset.replay
-    assert kept is not None and (kept.share, kept.people, kept.phantoms) == (0.5, ("person 0", "person 1"), ())
+    assert kept is not None and (kept.share, kept.people, kept.phantoms) == (0.5, (one, two), ())
     assert {dataset.subject_of[i] for i in kept.slice_ids} == set(kept.people) and len(kept.slice_ids) == kept.slices
     lineages = [read_card(folder / "models" / name).lineage for name in ("first", "second")]
     assert [Replay.from_json(lineage["replay"]) for lineage in lineages] == [None, kept]
-    table = read_sums(run.slices_of(2))
+    table = read_sums(run.slices_of(1))
     assert all((sums.pixels > 0).all() for sums in table.values())
     assert set(table["learning"].ids.tolist()) == {s.id for s in dataset.of_part("train")}
 

@@ -1,7 +1,6 @@
 """How a run's settings act: schedule, averaged weights, patience, precision, and what it keeps."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -19,7 +18,7 @@ from thighview.engine.learner import Learner, optimizer_of, rate_at
 from thighview.engine.precision import chosen_precision, computing_in, decide, has_amx, step_seconds
 from thighview.engine.unet import build_network, weights_of
 from thighview.io.models import find_model, read_weights
-from thighview.io.runs import RunFolder, run_folder
+from thighview.io.runs import RunFolder, run_folder, write_control
 
 TINY = TrainConfig(base_filters=2, levels=3, epochs=2, batch_size=2, input_size=32, learning_rate=3e-3, seed=5)
 
@@ -43,15 +42,6 @@ def _learner(config: TrainConfig, precision: str = "float32") -> tuple[Learner, 
     learner = Learner(network, config.loss, 2, 2)
     learner.compile(optimizer=optimizer_of(config, 10, precision))
     return learner, network
-
-
-@pytest.fixture
-def eager() -> Iterator[None]:
-    """Run step by step without compiling: what is tested here has too few steps to be worth it."""
-    tensorflow = pytest.importorskip("tensorflow")
-    tensorflow.config.run_functions_eagerly(True)
-    yield
-    tensorflow.config.run_functions_eagerly(False)
 
 
 def test_schedules_by_hand_and_as_the_optimiser_has_them() -> None:
@@ -136,14 +126,25 @@ def test_bests_and_patience_by_hand() -> None:
 
 @pytest.mark.usefixtures("eager")
 def test_a_run_that_gets_no_better_ends_early_and_stays_ended(tmp_path: Path) -> None:
+    """It was stopped and went on in between: the epochs that were waited before count."""
     folder = make_project(tmp_path, 3)
     said: list[RunEvent] = []
-    config = _with(learning_rate=1e-7, schedule="constant", patience=2, epochs=50, batch_size=4)
-    train.train_main(folder, "one", config, None, said.append)
+    config = _with(learning_rate=1e-7, schedule="constant", patience=2, epochs=50, batch_size=4, honest=False)
+
+    def stop(event: RunEvent) -> None:
+        said.append(event)
+        if isinstance(event, EpochEnded) and event.epoch == 1:
+            write_control(run_folder(folder, "one"), "stop")
+
+    train.train_main(folder, "one", config, None, stop)
+    stopped = said.pop()
+    assert isinstance(stopped, Finished) and stopped.stopped and not stopped.early
+    train.train_main(folder, "one", None, None, said.append)
     end = said[-1]
     assert isinstance(end, Finished)
     assert end.early and not end.stopped
-    epochs = [e for e in said if isinstance(e, EpochEnded)]
+    epochs = list({e.epoch: e for e in said if isinstance(e, EpochEnded)}.values())
+    assert [e.epoch for e in epochs] == list(range(1, end.epochs + 1))
     dices = [e.val.dice for e in epochs]
     assert len(dices) == end.epochs == 1 + dices.index(max(dices)) + 2
     assert epochs[-1].train.loss is not None, "the last epoch is probed"
@@ -222,7 +223,7 @@ def test_16_bits_learn_and_keep_weights_head_and_loss_in_float32(architecture: s
     assert network.get_layer("head").compute_dtype == "float32"
     assert {str(w.dtype) for w in network.weights} == {"float32"}
     first = learner.learn(*_batch(1))
-    for _ in range(5):
+    for _ in range(3):
         last = learner.learn(*_batch(1))
     assert last < first
     assert learner.predict_on_batch(_batch()[0]).dtype == np.float32

@@ -15,7 +15,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from tiny_project import TABLE, make_project
+from tiny_project import TABLE, TINY, make_project
 
 from thighview.core import sums as slice_sums
 from thighview.core.errors import UserError
@@ -27,14 +27,11 @@ from thighview.engine.checkpoints import read_checkpoint
 from thighview.engine.learner import Learner, optimizer_of, rate_at
 from thighview.engine.starting import inherited, is_sided, make_plan
 from thighview.engine.unet import build_network, weights_of
-from thighview.io.dataset import read_dataset
+from thighview.io.dataset import freeze, read_dataset
 from thighview.io.models import find_model, read_card, read_weights
+from thighview.io.project import Project
 from thighview.io.runs import EventTail, RunFolder, run_folder, write_control
 from thighview.io.slice_table import read_sums
-
-TINY = TrainConfig(
-    base_filters=2, levels=3, epochs=2, batch_size=4, input_size=32, learning_rate=3e-3, seed=5, dropout=0.2
-)
 
 
 def _with(**changes: object) -> TrainConfig:
@@ -43,24 +40,6 @@ def _with(**changes: object) -> TrainConfig:
 
 def _events(run: RunFolder, kind: type) -> list:
     return [e for e in EventTail(run.events).read_all() if isinstance(e, kind)]
-
-
-@pytest.fixture
-def eager() -> Iterator[None]:
-    """Run step by step without compiling: what is tested here has too few steps to be worth it."""
-    tensorflow = pytest.importorskip("tensorflow")
-    tensorflow.config.run_functions_eagerly(True)
-    yield
-    tensorflow.config.run_functions_eagerly(False)
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunFolder, list[RunEvent]]:
-    """A project of three people and a finished run of three epochs."""
-    folder = make_project(tmp_path_factory.mktemp("trained"), 3)
-    said: list[RunEvent] = []
-    train.train_main(folder, "first", _with(epochs=3), None, said.append)
-    return folder, run_folder(folder, "first"), said
 
 
 def test_what_a_run_says(trained: tuple[Path, RunFolder, list[RunEvent]]) -> None:
@@ -131,7 +110,7 @@ def test_the_validation_number_is_that_of_keras(trained: tuple[Path, RunFolder, 
     """One pass by our table, one by ``evaluate``: the same mean over slices."""
     folder, _, _ = trained
     entry = find_model("first", folder)
-    network = build_network("unet", 3, 2, 3)
+    network = build_network("unet", 3, 2, TINY.levels)
     rng = np.random.default_rng(0)
     images = rng.normal(size=(8, 32, 32)).astype(np.float32)
     slices = Slices(
@@ -154,41 +133,77 @@ def _weights(folder: Path, name: str) -> dict[str, np.ndarray]:
     return read_weights(entry.folder, read_card(entry.folder))
 
 
-@pytest.mark.long
-def test_a_killed_run_that_is_resumed_ends_at_the_same_weights_compiled(tmp_path: Path) -> None:
-    _kill_and_resume(make_project(tmp_path, 3), _with(epochs=6), 4)
+CUT = _with(epochs=3, ema=0.8, schedule="cosine", optimizer="adamw", loss="combo", patience=9)
 
 
-@pytest.mark.parametrize("changes", [{}, {"ema": 0.8, "schedule": "cosine", "optimizer": "adamw", "loss": "combo"}])
-@pytest.mark.usefixtures("eager")
-def test_a_killed_run_that_is_resumed_ends_at_the_same_weights(tmp_path: Path, changes: dict[str, object]) -> None:
-    _kill_and_resume(make_project(tmp_path, 3), _with(epochs=3, **changes), 2)
+@pytest.fixture(scope="module")
+def uncut(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of three people and a run of CUT that nobody disturbed, ``whole``."""
+    tensorflow = pytest.importorskip("tensorflow")
+    folder = make_project(tmp_path_factory.mktemp("uncut"), 3)
+    tensorflow.config.run_functions_eagerly(True)
+    train.train_main(folder, "whole", CUT)
+    tensorflow.config.run_functions_eagerly(False)
+    return folder
 
 
-def _kill_and_resume(folder: Path, config: TrainConfig, epoch: int) -> None:
-    train.train_main(folder, "whole", config)
+class _Killed(BaseException):
+    pass
 
-    class Killed(BaseException):
-        pass
 
-    def kill(event: RunEvent) -> None:
-        if isinstance(event, BatchEnded) and (event.epoch, event.step) >= (epoch, 1):
-            raise Killed
+def _cut(folder: Path, config: TrainConfig, epoch: int, how: str) -> RunFolder:
+    """A run that is disturbed in an epoch after its first batch, and then goes on."""
+    run = run_folder(folder, how)
+    disturbed: list[RunEvent] = []
 
-    with pytest.raises(Killed):
-        train.train_main(folder, "cut", config, None, kill)
-    run = run_folder(folder, "cut")
-    run.lock.write_text(json.dumps({"pid": 1, "started": "before", "host": platform.node()}))
-    train.train_main(folder, "cut")
-    assert [e.epoch for e in _events(run, EpochEnded)] == list(range(1, config.epochs + 1))
-    assert _events(run, Started)[1].first_epoch == epoch
-    whole, cut = (_events(run_folder(folder, n), EpochEnded) for n in ("whole", "cut"))
-    for a, b in zip(whole, cut, strict=True):
+    def disturb(event: RunEvent) -> None:
+        if isinstance(event, Paused) and event.paused:
+            write_control(run, "run")
+        if disturbed or not isinstance(event, BatchEnded) or (event.epoch, event.step) < (epoch, 1):
+            return
+        disturbed.append(event)
+        if how == "kill":
+            raise _Killed
+        write_control(run, how)
+
+    with contextlib.suppress(_Killed):
+        train.train_main(folder, how, config, None, disturb)
+    if how == "kill":
+        run.lock.write_text(json.dumps({"pid": 1, "started": "before", "host": platform.node()}))
+    if how != "pause":
+        train.train_main(folder, how)
+        assert epoch <= _events(run, Started)[1].first_epoch <= config.epochs
+    assert disturbed
+    return run
+
+
+def _assert_same(folder: Path, cut: RunFolder) -> None:
+    """Curve and weights are those of ``whole``."""
+    whole = _events(run_folder(folder, "whole"), EpochEnded)
+    found = {e.epoch: e for e in _events(cut, EpochEnded)}
+    assert sorted(found) == [e.epoch for e in whole]
+    for a in whole:
+        b = found[a.epoch]
         assert a.val.loss == pytest.approx(b.val.loss, abs=1e-5)
         assert a.while_learning.loss == pytest.approx(b.while_learning.loss, abs=1e-5)
-    one, two = _weights(folder, "whole"), _weights(folder, "cut")
-    for name, array in one.items():
+        assert a.learning_rate == b.learning_rate
+    two = _weights(folder, cut.name)
+    for name, array in _weights(folder, "whole").items():
         np.testing.assert_allclose(array, two[name], atol=1e-5)
+
+
+@pytest.mark.long
+def test_a_killed_run_that_is_resumed_ends_at_the_same_weights_compiled(tmp_path: Path) -> None:
+    folder = make_project(tmp_path, 3)
+    train.train_main(folder, "whole", _with(epochs=6))
+    _assert_same(folder, _cut(folder, _with(epochs=6), 4, "kill"))
+
+
+@pytest.mark.parametrize("how", ["kill", "stop", "pause"])
+@pytest.mark.usefixtures("eager")
+def test_a_run_that_was_cut_ends_at_the_same_curve(uncut: Path, how: str) -> None:
+    """Dropout, averaged weights, a falling rate and the optimiser's moments go on where they were."""
+    _assert_same(uncut, _cut(uncut, CUT, 2, how))
 
 
 @pytest.mark.usefixtures("eager")
@@ -230,27 +245,64 @@ def test_one_person_has_no_validation_score_and_the_run_says_so(tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("eager")
-def test_a_loss_that_is_not_a_number_stops_and_keeps_the_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = make_project(tmp_path, 3)
-    learn = Learner.learn
-    steps = iter(range(100))
-
-    def broken(self: Learner, x: np.ndarray, y: dict) -> float:
-        return learn(self, x * np.float32(np.nan) if next(steps) == 3 else x, y)
-
-    monkeypatch.setattr(Learner, "learn", broken)
-    with pytest.raises(UserError, match=r"not a number any more \(epoch 2, step 2"):
-        train.train_main(folder, "bad", _with(epochs=2))
+def test_a_loss_that_is_not_a_number_stops_and_keeps_the_last_good_weights(tmp_path: Path) -> None:
+    """A real one: the seed's network has no norm, and steps of this size throw it out of all bounds."""
+    folder = make_project(tmp_path, 3, table=LabelTable((Label(1, "thigh"),)))
+    config = _with(
+        architecture="seed_unet", levels=5, base_filters=8, loss="ce", learning_rate=0.3, epochs=40,
+        dropout=0.0, honest=False,
+    )  # fmt: skip
+    with pytest.raises(UserError, match=r"not a number any more \(epoch \d, step 2, .*person \d slice \d") as refused:
+        train.train_main(folder, "bad", config)
+    assert "smaller learning rate; the last good weights are kept" in refused.value.hint
     run = run_folder(folder, "bad")
     failed = _events(run, Failed)[-1]
-    assert "person" in failed.message
+    assert failed.message == refused.value.message
     assert failed.lines
-    monkeypatch.undo()
-    train.train_main(folder, "bad")
-    assert _events(run, Started)[-1].first_epoch == 2
-    assert isinstance(_events(run, Finished)[-1], Finished)
+    epochs = _events(run, EpochEnded)
+    last, best = (read_checkpoint(run.checkpoint, name) for name in ("last", "best"))
+    assert last and best
+    assert last[1]["epoch"] == len(epochs) >= 1
+    for arrays in (last[0], best[0]):
+        assert all(np.isfinite(array).all() for name, array in arrays.items() if name.startswith("weight/"))
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_label_that_never_occurs_is_named_and_does_no_harm(tmp_path: Path) -> None:
+    folder = make_project(tmp_path, 3)
+    run, config = run_folder(folder, "one"), _with(learning_rate=0.03, honest=False)
+    project = Project.open(folder)
+    freeze(project, run, config, labels=LabelTable((*TABLE, Label(3, "sciatic_nerve"))))
+    project.close()
+    train.train(run, config)
+    note = _events(run, Started)[0].note
+    assert "no slice that trains shows sciatic nerve, so it cannot be learnt" in note
+    assert "no slice that validates shows sciatic nerve, so it has no validation score" in note
+    ended = _events(run, EpochEnded)[-1]
+    assert ended.val.loss is not None and ended.val.dice is not None
+    assert ended.val_dice[2] is None, "not measured, which is not 0"
+    assert ended.val.dice == pytest.approx(np.mean([d for d in ended.val_people[0].dice if d is not None]))
+    assert find_model("one", folder).card.scores["val_dice"]["sciatic_nerve"] is None
+
+
+def test_a_run_of_a_newer_program_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    folder = make_project(tmp_path, 1)
+    run = run_folder(folder, "one")
+    project = Project.open(folder)
+    freeze(project, run, TINY)
+    project.close()
+    dataset, config = run.dataset.read_text("utf-8"), run.config.read_text("utf-8")
+    for newer, words in (
+        ((dataset.replace("thighview-run-1", "thighview-run-9"), config), "'thighview-run-9'"),
+        ((dataset, json.dumps(json.loads(config) | {"telepathy": 1})), "the setting 'telepathy'"),
+    ):
+        run.dataset.write_text(newer[0], "utf-8")
+        run.config.write_text(newer[1], "utf-8")
+        before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+        with pytest.raises(UserError, match=words) as refused:
+            train.train_main(folder, "one")
+        assert "Open it with the thighview that made it" in refused.value.hint
+        assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
 
 
 @pytest.fixture
@@ -351,7 +403,7 @@ def test_starting_from_a_model_with_other_labels(
     assert card.lineage["parent"]["weights_sha256"] == parent.card.weights_sha256
     assert card.lineage["parent"]["lineage"]["cases"]
     plan = make_plan("x", read_dataset(run), _with(), parent)
-    fresh = weights_of(build_network("unet", 3, 2, 3))
+    fresh = weights_of(build_network("unet", 3, 2, TINY.levels))
     start, _ = inherited(fresh, plan.card, parent)
     old = read_weights(parent.folder, parent.card)
     np.testing.assert_array_equal(start["head/kernel"][..., 1], old["head/kernel"][..., 2])

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 from tiny_project import TABLE, add_person, draw_person, make_project
@@ -152,6 +153,16 @@ def test_a_changed_or_missing_source_is_named(tmp_path: Path) -> None:
     source.unlink()
     with pytest.raises(UserError, match="is gone"):
         sets.read_case(run, frozen.cases[0], frozen.labels)
+
+
+def test_a_mask_of_another_shape_than_its_scan_is_named(tmp_path: Path) -> None:
+    frozen, run = _freeze(make_project(tmp_path, 1))
+    path = run.path / frozen.cases[0].mask
+    stored = nibabel.load(path)
+    nibabel.save(nibabel.Nifti1Image(np.asarray(stored.dataobj)[:, :-2, :-1], stored.affine), path)
+    with pytest.raises(UserError, match="3 x 30 x 32 voxels, the scan 4 x 32 x 32") as refused:
+        sets.read_case(run, frozen.cases[0], frozen.labels)
+    assert refused.value.hint
 
 
 def test_a_newer_or_broken_run_is_refused(tmp_path: Path) -> None:

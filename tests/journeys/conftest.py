@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import pytest
 from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
+from tiny_model import SLOW, TINY, write_random_model
 
 from journeys.hands import LONG_MS, Hands
 from thighview.app import jobs, tasks
@@ -62,10 +62,8 @@ def thigh(tmp_path_factory: pytest.TempPathFactory) -> Made:
 @pytest.fixture(scope="session")
 def _models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
-    script = Path(__file__).with_name("make_models.py")
-    words = (sys.executable, str(script), str(folder))
-    done = subprocess.run(words, env=child_environment(), capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 0, done.stderr[-4000:]
+    write_random_model(folder / "tiny", TINY)
+    write_random_model(folder / "slow", SLOW)
     return folder
 
 

@@ -1,6 +1,5 @@
 """The fold in the Train panel that shows what augmentation does."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,21 +13,6 @@ from thighview.core.review import SliceReview, SliceState
 from thighview.io.project import Project
 from thighview.ui.augment_preview import NO_CASE, OFF, AugmentFold
 from thighview.ui.train_panel import TrainPanel
-
-
-@pytest.fixture
-def room(tmp_path: Path) -> Iterator[Room]:
-    yield Room(tmp_path)
-    jobs.shutdown()
-
-
-@pytest.fixture
-def panel(room: Room, qtbot: QtBot) -> TrainPanel:
-    made = TrainPanel(room)
-    qtbot.addWidget(made)
-    made.resize(360, 800)
-    made.show()
-    return made
 
 
 @pytest.fixture
@@ -48,7 +32,8 @@ def _augment(panel: TrainPanel, on: bool) -> None:
     box.setChecked(on)
 
 
-def test_without_a_case_it_says_so(fold: AugmentFold) -> None:
+def test_without_a_case_it_says_so(room: Room, fold: AugmentFold) -> None:
+    room.session.open(None)
     fold.heading.setChecked(True)
     assert fold.words.text() == NO_CASE
     assert fold.grid.isHidden()
@@ -79,9 +64,7 @@ def test_it_shows_a_slice_and_then_others(room: Room, fold: AugmentFold, qtbot: 
     assert not fold.grid.pictures
 
 
-def test_without_an_open_case_one_of_the_set_is_shown_and_any_can_be_chosen(
-    tmp_path: Path, qtbot: QtBot
-) -> None:  # fmt: skip
+def test_without_an_open_case_one_of_the_set_is_shown_and_any_can_be_chosen(tmp_path: Path, qtbot: QtBot) -> None:
     folder = make_project(tmp_path, 2)
     room = Room(folder)
     made = TrainPanel(room)

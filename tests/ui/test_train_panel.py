@@ -1,5 +1,4 @@
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from panel_room import (
     epoch,
     failure,
     finished,
-    make_case,
     model,
     paint,
     started,
@@ -27,7 +25,6 @@ from PySide6.QtWidgets import QComboBox, QLabel, QPushButton, QSpinBox, QWidget
 from pytestqt.qtbot import QtBot
 from tiny_project import add_person
 
-from thighview.app import jobs
 from thighview.app.segmenting import step_name
 from thighview.core.errors import UserError
 from thighview.core.labels import Label
@@ -49,23 +46,6 @@ SET = (
     summary(3, "sub-003", "train", (0, 0, 5)),
     summary(4, "sub-004", "", (9, 9, 9), chosen=False),
 )
-
-
-@pytest.fixture
-def room(tmp_path: Path) -> Iterator[Room]:
-    made = Room(tmp_path)
-    made.session.open(make_case())
-    yield made
-    jobs.shutdown()
-
-
-@pytest.fixture
-def panel(room: Room, qtbot: QtBot) -> TrainPanel:
-    made = TrainPanel(room)
-    qtbot.addWidget(made)
-    made.resize(360, 800)
-    made.show()
-    return made
 
 
 def write_run(project: Path, name: str, upto: int) -> None:

@@ -1,17 +1,15 @@
 import csv
 import io
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from gap_room import gap, measured, run_of_people, told
-from panel_room import Room, finished, make_case, started, whole_run
+from panel_room import Room, finished, started, whole_run
 from PySide6.QtGui import QColor, QGuiApplication, QImage, QPalette
 from pytestqt.qtbot import QtBot
 
-from thighview.app import jobs
 from thighview.core.gap import decompose, sentence
 from thighview.core.run import EpochEnded, RunEvent
 from thighview.ui import dialogs
@@ -19,23 +17,6 @@ from thighview.ui.sample_size_fold import RULE
 from thighview.ui.theme import colour
 from thighview.ui.train_panel import TrainPanel
 from thighview.ui.waterfall import ROW_PX, Waterfall, axis_of, bars_of
-
-
-@pytest.fixture
-def room(tmp_path: Path) -> Iterator[Room]:
-    made = Room(tmp_path)
-    made.session.open(make_case())
-    yield made
-    jobs.shutdown()
-
-
-@pytest.fixture
-def panel(room: Room, qtbot: QtBot) -> TrainPanel:
-    made = TrainPanel(room)
-    qtbot.addWidget(made)
-    made.resize(320, 900)
-    made.show()
-    return made
 
 
 def said(panel: TrainPanel) -> str:

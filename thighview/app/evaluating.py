@@ -99,7 +99,7 @@ def measure_run(run: RunFolder) -> Job:
     The child leaves the same in ``evaluation.json`` of the run folder. ``progressed`` counts scans.
     """
     model, result = run.project / "models" / run.name, run.path / FILE_NAME
-    function = "thighview.cli.evaluating:measure_people"
+    function = "thighview.engine.evaluating:measure_people"
     return run_in_process(function, str(model), str(run.project), str(result), lane="evaluate")
 
 

@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, Signal
 
 from thighview.app.jobs import Job, run_in_thread
 from thighview.app.store import Store
-from thighview.app.training import RunWatch, can_resume, find_running, freeze_run, past_runs, start_run
+from thighview.app.training import RunWatch, can_resume, find_running, freeze_run, past_runs, resume_run, start_run
 from thighview.core.run import Failed, Finished, RunEvent, TrainConfig
 from thighview.io.runs import RunFolder, write_control
 
@@ -78,7 +78,7 @@ class RunDesk(QObject):
         run = self.run
         if run is None or self.is_going_on:
             return
-        job = self._off_window(lambda: start_run(run))
+        job = self._off_window(lambda: resume_run(run))
         job.succeeded.connect(lambda _: self._follow(run) if self.run == run else None)
 
     def ask_can_go_on(self, answer: Callable[[bool], Any]) -> None:
@@ -130,8 +130,8 @@ class RunDesk(QObject):
         if run is not None:
             watch = self._watch = RunWatch(run, self)
             for signal in (
-                watch.started, watch.batch_ended, watch.epoch_ended, watch.gap_measured, watch.paused, watch.finished,
-                watch.failed,
+                watch.started, watch.batch_ended, watch.batch_halved, watch.epoch_ended, watch.gap_measured,
+                watch.paused, watch.finished, watch.failed,
             ):  # fmt: skip
                 signal.connect(self._heard)
             watch.follow()

@@ -32,7 +32,7 @@ from thighview.core.run import (
     Started,
     TrainConfig,
 )
-from thighview.io.dataset import freeze
+from thighview.io.dataset import freeze, read_dataset
 from thighview.io.locks import release, take
 from thighview.io.project import Project
 from thighview.io.runs import (
@@ -41,6 +41,7 @@ from thighview.io.runs import (
     free_run_name,
     has_ended,
     last_log_lines,
+    read_config,
     run_folder,
     run_folders,
     write_control,
@@ -62,6 +63,7 @@ _children: dict[Path, "subprocess.Popen[bytes]"] = {}
 _SIGNALS = {
     "started": "started",
     "batch": "batch_ended",
+    "batch_halved": "batch_halved",
     "epoch": "epoch_ended",
     "gap": "gap_measured",
     "paused": "paused",
@@ -167,6 +169,7 @@ class RunWatch(QObject):
 
     started = Signal(object)
     batch_ended = Signal(object)
+    batch_halved = Signal(object)
     epoch_ended = Signal(object)
     gap_measured = Signal(object)
     paused = Signal(object)
@@ -317,6 +320,19 @@ def start_run(run: RunFolder, command: tuple[str, ...] = ()) -> None:
     _children[run.path] = child
     if sys.platform != "win32":
         _stand_back(child.pid)
+
+
+def resume_run(run: RunFolder) -> None:
+    """Go on with a run that ended; for a worker thread.
+
+    Raises
+    ------
+    UserError
+        When it is damaged or was made by a newer program; nothing of it is touched then.
+    """
+    read_dataset(run)
+    read_config(run)
+    start_run(run)
 
 
 def _stand_back(pid: int) -> None:

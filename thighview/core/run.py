@@ -106,6 +106,9 @@ class TrainConfig:
     honest: bool = _setting(
         True, "Explain the gap", "Measure why validation and training differ: three more passes, now and then."
     )
+    gpu_memory_gb: int = _setting(
+        0, "GPU memory (GB)", "At most so much of each GPU's memory; 0: as much as it comes to need.", low=0, high=1024
+    )
     start_from: str = _setting(
         "", "Start from", "Name or folder of the model whose weights are the start; empty for random weights."
     )
@@ -229,6 +232,21 @@ class BatchEnded(RunEvent):
 
 
 @dataclass(frozen=True)
+class BatchHalved(RunEvent):
+    """A step ran out of memory: from now on ``at_once`` slices are in memory together, and ``epoch`` begins anew.
+
+    A step still learns from ``batch_size`` slices, part after part; the curves stay those of an uninterrupted run.
+    ``note`` says so in words.
+    """
+
+    EVENT: ClassVar[str] = "batch_halved"
+    epoch: int
+    at_once: int
+    batch_size: int
+    note: str
+
+
+@dataclass(frozen=True)
 class EpochEnded(RunEvent):
     """One epoch. ``train`` and ``val`` are measured alike: end-of-epoch weights, no dropout, no augmentation.
 
@@ -316,7 +334,8 @@ class Failed(RunEvent):
 
 
 _KINDS: dict[str, type[RunEvent]] = {
-    k.EVENT: k for k in (Started, BatchEnded, EpochEnded, GapMeasured, ExampleStep, Finished, Paused, Failed)
+    k.EVENT: k
+    for k in (Started, BatchEnded, BatchHalved, EpochEnded, GapMeasured, ExampleStep, Finished, Paused, Failed)
 }
 
 

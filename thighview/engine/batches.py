@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import keras
@@ -246,6 +247,14 @@ class AugmentedBatches(MeasureBatches):
     def image(self, row: int) -> tuple[NDArray[np.floating], NDArray[np.uint8]]:
         """Image and labels of a slice as the epoch saw it."""
         return self._training.seen(self.slices, row, self._epoch)
+
+
+def in_parts(batch: Batch, at_once: int) -> list[Batch]:
+    """A batch in parts of at most ``at_once`` slices, in order and as equal as can be."""
+    x, y = batch
+    count = -(-len(x) // at_once)
+    ends = [round(i * len(x) / count) for i in range(count + 1)]
+    return [(x[a:b], {name: values[a:b] for name, values in y.items()}) for a, b in pairwise(ends)]
 
 
 def prefetched(make: Callable[[int], T], first: int, count: int, ahead: int = 3, workers: int = 2) -> Generator[T]:

@@ -4,7 +4,7 @@ import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 
 from thighview.core.errors import UserError
@@ -14,16 +14,19 @@ _NICE = 10
 _BELOW_NORMAL_PRIORITY = 0x4000
 
 
-def prepare_device(wanted: str = "auto") -> str:
+def prepare_device(wanted: str = "auto", memory_gb: float = 0.0) -> str:
     """Choose the device of this process and get keras ready; call it before anything else imports keras.
 
     GPU memory is taken as it is needed, not all at once. The backend is that of ``KERAS_BACKEND`` (TensorFlow where it
-    is not set).
+    is not set). A second call may set a limit that the first one did not, as long as nothing was computed meanwhile.
 
     Parameters
     ----------
     wanted : {"auto", "cpu", "gpu"}
         ``auto`` takes a GPU where there is one.
+    memory_gb : float
+        The most this process takes of each GPU's memory, in units of 2^30 bytes; 0 sets no limit. Where it is reached,
+        a step runs out of memory, whatever else is free.
 
     Returns
     -------
@@ -33,7 +36,7 @@ def prepare_device(wanted: str = "auto") -> str:
     Raises
     ------
     UserError
-        When a GPU is wanted and none can be used.
+        When a GPU is wanted and none can be used, or a limit cannot be set.
     """
     if wanted not in DEVICES:
         raise UserError(f"Expected the device {', '.join(DEVICES)}, found {wanted!r}.")
@@ -41,11 +44,13 @@ def prepare_device(wanted: str = "auto") -> str:
     if wanted == "cpu":
         os.environ["KERAS_TORCH_DEVICE"] = "cpu"
         os.environ["JAX_PLATFORMS"] = "cpu"
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # holds for a GPU with a limit, too
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX takes three quarters of the GPU otherwise
     with _quiet():
         keras = importlib.import_module("keras")
         backend = str(keras.backend.backend())
         find = {"tensorflow": _tensorflow_gpu, "torch": _torch_gpu, "jax": _jax_gpu}.get(backend)
-        name = find(wanted == "cpu") if find else ""
+        name = find(wanted == "cpu", memory_gb) if find else ""
     if wanted == "gpu" and not name:
         raise UserError(
             f"No GPU can be used by {backend} on this machine.",
@@ -83,28 +88,71 @@ def _quiet() -> Generator[None]:
         os.close(kept)
 
 
-def _tensorflow_gpu(hide: bool) -> str:
+def _tensorflow_gpu(hide: bool, memory_gb: float) -> str:
     tf: Any = importlib.import_module("tensorflow")
     gpus = tf.config.list_physical_devices("GPU")
     if hide:
         if gpus:
             tf.config.set_visible_devices([], "GPU")
         return ""
-    for gpu in gpus:
-        tf.config.experimental.set_memory_growth(gpu, True)
+    share_gpus(tf.config, gpus, memory_gb)
     return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")) if gpus else ""
 
 
-def _torch_gpu(hide: bool) -> str:
+def share_gpus(config: Any, gpus: Sequence[Any], memory_gb: float) -> None:
+    """Have TensorFlow take GPU memory as it is needed, and no more than a limit; before its first operation.
+
+    TensorFlow refuses the word on growth for a GPU that has a limit, and a limit once something was computed. So growth
+    is set first, and only where there is no limit yet; with a limit TensorFlow 2.21 passes that word over
+    (``Context._compute_device_options``), and the environment variable that :func:`prepare_device` sets holds.
+
+    Parameters
+    ----------
+    config : module
+        ``tensorflow.config``.
+    gpus : sequence of PhysicalDevice
+    memory_gb : float
+        In units of 2^30 bytes; 0 sets no limit.
+
+    Raises
+    ------
+    UserError
+        When TensorFlow has begun to compute already.
+    """
+    for gpu in gpus:
+        if config.get_logical_device_configuration(gpu) is None:
+            config.experimental.set_memory_growth(gpu, True)
+        if memory_gb:
+            limit = config.LogicalDeviceConfiguration(memory_limit=round(memory_gb * 1024))
+            try:
+                config.set_logical_device_configuration(gpu, [limit])
+            except RuntimeError as error:
+                raise UserError(
+                    f"The GPU is in use by this process; its memory cannot be limited to {memory_gb:g} GB any more.",
+                    "Start the training in a process of its own, as the window and thighview train do.",
+                ) from error
+
+
+def _torch_gpu(hide: bool, memory_gb: float) -> str:
     torch: Any = importlib.import_module("torch")
     if hide:
         return ""
     if torch.cuda.is_available():
+        if memory_gb:
+            whole = torch.cuda.get_device_properties(0).total_memory
+            torch.cuda.set_per_process_memory_fraction(min(1.0, memory_gb * 2**30 / whole))
         return str(torch.cuda.get_device_name(0))
     return "Apple GPU" if torch.backends.mps.is_available() else ""
 
 
-def _jax_gpu(hide: bool) -> str:
+def _jax_gpu(hide: bool, memory_gb: float) -> str:
     jax: Any = importlib.import_module("jax")
     device = jax.devices()[0]
-    return "" if hide or device.platform == "cpu" else str(device.device_kind)
+    if hide or device.platform == "cpu":
+        return ""
+    if memory_gb:
+        raise UserError(
+            "GPU memory cannot be limited with JAX.",
+            "Leave gpu_memory_gb at 0, or set XLA_PYTHON_CLIENT_MEM_FRACTION before thighview starts.",
+        )
+    return str(device.device_kind)

@@ -39,6 +39,10 @@ class Explainer:
         self._as_in_training = AsInTraining(network, inference.kind, slots, classes)
         self._as_in_training.compile()
 
+    def in_parts(self, at_once: int) -> None:
+        """From now on have at most ``at_once`` slices in memory together."""
+        self._as_in_training.at_once = at_once
+
     def passes(self, probe: Slices, batches: TrainBatches, epoch: int) -> dict[str, Sums]:
         """The sums of these slices, distorted as the epoch distorted them, with dropout on and with dropout off."""
         kept = [(v, v.numpy().copy()) for v in self._network.non_trainable_variables]

@@ -1,6 +1,7 @@
 """A network together with its loss and the table its sums go to; runs on any Keras backend."""
 
 import math
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 
 from thighview.core.run import TrainConfig
 from thighview.core.sums import Sums
-from thighview.engine.batches import MeasureBatches
+from thighview.engine.batches import MeasureBatches, in_parts
+from thighview.engine.gradient_sum import GradientSum
 from thighview.engine.losses import slice_loss, slice_terms, weighted_mean
 from thighview.engine.metrics import SliceTable
 
@@ -36,6 +38,22 @@ class Learner(keras.Model):
         super().__init__(inputs=network.inputs[0], outputs=network.outputs[0])
         self.kind = kind
         self.slice_table = SliceTable(slots, classes)
+        self.at_once = sys.maxsize
+        """Slices that are in memory together, at most."""
+        self._sum: GradientSum | None = None
+
+    def learn_in_parts(self, at_once: int) -> None:
+        """From now on work on a batch in parts of at most ``at_once`` slices, and still learn from it in one step.
+
+        Dropout draws anew for each part; without it the steps are those of whole batches within float noise, for no
+        layer of our networks looks across slices. Call it before ``learn``, after ``compile``.
+        """
+        follower = self._sum.follower if self._sum else self.optimizer
+        self._sum = GradientSum(follower)
+        self._sum.build(self.trainable_variables)
+        self.compile(optimizer=self._sum)
+        self.slice_table.clear()
+        self.at_once = at_once
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
@@ -50,12 +68,21 @@ class Learner(keras.Model):
 
     def learn(self, x: NDArray[np.float32], y: dict[str, NDArray[Any]]) -> float:
         """One step; returns the loss of this batch before the step."""
-        return float(self.train_on_batch(x, y, return_dict=True)["loss"])
+        if self._sum is None:
+            return float(self.train_on_batch(x, y, return_dict=True)["loss"])
+        loss, whole = 0.0, float(y["weights"].sum())
+        for images, truth in in_parts((x, y), self.at_once):
+            share = float(truth["weights"].sum()) / max(whole, 1e-12)
+            self._sum.weigh(share)
+            loss += share * float(self.train_on_batch(images, truth, return_dict=True)["loss"])
+        self._sum.step()
+        return loss
 
     def measure(self, batches: MeasureBatches) -> Sums:
         """The sums of a pass without learning: weights as they are, no dropout, no augmentation."""
         for index in range(len(batches)):
-            self.test_on_batch(*batches[index], return_dict=True)
+            for x, y in in_parts(batches[index], self.at_once):
+                self.test_on_batch(x, y, return_dict=True)
         return self.sums(batches.slices.ids.tolist(), batches.batch_size)
 
     def sums(self, ids: Sequence[int], batch_size: int) -> Sums:

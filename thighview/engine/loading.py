@@ -61,8 +61,24 @@ def load_slices(run: RunFolder, dataset: Dataset, plan: Plan, log: Callable[[str
     edge = train.images.shape[1]
     val = Slices.join(parts["validation"], edge, multiple) if parts["validation"] else None
     wide = f"slices are {edge} pixels wide: trained on random cuts of {config.input_size}"
-    notes = ((wide,) if edge > config.input_size else ()) + ((said,) if said else ())
+    notes = tuple(n for n in (wide * (edge > config.input_size), said, *_never_seen(plan, train, val)) if n)
     return Loaded(train, val, train.chosen(_probe_rows(dataset, train, config.seed)), notes, replay, replayed)
+
+
+def _never_seen(plan: Plan, train: Slices, val: Slices | None) -> tuple[str, ...]:
+    """Warnings of labels that are on no slice that trains, or on none that validates."""
+    said: list[str] = []
+    for slices, words in (
+        (train, "no slice that trains shows {}, so it cannot be learnt"),
+        (val, "no slice that validates shows {}, so it has no validation score"),
+    ):
+        there = np.full(256, slices is None)
+        for labels in slices.labels if slices else ():
+            there[labels] = True
+        missing = [name.replace("_", " ") for k, name in enumerate(plan.card.classes) if k and not there[k]]
+        if missing:
+            said.append(words.format(", ".join(missing)))
+    return tuple(said)
 
 
 def _probe_rows(dataset: Dataset, train: Slices, seed: int) -> Sequence[int]:

@@ -40,6 +40,12 @@ class Measuring:
         self._passed = False
         self._cost_s = self._spent_s = 0.0
 
+    def in_parts(self, at_once: int) -> None:
+        """From now on learn and measure with at most ``at_once`` slices in memory together."""
+        self._learner.learn_in_parts(at_once)
+        if self._explainer:
+            self._explainer.in_parts(at_once)
+
     def validation(self) -> dict[str, Sums]:
         """The pass over the validation slices, by its name; empty where nobody validates."""
         return {} if self._validation is None else {VAL: self._learner.measure(self._validation)}

@@ -59,6 +59,10 @@ class SliceTable(keras.metrics.Metric):
     def reset_state(self) -> None:
         """Nothing: see the class."""
 
+    def clear(self) -> None:
+        """Zeros everywhere: a backend that gives a failed step its variables away has none left."""
+        self.table.assign(ops.zeros(self.table.shape))
+
     def rows(self, count: int) -> NDArray[np.float32]:
         """The first rows, float32 (count, 2 + 7 C)."""
         return np.array(ops.convert_to_numpy(self.table[:count]), np.float32)

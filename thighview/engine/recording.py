@@ -9,15 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
-from thighview.core.run import RunEvent, TrainConfig
+from thighview.core.run import RunEvent
 from thighview.core.sums import Sums
 from thighview.engine.batches import Slices
+from thighview.engine.memory import is_out_of_memory
 from thighview.engine.preprocess import classes_of
 from thighview.io.atomic import write_atomic
 from thighview.io.dataset import Dataset
 from thighview.io.runs import EventLog, RunFolder
 
 Emit = Callable[[RunEvent], None]
+_MOST_NAMED = 16
 
 
 class Voice:
@@ -46,33 +48,28 @@ class Voice:
                 self._emit = None
 
 
-def explain(error: Exception, config: TrainConfig) -> UserError:
+def explain(error: Exception) -> UserError:
     """What ended a run, as a refusal that says what to do; one of ours stays as it is."""
     if isinstance(error, UserError):
         return error
-    kind = type(error).__name__
-    if isinstance(error, MemoryError) or kind in ("ResourceExhaustedError", "OutOfMemoryError"):
+    if is_out_of_memory(error):
         return UserError(
-            f"The memory does not hold {config.batch_size} slices of {config.input_size} pixels at once.",
-            "Train again with a smaller batch, input size or network.",
+            "There is not enough memory for this run.",
+            "Close other programs, then resume it; or train again with a smaller input size, network or training set.",
         )
     if isinstance(error, OSError):
         return UserError(f"The run could not write or read a file: {error}.", "Make room on the disk, then resume it.")
-    return UserError(f"The training ended with an error of the program: {kind}: {str(error)[:300]}.")
+    return UserError(f"The training ended with an error of the program: {type(error).__name__}: {str(error)[:300]}.")
 
 
-def not_a_number(epoch: int, step: int, learnt: Sums, dataset: Dataset) -> UserError:
-    """That the loss became NaN or infinite at a step (from 0), and on which slices.
-
-    ``learnt`` are the sums of the epoch so far, the last step among them.
-    """
-    last = learnt.chosen(learnt.steps == step)
-    bad = last.ids[~np.isfinite(last.ce_sum)]
-    where = {s.id: s for s in dataset.slices}
-    slices = [where[int(i)] for i in (bad if len(bad) else last.ids)]
+def not_a_number(where: str, sums: Sums, dataset: Dataset) -> UserError:
+    """That the loss became NaN or infinite somewhere in a run (``epoch 3, step 2``), and on which of these slices."""
+    bad = sums.ids[~np.isfinite(sums.ce_sum)]
+    known = {s.id: s for s in dataset.slices}
+    slices = [known[int(i)] for i in (bad if len(bad) else sums.ids)[:_MOST_NAMED]]
     titles = ", ".join(f"{s.subject} slice {s.index + 1}" for s in slices)
     return UserError(
-        f"The loss is not a number any more (epoch {epoch}, step {step + 1}, {titles}).",
+        f"The loss is not a number any more ({where}, {titles}).",
         "Train again with a smaller learning rate; the last good weights are kept.",
     )
 

@@ -38,6 +38,7 @@ from thighview.core.errors import UserError
 from thighview.core.mask import LabelMap
 from thighview.core.volume import Volume
 from thighview.engine.devices import lower_priority, prepare_device
+from thighview.engine.memory import is_out_of_memory
 from thighview.engine.parent import die_with_parent
 
 HEARTBEAT_S = 1.0
@@ -152,7 +153,7 @@ class _Server:
         except UserError as error:
             return {"is": "failed", "kind": "user", "message": error.message, "hint": error.hint, "details": ""}
         except Exception as error:  # noqa: BLE001 - it climbs on in the parent, with this traceback
-            if isinstance(error, MemoryError) or type(error).__name__ in ("ResourceExhaustedError", "OutOfMemoryError"):
+            if is_out_of_memory(error):
                 message = "There is not enough memory to run this model on this scan."
                 hint = "Close other programs, or choose a smaller model."
                 return {"is": "failed", "kind": "user", "message": message, "hint": hint, "details": ""}

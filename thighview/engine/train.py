@@ -11,7 +11,7 @@ from thighview.engine.devices import lower_priority
 from thighview.engine.keeping import is_over
 from thighview.engine.recording import Emit, Voice, explain
 from thighview.engine.training_run import TrainingRun
-from thighview.io.dataset import freeze
+from thighview.io.dataset import freeze, read_dataset
 from thighview.io.project import Project
 from thighview.io.runs import (
     EventLog,
@@ -78,6 +78,7 @@ def train(run: RunFolder, config: TrainConfig, emit: Emit | None = None) -> Path
     written = (run.project / "models" / run.name / "card.json").exists()
     if written and is_over(run.checkpoint, config):
         raise UserError(f"The run {run.name!r} is finished.", "Start a new run; it can start from this model.")
+    read_dataset(run)  # one that this program cannot read is left as it is
     stale = run.lock.exists() and not run.alive
     with at_work(run):
         if stale:
@@ -87,7 +88,7 @@ def train(run: RunFolder, config: TrainConfig, emit: Emit | None = None) -> Path
         try:
             return TrainingRun(run, config, say).to_end()
         except Exception as error:
-            failure = explain(error, config)
+            failure = explain(error)
             with contextlib.suppress(OSError):  # where there is no room for it, the reason still goes on
                 say.log(traceback.format_exc() if failure is not error else f"{failure}")
             with contextlib.suppress(OSError):

@@ -16,6 +16,7 @@ from thighview.core.errors import UserError
 from thighview.core.gap_passes import END_OF_EPOCH, LEARNING, TRAIN, VAL
 from thighview.core.run import (
     BatchEnded,
+    BatchHalved,
     EpochEnded,
     Finished,
     Paused,
@@ -25,7 +26,7 @@ from thighview.core.run import (
 )
 from thighview.core.sums import Sums, label_dice, learning_scores, mean_scores
 from thighview.engine.averaging import Weights, average_warning, averaged
-from thighview.engine.batches import TrainBatches, prefetched
+from thighview.engine.batches import Batch, TrainBatches, in_parts, prefetched
 from thighview.engine.checkpoints import Arrays, CheckpointWriter, read_checkpoint, restore, snapshot, weights_in
 from thighview.engine.devices import prepare_device
 from thighview.engine.explaining import Explainer
@@ -34,16 +35,14 @@ from thighview.engine.learner import Learner, optimizer_of, rate_at
 from thighview.engine.loading import load_slices
 from thighview.engine.logs import RunLogs
 from thighview.engine.measuring import Measuring, gap_event, people_of
+from thighview.engine.memory import Room
 from thighview.engine.precision import chosen_precision, computing_in
 from thighview.engine.recording import Voice, not_a_number, save_preview
 from thighview.engine.starting import Plan, inherited, make_plan
 from thighview.engine.unet import assign_weights, build_network, head_warning, weights_of
 from thighview.io.dataset import update_dataset
 from thighview.io.models import find_model, write_model
-from thighview.io.runs import (
-    RunFolder,
-    read_control,
-)
+from thighview.io.runs import RunFolder, read_control
 from thighview.io.slice_table import write_sums
 from thighview.io.vetting import vetted_dataset
 
@@ -65,7 +64,7 @@ class TrainingRun:
         self.subject_of = self.dataset.subject_of
         self.plan: Plan = make_plan(run.name, self.dataset, config, parent)
         self.config = self.plan.config
-        self.device = prepare_device()
+        self.device = prepare_device(memory_gb=self.config.gpu_memory_gb)
         self.notes = [n for n in (self.dataset.note, *self.plan.notes) if n]
         loaded = load_slices(run, self.dataset, self.plan, say.log)
         self.train, self.val, self.probe = loaded.train, loaded.val, loaded.probe
@@ -74,9 +73,9 @@ class TrainingRun:
         if loaded.replayed != self.dataset.replay:
             self.dataset = replace(self.dataset, replay=loaded.replayed)
             update_dataset(run, self.dataset)
+        self.epoch = 0
         self._build()
         self.logs = RunLogs(run, self.plan.card.classes[1:], say.log)
-        self.epoch = 0
         self.parent_val = Scores()
         self.best: dict[str, Any] = {}
         self.best_arrays: Arrays = {}
@@ -99,7 +98,10 @@ class TrainingRun:
         self.total = config.epochs * self.steps
         slots = max(self.steps * self.batches.batch_size, len(self.probe), len(self.val or []))
         self.batches.spare = slots
-        precision = chosen_precision(self.run, config, classes, lambda: self.batches.batch(1, 0), self.device)
+        self.room = Room(self.run, self.batches.batch_size + self.batches.replayed)
+        precision = self.room.within(
+            lambda: chosen_precision(self.run, config, classes, self._trial_batch, self.device), self._say_halved
+        )
         self.say.log(precision.why)
         self.notes += [n for n in (precision.why * precision.tried, average_warning(config.ema, self.total)) if n]
         keras.utils.set_random_seed(config.seed)
@@ -121,6 +123,25 @@ class TrainingRun:
         explainer = Explainer(self.network, self.learner, len(self.probe), classes) if config.honest else None
         self.measuring = Measuring(self.learner, self.batches, self.probe, self.val, explainer)
         self._averaged = partial(averaged, self.network, self.optimizer, config.ema)
+        self._good = snapshot(self.network, self.optimizer)
+        if self.room.note:
+            self.measuring.in_parts(self.room.at_once)
+
+    def _trial_batch(self) -> Batch:
+        return in_parts(self.batches.batch(1, 0), self.room.at_once)[0]
+
+    # ------------------------------------------------------------------ memory
+
+    def _say_halved(self) -> None:
+        room, note = self.room, self.room.note
+        self.say.log(note)
+        self.say(BatchHalved(time.time(), self.run.name, self.epoch + 1, room.at_once, room.batch, note))
+
+    def _step_back(self) -> None:
+        """Where the last whole epoch ended, with less in memory at once."""
+        self._say_halved()
+        self.measuring.in_parts(self.room.at_once)
+        restore(self.network, self.optimizer, self._good)
 
     # ------------------------------------------------------------------ going
 
@@ -128,23 +149,14 @@ class TrainingRun:
         """Every epoch that is left, then the model."""
         parent = self.plan.parent
         if parent and self.val and set(self.plan.card.classes) <= set(parent.card.classes):
-            passed = self.measuring.validation()[VAL]  # its weights still are the network's
+            # its weights still are the network's
+            passed = self.room.within(self.measuring.validation, self._step_back)[VAL]
             self.parent_val = mean_scores(passed, self.subject_of, self.config.loss)
         self._resume()
-        config = self.config
-        self.say(Started(
-            time.time(), self.run.name, self.device, config.epochs, self.steps, len(self.train),
-            len(self.dataset.subjects("train")), len(self.val or []), len(self.dataset.subjects("validation")),
-            bool(self.dataset.phantoms), self.plan.card.classes[1:], self.epoch + 1, "; ".join(self.notes),
-        ))  # fmt: skip
-        for note in self.notes:
-            self.say.log(note)
         writer = CheckpointWriter(self.run.checkpoint)
         stopped = False
         try:
-            with contextlib.closing(self._stream()) as stream:
-                while self.epoch < config.epochs and not self.bests.over(self.epoch, config.patience):
-                    self._epoch(self.epoch + 1, stream, writer)
+            self.room.within(lambda: self._epochs(writer), self._step_back)
         except (_Stop, KeyboardInterrupt):
             stopped = True
             self.say.log("stopped")
@@ -152,8 +164,25 @@ class TrainingRun:
             writer.close()
             self.logs.close()
         if stopped:
-            self._measure_last()
+            self.room.within(self._measure_last, self._step_back)
         return self._write_model(stopped)
+
+    def _epochs(self, writer: CheckpointWriter) -> None:
+        """All that are left; said anew where an attempt ran out of memory."""
+        self._say_started()
+        with contextlib.closing(self._stream()) as stream:
+            while self.epoch < self.config.epochs and not self.bests.over(self.epoch, self.config.patience):
+                self._epoch(self.epoch + 1, stream, writer)
+
+    def _say_started(self) -> None:
+        config, notes = self.config, [*self.notes, *filter(None, [self.room.note])]
+        self.say(Started(
+            time.time(), self.run.name, self.device, config.epochs, self.steps, len(self.train),
+            len(self.dataset.subjects("train")), len(self.val or []), len(self.dataset.subjects("validation")),
+            bool(self.dataset.phantoms), self.plan.card.classes[1:], self.epoch + 1, "; ".join(notes),
+        ))  # fmt: skip
+        for note in notes:
+            self.say.log(note)
 
     def _stream(self) -> Generator[Any]:
         first = self.epoch * self.steps
@@ -169,6 +198,7 @@ class TrainingRun:
             return
         arrays, facts = last
         restore(self.network, self.optimizer, arrays)
+        self._good = arrays
         self.epoch, self.best = int(facts["epoch"]), dict(facts["best"])
         self.bests = Bests.from_json(facts.get("bests", {}))
         best = read_checkpoint(self.run.checkpoint, "best")
@@ -231,7 +261,8 @@ class TrainingRun:
         return self.learner.sums(ids.tolist(), size)
 
     def _not_a_number(self, epoch: int, step: int) -> UserError:
-        return not_a_number(epoch, step, self._learnt(epoch, step + 1), self.dataset)
+        learnt = self._learnt(epoch, step + 1)
+        return not_a_number(f"epoch {epoch}, step {step + 1}", learnt.chosen(learnt.steps == step), self.dataset)
 
     # ------------------------------------------------------------------ measuring
 
@@ -244,6 +275,9 @@ class TrainingRun:
         whole = steps == self.steps
         ending = epoch == config.epochs or not whole or self.bests.over(epoch, config.patience, val.dice)
         passes |= self.measuring.training(epoch, self.worked_s, epoch == 1 or ending, whole)
+        for sums in passes.values():
+            if not np.isfinite(sums.ce_sum).all():
+                raise not_a_number(f"epoch {epoch}, measured at its end", sums, self.dataset)
         train = mean_scores(passes[TRAIN], self.subject_of, config.loss) if TRAIN in passes else Scores()
         write_sums(self.run.slices_of(epoch), epoch, passes, self.subject_of, self.plan.card.classes)
         self._save_preview(epoch)
@@ -312,8 +346,8 @@ class TrainingRun:
             writer.put("best", self.best_arrays, {"best": self.best})
         self.epoch = epoch
         if whole:
-            last = arrays | {f"weight/{name}": array for name, array in own.items()}
-            writer.put("last", last, {"epoch": epoch, "best": self.best, "bests": self.bests.to_json()})
+            self._good = arrays | {f"weight/{name}": array for name, array in own.items()}
+            writer.put("last", self._good, {"epoch": epoch, "best": self.best, "bests": self.bests.to_json()})
 
     def _write_model(self, stopped: bool) -> Path:
         if not self.best_arrays:

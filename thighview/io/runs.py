@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from thighview.core.errors import UserError
@@ -146,8 +146,21 @@ def read_json(path: Path) -> dict[str, object]:
 
 
 def read_config(run: RunFolder) -> TrainConfig:
-    """The settings a run was started with."""
-    return TrainConfig.from_json(read_json(run.config))
+    """The settings a run was started with.
+
+    Raises
+    ------
+    UserError
+        When they are missing, damaged, or from a newer program.
+    """
+    data = read_json(run.config)
+    newer = sorted(set(data) - {f.name for f in fields(TrainConfig)})
+    if newer:
+        raise UserError(
+            f"The run {run.name!r} has the setting {newer[0]!r}, which this program does not know.",
+            "Open it with the thighview that made it, or start a new run.",
+        )
+    return TrainConfig.from_json(data)
 
 
 # ------------------------------------------------------------------ who is at work

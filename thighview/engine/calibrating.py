@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from thighview.cli.evaluation import Truth
 from thighview.core.calibration import LogitSample, Reliability, best_temperature, cross_entropy, softmax
 from thighview.core.labels import LabelTable
+from thighview.engine.evaluation import Truth
 from thighview.engine.preprocess import PlaneGrid, masks_for_network
 from thighview.io.models import ModelCard
 

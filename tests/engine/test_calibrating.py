@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from thighview.cli.calibrating import FEWEST_PERSONS, Calibrating, match_classes
-from thighview.cli.evaluation import Truth
 from thighview.core.calibration import softmax
 from thighview.core.labels import Label, LabelTable
 from thighview.core.volume import Volume
+from thighview.engine.calibrating import FEWEST_PERSONS, Calibrating, match_classes
+from thighview.engine.evaluation import Truth
 from thighview.engine.preprocess import plane_grid
 from thighview.io.models import ModelCard
 

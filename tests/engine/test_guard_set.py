@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from thighview.cli import evaluating
-from thighview.cli.evaluation import GUARD, guard_cases
 from thighview.core import guard
 from thighview.core.labels import Label, LabelTable
 from thighview.core.phantom_names import CONTRASTS
+from thighview.engine import evaluating
 from thighview.engine.devices import prepare_device
+from thighview.engine.evaluation import GUARD, guard_cases
 from thighview.engine.unet import build_network, weights_of
 from thighview.io.models import ModelCard, write_model
 
