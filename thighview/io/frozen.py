@@ -95,8 +95,8 @@ class Replay:
         if data is None:
             return None
         phantoms = tuple(FrozenPhantom(**row) for row in data["phantoms"])
-        rows = {"people": tuple(data["people"]), "slice_ids": tuple(data["slice_ids"]), "phantoms": phantoms}
-        return Replay(float(data["share"]), int(data["slices"]), **rows)
+        people, ids = tuple(map(str, data["people"])), tuple(map(int, data["slice_ids"]))
+        return Replay(float(data["share"]), int(data["slices"]), people, ids, phantoms)
 
 
 @dataclass(frozen=True)
