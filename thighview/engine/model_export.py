@@ -113,7 +113,9 @@ class _Exporter:
             },
             "output": {
                 "shape": ["n", "height", "width", 1 if seed else len(card.classes)],
-                "meaning": f"probability of {card.classes[1]}" if seed else "logits; softmax over the last axis",
+                "meaning": f"probability of {card.classes[1]}"
+                if seed
+                else "logits; divided by the card's temperature, softmax over the last axis",
                 "classes": list(card.classes),
             },
             "card": card.to_json(),
