@@ -282,6 +282,7 @@ def test_a_run_of_a_newer_program_is_not_gone_on_with(run: RunFolder) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1200)
 def test_a_killed_child_is_told_and_its_run_comes_to_the_same_curve(qtbot: QtBot, tmp_path: Path) -> None:
     """SIGKILL in the middle, from outside; compared with a run of the same seed that nobody disturbed."""
     store = Store(make_project(tmp_path, 3))

@@ -4,15 +4,24 @@ from dataclasses import replace
 
 import pytest
 
-from thighview.core.gap import TERMS, decompose, sentence
-from thighview.core.gap_report import REASONS, TITLES, amount, as_text, direction, methods_text, to_csv
+from thighview.core.gap import BARS, TERMS, decompose, sentence, with_difficulty, with_selection
+from thighview.core.gap_report import (
+    REASONS,
+    TITLES,
+    amount,
+    as_text,
+    direction,
+    methods_text,
+    small_set_words,
+    to_csv,
+)
 
 VALUES = (0.80, 0.845, 0.83, 0.86, 0.864, 0.85, 0.85)
 GAP = decompose("dice", VALUES, [0.8, 0.9, 0.86, 0.9], [0.8, 0.9, 0.85, 0.86, 0.84, 0.85], leaked=1)
 
 
 def test_every_bar_has_a_name_and_a_reason() -> None:
-    assert tuple(TITLES) == ("train", *TERMS, "validation") == tuple(REASONS)
+    assert tuple(TITLES) == ("train", *BARS, "validation") == tuple(REASONS)
 
 
 @pytest.mark.parametrize(
@@ -57,5 +66,32 @@ def test_the_table_adds_up() -> None:
     for row in rows:
         total = float(row["train"]) + sum(float(row[name]) for name in TERMS)
         assert total == pytest.approx(float(row["validation"]), abs=1e-12)
+    assert (rows[0]["ema"], rows[0]["judge"]) == ("", "")
     assert (rows[1]["split_low"], rows[1]["split_high"], rows[0]["leaked"]) == ("", "", "1")
     assert float(rows[0]["split_low"]) < float(rows[0]["split"]) < float(rows[0]["split_high"])
+
+
+def test_parts_measured_on_demand_are_in_text_and_table() -> None:
+    full = with_difficulty(
+        with_selection(replace(GAP, ema=0.0), [0.8, 0.9], [0.85, 0.87], [0.84, 0.80]), [0.7], [0.6], "thigh_tissues"
+    )
+    text = as_text(full, 3)
+    assert "Best epoch chosen (selection): +4.00 points" in text
+    assert "Harder or easier people (difficulty): -10.00 points" in text
+    assert "People not trained on (generalisation)" in text and "Other people (split)" not in text
+    for word in ("leave one person out", "thigh_tissues", "own at the same slices"):
+        assert word in methods_text(full) and word not in methods_text(GAP)
+    row = next(csv.DictReader(io.StringIO(to_csv({3: {"dice": full}}))))
+    total = sum(float(row[name]) for name in ("train", *TERMS, "ema", "selection"))
+    assert total == pytest.approx(float(row["validation"]), abs=1e-12)
+    assert (float(row["difficulty"]), row["judge"]) == (pytest.approx(-0.1), "thigh_tissues")
+    assert as_text(replace(GAP, label="femur_cortex"), 3).startswith("Dice of femur cortex, epoch 3")
+
+
+def test_small_sets_are_told_in_one_sentence() -> None:
+    many = replace(GAP, train_people=14, val_people=6)
+    assert small_set_words(many) == small_set_words(many, 0.0, 30) == small_set_words(many, 0.5, 14) == ""
+    assert "14 of 30 training people" in small_set_words(many, 0.5, 30)
+    assert "Measured on 1 validation person:" in small_set_words(replace(many, val_people=1))
+    few = small_set_words(replace(many, val_people=2, train_people=2), 0.5, 9)
+    assert "2 validation and 2 training people" in few and "dropout" in few

@@ -84,10 +84,10 @@ def test_the_set_itself_is_looked_at_too() -> None:
 def test_slices_of_one_person_on_both_sides_are_said() -> None:
     assert slices_on_both_sides(Set(Case("t", "train"), Case("v", "validation"))) == ""
     said = slices_on_both_sides(Set(train=["a", "b", "c"], validation=["b", "c", "d"]))
-    assert said.startswith("2 people are both trained on and validated on (b and c), of 3 who validate: ")
+    assert said.startswith("2 people are both trained on and validated on (b and c), of 3 who validate. ")
     assert "nothing about new people" in said
     said = slices_on_both_sides(Set(train=["a"], validation=["a"]))
-    assert said.startswith("1 person is both trained on and validated on (a), the only one who validates: ")
+    assert said.startswith("1 person is both trained on and validated on (a), the only one who validates. ")
 
 
 def test_names_in_a_sentence() -> None:

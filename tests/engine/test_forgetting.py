@@ -127,7 +127,7 @@ def box_figures(config: TrainConfig, slices: int = 8) -> dict[str, tuple[float, 
 
 @pytest.mark.long
 @pytest.mark.xfail(
-    reason="measured with 4 slices: 91.0 to 85.3 on what it knew, 44 to 55 on the new one; no scanner shows this contrast"
+    reason="measured with 4 slices: 91.0 to 85.3 on what it knew, 44 to 55 on a contrast that no scanner shows"
 )
 def test_at_the_default_the_model_of_the_box_keeps_what_it_knew() -> None:
     found = box_figures(settings_of({"start_from": "thigh_tissues"}))

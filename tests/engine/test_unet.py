@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
+from thighview.core.doubts import head_warning
 from thighview.core.errors import UserError
 
 keras = pytest.importorskip("keras")
 
-from thighview.engine.unet import assign_weights, build_network, head_warning, weights_of  # noqa: E402
+from thighview.engine.unet import assign_weights, build_network, weights_of  # noqa: E402
 
 
 @pytest.mark.parametrize(("dropout", "with_sigmoid"), [(0.0, False), (0.5, True)])

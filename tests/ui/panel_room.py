@@ -91,6 +91,10 @@ class Runs(QObject):
         self.wishes: list[str] = []
         self.can_go_on = False
 
+    @property
+    def is_going_on(self) -> bool:
+        return bool(self.name) and not any(isinstance(event, (Finished, Failed)) for event in self.history)
+
     def follow(self, name: str, events: list[RunEvent]) -> None:
         """As the real one: the past comes event by event."""
         self.name, self.history = name, []

@@ -600,6 +600,16 @@ def test_a_run_that_starts_brings_its_page_into_view(panel: TrainPanel, room: Ro
     assert bar.value() == 0
 
 
+def test_no_training_starts_beside_a_study(panel: TrainPanel, room: Room) -> None:
+    room.show_cases(*SET)
+    assert panel.set_up.start_button.isEnabled()
+    panel.set_up.show_study("folds 1")
+    assert not panel.set_up.start_button.isEnabled()
+    assert "The study “folds 1” is at work" in panel.set_up.start_words.text()
+    panel.set_up.show_study("")
+    assert panel.set_up.start_button.isEnabled()
+
+
 def test_pages_without_a_run_say_what_will_be_there(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
     assert panel.run.run_card.isHidden() and panel.run.curves_card.isHidden() and panel.run.about_card.isHidden()
     panel.setCurrentWidget(panel.run)

@@ -54,7 +54,7 @@ def test_before_it_is_measured_it_says_when_and_for_a_run_without_that_there_is_
     follow(panel, room, whole_run(3), qtbot)
     qtbot.waitUntil(lambda: "Not measured so far" in card.missing.text())
     follow(panel, room, [*whole_run(40), finished()], qtbot)
-    qtbot.waitUntil(lambda: card.missing.text().startswith("This run did not measure it."))
+    qtbot.waitUntil(lambda: card.missing.text().startswith("This run did not measure it by itself."))
     assert card.title.text() == "Why is validation higher or lower?"
     assert card.sizes.isHidden()
     follow(panel, room, run_of_people(5), qtbot)

@@ -104,7 +104,7 @@ class RunHistory:
 
 
 @dataclass(frozen=True)
-class _Look:
+class Look:
     """What one look at a run has found; without ``alive`` nobody has looked for its process."""
 
     events: list[RunEvent]
@@ -115,8 +115,8 @@ class _Look:
     """What to say for a process that is gone."""
 
 
-class _Files:
-    """The files of a run and its process, as a worker thread looks at them; one look at a time."""
+class RunFiles:
+    """The files of a run, or of a study, and its process, as a worker thread looks at them; one look at a time."""
 
     def __init__(self, run: RunFolder) -> None:
         self._run = run
@@ -125,21 +125,21 @@ class _Files:
         self._seen_alive = False
         self._code: int | None = None
 
-    def look(self) -> _Look:
+    def look(self) -> Look:
         """Read on; where there is nothing new, see now and then whether its process is still there."""
         events = self._tail.read(_READ_BYTES)
         now = time.monotonic()
         if events or now - self._looked < _LOOK_FOR_LIFE_S:
-            return _Look(events)
+            return Look(events)
         self._looked = now
         if self._is_alive():
             self._seen_alive = True
-            return _Look([], alive=True)
+            return Look([], alive=True)
         late = self._tail.read(_READ_BYTES)  # said between the two looks
         if late:
-            return _Look(late)
+            return Look(late)
         never = self._code is None and not self._seen_alive and self._run.path not in _children
-        return _Look([], False, never and self._frozen_for_s() < _START_WITHIN_S, died(self._run, self._code))
+        return Look([], False, never and self._frozen_for_s() < _START_WITHIN_S, died(self._run, self._code))
 
     def _is_alive(self) -> bool:
         """Whether a process is at work on the run; keeps how our own child ended if it did."""
@@ -180,7 +180,7 @@ class RunWatch(QObject):
         super().__init__(parent)
         self.run = run
         self.history = RunHistory()
-        self._files = _Files(run)
+        self._files = RunFiles(run)
         self._job: Job | None = None
         self._held: RunEvent | None = None
         self._held_since = 0.0
@@ -227,7 +227,7 @@ class RunWatch(QObject):
         self._job = run_in_thread(lambda _report, _stopped: files.look(), lane="watch")
         self._job.succeeded.connect(self._seen)
 
-    def _seen(self, look: _Look) -> None:
+    def _seen(self, look: Look) -> None:
         for event in look.events:
             self._take(event)
         if look.events:
@@ -290,25 +290,28 @@ def freeze_run(store: Store, config: TrainConfig, name: str = "") -> RunFolder:
     return run
 
 
-def start_run(run: RunFolder, command: tuple[str, ...] = ()) -> None:
+def start_run(run: RunFolder, command: tuple[str, ...] = (), option: str = "--run") -> None:
     """Start, or go on with, a frozen run in a process that outlives this one; what it prints goes to ``log.txt``.
 
     Parameters
     ----------
     run : RunFolder
-        Frozen by :func:`freeze_run`, or stopped earlier.
+        Frozen by :func:`freeze_run`, or stopped earlier; or the folder of a study.
     command : tuple of str, optional
         Instead of our own command line, for tests.
+    option : str
+        What the run is to our command line: ``--run``, or ``--study``.
     """
     run.control.unlink(missing_ok=True)
     if take(run.lock) is None:  # the one of a dead process would take a command given from now on for an old one
         release(run.lock)
     # -P and our own place on the path: a folder named thighview where the program was started must not be taken for it
-    words = command or (sys.executable, "-P", "-m", "thighview", "train", str(run.project), "--run", run.name)
+    ours = ("train", str(run.project), option, run.name)
+    words = command or (sys.executable, "-P", "-m", "thighview", *ours)
     place = str(Path(thighview.__file__).parents[1])
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (place, os.environ.get("PYTHONPATH"))))}
     if getattr(sys, "frozen", False) and not command:
-        words = (sys.executable, "train", str(run.project), "--run", run.name)
+        words = (sys.executable, *ours)
     detached: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         # DETACHED_PROCESS, CREATE_NEW_PROCESS_GROUP, BELOW_NORMAL_PRIORITY_CLASS

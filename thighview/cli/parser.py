@@ -53,6 +53,15 @@ The run lies in PROJECT/runs/NAME, the model in PROJECT/models/NAME. The window 
   thighview train PROJECT                                      default settings
   thighview train PROJECT --run wide --config settings.json    {"base_filters": 32, "epochs": 80}
   thighview train PROJECT --start-from thigh_tissues           go on from a model
+
+Studies train the same set several times, one after the other, in PROJECT/studies/NAME; each says how long it will take.
+Nobody of the locked test takes part, nobody is scored by a network that was trained on them, no model is kept.
+
+  thighview train PROJECT --folds 5                            K-fold over people: each is scored once
+  thighview train PROJECT --leave-one-out                      as many folds as people
+  thighview train PROJECT --learning-curve                     would more people help? 1, 2, 4, ... of them, nested
+  thighview train PROJECT --study "folds 1"                    goes on where it was stopped or killed
+
   thighview train --recipe thigh_tissues -o FOLDER             build a model of the box from made-up thighs
   thighview train --example puzzle                             why validation reads better than training, on phantoms
 """
@@ -158,6 +167,16 @@ def command_parser() -> tuple[Parser, tuple[str, ...]]:
     train.add_argument("--run", default="", metavar="NAME", help="name of the run; an unfinished one goes on")
     train.add_argument("--start-from", default=None, metavar="MODEL|none", help="model whose weights are the start")
     train.add_argument("--events", action="store_true", help="print every event of the run as one JSON line")
+    study = train.add_mutually_exclusive_group()
+    study.add_argument("--folds", type=int, metavar="K", help="a study: K-fold over people")
+    study.add_argument("--leave-one-out", action="store_true", help="a study: each person left out once")
+    study.add_argument(
+        "--learning-curve", type=int, nargs="?", const=0, metavar="K",
+        help="a study: Dice against number of training people, in K trainings",
+    )  # fmt: skip
+    train.add_argument(
+        "--study", default="", metavar="NAME", help="name of the study; alone: an unfinished one goes on"
+    )
     train.add_argument("--recipe", metavar="NAME", help="build this model of the box from made-up thighs")
     train.add_argument("--example", metavar="NAME", help="play an example through: puzzle, some five minutes")
     train.add_argument("--miniature", action="store_true", help="with --example: small and quick, to see that it works")

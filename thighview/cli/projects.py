@@ -9,6 +9,7 @@ from typing import Any
 
 from thighview.cli.files import need_path
 from thighview.cli.progress import Progress, say
+from thighview.cli.studies import is_study, train_study
 from thighview.core.errors import UserError
 from thighview.core.fine_tuning import settings_of
 from thighview.core.run import BatchEnded, EpochEnded, ExampleStep, RunEvent, Started
@@ -94,6 +95,8 @@ def _open_to_export(folder: Path) -> Any:
 
 def train(args: Namespace) -> int:
     """``thighview train PROJECT`` or ``thighview train --recipe NAME -o FOLDER``."""
+    if is_study(args) and (args.example or args.recipe):
+        raise UserError("A study trains on a project.", "Leave out --example and --recipe.")
     if args.example:
         return _play_example(args)
     if args.recipe:
@@ -109,6 +112,8 @@ def train(args: Namespace) -> int:
         from thighview.io.models import find_model
 
         find_model(args.start_from, args.project)
+    if is_study(args):
+        return train_study(args, config)
 
     from thighview.engine.devices import prepare_device
 

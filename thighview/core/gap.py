@@ -12,16 +12,28 @@ Seven values of one metric at one epoch, each differing from the one before in o
 
 K is how the reporter lumps samples together, H the mean over people of each one's own value. The differences sum to
 M6 - M0 whatever the metric (they telescope); the order of the steps is part of the definition.
+
+Three parts more are measured on demand, each taken out of one of these so that the sum stays exact:
+
+``ema``         M3 with averaged weights less M3 with the network's own, where validation uses averaged ones
+``selection``   M5 less what each person gets at the epoch chosen without them, where the epoch was chosen as the best
+``difficulty``  how much the validation people differ for a network that never saw either group; what it leaves of
+                ``split`` is ``generalisation``
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 TERMS = ("lag", "regime", "augmentation", "aggregation", "split")
-"""Parts of the gap in the order in which the waterfall shows them."""
+"""Parts of every gap, in order."""
+BARS = ("lag", "regime", "augmentation", "ema", "aggregation", "difficulty", "split", "generalisation", "selection")
+"""All parts there can be, in the order in which the waterfall shows them."""
+PEOPLE = ("split", "generalisation", "difficulty")
+"""Parts that are a real difference between the two groups of people."""
 DRAWS = 2000
 FEWEST = 5
 """Validation people from which on an interval is given."""
@@ -32,8 +44,9 @@ _CAUSES = {
     "lag": "the training score is averaged over the epoch, while the network was still learning",
     "regime": "dropout is on while training and off for validation",
     "augmentation": "training images are distorted, validation images are not",
+    "ema": "validation uses averaged weights, the training score those of the moment",
     "aggregation": "the two scores lump slices together in different ways",
-    "split": "the two groups of people differ",
+    "selection": "this epoch was chosen because it was the best on these very people",
 }
 
 
@@ -43,6 +56,8 @@ class Gap:
 
     ``interval`` is the 95 % interval of ``split`` over people, None for fewer than ``FEWEST`` validation people.
     ``leaked`` counts validation people who are trained on, too; ``made_up``: the validation people are phantoms.
+    ``label`` is the one label it is about, empty for all. The parts measured on demand are None where they were not;
+    ``judge`` is the model by which ``difficulty`` (a part of ``split``) was judged.
     """
 
     metric: str
@@ -58,16 +73,32 @@ class Gap:
     val_people: int = 0
     leaked: int = 0
     made_up: bool = False
+    label: str = ""
+    ema: float | None = None
+    difficulty: float | None = None
+    selection: float | None = None
+    judge: str = ""
 
     @property
     def terms(self) -> tuple[tuple[str, float], ...]:
-        """Names and values of the parts, in order."""
-        return tuple((name, float(getattr(self, name))) for name in TERMS)
+        """Names (of ``BARS``) and values of the parts that were measured, in order."""
+        known = {name: getattr(self, name) for name in (*TERMS, "ema", "difficulty", "selection")}
+        if self.difficulty is not None:
+            known["generalisation"] = known.pop("split") - self.difficulty
+        return tuple((name, float(known[name])) for name in BARS if known.get(name) is not None)
 
     @property
     def residual(self) -> float:
         """What the parts leave unexplained: rounding, nothing else."""
         return self.validation - self.train - sum(value for _, value in self.terms)
+
+    @staticmethod
+    def from_json(row: Mapping[str, Any]) -> "Gap":
+        """The gap of plain data (``dataclasses.asdict``); what is not known of it is passed over."""
+        known: dict[str, Any] = {f.name: row[f.name] for f in fields(Gap) if f.name in row}
+        if isinstance(known.get("interval"), list):
+            known["interval"] = tuple(known["interval"])
+        return Gap(**known)
 
 
 def decompose(
@@ -79,8 +110,8 @@ def decompose(
     Parameters
     ----------
     metric : {"loss", "accuracy", "dice"}
-    values : sequence of 7 floats
-        M0 to M6, see the module.
+    values : sequence of 7 or 8 floats
+        M0 to M6, see the module. With 8, M1 to M3 are of the network's own weights, and M3 with averaged ones follows.
     train, validation : sequence of float
         Each person's own value behind M4 and M5.
     leaked : int
@@ -90,11 +121,52 @@ def decompose(
     made_up : bool
         Whether validation is phantoms.
     """
-    m0, m1, m2, m3, m4, m5, m6 = (float(v) for v in values)
+    m0, m1, m2, m3, *averaged, m4, m5, m6 = (float(v) for v in values)
+    before = averaged[0] if averaged else m3
     return Gap(
-        metric, m0, m6, m1 - m0, m2 - m1, m3 - m2, (m4 - m3) + (m6 - m5), m5 - m4,
+        metric, m0, m6, m1 - m0, m2 - m1, m3 - m2, (m4 - before) + (m6 - m5), m5 - m4,
         interval_of(train, validation, seed), len(train), len(validation), leaked, made_up,
+        ema=before - m3 if averaged else None,
     )  # fmt: skip
+
+
+def with_selection(
+    gap: Gap, train: Sequence[float], validation: Sequence[float], unchosen: Sequence[float], seed: int = 0
+) -> Gap:
+    """The gap at an epoch that was chosen as the best, with the optimism of that choice as a part of its own.
+
+    Parameters
+    ----------
+    gap : Gap
+        Without it.
+    train, validation : sequence of float
+        Each person's own value at the chosen epoch.
+    unchosen : sequence of float
+        Each validation person's value at the epoch that is chosen without them (``core.selection.unchosen``).
+    seed : int
+        Of the bootstrap.
+    """
+    optimism = _mean(validation) - _mean(unchosen)
+    real = gap.split - optimism
+    return replace(gap, split=real, selection=optimism, interval=interval_of(train, unchosen, seed))
+
+
+def with_difficulty(gap: Gap, train: Sequence[float], validation: Sequence[float], judge: str) -> Gap:
+    """The gap with the part of ``split`` that an independent network sees as well.
+
+    Parameters
+    ----------
+    gap : Gap
+    train, validation : sequence of float
+        What the independent network gets from each person.
+    judge : str
+        Its name.
+    """
+    return replace(gap, difficulty=_mean(validation) - _mean(train), judge=judge)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))
 
 
 def interval_of(
@@ -126,27 +198,18 @@ def band_of(values: Sequence[float | None], seed: int = 0, draws: int = 1000) ->
 
 def sentence(gap: Gap) -> str:
     """The gap in words: the largest cause first, the real difference between the people last, with its interval."""
-    unit, scale = (" points", 100.0) if gap.metric in PER_CENT else ("", 1.0)
-    digits = 1 if scale == 100.0 else 4
-
-    def said(value: float, sign: bool = False) -> str:
-        text = f"{value * scale:{'+' if sign else ''}.{digits}f}"
-        return text if float(text) else f"{0:.{digits}f}"
-
     what = {"accuracy": "pixel accuracy", "dice": "Dice", "loss": "loss"}[gap.metric]
+    if gap.label:
+        what += f" of {gap.label.replace('_', ' ')}"
     total = gap.validation - gap.train
-    if float(said(abs(total))) == 0:
+    if float(_said(gap, abs(total), unit=False)) == 0:
         first = f"Validation and training read the same {what}."
     else:
         word = "higher" if total > 0 else "lower"
-        first = f"Validation reads {said(abs(total))}{unit} {word} than training ({what})."
-    parts = [first]
-    name, value = max(gap.terms[:-1], key=lambda term: abs(term[1]))
-    if float(said(abs(value))):
-        if value * total >= 0:
-            parts.append(f"{said(abs(value))} of that is {name}: {_CAUSES[name]}.")
-        else:
-            parts.append(f"The largest part, {said(value, True)}, is {name}: {_CAUSES[name]}.")
+        first = f"Validation reads {_said(gap, abs(total))} {word} than training ({what})."
+    causes = [term for term in gap.terms if term[0] not in ("split", "generalisation")]
+    name, value = max(causes, key=lambda term: abs(term[1]))
+    parts = [first, _cause(gap, name, value, total)]
     if gap.leaked:
         parts.append(
             f"{gap.leaked} of {gap.val_people} validation people are also trained on: "
@@ -154,25 +217,53 @@ def sentence(gap: Gap) -> str:
         )
     if gap.made_up:
         parts.append(
-            f"Validation is made-up thighs: the difference to the training people is {said(gap.split, True)}{unit}, "
+            f"Validation is made-up thighs: the difference to the training people is {_said(gap, gap.split, True)}, "
             "and says nothing about new people."
         )
-        return " ".join(parts)
+    else:
+        parts.append(_people(gap))
+        if gap.difficulty is not None and name != "difficulty":
+            parts.append(f"Of this, {_said(gap, gap.difficulty, True)} is difficulty: {_harder(gap)}.")
+    return " ".join(part for part in parts if part)
+
+
+def _said(gap: Gap, value: float, sign: bool = False, unit: bool = True) -> str:
+    points = gap.metric in PER_CENT
+    digits = 1 if points else 4
+    text = f"{value * (100.0 if points else 1.0):{'+' if sign else ''}.{digits}f}"
+    text = text if float(text) else f"{0:.{digits}f}"
+    return f"{text} points" if unit and points else text
+
+
+def _cause(gap: Gap, name: str, value: float, total: float) -> str:
+    """The largest part, or nothing where it is told as zero."""
+    if not float(_said(gap, abs(value), unit=False)):
+        return ""
+    why = _harder(gap) if name == "difficulty" else _CAUSES[name]
+    if value * total >= 0:
+        return f"{_said(gap, abs(value), unit=False)} of that is {name}: {why}."
+    return f"The largest part, {_said(gap, value, True, unit=False)}, is {name}: {why}."
+
+
+def _harder(gap: Gap) -> str:
+    harder = ((gap.difficulty or 0.0) > 0) == (gap.metric == "loss")
+    return (
+        f"the validation people are {'harder' if harder else 'easier'} also for {gap.judge}, which was trained on none "
+        "of the people compared"
+    )
+
+
+def _people(gap: Gap) -> str:
+    """The real difference between the people and what its interval says."""
     people = f"{gap.val_people} validation {'person' if gap.val_people == 1 else 'people'}"
-    real = f"The real difference between the two groups of people is {said(gap.split, True)}{unit}"
+    real = f"The real difference between the two groups of people is {_said(gap, gap.split, True)}"
     if gap.interval is None:
-        parts.append(f"{real}; {people} are too few for an interval." if gap.val_people != 1 else
-                     f"{real}; 1 validation person is too few for an interval.")  # fmt: skip
-        return " ".join(parts)
+        return f"{real}; {people} {'is' if gap.val_people == 1 else 'are'} too few for an interval."
     low, high = gap.interval
-    real += f" (95 % interval {said(low, True)} to {said(high, True)}, {people})"
+    real += f" (95 % interval {_said(gap, low, True, unit=False)} to {_said(gap, high, True, unit=False)}, {people})"
     worse = gap.split > 0 if gap.metric == "loss" else gap.split < 0
     if low <= 0 <= high:
-        parts.append(f"{real}: no evidence that the groups differ.")
-    elif worse:
-        parts.append(
-            f"{real}: the network does worse on people it has not seen; more people help more than more epochs."
-        )
-    else:
-        parts.append(f"{real}: the validation people are easier than the training people.")
-    return " ".join(parts)
+        return f"{real}: no evidence that the groups differ."
+    if worse:
+        return f"{real}: the network does worse on people it has not seen; more people help more than more epochs."
+    return f"{real}: the validation people are easier than the training people."

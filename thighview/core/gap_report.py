@@ -11,8 +11,12 @@ TITLES: dict[str, str] = {
     "lag": "Still learning",
     "regime": "Dropout",
     "augmentation": "Distorted images",
+    "ema": "Averaged weights",
     "aggregation": "Way of averaging",
+    "difficulty": "Harder or easier people",
     "split": "Other people",
+    "generalisation": "People not trained on",
+    "selection": "Best epoch chosen",
     "validation": "Validation, as reported",
 }
 """The bars of the waterfall in plain words, in order."""
@@ -24,10 +28,19 @@ REASONS: dict[str, str] = {
     "each step.",
     "regime": "2 (regime). The same again with dropout off, as for validation.",
     "augmentation": "3 (augmentation). The same slices again without distortion.",
+    "ema": "3a (ema). The same slices again with the averaged weights that are validated and kept, instead of those "
+    "the network had at that moment.",
     "aggregation": "4 (aggregation). The same predictions, averaged person by person as for validation, instead of "
     "over batches.",
+    "difficulty": "5a (difficulty). What separates the two groups of people for an independent network that was "
+    "trained on neither: the validation people are harder or easier by themselves.",
     "split": "5 (split). The same measurement on the validation people instead of the training people: the real "
     "difference. The whisker is its 95 % interval over people.",
+    "generalisation": "5b (generalisation). What is left of the difference between the people once their own "
+    "difficulty is taken off: what it costs to be new to the network. The whisker is the 95 % interval of both "
+    "parts together.",
+    "selection": "6 (selection). This epoch was kept because these very people did best at it. Each person judged at "
+    "the epoch that all the others would have chosen scores less: the rest is luck.",
     "validation": "What is reported for validation at the end of the epoch.",
 }
 """What each bar stands for; the numbers are the order, which is part of the definition."""
@@ -60,18 +73,29 @@ def methods_text(gap: Gap) -> str:
         spread = f"no interval is given, as there were fewer than {FEWEST} validation people"
     else:
         spread = f"its 95 % interval was found by drawing people with replacement ({DRAWS} draws, percentiles)"
+    further = ""
+    if gap.ema is not None:
+        further += " Averaged weights were told apart from the network's own at the same slices."
+    if gap.selection is not None:
+        further += (
+            " The optimism of keeping the best epoch is what validation reads at it less what each person gets at the "
+            "epoch chosen without them (leave one person out)."
+        )
+    if gap.difficulty is not None:
+        further += f" Difficulty is the same comparison made with {gap.judge}, which was trained on none of the people."
     return (
         f"The difference between the reported training and validation {_NAMES[gap.metric]} was split into parts that "
         "add up exactly, by measuring the training slices again with one condition changed at a time: weights from the "
         "end of the epoch, dropout off, no augmentation, averaged person by person, and then the validation people. "
         f"The last part compares {gap.val_people} validation with {gap.train_people} training people measured "
-        f"alike; {spread}."
+        f"alike; {spread}.{further}"
     )
 
 
 def as_text(gap: Gap, epoch: int, run: str = "") -> str:
     """Sentence, numbers and methods text, ready to be pasted."""
-    where = f"{_NAMES[gap.metric].capitalize() if gap.metric != 'dice' else 'Dice'}, epoch {epoch}"
+    of = f" of {gap.label.replace('_', ' ')}" if gap.label else ""
+    where = f"{_NAMES[gap.metric].capitalize() if gap.metric != 'dice' else 'Dice'}{of}, epoch {epoch}"
     lines = [f"{where} of {run}" if run else where, sentence(gap), ""]
     digits = 2 if gap.metric in PER_CENT else 4
     lines.append(f"{TITLES['train']}: {amount(gap.metric, gap.train, digits=digits)}")
@@ -79,21 +103,58 @@ def as_text(gap: Gap, epoch: int, run: str = "") -> str:
         lines.append(f"{TITLES[name]} ({name}): {amount(gap.metric, value, True, digits)}")
     if gap.interval is not None:
         low, high = (amount(gap.metric, value, True, digits) for value in gap.interval)
-        lines.append(f"  95 % interval of {TITLES['split'].lower()}: {low} to {high}")
+        lines.append(f"  95 % interval of the difference between the people: {low} to {high}")
     lines.append(f"{TITLES['validation']}: {amount(gap.metric, gap.validation, digits=digits)}")
     lines.append(f"Left over: {abs(gap.residual):.1g}")
     return "\n".join([*lines, "", methods_text(gap), ""])
 
 
+def small_set_words(gap: Gap, dropout: float = 0.0, trained_on: int = 0) -> str:
+    """One sentence on what a small set makes unsure; empty where nothing does.
+
+    Parameters
+    ----------
+    gap : Gap
+    dropout : float
+        Share that is dropped while learning.
+    trained_on : int
+        Everybody trained on: ``gap.train_people`` may be fewer, for only some are measured.
+    """
+    sides = ((gap.val_people, "validation"), (gap.train_people, "training"))
+    few = [(number, side) for number, side in sides if number < FEWEST]
+    subset = gap.train_people < trained_on
+    if few:
+        who = " and ".join(f"{number} {side}" for number, side in few)
+        who += " person" if len(few) == 1 and few[0][0] == 1 else " people"
+        drawn = ", and dropout drops something else in each pass" if dropout else ""
+        return f"Measured on {who}: one more or less can turn a part round{drawn}; take the parts as a hint."
+    if dropout and subset:
+        return (
+            f"Dropout drops something else in each pass, and {gap.train_people} of {trained_on} training people are "
+            f"measured: “{TITLES['lag']}” and “{TITLES['regime']}” differ a little each time."
+        )
+    return ""
+
+
 def to_csv(measured: Mapping[int, Mapping[str, Gap]]) -> str:
-    """One row per epoch and metric, in the unit of the metric (not in points); no interval, empty cells."""
+    """One row per epoch and metric, in the unit of the metric (not in points); empty cells where not measured.
+
+    ``train`` and the parts up to ``selection`` add up to ``validation``; ``difficulty`` is a share of ``split``.
+    """
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
-    ends = ["split_low", "split_high", "train_people", "val_people", "leaked"]
-    table.writerow(["epoch", "metric", "train", *TERMS, "validation", "residual", *ends])
+    ends = ["split_low", "split_high", "train_people", "val_people", "leaked", "difficulty", "judge", "label"]
+    table.writerow(["epoch", "metric", "train", *TERMS, "ema", "selection", "validation", "residual", *ends])
     for epoch, gaps in sorted(measured.items()):
         for metric, gap in gaps.items():
-            cells = [repr(v) for v in (gap.train, *(v for _, v in gap.terms), gap.validation, gap.residual)]
-            interval = [repr(v) for v in gap.interval] if gap.interval is not None else ["", ""]
-            table.writerow([epoch, metric, *cells, *interval, gap.train_people, gap.val_people, gap.leaked])
+            parts = (*(getattr(gap, name) for name in TERMS), gap.ema, gap.selection)
+            cells = [_cell(v) for v in (gap.train, *parts, gap.validation, gap.residual)]
+            people = [gap.train_people, gap.val_people, gap.leaked]
+            interval = [_cell(v) for v in gap.interval or (None, None)]
+            row = [epoch, metric, *cells, *interval, *people, _cell(gap.difficulty), gap.judge, gap.label]
+            table.writerow(row)
     return out.getvalue()
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else repr(value)

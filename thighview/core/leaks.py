@@ -138,7 +138,7 @@ def slices_on_both_sides(dataset: KnownSet) -> str:
     who = "1 person is" if len(both) == 1 else f"{len(both)} people are"
     of = "the only one who validates" if len(validating) == len(both) == 1 else f"of {len(validating)} who validate"
     return (
-        f"{who} both trained on and validated on ({listed(both)}), {of}: neighbouring slices of one leg are nearly the"
+        f"{who} both trained on and validated on ({listed(both)}), {of}. Neighbouring slices of one leg are nearly the"
         " same, so the validation score reads like the training score and says nothing about new people"
     )
 

@@ -187,6 +187,10 @@ class PersonScores:
         return sum(known) / len(known) if known else None
 
 
+_KINDS: dict[str, type["RunEvent"]] = {}
+"""Every kind of event by its word."""
+
+
 @dataclass(frozen=True)
 class RunEvent:
     """Base of all events; ``time`` is seconds since 1970, ``run`` the run's name."""
@@ -194,6 +198,9 @@ class RunEvent:
     EVENT: ClassVar[str] = ""
     time: float
     run: str
+
+    def __init_subclass__(cls) -> None:
+        _KINDS[cls.EVENT] = cls
 
     def to_line(self) -> str:
         """One JSON line without the newline: ``{"event": ..., "time": ..., "run": ..., ...}``."""
@@ -331,12 +338,6 @@ class Failed(RunEvent):
     message: str
     hint: str = ""
     lines: tuple[str, ...] = ()
-
-
-_KINDS: dict[str, type[RunEvent]] = {
-    k.EVENT: k
-    for k in (Started, BatchEnded, BatchHalved, EpochEnded, GapMeasured, ExampleStep, Finished, Paused, Failed)
-}
 
 
 def event_from_line(line: str) -> RunEvent | None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from thighview.core.people import mean_of
 from thighview.core.run import PersonScores, Scores
 
 PLAIN = 2
@@ -126,6 +127,23 @@ def learning_scores(sums: Sums, subjects: Mapping[int, str], kind: str) -> Score
         _mean(list(slice_losses(sums, kind))),
         float(sums.tp.sum(dtype=np.float64)) / pixels if pixels else None,
         mean_scores(sums, subjects, kind).dice,
+    )
+
+
+def label_learning_scores(sums: Sums, subjects: Mapping[int, str], kind: str, label: int) -> Scores:
+    """:func:`learning_scores` of one label, by its place from 0: as a person's ``label_loss``, ``label_accuracy``.
+
+    Loss and accuracy are of all pixels seen, whosever they are; Dice is pooled per person.
+    """
+    c = label + 1
+    tp, fp, fn, ce, pixels = (
+        float(a.sum(dtype=np.float64))
+        for a in (sums.tp[:, c], sums.fp[:, c], sums.fn[:, c], sums.label_ce[:, c], sums.pixels)
+    )
+    return Scores(
+        ce / (tp + fn) if tp + fn else None,
+        1 - (fp + fn) / pixels if pixels and tp + fp + fn else None,
+        mean_of(person_scores(sums, subjects, kind), "dice", label),
     )
 
 

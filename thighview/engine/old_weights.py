@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from thighview.core.doubts import head_warning
 from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
 from thighview.engine.devices import prepare_device
@@ -132,7 +133,7 @@ def _check_origin(old: OldFile, name: str) -> None:
 def _prove(shape: SeedShape, weights: Mapping[str, NDArray[np.float32]]) -> str:
     """Build the network, fill it, let it answer once; the head's warning, or nothing."""
     prepare_device("cpu")
-    from thighview.engine.unet import assign_weights, build_network, head_warning
+    from thighview.engine.unet import assign_weights, build_network
 
     network = build_network("seed_unet", 2, shape.base_filters, shape.levels)
     assign_weights(network, weights)

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from thighview.core.doubts import head_warning
 from thighview.core.errors import UserError
 from thighview.core.mask import LabelMap
 from thighview.core.volume import Volume
@@ -25,7 +26,7 @@ from thighview.engine.preprocess import (
     slices_for_network,
 )
 from thighview.engine.sides import Sides, find_sides, with_sides
-from thighview.engine.unet import assign_weights, build_network, head_warning
+from thighview.engine.unet import assign_weights, build_network
 from thighview.io.models import ModelCard, read_card, read_weights
 
 OnSlice = Callable[[int, LabelMap, float], None]

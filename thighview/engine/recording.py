@@ -1,7 +1,9 @@
 """What a run leaves behind for others to read: events, log lines, previews."""
 
+import contextlib
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
-from thighview.core.run import RunEvent
+from thighview.core.run import Failed, RunEvent
 from thighview.core.sums import Sums
 from thighview.engine.batches import Slices
 from thighview.engine.memory import is_out_of_memory
 from thighview.engine.preprocess import classes_of
 from thighview.io.atomic import write_atomic
 from thighview.io.dataset import Dataset
-from thighview.io.runs import EventLog, RunFolder
+from thighview.io.runs import EventLog, RunFolder, at_work, last_log_lines, read_control
 
 Emit = Callable[[RunEvent], None]
 _MOST_NAMED = 16
@@ -46,6 +48,35 @@ class Voice:
                 self._emit(event)
             except OSError:
                 self._emit = None
+
+
+@contextlib.contextmanager
+def speaking(run: RunFolder, emit: Emit | None) -> Generator[Voice]:
+    """Hold the lock of a run, or of a study, and speak for it; an error is its last word, and goes on.
+
+    A command that a dead process left does not hold any more; one to stop that was followed neither.
+    """
+    stale = run.lock.exists() and not run.alive
+    with at_work(run):
+        if stale:
+            run.control.unlink(missing_ok=True)
+        events = EventLog(run)
+        say = Voice(run, events, emit)
+        try:
+            yield say
+        except Exception as error:
+            failure = explain(error)
+            with contextlib.suppress(OSError):  # where there is no room for it, the reason still goes on
+                say.log(traceback.format_exc() if failure is not error else f"{failure}")
+            with contextlib.suppress(OSError):
+                say(Failed(time.time(), run.name, failure.message, failure.hint, last_log_lines(run)))
+            if failure is error:
+                raise
+            raise failure from error
+        finally:
+            events.close()
+            if read_control(run) == "stop":
+                run.control.unlink(missing_ok=True)
 
 
 def explain(error: Exception) -> UserError:

@@ -1,28 +1,17 @@
 """A training run, from a frozen set to a model folder; everything it says goes through events."""
 
-import contextlib
-import time
-import traceback
+from dataclasses import replace
 from pathlib import Path
 
 from thighview.core.errors import UserError
-from thighview.core.run import Failed, TrainConfig
+from thighview.core.run import TrainConfig
 from thighview.engine.devices import lower_priority
 from thighview.engine.keeping import is_over
-from thighview.engine.recording import Emit, Voice, explain
+from thighview.engine.recording import Emit, speaking
 from thighview.engine.training_run import TrainingRun
 from thighview.io.dataset import freeze, read_dataset
 from thighview.io.project import Project
-from thighview.io.runs import (
-    EventLog,
-    RunFolder,
-    at_work,
-    free_run_name,
-    last_log_lines,
-    read_config,
-    read_control,
-    run_folder,
-)
+from thighview.io.runs import RunFolder, free_run_name, read_config, run_folder
 
 
 def train_main(
@@ -57,16 +46,20 @@ def train_main(
                 f"The run {run.name!r} exists and keeps its settings.", "Choose another name for other settings."
             )
         return train(run, read_config(run), emit)
-    config = config or TrainConfig()
-    if start_from is not None:
-        chosen = "" if start_from.lower() == "none" else start_from
-        config = TrainConfig.from_json(config.to_json() | {"start_from": chosen})
+    config = starting_from(config or TrainConfig(), start_from)
     opened = Project.open(project)
     try:
         freeze(opened, run, config)
     finally:
         opened.close()
     return train(run, config, emit)
+
+
+def starting_from(config: TrainConfig, start_from: str | None) -> TrainConfig:
+    """The settings with another model to start from: None leaves it, ``none`` is random weights."""
+    if start_from is None:
+        return config
+    return replace(config, start_from="" if start_from.lower() == "none" else start_from)
 
 
 def train(run: RunFolder, config: TrainConfig, emit: Emit | None = None) -> Path:
@@ -79,24 +72,5 @@ def train(run: RunFolder, config: TrainConfig, emit: Emit | None = None) -> Path
     if written and is_over(run.checkpoint, config):
         raise UserError(f"The run {run.name!r} is finished.", "Start a new run; it can start from this model.")
     read_dataset(run)  # one that this program cannot read is left as it is
-    stale = run.lock.exists() and not run.alive
-    with at_work(run):
-        if stale:
-            run.control.unlink(missing_ok=True)
-        events = EventLog(run)
-        say = Voice(run, events, emit)
-        try:
-            return TrainingRun(run, config, say).to_end()
-        except Exception as error:
-            failure = explain(error)
-            with contextlib.suppress(OSError):  # where there is no room for it, the reason still goes on
-                say.log(traceback.format_exc() if failure is not error else f"{failure}")
-            with contextlib.suppress(OSError):
-                say(Failed(time.time(), run.name, failure.message, failure.hint, last_log_lines(run)))
-            if failure is error:
-                raise
-            raise failure from error
-        finally:
-            events.close()
-            if read_control(run) == "stop":
-                run.control.unlink(missing_ok=True)
+    with speaking(run, emit) as say:
+        return TrainingRun(run, config, say).to_end()

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from thighview.core.doubts import head_warning
 from thighview.core.errors import UserError
 from thighview.core.gap_passes import END_OF_EPOCH, LEARNING, TRAIN, VAL
 from thighview.core.run import (
@@ -39,7 +40,7 @@ from thighview.engine.memory import Room
 from thighview.engine.precision import chosen_precision, computing_in
 from thighview.engine.recording import Voice, not_a_number, save_preview
 from thighview.engine.starting import Plan, inherited, make_plan
-from thighview.engine.unet import assign_weights, build_network, head_warning, weights_of
+from thighview.engine.unet import assign_weights, build_network, weights_of
 from thighview.io.dataset import update_dataset
 from thighview.io.models import find_model, write_model
 from thighview.io.runs import RunFolder, read_control

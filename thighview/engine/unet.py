@@ -128,18 +128,3 @@ def assign_weights(network: keras.Model, weights: Mapping[str, NDArray[np.floati
             )
     for name, variable in own.items():
         variable.assign(weights[name])
-
-
-def head_warning(weights: Mapping[str, NDArray[np.floating]]) -> str:
-    """A sentence when a ``seed_unet`` head can answer on one side only, else an empty string.
-
-    The 2-filter ReLU layer gives r1, r2 >= 0 and the logit is w1 r1 + w2 r2 + b: where w1 and w2 have the same sign,
-    it is bounded by b on one side, and probabilities on that side never get near 0 or 1.
-    """
-    if "bottleneck/kernel" not in weights or "head/kernel" not in weights:
-        return ""
-    first, second = np.asarray(weights["head/kernel"]).ravel()[:2]
-    if first * second <= 0:
-        return ""
-    side = "background" if first > 0 else "label"
-    return f"This network cannot be sure of {side}: both weights of its head have the same sign."

@@ -5,7 +5,7 @@ sources, whose SHA-256 it checks before it believes them.
 """
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,8 +16,9 @@ import numpy as np
 from thighview.core.case import Case
 from thighview.core.corrections import edit_counts
 from thighview.core.errors import UserError
-from thighview.core.labels import Label, LabelTable
+from thighview.core.labels import LabelTable
 from thighview.core.mask import LabelMap
+from thighview.core.painted import painted_labels
 from thighview.core.phantom_names import CONTRASTS, phantom_lookup
 from thighview.core.run import TrainConfig
 from thighview.core.volume import Volume
@@ -83,6 +84,26 @@ def freeze(
         raise UserError(f"The run {run.name!r} was started before.", "Choose another name, or let it go on.")
     if (project.folder / "models" / run.name).exists():  # the run's model would take its place
         raise UserError(f"The project has a model {run.name!r} already.", "Choose another name for the run.")
+    cases = reviewed_cases(project)
+    learnt = (labels, []) if labels is not None else painted_labels(cases)
+    subjects = {case.subject for case in cases}
+    parts = write(lambda writable: writable.assign_parts(sorted(subjects)))
+    if "train" not in {parts[case.subject] for case in cases}:
+        raise UserError(
+            "Everybody with reviewed slices validates or is locked away for testing; nobody is left to train on.",
+            "Review slices of another person.",
+        )
+    return freeze_cases(project, run, config, cases, parts, learnt, write)
+
+
+def reviewed_cases(project: Project) -> list[Case]:
+    """The cases of the training set with reviewed slices.
+
+    Raises
+    ------
+    UserError
+        When there are none.
+    """
     cases = [project.load_case(s.case_id) for s in project.cases() if s.in_training_set]
     if not cases:
         raise UserError("The training set is empty.", "Add a case with reviewed slices to it first.")
@@ -92,23 +113,31 @@ def freeze(
             "No slice of the training set is reviewed, and only reviewed slices train.",
             "Accept the slices whose masks are right (one key in the Review panel), then train.",
         )
-    table, left_out = (labels, []) if labels is not None else _painted_labels(cases)
-    if not len(table):
-        raise UserError("No label is painted on any reviewed slice.", "Paint or accept a mask first.")
-    subjects = {case.subject for case in cases}
-    parts = write(lambda writable: writable.assign_parts(sorted(subjects)))
-    if "train" not in {parts[case.subject] for case in cases}:
-        raise UserError(
-            "Everybody with reviewed slices validates or is locked away for testing; nobody is left to train on.",
-            "Review slices of another person.",
-        )
+    return cases
+
+
+def freeze_cases(
+    project: Project,
+    run: RunFolder,
+    config: TrainConfig,
+    cases: list[Case],
+    parts: Mapping[str, str],
+    learnt: tuple[LabelTable, list[str]],
+    write: Write,
+    noted: str = "",
+) -> Dataset:
+    """Write the files of a new run, or of a study, and note it in the project; what was written goes if that fails.
+
+    ``learnt`` are the labels to learn and the names of those left out; ``noted`` is its name in the project where that
+    is not the run's. Only a run has made-up people stand in where nobody validates.
+    """
     fresh = not run.path.exists()
     run.masks.mkdir(parents=True, exist_ok=True)
     try:
         frozen = [_freeze_case(project, case, parts[case.subject], run, write) for case in cases]
-        dataset = _with_slices(table, frozen, cases, project, left_out)
+        dataset = _with_slices(learnt[0], frozen, cases, project, learnt[1], stand_ins=not noted)
         write_json_atomic(run.config, config.to_json())
-        write(lambda writable: _note(writable, run.name, config, cases))
+        write(lambda writable: _note(writable, noted or run.name, config, cases))
         write_dataset(run, dataset, project.name)
     except BaseException:
         if fresh:
@@ -129,29 +158,6 @@ def _note(project: Project, name: str, config: TrainConfig, cases: Iterable[Case
     project.add_run(name, config.to_json(), {case.subject for case in cases})
 
 
-def _painted_labels(cases: Iterable[Case]) -> tuple[LabelTable, list[str]]:
-    """Labels painted on reviewed slices, by name and side over all cases, and the names of the others."""
-    table, others = LabelTable(), set[str]()
-    for case in cases:
-        painted = np.zeros(256, bool)
-        for index, review in enumerate(case.reviews):
-            if review.state.reviewed:
-                painted[np.unique(case.labels[index])] = True
-        for label in case.table:
-            if not painted[label.value]:
-                others.add(label.title)
-            elif table.find(label.name, label.side) is None:
-                value = label.value if table.get(label.value) is None else table.free_value()
-                table = table.with_label(Label(value, label.name, label.side, label.colour))
-        unnamed = [int(v) for v in np.flatnonzero(painted) if v and case.table.get(int(v)) is None]
-        if unnamed:
-            raise UserError(
-                f"{case.title} has the label {unnamed[0]} painted on a reviewed slice, but no name for it.",
-                "Name it in the labels panel.",
-            )
-    return table, sorted(others - {label.title for label in table})
-
-
 def _freeze_case(project: Project, case: Case, part: str, run: RunFolder, write: Write) -> FrozenCase:
     source = case.series[0]
     sha256 = source.sha256 or sha256_of(source.path)
@@ -169,8 +175,9 @@ def _freeze_case(project: Project, case: Case, part: str, run: RunFolder, write:
 
 
 def _with_slices(
-    table: LabelTable, cases: list[FrozenCase], drawn: list[Case], project: Project, left_out: list[str]
-) -> Dataset:
+    table: LabelTable, cases: list[FrozenCase], drawn: list[Case], project: Project, left_out: list[str],
+    stand_ins: bool,
+) -> Dataset:  # fmt: skip
     slices: list[FrozenSlice] = []
     notes: list[str] = []
     for case, made in zip(cases, drawn, strict=True):
@@ -188,7 +195,7 @@ def _with_slices(
         if unknown:
             notes.append(f"{case.title} does not know {', '.join(unknown)}: background there")
     phantoms: list[FrozenPhantom] = []
-    if not any(s.part == "validation" for s in slices):
+    if stand_ins and not any(s.part == "validation" for s in slices):
         phantoms, said = add_stand_ins(table, slices)
         notes = [*said, *notes]
     if left_out:

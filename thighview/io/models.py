@@ -19,6 +19,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
+from thighview.core.doubts import HEAD_WEIGHTS, head_warning
 from thighview.core.errors import UserError
 from thighview.core.labels import LabelTable
 from thighview.io.atomic import write_json_atomic
@@ -346,7 +347,7 @@ def find_models(project: Path | None = None) -> list[ModelEntry]:
             if folder.name.startswith(".") or not (folder / CARD).is_file():
                 continue
             try:
-                entries.append(ModelEntry(read_card(folder), folder, place))
+                entries.append(_entry(folder, place))
             except UserError as error:
                 log.warning("model %s left out: %s", folder, error)
     return entries
@@ -363,7 +364,7 @@ def find_model(name_or_folder: str | Path, project: Path | None = None) -> Model
     folder = Path(name_or_folder)
     if (folder / CARD).is_file():
         place = next((p for p, root in _places(project) if folder.resolve().parent == root.resolve()), "user")
-        return ModelEntry(read_card(folder), folder, place)
+        return _entry(folder, place)
     entries = find_models(project)
     name = str(name_or_folder)
     found = [e for e in entries if e.card.name == name] or [e for e in entries if e.folder.name == name]
@@ -371,6 +372,28 @@ def find_model(name_or_folder: str | Path, project: Path | None = None) -> Model
         return found[0]
     known = ", ".join(dict.fromkeys(entry.card.name for entry in entries)) or "none yet"
     raise UserError(f"There is no model {name!r}.", f"Give a model folder or one of these names: {known}.")
+
+
+def head_weights(path: Path, prefix: str = "") -> dict[str, NDArray[np.float32]]:
+    """The few weights by which ``core.doubts`` judges a head, out of a file of weights or a checkpoint.
+
+    Nothing else of the file is read; empty where it has no such weights or cannot be read.
+    """
+    try:
+        with safetensors.safe_open(path, framework="np") as file:
+            there = set(file.keys())
+            names = [name for name in HEAD_WEIGHTS if prefix + name in there]
+            return {name: np.asarray(file.get_tensor(prefix + name), np.float32) for name in names}
+    except (SafetensorError, OSError, ValueError):
+        return {}
+
+
+def _entry(folder: Path, place: str) -> ModelEntry:
+    """A model that was found; one trained before heads were looked at has its head looked at now."""
+    card = read_card(folder)
+    known = "warnings" in card.scores or "warnings" in card.lineage
+    said = "" if known or card.architecture != "seed_unet" else head_warning(head_weights(folder / WEIGHTS))
+    return ModelEntry(replace(card, scores=card.scores | {"warnings": [said]}) if said else card, folder, place)
 
 
 def _places(project: Path | None) -> list[tuple[str, Path]]:

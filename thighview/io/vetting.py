@@ -39,6 +39,16 @@ def vetted_dataset(run: RunFolder, parent: ModelEntry | None = None) -> Dataset:
     return dataset
 
 
+def vetted_set(study: RunFolder) -> Dataset:
+    """The frozen set of a study with the fingerprint of every scan, once and for all; who leaks its plan decides."""
+    dataset = read_dataset(study)
+    if dataset.vetted:
+        return dataset
+    dataset = replace(_with_fingerprints(study, dataset), vetted=True)
+    update_dataset(study, dataset)
+    return dataset
+
+
 def without_leaks(dataset: Dataset, parent: ModelEntry) -> Dataset:
     """The set without the validation and test people whom a model, or one it comes from, was trained on.
 

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QPlainTextEdit, QWidget
 from thighview.core.run import Failed, Finished
 from thighview.ui.cards import Card, button, mark, row, show_words, words
 from thighview.ui.chips import Flow
-from thighview.ui.run_status import RunStatus
+from thighview.ui.run_status import RunStatus, model_of
 
 if TYPE_CHECKING:
     from thighview.app.tasks import Workspace
@@ -112,7 +112,7 @@ class RunEndCard(Card):
         if before is not None and after is not None:
             said += f"\nStarted from {finished.parent}: Dice {before:.3f}\u00a0→\u00a0{after:.3f} on the same slices."
         self.text.setText(said)
-        self._model = self._find(finished)
+        self._model = model_of(finished, self._workspace.models)
         name = self._model.card.name if self._model else ""
         self._show_ways()
         show_words(self.hint, f"It is listed as “{name}” in the Segment tab." if name else "The model is being listed…")
@@ -144,13 +144,6 @@ class RunEndCard(Card):
         self.lines.setFixedHeight(height)
         bar = self.lines.verticalScrollBar()
         bar.setValue(bar.maximum())
-
-    def _find(self, finished: Finished) -> "ModelEntry | None":
-        wanted = finished.model
-        models = self._workspace.models
-        by_folder = (m for m in models if str(m.folder) == wanted or m.folder.name == wanted)
-        by_name = (m for m in models if m.card.name == wanted)
-        return next(by_folder, None) or next(by_name, None)
 
     def _use(self) -> None:
         if self._model is not None:

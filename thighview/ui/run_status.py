@@ -2,9 +2,13 @@
 
 import time
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from thighview.core.run import BatchEnded, EpochEnded, Failed, Finished, Paused, RunEvent, Started
 from thighview.ui.cards import count, minutes
+
+if TYPE_CHECKING:
+    from thighview.io.models import ModelEntry
 
 STEADY_STEPS = 3
 """Batches that are timed before the time left is said."""
@@ -119,3 +123,11 @@ class RunStatus:
             return f"{train} · validation: made-up thighs"
         val = f"{count(said.val_subjects, 'person', 'people')}, {count(said.val_slices, 'slice')}"
         return f"{train} · validation: {val}"
+
+
+def model_of(finished: Finished, models: Iterable["ModelEntry"]) -> "ModelEntry | None":
+    """The model that a run has left, where it is listed: by its folder, else by its name."""
+    listed, wanted = tuple(models), finished.model
+    by_folder = (m for m in listed if str(m.folder) == wanted or m.folder.name == wanted)
+    by_name = (m for m in listed if m.card.name == wanted)
+    return next(by_folder, None) or next(by_name, None)

@@ -6,11 +6,13 @@ from PySide6.QtWidgets import QTabWidget, QWidget
 
 from thighview.ui.cards import Page
 from thighview.ui.puzzle_card import PuzzleCard
+from thighview.ui.study_card import StudyCard
 from thighview.ui.train_result import ResultPage
 from thighview.ui.train_run import RunPage
 from thighview.ui.train_set_up import SetUpPage
 
 if TYPE_CHECKING:
+    from thighview.app.studying import StudyHistory
     from thighview.app.tasks import Workspace
 
 
@@ -27,8 +29,10 @@ class TrainPanel(QTabWidget):
         self.run = RunPage(workspace)
         self.result = ResultPage(workspace)
         self.studies = Page()
+        self.study_card = StudyCard(workspace, self.set_up.form.config)
         self.puzzle_card = PuzzleCard()
-        self.studies.column.addWidget(self.puzzle_card)
+        for card in (self.study_card, self.puzzle_card):
+            self.studies.column.addWidget(card)
         self.studies.column.addStretch(1)
         self.setDocumentMode(True)
         self.setProperty("inner", True)
@@ -46,6 +50,8 @@ class TrainPanel(QTabWidget):
         workspace.models_changed.connect(self._tell_pages)
         workspace.project_changed.connect(self._follow)
         self._runs.run_changed.connect(self._follow)
+        self.set_up.form.changed.connect(self.study_card.refresh)
+        self.study_card.desk.changed.connect(self._study_moved)
         self._follow()
 
     def _follow(self, _change: object = None) -> None:
@@ -64,3 +70,6 @@ class TrainPanel(QTabWidget):
         status, name = self.run.status, self.run.run_name
         self.set_up.show_run(name, bool(status and status.alive))
         self.result.show_run(name, status)
+
+    def _study_moved(self, study: "StudyHistory | None") -> None:
+        self.set_up.show_study(study.name if study and study.alive else "")

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QWidget
 
 from thighview.ui.cards import Card, Page, words
+from thighview.ui.doubts import Doubts
 from thighview.ui.evaluation_card import EvaluationCard
 from thighview.ui.promotion_card import PromotionCard
-from thighview.ui.run_status import RunStatus
+from thighview.ui.run_status import RunStatus, model_of
 
 if TYPE_CHECKING:
     from thighview.app.tasks import Workspace
@@ -21,9 +22,13 @@ class ResultPage(Page):
         self.empty_card = Card("No model yet")
         self.empty_words = words("", "muted")
         self.empty_card.body.addWidget(self.empty_words)
+        self._workspace = workspace
+        self.doubts_card = Card("Before its figures are believed")
+        self.doubts = Doubts()
+        self.doubts_card.body.addWidget(self.doubts)
         self.promotion_card = PromotionCard(workspace)
         self.people_card = EvaluationCard(workspace)
-        for card in (self.empty_card, self.promotion_card, self.people_card):
+        for card in (self.empty_card, self.doubts_card, self.promotion_card, self.people_card):
             self.column.addWidget(card)
         self.column.addStretch(1)
 
@@ -34,6 +39,9 @@ class ResultPage(Page):
         self.empty_words.setText(
             f"The new model is compared here with the one in use, on the locked people and person by person, {waiting}."
         )
+        model = model_of(status.finished, self._workspace.models) if status and status.finished else None
+        self.doubts.show_doubts(model.card.warnings if model else ())
+        self.doubts_card.setVisible(bool(model and model.card.warnings))
         self.promotion_card.show_status(status)
         self.empty_card.setVisible(not finished and self.promotion_card.isHidden())
         self.people_card.show_run(name, finished)

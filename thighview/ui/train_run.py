@@ -7,7 +7,8 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QWidget
 
 from thighview.app.jobs import run_in_thread
-from thighview.core.run import EpochEnded, Failed, Finished, RunEvent, Started
+from thighview.app.run_doubts import run_doubts
+from thighview.core.run import EpochEnded, Failed, Finished, RunEvent, Started, TrainConfig
 from thighview.io.runs import read_config, run_folder
 from thighview.ui import dialogs
 from thighview.ui.cards import Card, Page, ProgressLine, button, row, show_words, words
@@ -15,6 +16,7 @@ from thighview.ui.compare_row import CompareRow
 from thighview.ui.curve_data import CurveData
 from thighview.ui.curve_saving import picture_name, save_tables
 from thighview.ui.curves import Curves
+from thighview.ui.doubts import Doubts
 from thighview.ui.measure_panel import save_bytes
 from thighview.ui.picture import png_bytes
 from thighview.ui.run_end import RunEndCard
@@ -46,6 +48,7 @@ class RunPage(Page):
         self._runs = workspace.runs
         self.status: RunStatus | None = None
         self.run_name = ""
+        self._doubted: list[str] = []
         self.empty_card = self._make_empty()
         self.run_card = self._make_run()
         self.end_card = RunEndCard(workspace)
@@ -103,6 +106,8 @@ class RunPage(Page):
 
     def _make_curves(self) -> Card:
         card = Card("Curves", " ")
+        self.doubts = Doubts()
+        card.body.addWidget(self.doubts)
         self.curves = Curves()
         self.curves.save_picture_asked.connect(self._save_picture)
         self.curves.save_table_asked.connect(self._save_table)
@@ -168,9 +173,12 @@ class RunPage(Page):
         self.why_card.show_run(name, events)
         self.preview.clear()
         self.config_words.setText("")
+        self._doubted = []
+        self.doubts.show_doubts(())
         for event in [e for e in events if isinstance(e, EpochEnded)]:
             self._preview_epoch(event)
         self._read_config(name)
+        self._read_doubts(name)
         self.compare.show_run(name)
         self._show()
         self.verticalScrollBar().setValue(0)
@@ -185,6 +193,7 @@ class RunPage(Page):
             self._preview_epoch(event)
         elif isinstance(event, (Finished, Failed)):
             self._runs.ask_can_go_on(self.end_card.offer_going_on)
+            self._read_doubts(self.run_name)  # its weights are other ones now
         if not self._soon.isActive():  # the past of a long run comes as thousands of events
             self._soon.start()
 
@@ -200,12 +209,27 @@ class RunPage(Page):
         if folder is None or not name:
             return
         job = run_in_thread(lambda _report, _stopped: read_config(run_folder(folder, name)))
-        job.succeeded.connect(lambda config: self._config_read(name, summary(config, Path(config.start_from).name)))
+        job.succeeded.connect(lambda config: self._config_read(name, config))
         job.failed.connect(lambda _error: None)  # only a line of words is missing then
 
-    def _config_read(self, name: str, line: str) -> None:
+    def _config_read(self, name: str, config: TrainConfig) -> None:
         if name == self.run_name:
-            show_words(self.config_words, line)
+            show_words(self.config_words, summary(config, Path(config.start_from).name))
+            self.why_card.show_config(config)
+
+    def _read_doubts(self, name: str) -> None:
+        folder = self._workspace.project_folder
+        if folder is None or not name:
+            return
+        job = run_in_thread(lambda _report, _stopped: run_doubts(run_folder(folder, name)))
+        job.succeeded.connect(lambda said: self._doubts_read(name, said))
+        job.failed.connect(lambda _error: None)  # whoever needs these files says what is wrong with them
+
+    def _doubts_read(self, name: str, said: list[str]) -> None:
+        if name == self.run_name:
+            self._doubted = said
+            self.doubts.show_doubts(said)
+            self._show()
 
     # ------------------------------------------------------------------ showing
 
@@ -225,7 +249,7 @@ class RunPage(Page):
             self.curves_card.note.setText("" if alive else self.run_name)
             show_words(self.data_words, status.data_line())
             show_words(self.phantom_words, _phantom_words(status.started))
-            show_words(self.note_words, _notes(status.started))
+            show_words(self.note_words, _notes(status.started, self._doubted))
             self.pause_button.setText("Go on" if status.phase == "paused" else "Pause")
             self.pause_button.setEnabled(status.phase in ("running", "paused"))
             self.stop_button.setEnabled(alive)
@@ -254,8 +278,12 @@ def _phantom_words(started: Started | None) -> str:
     return f"{NO_VALIDATION} Validation runs on made-up thighs."
 
 
-def _notes(started: Started | None) -> str:
-    """What else the run had to say at its start (labels matched, settings taken over), one sentence a line."""
+def _notes(started: Started | None, doubted: list[str]) -> str:
+    """What else the run had to say at its start (labels matched, settings taken over), one sentence a line.
+
+    What is said as a doubt above the curves is not said again.
+    """
     parts = started.note.split("; ") if started else []
-    said = NO_VALIDATION.rstrip(".").lower()
-    return "\n".join(part[:1].upper() + part[1:] for part in parts if part and part.rstrip(".").lower() != said)
+    above = {said.rstrip(".").lower() for said in (NO_VALIDATION, *doubted)}
+    kept = [part for part in parts if part and part.rstrip(".").lower() not in above]
+    return "\n".join(part[:1].upper() + part[1:] for part in kept)

@@ -1,0 +1,40 @@
+"""What there is to learn in a training set: the labels painted on its reviewed slices."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from thighview.core.case import Case
+from thighview.core.errors import UserError
+from thighview.core.labels import Label, LabelTable
+
+
+def painted_labels(cases: Iterable[Case]) -> tuple[LabelTable, list[str]]:
+    """Labels painted on reviewed slices, by name and side over all cases, and the names of the others.
+
+    Raises
+    ------
+    UserError
+        When none is, or one has no name.
+    """
+    table, others = LabelTable(), set[str]()
+    for case in cases:
+        painted = np.zeros(256, bool)
+        for index, review in enumerate(case.reviews):
+            if review.state.reviewed:
+                painted[np.unique(case.labels[index])] = True
+        for label in case.table:
+            if not painted[label.value]:
+                others.add(label.title)
+            elif table.find(label.name, label.side) is None:
+                value = label.value if table.get(label.value) is None else table.free_value()
+                table = table.with_label(Label(value, label.name, label.side, label.colour))
+        unnamed = [int(v) for v in np.flatnonzero(painted) if v and case.table.get(int(v)) is None]
+        if unnamed:
+            raise UserError(
+                f"{case.title} has the label {unnamed[0]} painted on a reviewed slice, but no name for it.",
+                "Name it in the labels panel.",
+            )
+    if not len(table):
+        raise UserError("No label is painted on any reviewed slice.", "Paint or accept a mask first.")
+    return table, sorted(others - {label.title for label in table})

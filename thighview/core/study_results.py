@@ -1,0 +1,144 @@
+"""What a study says while it goes on, and what its trainings add up to.
+
+Scores are those of the last epoch of each training: nothing is chosen on the people scored, so nothing flatters.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from thighview.core.people import mean_of, score_of, values_of
+from thighview.core.run import PersonScores, RunEvent
+from thighview.core.sample_size import mean_interval
+from thighview.core.studies import Retraining
+
+
+@dataclass(frozen=True)
+class StudyStarted(RunEvent):
+    """Its plan is written; ``first`` is the number of the training that comes next, ``note`` what to know."""
+
+    EVENT: ClassVar[str] = "study_started"
+    kind: str
+    trainings: int
+    first: int
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class StudyMoved(RunEvent):
+    """How far it is: training ``number`` (from 1) is at ``epoch``; ``share`` of all work is done, 0 to 1.
+
+    ``seconds_left`` is for the whole study; None while nothing has been timed.
+    """
+
+    EVENT: ClassVar[str] = "study_moved"
+    number: int
+    epoch: int
+    epochs: int
+    share: float
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True)
+class RetrainingEnded(RunEvent):
+    """One training is done: the people who validated, and training people measured alike, at its last epoch."""
+
+    EVENT: ClassVar[str] = "retraining_ended"
+    number: int
+    seconds: float
+    labels: tuple[str, ...] = ()
+    train_people: tuple[PersonScores, ...] = ()
+    val_people: tuple[PersonScores, ...] = ()
+
+
+@dataclass(frozen=True)
+class StudyEnded(RunEvent):
+    """All trainings are done, or somebody stopped it."""
+
+    EVENT: ClassVar[str] = "study_ended"
+    stopped: bool
+
+
+Results = Mapping[int, RetrainingEnded]
+"""What has ended, by number (from 1) of the training in the plan."""
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean over people with its 95 % interval (None for fewer than two), and each person's own value."""
+
+    mean: float
+    interval: tuple[float, float] | None
+    people: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """A metric after training on ``n`` people: over the people who validate, each one's mean over the draws.
+
+    ``draws`` has the mean over people of each draw, ``train`` that over the training people measured.
+    """
+
+    n: int
+    val: Mean
+    draws: tuple[float, ...]
+    train: float | None
+
+
+def mean_of_people(people: Mapping[str, float]) -> Mean | None:
+    """The mean over people; None of nobody."""
+    values = list(people.values())
+    return Mean(sum(values) / len(values), mean_interval(values), people) if values else None
+
+
+def pooled(results: Results, metric: str, label: int | None = None) -> Mean | None:
+    """The mean over everybody who validated in any fold, each person once.
+
+    The trainings of two folds share people, so the interval is a little too narrow; there is no unbiased estimate of
+    how much (Bengio and Grandvalet 2004).
+    """
+    people = [person for _, result in sorted(results.items()) for person in result.val_people]
+    return mean_of_people(_values(people, metric, label))
+
+
+def curve_points(
+    plan: Sequence[Retraining], results: Results, metric: str, label: int | None = None
+) -> list[CurvePoint]:
+    """A learning curve as far as it has come, smallest number of people first."""
+    of_size: dict[int, list[RetrainingEnded]] = {}
+    for number, one in enumerate(plan, 1):
+        if number in results:
+            of_size.setdefault(len(one.train), []).append(results[number])
+    points: list[CurvePoint] = []
+    for n, ended in sorted(of_size.items()):
+        each = [_values(one.val_people, metric, label) for one in ended]
+        names = dict.fromkeys(name for values in each for name in values)
+        means = {name: _mean([values[name] for values in each if name in values]) for name in names}
+        whole = mean_of_people(means)
+        if whole is not None:
+            trained = [v for one in ended if (v := mean_of(one.train_people, metric, label)) is not None]
+            draws = tuple(_mean(list(values.values())) for values in each if values)
+            points.append(CurvePoint(n, whole, draws, _mean(trained) if trained else None))
+    return points
+
+
+def last_gain(points: Sequence[CurvePoint]) -> Mean | None:
+    """What the last step of a learning curve brought, person by person on the same people; None without two points."""
+    if len(points) < 2:
+        return None
+    before, after = points[-2].val.people, points[-1].val.people
+    return mean_of_people({name: value - before[name] for name, value in after.items() if name in before})
+
+
+def fold_mean(result: RetrainingEnded, metric: str, label: int | None = None) -> float | None:
+    """The mean over the people of one fold."""
+    values = values_of(result.val_people, metric, label)
+    return _mean(values) if values else None
+
+
+def _values(people: Sequence[PersonScores], metric: str, label: int | None) -> dict[str, float]:
+    return {p.subject: value for p in people if (value := score_of(p, metric, label)) is not None}
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

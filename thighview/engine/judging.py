@@ -1,0 +1,97 @@
+"""People judged by a network that was trained on none of them: are some harder by themselves?"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import keras
+from keras import ops as keras_ops
+
+from thighview.core.gap_passes import Judged
+from thighview.core.leaks import MOST_ANCESTORS, ledger_of
+from thighview.core.run import PersonScores, TrainConfig
+from thighview.core.sums import person_scores
+from thighview.engine.batches import MeasureBatches, Slices
+from thighview.engine.learner import Learner
+from thighview.engine.loading import load_slices
+from thighview.engine.predict import load_network
+from thighview.engine.starting import Plan
+from thighview.io.dataset import Dataset
+from thighview.io.models import ModelEntry
+from thighview.io.runs import RunFolder
+
+ops: Any = keras_ops
+_BATCH = 4
+
+
+def find_judge(plan: Plan, dataset: Dataset, compared: set[str], models: Sequence[ModelEntry]) -> ModelEntry | None:
+    """The first model that knows all labels of a run and was trained on none of the people it compares.
+
+    One whose own training is not known (an imported file, or one that started from such) is no judge.
+    """
+    cases = [case for case in dataset.cases if case.subject in compared]
+    for entry in models:
+        card = entry.card
+        ledger = ledger_of(card.lineage, card.split)
+        seen = ledger.people(cases) | {name for name in compared if ledger.knows(name)}
+        if entry.card.name != plan.card.name and _is_known(card.lineage) and _knows(card.classes, plan) and not seen:
+            return entry
+    return None
+
+
+def judged_by(entry: ModelEntry, run: RunFolder, dataset: Dataset, plan: Plan) -> Judged:
+    """What a model gets from the probed training people and the validation people of a run.
+
+    Its slices are prepared as it wants them; labels that the run does not learn count as background.
+
+    Raises
+    ------
+    UserError
+        When it does not fit the scans, or one of these is gone.
+    """
+    card = entry.card
+    wanted = {"spacing_mm": card.spacing_mm, "input_size": card.input_size, "levels": card.levels}
+    config = TrainConfig.from_json(plan.config.to_json() | wanted)
+    own = replace(plan, config=config, card=replace(plan.card, normalisation=card.normalisation))
+    loaded = load_slices(run, dataset, own, lambda _line: None)
+    network = _same_classes(load_network(entry.folder)[0], card.classes, plan.card.classes)
+    assert loaded.val is not None
+    learner = Learner(network, config.loss, max(len(loaded.probe), len(loaded.val)), len(plan.card.classes))
+    learner.compile()
+
+    def people(slices: Slices) -> list[PersonScores]:
+        sums = learner.measure(MeasureBatches(slices, _BATCH, learner.slice_table.spare))
+        return person_scores(sums, dataset.subject_of, config.loss)
+
+    return Judged(card.name, people(loaded.probe), people(loaded.val))
+
+
+def _knows(classes: Sequence[str], plan: Plan) -> bool:
+    return set(plan.card.classes) <= set(classes)
+
+
+def _is_known(lineage: Mapping[str, Any]) -> bool:
+    """Whether a card tells whom the model, and every one it comes from, was trained on."""
+    node: Any = lineage
+    for _ in range(MOST_ANCESTORS):
+        if not isinstance(node, Mapping) or "imported" in node or not {"cases", "recipe"} & set(node):
+            return False
+        parent = node.get("parent")
+        if parent is None:
+            return True
+        node = parent.get("lineage") if isinstance(parent, Mapping) else None
+    return False
+
+
+def _same_classes(network: keras.Model, classes: Sequence[str], wanted: Sequence[str]) -> keras.Model:
+    """The network with the classes of a run in their order; all it knows beyond these is background.
+
+    Probabilities of classes that become one are added: their logits by logsumexp.
+    """
+    if list(classes) == list(wanted):
+        return network
+    logits = network.outputs[0]
+    others = [i for i, name in enumerate(classes) if name not in wanted[1:]]
+    background = ops.logsumexp(ops.take(logits, others, axis=-1), axis=-1, keepdims=True)
+    kept = ops.take(logits, [classes.index(name) for name in wanted[1:]], axis=-1)
+    return keras.Model(network.inputs, ops.concatenate([background, kept], axis=-1))
