@@ -1,5 +1,6 @@
 """Calibration over cases: what counts, for whom, and when there is no temperature."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,14 @@ def test_one_that_is_too_sure_and_how_it_is_mended() -> None:
     assert found["cross_entropy_after_temperature"] < found["cross_entropy"]
     high = found["bins"][9]
     assert high["accuracy"] < high["confidence"] - 0.05
+
+
+def test_raw_and_as_used_are_told_beside_each_other() -> None:
+    plain = told(3.0)
+    assert plain["in_use"] == {"temperature": 1.0, "ece": plain["ece"], "bins": plain["bins"]}
+    tempered = told(3.0, card=replace(a_card(), temperature=3.0))
+    assert tempered["ece"] == plain["ece"] and tempered["temperature"] == plain["temperature"]
+    assert tempered["in_use"]["temperature"] == 3.0 and tempered["in_use"]["ece"] < 0.02
 
 
 def test_slices_that_are_not_reviewed_count_nothing() -> None:

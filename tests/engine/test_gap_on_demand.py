@@ -14,17 +14,21 @@ from thighview.app.child import find_function
 from thighview.app.gap_in_full import EXPLAIN
 from thighview.core.gap_passes import OWN, TRAIN, Judged
 from thighview.core.labels import Label, LabelTable
-from thighview.core.run import EpochEnded, GapMeasured
+from thighview.core.run import EpochEnded, GapMeasured, PersonScores
 from thighview.core.split import assign
+from thighview.core.studies import FOLDS
+from thighview.core.study_results import RetrainingEnded
 from thighview.engine import train
 from thighview.engine.checkpoints import read_checkpoint
 from thighview.engine.gap_on_demand import OnDemand, explain_run, history_of
-from thighview.engine.judging import find_judge, judged_by
+from thighview.engine.judging import find_judge, judged_by, judged_by_folds
 from thighview.engine.unet import build_network, weights_of
+from thighview.io.atomic import write_json_atomic
 from thighview.io.gap_file import FILE_NAME, GapsInFull, read_gaps
 from thighview.io.models import ModelCard, find_model, write_model
 from thighview.io.project import Project
-from thighview.io.runs import EventTail, RunFolder, run_folder
+from thighview.io.runs import EventLog, EventTail, RunFolder, run_folder
+from thighview.io.studies import Study, study_folder, write_study
 
 CONFIG = replace(TINY, batch_size=2, ema=0.5)
 LAST = CONFIG.epochs
@@ -140,6 +144,25 @@ def test_a_judge_knows_the_labels_and_none_of_the_people(ended: RunFolder, deman
     assert isinstance(found, Judged)
     assert {p.subject for p in found.val} == set(dataset.subjects("validation"))
     assert all(len(p.dice) == 2 for p in (*found.train, *found.val)), "in the classes of the run"
+
+
+def test_a_study_in_folds_is_the_first_judge(ended: RunFolder, demand: OnDemand, tmp_path: Path) -> None:
+    train, others = (set(demand._dataset.subjects(part)) for part in ("train", "validation"))
+    folder = study_folder(tmp_path, "folds 1")
+    folder.path.mkdir(parents=True)
+    write_json_atomic(folder.config, CONFIG.to_json())
+    write_study(folder, Study(FOLDS, 2, CONFIG, tuple(sorted(train | others))))
+    events = EventLog(folder)
+    for number, who in enumerate((train, others), 1):
+        assert judged_by_folds(tmp_path, ("thigh", "bone"), CONFIG.loss, train, others) is None
+        scores = tuple(PersonScores(name, 0.1 * number, 0.9, (0.8, 0.7 / number)) for name in who)
+        events.append(RetrainingEnded(1.0, "folds 1", number, 1.0, ("thigh", "bone"), (), scores))
+    events.close()
+    found = judged_by_folds(tmp_path, ("thigh", "bone"), CONFIG.loss, train, others)
+    assert found is not None and "folds 1" in found.judge
+    assert {p.subject for p in found.val} == others and {p.dice[1] for p in found.val} == {0.35}
+    assert judged_by_folds(tmp_path, ("bone", "thigh"), CONFIG.loss, train, others) is None
+    assert judged_by_folds(tmp_path, ("thigh", "bone"), "dice", train, others) is None
 
 
 def test_the_window_asks_for_it_by_name() -> None:

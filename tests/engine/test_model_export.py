@@ -73,6 +73,7 @@ def test_a_saved_model_answers_as_the_model(seed_model: ModelEntry, tmp_path: Pa
     assert {p.name for p in tmp_path.iterdir()} == {"old.h5", "models", "saved", "saved.json"}
 
 
+@pytest.mark.filterwarnings("ignore:In the future .np.object:FutureWarning")  # of Keras, as it calls tf2onnx
 def test_onnx_names_the_extra_to_install(seed_model: ModelEntry, tmp_path: Path) -> None:
     try:
         import onnxruntime

@@ -154,6 +154,17 @@ def test_any_storage_gives_the_same_mask(folder: Path) -> None:
             assert found.axis == order.index(0)
 
 
+def test_a_temperature_changes_what_it_is_sure_of_and_never_the_mask(folder: Path) -> None:
+    network, card = load_network(folder)
+    sharp = segment_volume(legs(), network, card, with_probabilities=True)
+    soft = segment_volume(legs(), network, replace(card, temperature=4.0), with_probabilities=True)
+    np.testing.assert_array_equal(soft.labels, sharp.labels)
+    assert (soft.uncertainty > sharp.uncertainty).all()
+    assert sharp.probabilities is not None and soft.probabilities is not None
+    assert soft.probabilities.max(-1).mean() < sharp.probabilities.max(-1).mean()
+    np.testing.assert_allclose(soft.probabilities.sum(-1), 1, atol=1e-5)
+
+
 def test_cancel(folder: Path) -> None:
     network, card = load_network(folder)
     seen: list[int] = []
@@ -185,6 +196,7 @@ def test_probabilities() -> None:
     assert p.shape == (4, 5, 2)
     np.testing.assert_allclose(p[..., 1], 1 / (1 + np.exp(-logits[..., 0])), rtol=1e-5)
     np.testing.assert_allclose(probabilities(np.full((3, 4), 1000.0)), 0.25)
+    np.testing.assert_allclose(probabilities(logits, 2.0), probabilities(logits / 2), atol=1e-7)
 
 
 def test_uncertainty() -> None:

@@ -2,20 +2,24 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tiny_project import add_person, make_project
 
+from thighview.core.fine_tuning import batch_parts
 from thighview.core.labels import Label, LabelTable
 from thighview.core.run import RunEvent, Started, TrainConfig
 from thighview.engine import replay, train
 from thighview.engine.augment import IGNORE
-from thighview.engine.batches import Slices, TrainBatches, batch_parts
+from thighview.engine.batches import Slices, TrainBatches
 from thighview.engine.loading import load_slices
 from thighview.engine.starting import make_plan
-from thighview.io.dataset import freeze, read_dataset
+from thighview.io.dataset import freeze, read_dataset, update_dataset
+from thighview.io.frozen import Replay
+from thighview.io.models import read_card
 from thighview.io.project import Project
 from thighview.io.runs import EventTail, RunFolder, run_folder
 from thighview.io.slice_table import read_sums
@@ -122,9 +126,15 @@ def test_people_the_model_knew_are_shown_again(trained: tuple[Path, RunFolder, l
     train.train_main(folder, "second", _with(epochs=1, replay=0.5, start_from="first"))
     run = run_folder(folder, "second")
     started = next(e for e in EventTail(run.events).read_all() if isinstance(e, Started))
-    assert "each batch: 50 % replay of 8 slices of 2 people it knew" in started.note
+    one, two = read_card(folder / "models" / "first").split["train"]
+    assert f"each batch: 50 % replay of 8 slices of 2 people it knew ({one} and {two})" in started.note
     assert started.steps_per_epoch == -(-started.train_slices // 2)
     dataset = read_dataset(run)
+    kept = dataset.replay
+    assert kept is not None and (kept.share, kept.people, kept.phantoms) == (0.5, (one, two), ())
+    assert {dataset.subject_of[i] for i in kept.slice_ids} == set(kept.people) and len(kept.slice_ids) == kept.slices
+    lineages = [read_card(folder / "models" / name).lineage for name in ("first", "second")]
+    assert [Replay.from_json(lineage["replay"]) for lineage in lineages] == [None, kept]
     table = read_sums(run.slices_of(1))
     assert all((sums.pixels > 0).all() for sums in table.values())
     assert set(table["learning"].ids.tolist()) == {s.id for s in dataset.of_part("train")}
@@ -144,7 +154,11 @@ def test_made_up_thighs_are_shown_where_nobody_is_older(tmp_path: Path, monkeypa
     assert len(set(loaded.replay.ids.tolist())) == len(loaded.replay)
     assert set(np.unique(loaded.replay.labels)) <= {0, 1, 2, IGNORE}
     assert {1, 2} <= set(np.unique(loaded.replay.labels))
-    assert "each batch: 25 % replay of 6 made-up slices" in loaded.notes
+    assert "each batch: 25 % replay of 6 slices of 2 made-up thighs (seeds 910000 to 910001)" in loaded.notes
+    assert loaded.replayed is not None
+    assert [(p.seed, p.contrast) for p in loaded.replayed.phantoms] == [(910_000, "t1"), (910_001, "dixon_water")]
+    update_dataset(run, replace(dataset, replay=loaded.replayed))
+    assert read_dataset(run).replay == loaded.replayed
     assert any("made-up thighs" in line for line in said)
 
 

@@ -19,6 +19,7 @@ from thighview.io.models import (
     find_models,
     read_card,
     read_weights,
+    set_temperature,
     write_model,
 )
 
@@ -59,6 +60,23 @@ def test_round_trip(tmp_path: Path) -> None:
     for name, array in weights.items():
         assert array.dtype == np.float32
         np.testing.assert_array_equal(array, WEIGHTS_[name])
+
+
+def test_a_temperature_is_put_into_the_card_of_its_own_weights_only(tmp_path: Path) -> None:
+    written = write_model(tmp_path / "m", card(), WEIGHTS_)
+    assert written.temperature == 1.0
+    stored = json.loads((tmp_path / "m" / CARD).read_text())
+    del stored["temperature"]
+    (tmp_path / "m" / CARD).write_text(json.dumps(stored))
+    assert read_card(tmp_path / "m").temperature == 1.0, "cards of old have none"
+    set_temperature(tmp_path / "m", 1.7, written.weights_sha256)
+    assert read_card(tmp_path / "m") == replace(written, temperature=1.7)
+    with pytest.raises(UserError, match="other weights"):
+        set_temperature(tmp_path / "m", 1.2, "0" * 64)
+    for wrong in (0.0, -1.0, 1e9, float("nan")):
+        with pytest.raises(UserError, match="temperature"):
+            set_temperature(tmp_path / "m", wrong, written.weights_sha256)
+    assert read_card(tmp_path / "m").temperature == 1.7
 
 
 def test_half_precision_reads_back_as_float32(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from PySide6.QtCore import QObject, Signal
 
+from thighview.app import jobs
+from thighview.app.promoting import Promoting
 from thighview.app.session import Session
 from thighview.core.case import Case
 from thighview.core.labels import Label, LabelTable
@@ -26,7 +28,7 @@ from thighview.core.run import (
 )
 from thighview.core.volume import Volume
 from thighview.io.models import ModelCard, ModelEntry
-from thighview.io.project import CaseSummary
+from thighview.io.project import CaseSummary, Project
 
 TISSUES = ("subcutaneous_fat", "muscle", "intermuscular_fat", "femur_cortex", "femur_marrow")
 
@@ -53,6 +55,23 @@ class Engine(QObject):
     def become(self, **state: str) -> None:
         self.state = EngineState(**state)
         self.state_changed.emit(self.state)
+
+
+class WriteNow:
+    """Stands in for the store: the project's writer, asked in the same thread that made it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def call(self, change: object) -> jobs.Job:
+        def work(_report: object, _stopped: object) -> object:
+            project = Project.open(self.folder)
+            try:
+                return change(project)  # type: ignore[operator]
+            finally:
+                project.close()
+
+        return jobs.run_in_thread(work, must_finish=True)
 
 
 class SegmentJob(QObject):
@@ -132,6 +151,9 @@ class Room(QObject):
         self.models: tuple[ModelEntry, ...] = ()
         self.segment_job: SegmentJob | None = None
         self.wishes: list[tuple[Any, ...]] = []
+        self.gate = Promoting(self, self)  # type: ignore[arg-type]
+        self.gate.use_model.connect(self.choose_model)
+        self.gate.failed.connect(self.failed)
 
     def segment(self, model: ModelEntry, redo: tuple[int, ...] = ()) -> None:
         self.wishes.append(("segment", model.card.name, *([redo] if redo else [])))
@@ -146,6 +168,9 @@ class Room(QObject):
 
     def open_case(self, case_id: int) -> None:
         self.wishes.append(("open_case", case_id))
+
+    def refresh_models(self) -> None:
+        self.wishes.append(("refresh_models",))
 
     def set_in_training_set(self, chosen: bool) -> None:
         self.wishes.append(("set_in_training_set", chosen))

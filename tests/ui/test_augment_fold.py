@@ -1,12 +1,16 @@
 """The fold in the Train panel that shows what augmentation does."""
 
+from pathlib import Path
+
 import pytest
 from panel_room import Room, make_case
 from PySide6.QtWidgets import QCheckBox, QSpinBox
 from pytestqt.qtbot import QtBot
+from tiny_project import make_project
 
 from thighview.app import jobs
 from thighview.core.review import SliceReview, SliceState
+from thighview.io.project import Project
 from thighview.ui.augment_preview import NO_CASE, OFF, AugmentFold
 from thighview.ui.train_panel import TrainPanel
 
@@ -58,6 +62,33 @@ def test_it_shows_a_slice_and_then_others(room: Room, fold: AugmentFold, qtbot: 
     room.session.open(None)
     assert fold.words.text() == NO_CASE
     assert not fold.grid.pictures
+
+
+def test_without_an_open_case_one_of_the_set_is_shown_and_any_can_be_chosen(tmp_path: Path, qtbot: QtBot) -> None:
+    folder = make_project(tmp_path, 2)
+    room = Room(folder)
+    made = TrainPanel(room)
+    qtbot.addWidget(made)
+    made.resize(360, 800)
+    made.show()
+    fold = made.findChild(AugmentFold)
+    assert isinstance(fold, AugmentFold)
+    fold.heading.setChecked(True)
+    project = Project.open(folder, writable=False)
+    cases = tuple(project.cases())
+    project.close()
+    room.show_cases(*cases)
+    assert fold.choice.isVisible() and fold.choice.count() == 2
+    _shown(qtbot, fold, f"{cases[0].title}, slice ")
+    fold.choice.setCurrentIndex(1)
+    fold.choice.activated.emit(1)
+    _shown(qtbot, fold, f"{cases[1].title}, slice ")
+    room.show_cases(*cases)
+    assert fold.choice.currentIndex() == 1, "a choice is kept"
+    room.session.open(make_case())
+    _shown(qtbot, fold, "sub-012_T1, slice ")
+    assert fold.choice.count() == 3
+    jobs.shutdown()
 
 
 def test_a_slice_that_would_not_train_is_called_so(room: Room, fold: AugmentFold, qtbot: QtBot) -> None:

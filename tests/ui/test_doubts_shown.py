@@ -13,7 +13,7 @@ from thighview.app.run_doubts import run_doubts
 from thighview.core.presets import PRESETS
 from thighview.core.run import RunEvent, TrainConfig
 from thighview.io.atomic import write_json_atomic
-from thighview.io.dataset import Dataset, FrozenSlice, write_dataset
+from thighview.io.dataset import Dataset, FrozenCase, FrozenSlice, write_dataset
 from thighview.io.models import ModelCard, find_model, find_models, write_model
 from thighview.io.runs import RunFolder, run_folder
 from thighview.ui.segment_panel import SegmentPanel
@@ -80,6 +80,11 @@ def test_a_sound_run_says_nothing_and_one_that_starts_from_a_model_says_its_doub
     assert run_doubts(run) == ["old: Its accuracy counted."]
     write_json_atomic(run.config, TrainConfig(start_from="gone").to_json())
     assert run_doubts(run) == []
+    one = FrozenCase(1, "a", "p0", "train", Path("a"), "", "", tissue_table(), (), (), content="same")
+    cases = (one, replace(one, case_id=2, title="b", subject="p4", part="validation"))
+    write_dataset(run, Dataset(tissue_table(), cases, (), whose, ""), "study")
+    (said,) = run_doubts(run)
+    assert said.startswith("A and b are the same scan but count as two people: a is trained on, b validates")
 
 
 def test_a_model_of_before_has_its_head_looked_at_when_it_is_listed(tmp_path: Path) -> None:

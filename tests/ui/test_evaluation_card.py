@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from panel_room import Room, finished, make_case, model, started, summary, whole_run
 from PySide6.QtCore import QPoint, Qt
@@ -15,6 +16,7 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from thighview.app import jobs
+from thighview.io.models import ModelEntry, read_card, read_weights, write_model
 from thighview.ui.evaluation_card import EvaluationCard
 from thighview.ui.people_table import LABEL, PART, PERSON
 from thighview.ui.reliability_plot import temperature_sentence
@@ -181,6 +183,29 @@ def test_a_model_trained_on_since_is_said_to_be(room: Room, qtbot: QtBot) -> Non
     room.show_models(model("run 3", "project", folder, weights_sha256="ab" * 32))
     assert "measure again" in shown_card(room, qtbot).stale.text()
     assert shown_card(room, qtbot, weights_sha256="ab" * 32).stale.isHidden()
+
+
+def test_the_measured_temperature_is_used_and_taken_back_with_a_click_each(room: Room, qtbot: QtBot) -> None:
+    folder = (room.project_folder or Path()) / "models" / "run 3"
+    written = write_model(folder, model("run 3").card, {"head/bias": np.zeros(6, np.float32)})
+    room.show_models(ModelEntry(written, folder, "project"))
+    card = shown_card(room, qtbot, weights_sha256=written.weights_sha256)
+    assert card.temperature_button.isVisible() and card.back_button.isHidden()
+    card.temperature_button.click()
+    qtbot.waitUntil(lambda: room.wishes == [("refresh_models",)])
+    assert read_card(folder).temperature == 1.42
+    assert read_weights(folder, read_card(folder)), "the weights are those of the card still"
+    room.show_models(ModelEntry(read_card(folder), folder, "project"))
+    assert card.temperature_button.isHidden() and "at temperature 1.42" in card.temperature_words.text()
+    card.back_button.click()
+    qtbot.waitUntil(lambda: len(room.wishes) == 2)
+    assert read_card(folder).temperature == 1.0
+
+
+def test_a_temperature_of_other_weights_is_not_offered(room: Room, qtbot: QtBot) -> None:
+    folder = (room.project_folder or Path()) / "models" / "run 3"
+    room.show_models(model("run 3", "project", folder, weights_sha256="ab" * 32))
+    assert shown_card(room, qtbot).temperature_button.isHidden()
 
 
 def test_a_broken_file_is_told_and_it_can_be_measured_again(room: Room, qtbot: QtBot) -> None:

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from panel_room import Room, finished, model, started, summary, tissue_table
-from PySide6.QtWidgets import QLabel, QWidget
+from panel_room import Room, WriteNow, finished, model, started, summary, tissue_table
+from PySide6.QtWidgets import QComboBox, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from thighview.app import jobs
+from thighview.app.gate_process import place_of_pair
+from thighview.core.guard import SEEDS, guard_id
+from thighview.core.phantom_names import CONTRASTS
 from thighview.core.volume import Volume
 from thighview.io.case_pictures import read_pictures, write_picture
 from thighview.io.models import ModelEntry
@@ -25,25 +28,8 @@ OLD, NEW = "a" * 64, "b" * 64
 LABELS = ("subcutaneous_fat_left", "muscle_left", "intermuscular_fat_left", "femur_cortex_left", "femur_marrow_left")
 
 
-class WriteNow:
-    """Stands in for the store: the project's writer, asked in the same thread that made it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def call(self, change: object) -> jobs.Job:
-        def work(_report: object, _stopped: object) -> object:
-            project = Project.open(self.folder)
-            try:
-                return change(project)  # type: ignore[operator]
-            finally:
-                project.close()
-
-        return jobs.run_in_thread(work, must_finish=True)
-
-
-def write_result(folder: Path, change: list[float], seen: int = 0) -> None:
-    """What an evaluation of both models left in the run's folder."""
+def write_result(folder: Path, change: list[float], seen: int = 0, guard: float | None = 0.0) -> None:
+    """What an evaluation of both models left in the project; ``guard``: change on the made-up fat-sat thighs."""
     rng = np.random.default_rng(4)
     told = {}
     for name, extra in (("old", 0.0), ("new", 1.0)):
@@ -54,7 +40,16 @@ def write_result(folder: Path, change: list[float], seen: int = 0) -> None:
             labels = {k: {"dice": float(v) + extra * up} for k, v in zip(LABELS, level, strict=True)}
             people.append({"id": f"sub-{i:03d}", "seen_in_training": i < seen, "labels": labels})
         told[name + " result"] = {"model": f"the {name} one", "subjects": people}
-    place = folder / "runs" / "run 3" / "comparison"
+    for name in ("old", "new") if guard is not None else ():
+        made = [
+            {
+                "id": guard_id(contrast, seed), "seen_in_training": False,
+                "labels": {"muscle_left": {"dice": 0.9 + (guard or 0) * (name == "new" and contrast == "fat_sat")}},
+            }
+            for contrast in CONTRASTS for seed in SEEDS
+        ]  # fmt: skip
+        told[name + " result"]["guard"] = {"subjects": made}
+    place = place_of_pair(folder, NEW, OLD)
     place.mkdir(parents=True, exist_ok=True)
     result = told["new result"] | {"weights_sha256": NEW, "against": told["old result"] | {"weights_sha256": OLD}}
     (place / "result.json").write_text(json.dumps(result))
@@ -118,25 +113,89 @@ def shown(card: QWidget) -> str:
     return "\n".join(label.text() for label in card.findChildren(QLabel) if not label.isHidden())
 
 
-def test_nothing_is_shown_before_a_run_has_finished(card: PromotionCard, room: Room) -> None:
-    room.show_models(*models(room))
+def test_nothing_is_shown_while_the_project_has_no_model(card: PromotionCard, room: Room) -> None:
+    room.show_models(model())
     card.show_status(RunStatus([started()]))
     assert card.isHidden()
+
+
+def test_any_model_can_be_judged_against_any_other(card: PromotionCard, room: Room, qtbot: QtBot) -> None:
+    assert room.project_folder
+    write_result(room.project_folder, [0.02, 0.03, 0.025])
+    locked(room, 5)
+    old, new = models(room)
+    room.show_models(old, new, model(weights_sha256="c" * 64))
+    assert not card.isHidden(), "without any run"
+    choice = card.choice
+    assert [choice.new.itemText(i) for i in range(choice.new.count())] == ["run 2", "run 3"]
+    card.show_status(RunStatus([started(), finished()]))
+    assert (choice.new.currentText(), choice.old.currentText()) == ("run 3", "run 2")
+    qtbot.waitUntil(lambda: card.verdict_words.text().startswith("Better"))
+    pick(choice.old, "thigh_tissues")
+    assert card.verdict_words.isHidden() and card.compare_button.text() == "Compare"
+    pick(choice.new, "run 2")
+    assert choice.old.currentIndex() == -1 and "without an earlier model" in card.state_words.text()
+    assert not card.compare_button.isEnabled()
+    pick(choice.old, "thigh_tissues")
+    assert card.compare_button.isEnabled()
+    pick(choice.new, "run 3")
+    assert choice.old.currentText() == "run 2"
+    qtbot.waitUntil(lambda: card.verdict_words.text().startswith("Better"))
+
+
+def phantoms_of(count: int) -> list[dict[str, object]]:
+    return [{"seed": 910_000 + k, "contrast": "t1", "slices": 3, "subject": f"replay {k}"} for k in range(count)]
+
+
+def pick(choice: QComboBox, text: str) -> None:
+    """As with the mouse."""
+    choice.setCurrentIndex(choice.findText(text))
+    choice.activated.emit(choice.currentIndex())
 
 
 def test_a_candidate_must_be_compared_first(card: PromotionCard, room: Room) -> None:
     show(card, room)
     assert not card.isHidden() and card.note.text() == "candidate"
-    assert card.compare_button.text() == "Compare with run 2" and card.compare_button.isEnabled()
+    assert card.choice.old.currentText() == "run 2"
+    assert card.compare_button.text() == "Compare" and card.compare_button.isEnabled()
     assert not card.promote_button.isEnabled() and card.promote_button.toolTip() == "Compare it first."
     assert card.back_button.isHidden()
 
 
-def test_without_locked_people_the_gate_cannot_decide(card: PromotionCard, room: Room) -> None:
+def test_without_locked_people_the_made_up_thighs_still_warn(card: PromotionCard, room: Room, qtbot: QtBot) -> None:
     show(card, room, people=0)
-    assert card.verdict_words.text() == "The gate cannot decide: it needs 8 people so that some are locked away."
-    assert not card.compare_button.isEnabled()
+    cannot = "The gate cannot decide: it needs 8 people so that some are locked away."
+    assert card.verdict_words.text() == cannot
+    assert card.compare_button.isEnabled() and card.compare_button.toolTip() == "Both models on made-up thighs"
+    assert not card.promote_button.isEnabled() and card.promote_button.toolTip() == "Compare it first."
+    assert room.project_folder
+    write_result(room.project_folder, [], guard=-0.06)
+    card.choice.new_chosen.emit(models(room)[0])
+    card.choice.new_chosen.emit(models(room)[1])
+    said = "Lost 1.5 points on made-up thighs, most in fat\u00a0sat (−6.0)."
+    qtbot.waitUntil(lambda: card.guard_words.text() == said)
+    assert card.guard_words.property("warning") and card.verdict_words.text() == cannot
+    qtbot.waitUntil(lambda: {"All contrasts", "Fat\u00a0sat", "−6.0"} <= set(shown(card).splitlines()))
+    assert card.figures_part.isHidden(), "made-up thighs are no people"
     assert card.promote_button.isEnabled() and card.promote_button.text() == "Promote anyway"
+
+
+def test_made_up_thighs_turn_a_better_model_into_a_warned_one(card: PromotionCard, room: Room, qtbot: QtBot) -> None:
+    assert room.project_folder
+    write_result(room.project_folder, [0.02, 0.03, 0.025, 0.02, 0.03], guard=-0.06)
+    show(card, room)
+    qtbot.waitUntil(lambda: card.guard_words.text().startswith("Lost 1.5 points"))
+    assert card.verdict_words.text().startswith("Better: Dice +2.5 points") and card.verdict_words.property("good")
+    assert card.promote_button.text() == "Promote anyway" and "forgotten" in card.promote_button.toolTip()
+    assert not card.promote_button.property("primary")
+
+
+def test_labels_that_no_made_up_thigh_has(card: PromotionCard, room: Room, qtbot: QtBot) -> None:
+    assert room.project_folder
+    write_result(room.project_folder, [0.02, 0.03, 0.025, 0.02, 0.03], guard=None)
+    show(card, room)
+    qtbot.waitUntil(lambda: card.guard_words.text().startswith("No made-up thighs"))
+    assert card.guard_part.isHidden() and card.promote_button.property("primary")
 
 
 def test_a_better_model_is_promoted_and_rolled_back_with_one_click(
@@ -183,6 +242,7 @@ def test_the_model_in_use_is_preselected_when_the_project_opens(room: Room, qtbo
     folder = room.project_folder
     assert folder is not None
     (folder / "models" / "promotions.json").write_text(json.dumps({"line": [OLD, NEW], "held": []}))
+    room.project_changed.emit(folder)
     made = PromotionCard(room)  # type: ignore[arg-type]
     qtbot.addWidget(made)
     room.show_models(*models(room))
@@ -198,7 +258,7 @@ def test_worst_people_are_shown_when_their_fold_is_opened(card: PromotionCard, r
     table = tissue_table()
     for i in range(5):
         write_picture(
-            room.project_folder / "runs/run 3/comparison/pictures" / f"case_{i:03d}.npz", f"sub-{i:03d}",
+            place_of_pair(room.project_folder, NEW, OLD) / "pictures" / f"case_{i:03d}.npz", f"sub-{i:03d}",
             f"sub-{i:03d}_T1", volume, (truth, table), (old, table), (new, table), np.array([True, True, False]),
         )  # fmt: skip
     show(card, room)
@@ -234,6 +294,12 @@ def test_where_a_model_comes_from(room: Room) -> None:
     assert lines["Started from"] == "run 2 ← thigh_tissues"
     assert lines["Trained on"].startswith("7 people: sub-005, ") and lines["Locked away"].startswith("5 people")
     assert lines["Left out"] == "sub-099: an earlier model was trained on them"
+    replay = {"share": 0.5, "slices": 24, "people": [], "slice_ids": [], "phantoms": phantoms_of(8)}
+    replayed = {"run": "r", "replay": replay}
+    assert dict(lineage_lines(model(lineage=replayed).card))["Each batch"] == (
+        "50 % replay of 24 slices of 8 made-up thighs (seeds 910000 to 910007)"
+    )
+    assert "Each batch" not in lines and "Each batch" not in dict(lineage_lines(model(lineage={"replay": 3}).card))
     assert (lines["Seed"], lines["Program"]) == ("7", "thighview 0.1.0")
     assert "40 epochs" in lines["Settings"]
     assert dict(lineage_lines(models(room)[0].card)) == {

@@ -1,15 +1,18 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from panel_room import TISSUES, Room, SegmentJob, make_case, model, paint, tissue_table
+from panel_room import TISSUES, Room, SegmentJob, WriteNow, make_case, model, paint, tissue_table
 from pytestqt.qtbot import QtBot
 from window_room import open_window
 
+from thighview.app import jobs
 from thighview.core.case import Case
 from thighview.core.labels import LabelTable
 from thighview.core.volume import Volume
+from thighview.io.project import Project
 from thighview.ui.segment_panel import SegmentPanel, card_figures, match_labels
 
 
@@ -97,6 +100,30 @@ def test_progress_time_left_and_cancel(panel: SegmentPanel, room: Room) -> None:
     room.run_segment(None)
     assert panel.segment_button.isVisible()
     assert not panel.cancel_button.isVisible()
+
+
+def test_a_model_that_was_held_back_or_never_compared_is_called_so(tmp_path: Path, qtbot: QtBot) -> None:
+    old, new = "a" * 64, "b" * 64
+    Project.create(tmp_path).close()
+    (tmp_path / "models" / "promotions.json").write_text(json.dumps({"line": [old], "held": []}))
+    room = Room(tmp_path)
+    panel = SegmentPanel(room)
+    qtbot.addWidget(panel)
+    entries = (
+        model("run 2", "project", tmp_path / "models" / "run 2", weights_sha256=old),
+        model("run 3", "project", tmp_path / "models" / "run 3", weights_sha256=new),
+    )
+    room.show_models(*entries)
+    qtbot.waitUntil(lambda: room.gate.promotions.active == old)
+    assert panel.gate_words.isHidden()
+    room.choose_model(entries[1])
+    assert panel.gate_words.text() == "run 3 is not compared with run 2 yet: nobody knows which one is better."
+    room.store = WriteNow(tmp_path)
+    room.gate.hold(entries[1])
+    qtbot.waitUntil(lambda: panel.gate_words.text() == "run 3 is held back: somebody decided against it.")
+    room.choose_model(entries[0])
+    assert panel.gate_words.isHidden()
+    jobs.shutdown()
 
 
 def test_a_dead_engine_is_said_with_a_way_on(panel: SegmentPanel, room: Room) -> None:

@@ -6,8 +6,9 @@ import pytest
 from panel_room import model
 from pytestqt.qtbot import QtBot
 
+from thighview.core.fine_tuning import FINE_TUNING
 from thighview.core.presets import PRESETS
-from thighview.core.run import FINE_TUNING_RATE, TrainConfig
+from thighview.core.run import TrainConfig
 from thighview.ui.train_form import TrainForm
 
 TISSUES = model("tissues", architecture="unet", base_filters=8, levels=4, spacing_mm=1.5)
@@ -83,7 +84,9 @@ def test_by_default_it_goes_on_from_the_model_at_hand_in_small_steps(form: Train
     assert form.config() == TrainConfig()
     form.offer_models([TISSUES, GROUPS], TISSUES)
     assert form.is_default
-    assert form.config() == TrainConfig(start_from="/models/tissues", learning_rate=FINE_TUNING_RATE, **HELD)
+    assert form.config() == TrainConfig(start_from="/models/tissues", **FINE_TUNING, **HELD)
+    assert form.mix_words.text() == "Each batch: 2 slices of the set, 2 replayed."
+    assert form.mix_words.isVisibleTo(form) and form.inputs["replay"].isVisibleTo(form)
     form.offer_models([TISSUES, GROUPS], GROUPS)
     assert form.config().start_from == "/models/groups"
     choose(form, "random weights")
@@ -115,6 +118,22 @@ def test_an_average_with_a_long_memory_can_be_set_and_read_back(form: TrainForm)
     assert form.config().ema == 0.9995
 
 
+def test_settings_that_make_a_model_forget_are_called_so(form: TrainForm) -> None:
+    form.offer_models([TISSUES], TISSUES)
+    assert not form.forgetting.isVisibleTo(form)
+    set_to(form, learning_rate=1e-3)
+    assert form.forgetting.lines.text() == "Steps larger than 0.0001 make a model forget."
+    assert "3.2 points" in form.forgetting.details.text()
+    set_to(form, replay=0.0)
+    assert form.forgetting.lines.text().splitlines()[-1] == "• Without replay a model forgets."
+    assert not form.mix_words.isVisibleTo(form)
+    set_to(form, learning_rate=1e-4, replay=0.5, batch_size=1)
+    assert form.forgetting.lines.text() == "A batch of one slice has no room for replay: without it a model forgets."
+    choose(form, "random weights")
+    assert not form.forgetting.isVisibleTo(form)
+    assert form.config().replay == 0, "as for every new network"
+
+
 def test_a_learning_rate_set_by_hand_stays(form: TrainForm) -> None:
     form.offer_models([TISSUES], TISSUES)
     set_to(form, learning_rate=3e-3)
@@ -133,10 +152,10 @@ def test_what_was_remembered_is_kept(qtbot: QtBot, start: str) -> None:
 
 
 def test_a_remembered_model_of_another_project_gives_way_to_the_one_at_hand(qtbot: QtBot) -> None:
-    form = TrainForm(TrainConfig(epochs=7, start_from="/other/models/run 1", learning_rate=FINE_TUNING_RATE))
+    form = TrainForm(TrainConfig(epochs=7, start_from="/other/models/run 1", **FINE_TUNING))
     qtbot.addWidget(form)
     form.offer_models([TISSUES, GROUPS], TISSUES)
     assert form.problem_text == ""
     assert form.config() == TrainConfig(
-        epochs=7, start_from="/models/tissues", learning_rate=FINE_TUNING_RATE, **HELD
+        epochs=7, start_from="/models/tissues", **FINE_TUNING, **HELD
     )  # fmt: skip

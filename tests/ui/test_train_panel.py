@@ -352,6 +352,28 @@ def test_a_finished_run_offers_its_model(panel: TrainPanel, room: Room, qtbot: Q
     assert panel.set_up.form.isVisible()
 
 
+def test_a_model_not_compared_yet_is_used_after_a_word_and_one_click(
+    panel: TrainPanel, room: Room, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str]] = []
+    monkeypatch.setattr(room.gate, "compare", lambda new, old: asked.append((new.card.name, old.card.name)))
+    folder = room.project_folder / "models" / "run 3"
+    parent = {"name": "thigh_tissues", "weights_sha256": "a" * 64}
+    new = model("run 3", "project", folder, weights_sha256="b" * 64, lineage={"run": "run 3", "parent": parent})
+    room.runs.follow("run 3", [*whole_run(40), finished(str(folder))])
+    room.show_models(model(weights_sha256="a" * 64), new)
+    end = panel.run.end_card
+    qtbot.waitUntil(lambda: end.isVisible() and end.use_button.text() == "Use anyway")
+    assert end.doubt_words.text() == (
+        "run 3 is not compared with thigh_tissues yet: nobody knows which one is better."
+    )  # fmt: skip
+    end.compare_button.click()
+    assert panel.currentWidget() is panel.result and asked == [("run 3", "thigh_tissues")] and room.wishes == []
+    end.use_button.click()
+    assert room.wishes == [("choose_model", "run 3")] and end.use_button.text() == "In use"
+    assert end.doubt_words.isVisibleTo(panel.run), "and the word stays true"
+
+
 def test_a_finished_run_tells_how_the_model_it_started_from_did(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
     end = replace(finished(), parent="thigh_tissues", parent_val=Scores(0.3, 0.96, 0.9051))
     room.runs.follow("run 3", [*whole_run(40), end])
@@ -576,6 +598,16 @@ def test_a_run_that_starts_brings_its_page_into_view(panel: TrainPanel, room: Ro
     room.runs.say(started(40))
     qtbot.waitUntil(lambda: "epoch 1" in panel.run.progress_words.text())
     assert bar.value() == 0
+
+
+def test_no_training_starts_beside_a_study(panel: TrainPanel, room: Room) -> None:
+    room.show_cases(*SET)
+    assert panel.set_up.start_button.isEnabled()
+    panel.set_up.show_study("folds 1")
+    assert not panel.set_up.start_button.isEnabled()
+    assert "The study “folds 1” is at work" in panel.set_up.start_words.text()
+    panel.set_up.show_study("")
+    assert panel.set_up.start_button.isEnabled()
 
 
 def test_pages_without_a_run_say_what_will_be_there(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:

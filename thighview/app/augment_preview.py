@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,24 @@ def ask_pictures(case: Case, config: TrainConfig, first_epoch: int) -> Job:
 
     def work(_report: object, _stopped: object) -> AugmentPictures:
         return augmented_pictures(title, volume, labels, table, reviews, config, first_epoch)
+
+    return run_in_thread(work, lane="preview")
+
+
+def ask_stored_pictures(project: Path, case_id: int, config: TrainConfig, first_epoch: int) -> Job:
+    """The same of a case that is not open, as it is stored; fails with a UserError where its scan is gone."""
+
+    def work(_report: object, _stopped: object) -> AugmentPictures:
+        from thighview.io.nnunet import read_stored_case
+        from thighview.io.project import Project
+
+        stored = Project.open(project, writable=False)
+        try:
+            volume, labels = read_stored_case(stored, case_id)
+            case = stored.load_case(case_id)
+        finally:
+            stored.close()
+        return augmented_pictures(case.title, volume, labels, case.table, case.reviews, config, first_epoch)
 
     return run_in_thread(work, lane="preview")
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from thighview.app.jobs import Job, run_in_process
+from thighview.app.jobs import Job, run_in_process, run_in_thread
 from thighview.core.errors import UserError
+from thighview.io.models import set_temperature
 from thighview.io.runs import RunFolder
 
 FILE_NAME = "evaluation.json"
@@ -40,7 +41,10 @@ class ReliabilityBin:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Whether the model's probabilities mean what they say; ``part`` is whose scans tell it, of so many ``persons``."""
+    """Whether the model's probabilities mean what they say; ``part`` is whose scans tell it, of so many ``persons``.
+
+    ``temperature`` is the best one, ``used`` that of the model's card when it was measured.
+    """
 
     ece: float | None
     bins: tuple[ReliabilityBin, ...]
@@ -49,6 +53,8 @@ class Calibration:
     part: str
     persons: int
     reason: str
+    used: float = 1.0
+    ece_used: float | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,14 @@ def measure_run(run: RunFolder) -> Job:
     model, result = run.project / "models" / run.name, run.path / FILE_NAME
     function = "thighview.engine.evaluating:measure_people"
     return run_in_process(function, str(model), str(run.project), str(result), lane="evaluate")
+
+
+def use_temperature(run: RunFolder, temperature: float, weights_sha256: str) -> Job:
+    """Have the run's model make its probabilities with this temperature from now on; its masks stay the same."""
+    folder = run.project / "models" / run.name
+    return run_in_thread(
+        lambda _report, _stopped: set_temperature(folder, temperature, weights_sha256), must_finish=True
+    )
 
 
 def read_evaluation(run: RunFolder) -> PeopleMeasured | None:
@@ -149,9 +163,11 @@ def _calibration(data: Any) -> Calibration:
         ReliabilityBin(float(b["confidence"]), float(b["accuracy"]), int(b["pixels"]))
         for b in data["bins"] if b["pixels"]
     )  # fmt: skip
+    used = data.get("in_use") or {}
     return Calibration(
         _number(data["ece"]), bins, _number(data["temperature"]), _number(data.get("ece_after_temperature")),
         str(data.get("part", "")), int(data.get("persons", 0)), str(data.get("reason", "")),
+        _number(used.get("temperature")) or 1.0, _number(used.get("ece")),
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from thighview.app.jobs import Report, Stopped
 from thighview.core.errors import UserError
 
 RESULT = "result.json"
+_FOLDER = "comparisons"
 _REFUSED = 2
 _POLL_S = 0.1
 
@@ -23,7 +24,9 @@ def compare_on_locked(
     project: Path, new: Path, old: Path, place: Path, report: Report, stopped: Callable[[], bool],
     command: tuple[str, ...] = (),
 ) -> dict[str, Any]:  # fmt: skip
-    """What ``thighview evaluate --against --json`` says about the people of the locked test; for a worker thread.
+    """What ``thighview evaluate`` says about both on the people of the locked test and on the guard set.
+
+    For a worker thread.
 
     Parameters
     ----------
@@ -47,7 +50,7 @@ def compare_on_locked(
         pictures = Path(room) / "pictures"
         words = command or _command()
         words = (
-            *words, "evaluate", str(new), str(project), "--part", "test", "--against", str(old), "--json",
+            *words, "evaluate", str(new), str(project), "--part", "test", "--against", str(old), "--guard", "--json",
             "--progress", "--pictures", str(pictures),
         )  # fmt: skip
         with (Path(room) / "out").open("w+b") as out, (Path(room) / "said").open("w+b") as said:
@@ -63,6 +66,16 @@ def compare_on_locked(
         shutil.rmtree(place, ignore_errors=True)
         shutil.copytree(staged, place)
     return result
+
+
+def place_of_pair(project: Path, new: str, old: str) -> Path:
+    """Where the comparison of two models lies, by the SHA-256 of their weights."""
+    return project / _FOLDER / f"{new[:16]}-{old[:16]}"
+
+
+def compared_pairs(project: Path) -> frozenset[str]:
+    """Names of the places that have a result."""
+    return frozenset(path.parent.name for path in (project / _FOLDER).glob(f"*/{RESULT}"))
 
 
 def read_result(place: Path) -> dict[str, Any] | None:

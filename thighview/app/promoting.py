@@ -1,4 +1,4 @@
-"""The gate of the open project: which model is in use, a new one against it, and the three ways to decide."""
+"""The gate of the open project: which model is in use, any other against it, and the three ways to decide."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,11 +7,13 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
-from thighview.app.gate_process import compare_on_locked, read_result
+from thighview.app.gate_process import compare_on_locked, compared_pairs, place_of_pair, read_result
 from thighview.app.jobs import Job, run_in_thread
 from thighview.app.open_project import OpenProject
 from thighview.core.comparing import Comparison, compare_models, scores_of
 from thighview.core.errors import UserError
+from thighview.core.guard import GuardVerdict, guard_of
+from thighview.core.phantom_names import phantom_part
 from thighview.core.promotion import Promotions
 from thighview.io.models import ModelEntry
 from thighview.io.promotions import change_promotions, read_promotions
@@ -19,12 +21,15 @@ from thighview.io.promotions import change_promotions, read_promotions
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """A comparison of two models by the SHA-256 of their weights; ``pictures`` is a folder."""
+    """A comparison of two models by the SHA-256 of their weights, on people and on the guard set, each for itself.
+
+    ``guard`` is None where made-up thighs have no label that both know; ``pictures`` is a folder.
+    """
 
     new: str
     old: str
-    old_name: str
     comparison: Comparison
+    guard: GuardVerdict | None
     pictures: Path
 
 
@@ -36,7 +41,7 @@ class Promoting(QObject):
     promotions : Promotions
         What was decided so far.
     verdict : Verdict or None
-        The comparison of the model looked at.
+        The comparison of the two models looked at.
     job : Job or None
         A comparison under way.
     """
@@ -56,7 +61,8 @@ class Promoting(QObject):
         self.promotions = Promotions()
         self.verdict: Verdict | None = None
         self.job: Job | None = None
-        self._candidate: ModelEntry | None = None
+        self._pair: tuple[str, str] | None = None
+        self._compared: frozenset[str] = frozenset()
         self._read_for: Path | None = None
         self._preselected: Path | None = None
         project.project_changed.connect(self._follow)
@@ -66,17 +72,17 @@ class Promoting(QObject):
 
     # ------------------------------------------------------------------ what is known
 
-    def look_at(self, candidate: ModelEntry | None) -> None:
-        """The model that is to be judged; an earlier comparison of it is shown again."""
-        before, self._candidate = self._candidate, candidate
-        if candidate and before and candidate.card.weights_sha256 == before.card.weights_sha256:
+    def look_at(self, candidate: ModelEntry | None, old: ModelEntry | None = None) -> None:
+        """The model to judge and the one it is held against; an earlier comparison of them is shown again."""
+        before, self._pair = self._pair, _pair(candidate, old)
+        if before == self._pair:
             return
         self.cancel()
         self.verdict = None
-        place = self._place_of(candidate) if candidate else None
-        if candidate and place:
+        place = self._place_of(self._pair)
+        if place:
             job = run_in_thread(lambda _report, _stopped: _verdict_of(read_result(place), place), lane="gate files")
-            job.succeeded.connect(lambda found: self._found(candidate, found))
+            job.succeeded.connect(self._found)
             job.failed.connect(self.failed)
         self.changed.emit()
 
@@ -88,6 +94,29 @@ class Promoting(QObject):
         if not wanted and isinstance(parent, dict):
             wanted = str(parent.get("weights_sha256", ""))
         return self._by_weights(wanted) if wanted != mine else None
+
+    def doubt(self, model: ModelEntry) -> str:
+        """Why a model of the project should not simply be used; empty for the one in use, or where nothing is older."""
+        old = self.baseline_of(model)
+        state = self.promotions.state_of(model.card.weights_sha256)
+        if self._read_for is None or model.place != "project" or state == "active":
+            return ""
+        if state == "held":
+            return f"{model.card.name} is held back: somebody decided against it."
+        if old is None:
+            return ""
+        if self.is_compared(model, old):
+            return f"{model.card.name} was compared with {old.card.name}, but not promoted."
+        return f"{model.card.name} is not compared with {old.card.name} yet: nobody knows which one is better."
+
+    def is_compared(self, model: ModelEntry, old: ModelEntry) -> bool:
+        """Whether both have been looked at on the same people or made-up thighs."""
+        place = self._place_of(_pair(model, old))
+        return place is not None and place.name in self._compared
+
+    def can_compare(self, model: ModelEntry) -> bool:
+        """Whether there is anything to compare on: locked people, or made-up thighs with labels of the model."""
+        return self.locked_people() > 0 or len(phantom_part(model.card.labels)) > 0
 
     def model_in_use(self) -> ModelEntry | None:
         """The active model, where it is still there."""
@@ -107,8 +136,8 @@ class Promoting(QObject):
     # ------------------------------------------------------------------ what is done
 
     def compare(self, candidate: ModelEntry, old: ModelEntry) -> None:
-        """Evaluate both models on the locked people, in a child process."""
-        folder, place = self._project.project_folder, self._place_of(candidate)
+        """Evaluate both models on the locked people and the guard set, in a child process."""
+        folder, place = self._project.project_folder, self._place_of(_pair(candidate, old))
         if folder is None or place is None or self.job is not None:
             return
 
@@ -117,7 +146,7 @@ class Promoting(QObject):
 
         job = self.job = run_in_thread(work, lane="gate")
         job.progressed.connect(self.progressed)
-        job.succeeded.connect(lambda found: self._found(candidate, found))
+        job.succeeded.connect(self._found)
         job.failed.connect(self.failed)
         job.ended.connect(lambda: self._ended(job))
         self.changed.emit()
@@ -147,14 +176,20 @@ class Promoting(QObject):
 
     def _follow(self, folder: Path) -> None:
         self.promotions, self._read_for, self._preselected = Promotions(), None, None
+        self._compared = frozenset()
         self.look_at(None)
-        job = run_in_thread(lambda _report, _stopped: read_promotions(folder), lane="gate files")
-        job.succeeded.connect(lambda found: self._read(folder, found))
+
+        def work(_report: object, _stopped: object) -> tuple[Promotions, frozenset[str]]:
+            return read_promotions(folder), compared_pairs(folder)
+
+        job = run_in_thread(work, lane="gate files")
+        job.succeeded.connect(lambda found: self._read(folder, *found))
         job.failed.connect(self.failed)
 
-    def _read(self, folder: Path, found: Promotions) -> None:
+    def _read(self, folder: Path, found: Promotions, compared: frozenset[str]) -> None:
         if folder == self._project.project_folder:
             self.promotions, self._read_for = found, folder
+            self._compared |= compared
             self._preselect()
             self.changed.emit()
 
@@ -186,10 +221,10 @@ class Promoting(QObject):
         job.succeeded.connect(done)
         job.failed.connect(self.failed)
 
-    def _found(self, candidate: ModelEntry, found: Verdict | None) -> None:
-        weights = candidate.card.weights_sha256
-        if found and self._candidate and found.new == weights == self._candidate.card.weights_sha256:
+    def _found(self, found: Verdict | None) -> None:
+        if found and (found.new, found.old) == self._pair:
             self.verdict = found
+            self._compared |= {found.pictures.parent.name}
             self.changed.emit()
 
     def _ended(self, job: Job) -> None:
@@ -200,10 +235,13 @@ class Promoting(QObject):
     def _by_weights(self, weights: str) -> ModelEntry | None:
         return next((m for m in self._project.models if weights and m.card.weights_sha256 == weights), None)
 
-    def _place_of(self, candidate: ModelEntry) -> Path | None:
-        folder, run = self._project.project_folder, str(candidate.card.lineage.get("run", ""))
-        good = folder is not None and candidate.folder.parent == folder / "models" and run == candidate.folder.name
-        return folder / "runs" / run / "comparison" if folder is not None and good else None
+    def _place_of(self, pair: tuple[str, str] | None) -> Path | None:
+        folder = self._project.project_folder
+        return place_of_pair(folder, *pair) if folder is not None and pair else None
+
+
+def _pair(new: ModelEntry | None, old: ModelEntry | None) -> tuple[str, str] | None:
+    return (new.card.weights_sha256, old.card.weights_sha256) if new and old else None
 
 
 def _verdict_of(result: dict[str, Any] | None, place: Path) -> Verdict | None:
@@ -215,7 +253,7 @@ def _verdict_of(result: dict[str, Any] | None, place: Path) -> Verdict | None:
         (new, seen), (old, also) = scores_of(result), scores_of(against)
         found = compare_models(old, new, seen | also)
         return Verdict(
-            str(result["weights_sha256"]), str(against["weights_sha256"]), str(against["model"]), found,
+            str(result["weights_sha256"]), str(against["weights_sha256"]), found, guard_of(result, against),
             place / "pictures",
         )  # fmt: skip
     except (KeyError, TypeError, AttributeError):

@@ -5,6 +5,7 @@ from contextlib import suppress
 from thighview.core.doubts import config_doubts, head_warning
 from thighview.core.errors import UserError
 from thighview.core.leaks import slices_on_both_sides
+from thighview.core.twins import twin_sentences, twins
 from thighview.io.dataset import read_dataset
 from thighview.io.models import find_model, head_weights
 from thighview.io.runs import RunFolder, read_config
@@ -20,7 +21,7 @@ def run_doubts(run: RunFolder) -> list[str]:
     """
     config, dataset = read_config(run), read_dataset(run)
     both = slices_on_both_sides(dataset)
-    said = [f"{both[:1].upper()}{both[1:]}."] if both else []
+    said = [f"{text[:1].upper()}{text[1:]}." for text in (both, *twin_sentences(twins(dataset.cases))) if text]
     said.append(head_warning(head_weights(run.checkpoint / "best.safetensors", "weight/")))
     if config.start_from:
         with suppress(UserError):  # it may be gone by now

@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, Signal
 from thighview.app import opening
 from thighview.app.engine_link import Engine
 from thighview.app.jobs import Job, run_in_process, run_in_thread
+from thighview.app.promoting import Promoting
 from thighview.app.run_desk import RunDesk
 from thighview.app.scans import OpenScans
 from thighview.app.segment_job import SegmentJob
@@ -49,6 +50,9 @@ class Workspace(OpenScans):
         self.project_changed.connect(self.runs.follow_project)
         self.runs.run_ended.connect(self._run_ended)
         self.runs.failed.connect(self.failed)
+        self.gate = Promoting(self, self)
+        self.gate.use_model.connect(self.choose_model)
+        self.gate.failed.connect(self.failed)
         self._segmenting = Segmenting(self.session, self.engine, self)
         self._segmenting.changed.connect(self._segment_changed)
         self._segmenting.failed.connect(self.failed)

@@ -9,19 +9,23 @@ from thighview.cli.files import need_path
 from thighview.cli.progress import Progress
 from thighview.core.comparing import Comparison, compare_models, points, scores_of
 from thighview.core.errors import UserError
+from thighview.core.guard import guard_of
 
 
 def evaluate(args: Namespace) -> int:
     """``thighview evaluate MODEL SOURCE [--part P] [--against OLD] [--json]``."""
     need_path(args.source)
     from thighview.engine.evaluating import evaluate_models
-    from thighview.engine.evaluation import cases_of
+    from thighview.engine.evaluation import cases_of, guard_cases
     from thighview.io.models import find_model
     from thighview.io.project import DATABASE
 
     inside = args.source if (args.source / DATABASE).is_file() else None
     entries = [find_model(name, inside) for name in (args.model, args.against) if name]
+    if args.guard and not args.against:
+        raise UserError("The guard set compares two models.", "Name the other one with --against.")
     cases = [case for case in cases_of(args.source) if not args.part or case.part == args.part]
+    cases += guard_cases(entries[0].card.labels) if args.guard else []
     if not cases:
         raise UserError(
             f"Nobody in {args.source} with reviewed slices is in the part {args.part!r}.",
@@ -42,12 +46,16 @@ def evaluate(args: Namespace) -> int:
         told = results[0] | ({"against": results[1]} if args.against else {})
         print(json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False))
         return 0
-    print_table(results[0])
-    _print_calibration(results[0]["calibration"])
+    if results[0]["subjects"]:
+        print_table(results[0])
+        _print_calibration(results[0]["calibration"])
     if args.against:
         print()
         (new, seen), (old, also) = scores_of(results[0]), scores_of(results[1])
         _print_comparison(compare_models(old, new, seen | also, args.part == "test"), results[1]["model"])
+        if args.guard:
+            kept = guard_of(results[0], results[1])
+            print(kept.sentence if kept else "Made-up thighs have no label that both models know.")
     return 0
 
 
@@ -100,5 +108,8 @@ def _print_calibration(found: dict[str, Any]) -> None:
     if found["ece"] is not None:
         whose = f"{found['persons']} {found['part']} person{'s' * (found['persons'] != 1)}".replace("  ", " ")
         print(f"\ncalibration error (ECE) {found['ece']:.3f} on {whose}")
+    used = found["in_use"]
+    if used["ece"] is not None and used["temperature"] != 1:
+        print(f"as it is used, at the temperature {used['temperature']:.2f} of its card: {used['ece']:.3f}")
     told = found["reason"] or f"temperature {found['temperature']:.2f}, with it {found['ece_after_temperature']:.3f}"
     print(told)

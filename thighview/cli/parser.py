@@ -74,6 +74,7 @@ they say, and the temperature that mends them (from five validation people on).
 A person whom the model, or a model it comes from, was trained on is marked "trained on".
 
   thighview evaluate run_2 PROJECT --part test --against run_1     is run_2 worse than run_1 on the locked people?
+      ... --guard                                                  and has it forgotten what made-up thighs show?
 """
 
 _EXPORT = """\
@@ -187,6 +188,7 @@ def command_parser() -> tuple[Parser, tuple[str, ...]]:
     evaluate.add_argument("--json", action="store_true", help="as one JSON object on standard output")
     evaluate.add_argument("--part", choices=("train", "validation", "test"), help="only the people of this part")
     evaluate.add_argument("--against", metavar="OLD", help="another model, compared with person by person")
+    evaluate.add_argument("--guard", action="store_true", help="with --against: on made-up thighs too, figures apart")
     evaluate.add_argument("--pictures", type=Path, metavar="FOLDER", help=argparse.SUPPRESS)
     evaluate.add_argument("--progress", action="store_true", help=argparse.SUPPRESS)
     evaluate.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help=argparse.SUPPRESS)

@@ -11,7 +11,8 @@ from thighview.cli.files import need_path
 from thighview.cli.progress import Progress, say
 from thighview.cli.studies import is_study, train_study
 from thighview.core.errors import UserError
-from thighview.core.run import BatchEnded, EpochEnded, ExampleStep, RunEvent, Started, TrainConfig
+from thighview.core.fine_tuning import settings_of
+from thighview.core.run import BatchEnded, EpochEnded, ExampleStep, RunEvent, Started
 
 _INDENT = "   "
 _LATER = ("bids", "npz", "dicomseg", "nrrd")
@@ -105,7 +106,8 @@ def train(args: Namespace) -> int:
     if args.output is not None:
         raise UserError("-o goes with --recipe; a project keeps its models in PROJECT/models.", "Leave -o out.")
     need_project(args.project)
-    config = _read_config(args.config) if args.config else None
+    given = _read_config(args.config) if args.config else {}
+    config = settings_of(given, args.start_from) if args.config or args.start_from else None
     if args.start_from not in (None, "none"):
         from thighview.io.models import find_model
 
@@ -196,7 +198,7 @@ def _train_recipe(args: Namespace) -> int:
     return 0
 
 
-def _read_config(path: Path) -> TrainConfig:
+def _read_config(path: Path) -> dict[str, Any]:
     need_path(path)
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
@@ -204,4 +206,4 @@ def _read_config(path: Path) -> TrainConfig:
         raise UserError(f"{path} is not readable JSON: {str(error)[:120]}.", "Repair it.") from error
     if not isinstance(data, dict):
         raise UserError(f"{path} should hold a JSON object of settings.", 'For example {"epochs": 80}.')
-    return TrainConfig.from_json(data)
+    return data

@@ -247,10 +247,7 @@ def _cause(gap: Gap, name: str, value: float, total: float) -> str:
 
 def _harder(gap: Gap) -> str:
     harder = ((gap.difficulty or 0.0) > 0) == (gap.metric == "loss")
-    return (
-        f"the validation people are {'harder' if harder else 'easier'} also for {gap.judge}, which was trained on none "
-        "of the people compared"
-    )
+    return f"the validation people are {'harder' if harder else 'easier'} also for {gap.judge}, never trained on them"
 
 
 def _people(gap: Gap) -> str:

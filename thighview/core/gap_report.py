@@ -32,8 +32,8 @@ REASONS: dict[str, str] = {
     "the network had at that moment.",
     "aggregation": "4 (aggregation). The same predictions, averaged person by person as for validation, instead of "
     "over batches.",
-    "difficulty": "5a (difficulty). What separates the two groups of people for an independent network that was "
-    "trained on neither: the validation people are harder or easier by themselves.",
+    "difficulty": "5a (difficulty). What separates the two groups of people when each is scored by a network that was "
+    "never trained on them: the validation people are harder or easier by themselves.",
     "split": "5 (split). The same measurement on the validation people instead of the training people: the real "
     "difference. The whisker is its 95 % interval over people.",
     "generalisation": "5b (generalisation). What is left of the difference between the people once their own "
@@ -82,7 +82,7 @@ def methods_text(gap: Gap) -> str:
             "epoch chosen without them (leave one person out)."
         )
     if gap.difficulty is not None:
-        further += f" Difficulty is the same comparison made with {gap.judge}, which was trained on none of the people."
+        further += f" Difficulty is the same comparison made with {gap.judge}, never trained on whom it scores."
     return (
         f"The difference between the reported training and validation {_NAMES[gap.metric]} was split into parts that "
         "add up exactly, by measuring the training slices again with one condition changed at a time: weights from the "

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from thighview.core.labels import PALETTE, Label, LabelTable
 
 CONTRASTS = ("t1", "dixon_water", "dixon_fat", "fat_sat")
+CONTRAST_WORDS = {"t1": "T1", "dixon_water": "Dixon water", "dixon_fat": "Dixon fat", "fat_sat": "fat\u00a0sat"}
 
 TISSUES = ("subcutaneous_fat", "muscle", "intermuscular_fat", "femur_cortex", "femur_marrow")
 """Tissues by value 1 to 5. Skin counts as subcutaneous fat; fascia, vessels and nerves as intermuscular fat."""
@@ -48,6 +49,15 @@ def muscle_table() -> LabelTable:
             for value, name in enumerate(MUSCLES, 1)
         )
     )
+
+
+def phantom_part(labels: LabelTable) -> LabelTable:
+    """Those of the labels that are tissues of a phantom, or muscles of it, whichever are more; perhaps none."""
+    parts = [
+        [b for b in labels if any(b.name == ours.name and b.side in ("", ours.side) for ours in table)]
+        for table in (tissue_table(), muscle_table())
+    ]
+    return LabelTable(tuple(max(parts, key=len)))
 
 
 def phantom_lookup(labels: LabelTable) -> tuple[bool, NDArray[np.uint8]] | None:

@@ -153,8 +153,6 @@ class TrainConfig:
 
 FROM_THE_MODEL = ("architecture", "base_filters", "levels", "spacing_mm")
 """Settings that a run takes over from the model it starts from: its weights fit no other network, no other pixels."""
-FINE_TUNING_RATE = 1e-4
-"""Learning rate for a run that starts from a model: steps small enough to keep what it knows."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from thighview.core.fine_tuning import batch_parts
 from thighview.core.volume import Volume
 from thighview.engine.augment import IGNORE, augmented, cut, slice_generator
 from thighview.engine.preprocess import Intensity, PlaneSettings, masks_for_network, plane_grid, slices_for_network
@@ -116,19 +117,6 @@ def slices_of(
 
 _Drawn = tuple[Slices, int, np.random.Generator]
 _REPLAY = 0x7270
-
-
-def batch_parts(batch_size: int, slices: int, share: float) -> tuple[int, int]:
-    """How many slices of a set and how many replayed ones a batch of ``batch_size`` has; at least one of each.
-
-    A set smaller than its part of the batch makes the batch smaller, replay with it. A batch of one has no room for
-    replay.
-    """
-    replayed = min(max(round(batch_size * share), 1), batch_size - 1) if share > 0 else 0
-    own = min(batch_size - replayed, slices)
-    if replayed and own < batch_size - replayed:
-        replayed = min(max(round(own * share / (1 - share)), 1), replayed)
-    return own, replayed
 
 
 class TrainBatches(keras.utils.PyDataset):

@@ -38,6 +38,7 @@ class Calibrating:
     def __init__(self, card: ModelCard, seed: int = 0) -> None:
         self._card = card
         self._found: dict[str, Reliability] = {}
+        self._tempered: dict[str, Reliability] = {}
         self._people: dict[str, set[str]] = {}
         self._sample = LogitSample(seed)
         self._sampled = set[str]()
@@ -57,6 +58,8 @@ class Calibrating:
         marked = np.where(truth.reviewed[:, None, None], lookup[truth.labels], np.uint8(IGNORE))
         (top, left), (h, w) = grid.offset, grid.content
         found = self._found.setdefault(part, Reliability())
+        tempered = self._tempered.setdefault(part, Reliability())
+        temperature = self._card.temperature
         self._people.setdefault(part, set()).add(subject)
 
         def take(indices: list[int], logits: NDArray[np.float32]) -> None:
@@ -70,8 +73,10 @@ class Calibrating:
                 if z.shape[-1] == 1:
                     z = np.concatenate([np.zeros_like(z), z], -1)
                 p, classes = softmax(z), target[counted]
+                q = p if temperature == 1 else softmax(z, temperature)
                 for k in known:
                     found.add(p[:, k], classes == k)
+                    tempered.add(q[:, k], classes == k)
                 if part == "validation" and not lacking:
                     self._sample.add(z, classes)
                     self._sampled.add(subject)
@@ -81,14 +86,19 @@ class Calibrating:
     def to_json(self) -> dict[str, Any]:
         """Plain data: ``ece``, ``bins``, ``temperature`` and of whom they are; null with a ``reason`` where not known.
 
-        ``ece_after_temperature`` is measured on the sample that the temperature was found with.
+        ``ece`` and ``bins`` are those of the raw logits, ``in_use`` has both at the temperature of the model's card.
+        ``temperature`` would be the best one; ``ece_after_temperature`` is measured on the sample it was found with.
         """
         part = next((part for part in PARTS if part in self._found), None)
-        found = self._found[part] if part is not None else Reliability()
+        found, tempered = (kept[part] if part is not None else Reliability() for kept in (self._found, self._tempered))
         reason = self._reason(part)
         result: dict[str, Any] = {
             "part": part or "", "persons": len(self._people.get(part or "", ())),
             "ece": found.ece, "bins": found.bins() if part is not None else [],
+            "in_use": {
+                "temperature": self._card.temperature, "ece": tempered.ece,
+                "bins": tempered.bins() if part is not None else [],
+            },
             "temperature": None, "ece_after_temperature": None,
             "cross_entropy": None, "cross_entropy_after_temperature": None, "reason": reason,
         }  # fmt: skip

@@ -13,7 +13,7 @@ from thighview.core.errors import UserError
 from thighview.core.leaks import Ledger, ledger_of
 from thighview.engine.calibrating import Calibrating
 from thighview.engine.devices import lower_priority, prepare_device
-from thighview.engine.evaluation import Evaluation, TestCase, Truth, cases_of, compare, is_seen, readings
+from thighview.engine.evaluation import GUARD, Evaluation, TestCase, Truth, cases_of, compare, is_seen, readings
 from thighview.engine.preprocess import plane_grid
 from thighview.io.atomic import write_json_atomic
 from thighview.io.case_pictures import write_picture
@@ -30,6 +30,7 @@ class _Contestant:
     card: ModelCard
     ledger: Ledger
     found: Evaluation
+    guard: Evaluation
     calibrating: Calibrating
 
 
@@ -38,6 +39,8 @@ def evaluate_models(
     pictures: Path | None = None,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Figures of each model on all cases, as :meth:`Evaluation.to_json` has them, ``calibration`` and ``measured`` too.
+
+    Those of cases of the part ``GUARD`` are in ``guard``, of the same form, and nowhere else.
 
     Parameters
     ----------
@@ -64,8 +67,8 @@ def evaluate_models(
     for folder in folders:
         network, card = load_network(folder)
         ledger = ledger_of(card.lineage, card.split)
-        found = Evaluation(card.name, card.weights_sha256)
-        contestants.append(_Contestant(network, card, ledger, found, Calibrating(card)))
+        found, kept = (Evaluation(card.name, card.weights_sha256) for _ in range(2))
+        contestants.append(_Contestant(network, card, ledger, found, kept, Calibrating(card)))
     report(0, len(cases))
     for done, (case, truth) in enumerate(readings(cases), 1):
         _take(contestants, case, truth, pictures, device != "CPU")
@@ -73,13 +76,14 @@ def evaluate_models(
     results: list[dict[str, Any]] = []
     for one in contestants:
         result = one.found.to_json()
-        if not result["mean"]["labels"]:
+        if not result["mean"]["labels"] and any(case.part != GUARD for case in cases):
             raise UserError(
                 f"The model {one.card.name} and the masks of {source} have no label in common.",
                 f"The model draws: {', '.join(label.key for label in one.card.labels)}.",
             )
         measured = datetime.now(UTC).isoformat(timespec="seconds")
-        results.append(result | {"calibration": one.calibrating.to_json(), "measured": measured})
+        guarded = {"guard": one.guard.to_json()} if any(case.part == GUARD for case in cases) else {}
+        results.append(result | {"calibration": one.calibrating.to_json(), "measured": measured} | guarded)
     return results
 
 
@@ -112,16 +116,18 @@ def _take(contestants: list[_Contestant], case: TestCase, truth: Truth, pictures
     from thighview.engine.predict import batch_for, segment_volume
 
     drawn: list[tuple[Any, Any]] = []
+    guarding = case.part == GUARD
     for one in contestants:
         grid = plane_grid(truth.volume, one.card)
         labels = segment_volume(
             truth.volume, one.network, one.card, batch=batch_for(grid, one.card, on_gpu),
-            on_logits=one.calibrating.of_case(truth, grid, case.subject, case.part),
+            on_logits=None if guarding else one.calibrating.of_case(truth, grid, case.subject, case.part),
         ).labels  # fmt: skip
         seen = is_seen(case, truth, one.ledger)
-        one.found.add(case.subject, case.part, compare(labels, one.card.labels, truth), seen, case.case_id)
+        found = one.guard if guarding else one.found
+        found.add(case.subject, case.part, compare(labels, one.card.labels, truth), seen, case.case_id)
         drawn.append((labels, one.card.labels))
-    if pictures and len(drawn) == 2:
+    if pictures and len(drawn) == 2 and not guarding:
         number = len(list(pictures.glob("*.npz"))) if pictures.is_dir() else 0
         write_picture(
             pictures / f"case_{number + 1:03d}.npz", case.subject, case.title, truth.volume,

@@ -10,14 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from thighview.core import guard
 from thighview.core.errors import UserError
 from thighview.core.fingerprint import content_hash
 from thighview.core.labels import Label, LabelTable
 from thighview.core.leaks import Ledger
 from thighview.core.mask import LabelMap
 from thighview.core.measure import dice, hd95_of, msd_of, surface_distances_mm, volume_error_ml
+from thighview.core.phantom_names import CONTRASTS, phantom_lookup, phantom_part
 from thighview.core.volume import Volume
 
+GUARD = "guard"
+"""The part of a made-up scan of the guard set."""
 FIGURES = ("dice", "hd95_mm", "msd_mm", "volume_error_ml")
 Figures = dict[str, float | None]
 
@@ -162,6 +166,25 @@ def cases_of(source: Path) -> list[TestCase]:
         TestCase(row.title, row.subject, row.part, partial(_read_stored, source, row.case_id), row.case_id)
         for row in rows
     ]
+
+
+def guard_cases(labels: LabelTable) -> list[TestCase]:
+    """The guard set, with those of a model's labels that made-up thighs have; empty where they have none."""
+    known = phantom_part(labels)
+    lookup = phantom_lookup(known)
+    if not len(known) or lookup is None:
+        return []
+    tissues, values = lookup
+
+    def read(contrast: str, seed: int) -> Truth:
+        from thighview.core.phantom import make_phantom
+
+        made = make_phantom(seed, contrast, slices=guard.SLICES, matrix=guard.MATRIX, spacing_mm=guard.SPACING_MM)
+        truth = values[made.labels if tissues else made.muscles]
+        return Truth(made.volume, truth, known, np.ones(guard.SLICES, bool))
+
+    pairs = [(contrast, seed) for contrast in CONTRASTS for seed in guard.SEEDS]
+    return [TestCase(name := guard.guard_id(*pair), name, GUARD, partial(read, *pair)) for pair in pairs]
 
 
 def readings(cases: list[TestCase]) -> Iterator[tuple[TestCase, Truth]]:

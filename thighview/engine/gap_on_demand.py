@@ -35,7 +35,7 @@ from thighview.engine.batches import MeasureBatches, TrainBatches
 from thighview.engine.checkpoints import Arrays, read_checkpoint, restore, weights_in
 from thighview.engine.devices import lower_priority, prepare_device
 from thighview.engine.explaining import Explainer
-from thighview.engine.judging import find_judge, judged_by
+from thighview.engine.judging import find_judge, judged_by, judged_by_folds
 from thighview.engine.learner import Learner, optimizer_of
 from thighview.engine.loading import load_slices
 from thighview.engine.memory import Room, is_out_of_memory
@@ -52,8 +52,8 @@ STEPS = 5
 _PASSES = (END_OF_EPOCH, INFERENCE, TRAIN, VAL)
 _MADE_UP = "Harder or easier people: validation is made-up thighs; how hard they are says nothing about people."
 _NO_JUDGE = (
-    "Harder or easier people: no model here knows all these labels and was trained on none of these people, so what is "
-    "hard cannot be told from what is new."
+    "Harder or easier people: no study in folds has scored all of them, and no model here knows all these labels and "
+    "was trained on none of these people, so what is hard cannot be told from what is new."
 )
 
 
@@ -251,11 +251,16 @@ class OnDemand:
         return table, ""
 
     def _judged(self) -> Judged | str:
-        """The people as an independent network sees them, or why there is none."""
+        """The people as networks see them that were never trained on them, or why there are none."""
         if self._dataset.phantoms:
             return _MADE_UP
         probed = {self._subjects[int(i)] for i in self._loaded.probe.ids}
-        compared = probed | set(self._dataset.subjects("validation"))
+        others = set(self._dataset.subjects("validation"))
+        compared = probed | others
+        labels = self._plan.card.classes[1:]
+        in_folds = judged_by_folds(self._run.project, labels, self._config.loss, probed, others)
+        if in_folds:
+            return in_folds
         parent = [self._plan.parent] if self._plan.parent else []
         models = [*parent, *find_models(self._run.project)]
         judge = find_judge(self._plan, self._dataset, compared, models)

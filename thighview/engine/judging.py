@@ -1,7 +1,8 @@
-"""People judged by a network that was trained on none of them: are some harder by themselves?"""
+"""People judged by networks that were never trained on them: are some harder by themselves?"""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -10,6 +11,8 @@ from keras import ops as keras_ops
 from thighview.core.gap_passes import Judged
 from thighview.core.leaks import is_told, ledger_of
 from thighview.core.run import PersonScores, TrainConfig
+from thighview.core.studies import CURVE
+from thighview.core.study_results import RetrainingEnded
 from thighview.core.sums import person_scores
 from thighview.engine.batches import MeasureBatches, Slices
 from thighview.engine.learner import Learner
@@ -19,10 +22,30 @@ from thighview.engine.predict import load_network
 from thighview.engine.starting import Plan
 from thighview.io.dataset import Dataset
 from thighview.io.models import ModelEntry
-from thighview.io.runs import RunFolder
+from thighview.io.runs import EventTail, RunFolder
+from thighview.io.studies import read_study, study_folders
 
 ops: Any = keras_ops
 _BATCH = 4
+
+
+def judged_by_folds(
+    project: Path, labels: Sequence[str], loss: str, train: set[str], validation: set[str]
+) -> Judged | None:
+    """What each person got in a study of the project from the one training that had left them out, the latest first.
+
+    None where no study in folds with these labels and this loss has scored all of them.
+    """
+    for folder in reversed(study_folders(project)):
+        study = read_study(folder)
+        if study.kind == CURVE or study.config.loss != loss:
+            continue
+        ended = [e for e in EventTail(folder.events).read_all() if isinstance(e, RetrainingEnded)]
+        found = {p.subject: p for e in ended if tuple(e.labels) == tuple(labels) for p in e.val_people}
+        if train | validation <= found.keys():
+            groups = ([found[name] for name in sorted(names)] for names in (train, validation))
+            return Judged(f"the networks of the study “{folder.name}”", *groups)
+    return None
 
 
 def find_judge(plan: Plan, dataset: Dataset, compared: set[str], models: Sequence[ModelEntry]) -> ModelEntry | None:

@@ -9,7 +9,7 @@ from thighview.core.corrections import slice_weight
 from thighview.engine.batches import Slices, slices_of
 from thighview.engine.replay import replay_pool
 from thighview.engine.starting import Plan
-from thighview.io.dataset import Dataset, read_case, read_phantom
+from thighview.io.dataset import Dataset, Replay, read_case, read_phantom
 from thighview.io.runs import RunFolder
 
 
@@ -17,7 +17,8 @@ from thighview.io.runs import RunFolder
 class Loaded:
     """What a run learns from, validates on (None where nobody does), measures of the learnt; and what to tell.
 
-    Training slices weigh more where they were corrected by hand; ``replay`` is shown beside them, or None.
+    Training slices weigh more where they were corrected by hand; ``replay`` is shown beside them, or None, and
+    ``replayed`` says what that is.
     """
 
     train: Slices
@@ -25,6 +26,7 @@ class Loaded:
     probe: Slices
     notes: tuple[str, ...]
     replay: Slices | None = None
+    replayed: Replay | None = None
 
 
 def load_slices(run: RunFolder, dataset: Dataset, plan: Plan, log: Callable[[str], None]) -> Loaded:
@@ -55,12 +57,12 @@ def load_slices(run: RunFolder, dataset: Dataset, plan: Plan, log: Callable[[str
     by_id = {s.id: s for s in dataset.of_part("train")}
     rows = [by_id[int(i)] for i in train.ids]
     train.weights[:] = [slice_weight(config.edit_weight, row.edited_px, row.contour_px) for row in rows]
-    replay, said = replay_pool(dataset, plan, train, log)
+    replay, replayed, said = replay_pool(dataset, plan, train, log)
     edge = train.images.shape[1]
     val = Slices.join(parts["validation"], edge, multiple) if parts["validation"] else None
     wide = f"slices are {edge} pixels wide: trained on random cuts of {config.input_size}"
     notes = tuple(n for n in (wide * (edge > config.input_size), said, *_never_seen(plan, train, val)) if n)
-    return Loaded(train, val, train.chosen(_probe_rows(dataset, train, config.seed)), notes, replay)
+    return Loaded(train, val, train.chosen(_probe_rows(dataset, train, config.seed)), notes, replay, replayed)
 
 
 def _never_seen(plan: Plan, train: Slices, val: Slices | None) -> tuple[str, ...]:

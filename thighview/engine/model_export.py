@@ -25,6 +25,8 @@ from thighview.io.atomic import write_atomic, write_json_atomic
 from thighview.io.models import ModelCard, ModelEntry, read_weights
 
 FORMATS = ("h5", "savedmodel", "onnx")
+_EDGE = 64
+"""Of the made-up picture that a network is tried on."""
 LARGEST_DIFFERENCE = 1e-4
 """Between the network's answers and those of the exported one; other libraries add in another order."""
 _NORMALISATION = {
@@ -113,7 +115,9 @@ class _Exporter:
             },
             "output": {
                 "shape": ["n", "height", "width", 1 if seed else len(card.classes)],
-                "meaning": f"probability of {card.classes[1]}" if seed else "logits; softmax over the last axis",
+                "meaning": f"probability of {card.classes[1]}"
+                if seed
+                else "logits; divided by the card's temperature, softmax over the last axis",
                 "classes": list(card.classes),
             },
             "card": card.to_json(),
@@ -183,6 +187,8 @@ def _need_onnx() -> None:
 def _write_onnx(stream: BinaryIO, network: keras.Model) -> None:
     with tempfile.TemporaryDirectory(prefix="thighview-") as folder:
         made = Path(folder) / "network.onnx"
+        shape: Any = network.input_shape
+        network(np.zeros((1, _EDGE, _EDGE, shape[-1]), np.float32))  # Keras refuses to export what was never called
         network.export(made, format="onnx", verbose=False)
         stream.write(made.read_bytes())
 
@@ -195,9 +201,8 @@ def _onnx(path: Path) -> Callable[[Image], Image]:
 
 def _check(answer: Callable[[Image], Image], network: keras.Model) -> None:
     """Both answer one made-up picture alike, or a refusal."""
-    edge = 64
     shape: Any = network.input_shape
-    image = np.random.default_rng(0).normal(size=(1, edge, edge, shape[-1])).astype(np.float32)
+    image = np.random.default_rng(0).normal(size=(1, _EDGE, _EDGE, shape[-1])).astype(np.float32)
     ours, theirs = np.asarray(network.predict_on_batch(image)), answer(image)
     worst = float(np.abs(ours - theirs).max()) if ours.shape == theirs.shape else float("inf")
     if not worst <= LARGEST_DIFFERENCE * max(1.0, float(np.abs(ours).max())):

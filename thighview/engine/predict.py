@@ -83,19 +83,19 @@ def load_network(folder: Path) -> tuple[keras.Model, ModelCard]:
     return network, card
 
 
-def probabilities(logits: NDArray[np.floating]) -> NDArray[np.float32]:
+def probabilities(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float32]:
     """Class probabilities, float32 (..., classes), background first.
 
-    Softmax over the logits; one logit alone (``seed_unet``) gives 1 - sigmoid and sigmoid.
+    Softmax over the logits divided by the temperature; one logit alone (``seed_unet``) gives 1 - sigmoid and sigmoid.
     """
-    x = np.asarray(logits, np.float32)
+    x = np.asarray(logits, np.float32) / np.float32(temperature)
     if x.shape[-1] == 1:
         x = np.concatenate([np.zeros_like(x), x], -1)
     x = np.exp(x - x.max(-1, keepdims=True))
     return x / x.sum(-1, keepdims=True)
 
 
-def uncertainty_of(logits: NDArray[np.floating], classes: NDArray[np.uint8]) -> float:
+def uncertainty_of(logits: NDArray[np.floating], classes: NDArray[np.uint8], temperature: float = 1.0) -> float:
     """How unsure the network is of the borders it drew on one slice, 0 (sure) to 1 (even odds).
 
     U = mean over the border pixels of -sum_k p_k ln p_k / ln K, with K classes; a border pixel has another class than
@@ -107,6 +107,8 @@ def uncertainty_of(logits: NDArray[np.floating], classes: NDArray[np.uint8]) -> 
     logits : ndarray, shape (rows, columns, K or 1)
     classes : ndarray of uint8, shape (rows, columns)
         Arg-max of the logits.
+    temperature : float
+        Of the model's card.
     """
     border = np.zeros(classes.shape, bool)
     rows, columns = classes[1:] != classes[:-1], classes[:, 1:] != classes[:, :-1]
@@ -114,7 +116,8 @@ def uncertainty_of(logits: NDArray[np.floating], classes: NDArray[np.uint8]) -> 
     border[:-1] |= rows
     border[:, 1:] |= columns
     border[:, :-1] |= columns
-    p = probabilities(logits[border] if border.any() else logits[::4, ::4].reshape(-1, logits.shape[-1]))
+    judged = logits[border] if border.any() else logits[::4, ::4].reshape(-1, logits.shape[-1])
+    p = probabilities(judged, temperature)
     entropy = -(p * np.log(np.maximum(p, 1e-12))).sum(-1)
     return float(entropy.mean() / math.log(p.shape[-1]))
 
@@ -250,7 +253,7 @@ class _Finish:
         for k, index in enumerate(indices):
             content = (k, slice(top, top + rows), slice(first, first + columns))
             planes[index] = values[k]
-            uncertainty = uncertainty_of(logits[content], classes[content])
+            uncertainty = uncertainty_of(logits[content], classes[content], self.card.temperature)
             self.result.uncertainty[index] = uncertainty
             if self.result.probabilities is not None:
                 self._keep_probabilities(index, logits[k : k + 1], left[k] if left is not None else None)
@@ -260,7 +263,7 @@ class _Finish:
     def _keep_probabilities(self, index: int, logits: NDArray[np.float32], left: NDArray[np.bool_] | None) -> None:
         """Probabilities of one slice: those of a class go to the label of the side the voxel lies on."""
         assert self.result.probabilities is not None
-        p = probabilities(maps_to_grid(logits, self.grid))[0]
+        p = probabilities(maps_to_grid(logits, self.grid), self.card.temperature)[0]
         out = np.moveaxis(self.result.probabilities, self.grid.axes[0], 0)[index]
         out[..., 0] = p[..., 0]
         channel = {label.value: 1 + i for i, label in enumerate(self.card.labels)}

@@ -41,6 +41,7 @@ from thighview.engine.precision import chosen_precision, computing_in
 from thighview.engine.recording import Voice, not_a_number, save_preview
 from thighview.engine.starting import Plan, inherited, make_plan
 from thighview.engine.unet import assign_weights, build_network, weights_of
+from thighview.io.dataset import update_dataset
 from thighview.io.models import find_model, write_model
 from thighview.io.runs import RunFolder, read_control
 from thighview.io.slice_table import write_sums
@@ -70,6 +71,9 @@ class TrainingRun:
         self.train, self.val, self.probe = loaded.train, loaded.val, loaded.probe
         self.notes += loaded.notes
         self.replay = loaded.replay
+        if loaded.replayed != self.dataset.replay:
+            self.dataset = replace(self.dataset, replay=loaded.replayed)
+            update_dataset(run, self.dataset)
         self.epoch = 0
         self._build()
         self.logs = RunLogs(run, self.plan.card.classes[1:], say.log)
@@ -361,7 +365,9 @@ class TrainingRun:
             "epochs": self.epoch, "val": self.best["val"], "train": self.best["train"], "val_dice": labels,
             "warnings": [said for said in [head_warning(weights_in(self.best_arrays))] if said],
         }  # fmt: skip
-        data = card.to_json() | {"scores": scores, "weights_sha256": "0" * 64}
+        replayed = asdict(self.dataset.replay) if self.dataset.replay else None
+        lineage = card.lineage | {"replay": replayed}
+        data = card.to_json() | {"scores": scores, "lineage": lineage, "weights_sha256": "0" * 64}
         write_model(folder, type(card).from_json(data), weights_in(self.best_arrays))
         val = Scores(**self.best["val"])
         self.say(Finished(

@@ -6,7 +6,7 @@ sources, whose SHA-256 it checks before it believes them.
 
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -23,6 +23,7 @@ from thighview.core.phantom_names import CONTRASTS, phantom_lookup
 from thighview.core.run import TrainConfig
 from thighview.core.volume import Volume
 from thighview.io.atomic import write_json_atomic
+from thighview.io.frozen import Dataset, FrozenCase, FrozenPhantom, FrozenSlice, Replay
 from thighview.io.masks import read_mask, write_mask
 from thighview.io.project import Project
 from thighview.io.reading import read_volume, sha256_of
@@ -35,84 +36,6 @@ _PHANTOM_SEED = 900_000
 _PHANTOM_SLICES = 6
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class FrozenCase:
-    """One case of a frozen set. ``states`` has one word per stored slice; ``mask`` is a path in the run folder.
-
-    ``content`` and ``look`` are those of ``core.fingerprint``, empty until the set is vetted; ``left_out`` says why
-    none of its slices is in the set, whatever its part.
-    """
-
-    case_id: int
-    title: str
-    subject: str
-    part: str
-    source: Path
-    sha256: str
-    mask: str
-    table: LabelTable
-    states: tuple[str, ...]
-    reviewed: tuple[int, ...]
-    content: str = ""
-    look: str = ""
-    left_out: str = ""
-
-
-@dataclass(frozen=True)
-class FrozenPhantom:
-    """A made-up person who stands in where nobody validates."""
-
-    seed: int
-    contrast: str
-    slices: int
-    subject: str
-
-
-@dataclass(frozen=True)
-class FrozenSlice:
-    """One slice by its id in the run. ``index`` counts along the axial axis; ``case_id`` 0 is a phantom.
-
-    ``edited_px`` and ``contour_px`` are those of ``core.corrections.edit_counts``.
-    """
-
-    id: int
-    case_id: int
-    index: int
-    state: str
-    subject: str
-    part: str
-    edited_px: int = 0
-    contour_px: int = 0
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """A frozen training set; ``labels`` are those the network learns, ``note`` what the panel must say about it.
-
-    ``vetted``: whether ``io.vetting`` has looked for one person on both sides.
-    """
-
-    labels: LabelTable
-    cases: tuple[FrozenCase, ...]
-    phantoms: tuple[FrozenPhantom, ...]
-    slices: tuple[FrozenSlice, ...]
-    note: str
-    vetted: bool = True
-
-    def of_part(self, part: str) -> tuple[FrozenSlice, ...]:
-        """Slices of ``train``, ``validation`` or ``test``."""
-        return tuple(s for s in self.slices if s.part == part)
-
-    @property
-    def subject_of(self) -> dict[int, str]:
-        """Slice id to subject."""
-        return {s.id: s.subject for s in self.slices}
-
-    def subjects(self, part: str) -> list[str]:
-        """Subjects of a part, sorted."""
-        return sorted({s.subject for s in self.slices if s.part == part})
 
 
 # ------------------------------------------------------------------ freezing
@@ -297,6 +220,11 @@ def add_stand_ins(table: LabelTable, slices: list[FrozenSlice]) -> tuple[list[Fr
 # ------------------------------------------------------------------ the file
 
 
+def update_dataset(run: RunFolder, dataset: Dataset) -> None:
+    """Write ``dataset.json`` of a run anew, with what is known of its set since."""
+    write_dataset(run, dataset, str(read_json(run.dataset).get("project", "")))
+
+
 def write_dataset(run: RunFolder, dataset: Dataset, project_name: str) -> None:
     """Write ``dataset.json`` of a run."""
     write_json_atomic(run.dataset, {
@@ -309,6 +237,7 @@ def write_dataset(run: RunFolder, dataset: Dataset, project_name: str) -> None:
         "cases": [asdict(case) | {"source": str(case.source), "table": case.table.to_json()} for case in dataset.cases],
         "phantoms": [asdict(phantom) for phantom in dataset.phantoms],
         "slices": [asdict(s) for s in dataset.slices],
+        "replay": asdict(dataset.replay) if dataset.replay else None,
     })  # fmt: skip
 
 
@@ -341,6 +270,7 @@ def read_dataset(run: RunFolder) -> Dataset:
             tuple(FrozenSlice(**row) for row in data["slices"]),
             str(data["note"]),
             bool(data.get("vetted", True)),
+            Replay.from_json(data.get("replay")),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{run.dataset} is damaged: {error}.", "Start a new run.") from error

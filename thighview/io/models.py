@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 from thighview.core.doubts import HEAD_WEIGHTS, head_warning
 from thighview.core.errors import UserError
 from thighview.core.labels import LabelTable
+from thighview.io.atomic import write_json_atomic
 from thighview.io.paths import models_folder
 from thighview.io.resources import resource
 
@@ -40,6 +41,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "spacing_mm": (0.0, 10.0),
     "input_size": (16, 2048),
     "in_channels": (1, 8),
+    "temperature": (0.01, 100.0),
 }
 
 
@@ -77,6 +79,8 @@ class ModelCard:
         Of the weights file, hexadecimal; filled in by :func:`write_model`.
     created : str
         ISO time, UTC.
+    temperature : float
+        What logits are divided by where probabilities are made of them; the mask is the same with any.
     """
 
     name: str
@@ -97,6 +101,7 @@ class ModelCard:
     statement: str = "For research. Not for clinical decisions."
     weights_sha256: str = ""
     created: str = ""
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("architecture", "name", "normalisation", "statement", "weights_sha256", "created"):
@@ -107,7 +112,7 @@ class ModelCard:
         _expect(good, "normalisation", "percentile or unit", self.normalisation)
         for name, (low, high) in _LIMITS.items():
             value = getattr(self, name)
-            whole = name not in ("dropout", "spacing_mm")
+            whole = name not in ("dropout", "spacing_mm", "temperature")
             good = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
             _expect(good and low <= value <= high, name, f"a number from {low} to {high}", value)
         multiple = 1 << (self.levels - 1)
@@ -242,6 +247,22 @@ def write_model(
     finally:
         shutil.rmtree(staged, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+    return card
+
+
+def set_temperature(folder: Path, temperature: float, weights_sha256: str) -> ModelCard:
+    """Write another temperature into the card of a model, whole or not at all; gives back the card as it is then.
+
+    Raises
+    ------
+    UserError
+        When the model has other weights than ``weights_sha256``, or its card cannot be written.
+    """
+    card = read_card(folder)
+    if card.weights_sha256 != weights_sha256:
+        raise UserError(f"The temperature was measured on other weights than those of {card.name}.", "Measure again.")
+    card = replace(card, temperature=float(temperature))
+    write_json_atomic(Path(folder) / CARD, card.to_json())
     return card
 
 

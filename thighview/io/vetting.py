@@ -9,10 +9,10 @@ from dataclasses import replace
 from thighview.core.fingerprint import Fingerprint
 from thighview.core.leaks import ledger_of, listed, slices_on_both_sides
 from thighview.core.twins import twin_sentences, twins
-from thighview.io.dataset import Dataset, add_stand_ins, read_dataset, write_dataset
+from thighview.io.dataset import Dataset, add_stand_ins, read_dataset, update_dataset
 from thighview.io.fingerprints import take_fingerprints
 from thighview.io.models import ModelEntry
-from thighview.io.runs import RunFolder, read_json
+from thighview.io.runs import RunFolder
 
 
 def vetted_dataset(run: RunFolder, parent: ModelEntry | None = None) -> Dataset:
@@ -35,7 +35,7 @@ def vetted_dataset(run: RunFolder, parent: ModelEntry | None = None) -> Dataset:
         dataset = without_leaks(dataset, parent)
     both = slices_on_both_sides(dataset)
     dataset = replace(dataset, note=_joined(dataset.note, both, *said), vetted=True)
-    write_dataset(run, dataset, str(read_json(run.dataset).get("project", "")))
+    update_dataset(run, dataset)
     return dataset
 
 
@@ -45,7 +45,7 @@ def vetted_set(study: RunFolder) -> Dataset:
     if dataset.vetted:
         return dataset
     dataset = replace(_with_fingerprints(study, dataset), vetted=True)
-    write_dataset(study, dataset, str(read_json(study.dataset).get("project", "")))
+    update_dataset(study, dataset)
     return dataset
 
 

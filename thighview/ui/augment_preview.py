@@ -1,24 +1,26 @@
-"""A fold that shows what augmentation does to a slice of the open case."""
+"""A fold that shows what augmentation does to a slice of the open case, or of another one of the training set."""
 
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QRectF, QSize
 from PySide6.QtGui import QImage, QPainter, QPaintEvent, QShowEvent
-from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QSizePolicy, QVBoxLayout, QWidget
 
-from thighview.app.augment_preview import PICTURES, AugmentPictures, Picture, ask_pictures
+from thighview.app.augment_preview import PICTURES, AugmentPictures, Picture, ask_pictures, ask_stored_pictures
 from thighview.app.jobs import Job
 from thighview.core.errors import UserError
 from thighview.ui.cards import Fold, button, row, show_words, words
 
 if TYPE_CHECKING:
-    from thighview.app.session import Session
+    from thighview.app.tasks import Workspace
     from thighview.core.run import TrainConfig
     from thighview.ui.train_form import TrainForm
 
 COLUMNS = 3
 GAP_PX = 4
-NO_CASE = "Open a scan to see it here."
+NO_CASE = "Open a scan, or add one to the training set, to see it here."
+OPEN_CASE = 0
+"""Stands for the open case where the others have their ids."""
 OFF = "Augmentation is off: every epoch shows a slice as it is."
 
 
@@ -67,24 +69,31 @@ class PictureGrid(QWidget):
 class AugmentFold(Fold):
     """``What augmentation does``: made on a worker thread while it is open and in sight, and only then."""
 
-    def __init__(self, session: "Session", form: "TrainForm") -> None:
+    def __init__(self, workspace: "Workspace", form: "TrainForm") -> None:
+        self.choice = QComboBox()
+        self.choice.setToolTip("Whose slice is shown")
+        self.choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.choice.setMinimumContentsLength(8)
         self.words = words("", "muted")
         self.grid = PictureGrid()
         self.others = button("Show others", self._show_others, "The same slice in later epochs", "quiet")
         inside = QVBoxLayout()
         inside.setSpacing(6)
-        for part in (self.words, self.grid):
+        for part in (self.choice, self.words, self.grid):
             inside.addWidget(part)
         inside.addLayout(row(self.others))
         super().__init__("What augmentation does", inside)
-        self._session, self._form = session, form
+        self._workspace, self._session, self._form = workspace, workspace.session, form
         self._first_epoch = 1
         self._asked: tuple[object, ...] | None = None
         self._job: Job | None = None
-        self.heading.setToolTip("One slice of the open case as the next epochs would show it")
+        self.heading.setToolTip("One slice of the open case, or of one of the set, as the next epochs would show it")
         self.heading.toggled.connect(self.refresh)
-        session.case_opened.connect(self._case_opened)
+        self.choice.activated.connect(self._start_anew)
+        self._session.case_opened.connect(self._case_opened)
+        workspace.cases_changed.connect(self._offer)
         form.changed.connect(self.refresh)
+        self._offer()
         self._show_nothing(NO_CASE)
 
     def showEvent(self, event: QShowEvent) -> None:
@@ -96,8 +105,8 @@ class AugmentFold(Fold):
         """Ask for the pictures of the case and settings as they are, unless these are shown."""
         if not (self.isVisible() and self.heading.isChecked()):
             return
-        case = self._session.case
-        if case is None:
+        case, chosen, folder = self._session.case, self.choice.currentData(), self._workspace.project_folder
+        if chosen is None:
             self._forget()
             self._show_nothing(NO_CASE)
             return
@@ -109,23 +118,53 @@ class AugmentFold(Fold):
             self._forget()
             self._show_nothing(OFF)
             return
-        wanted = (id(case), self._first_epoch, *_matters(config))
+        wanted = (chosen or id(case), self._first_epoch, *_matters(config))
         if wanted == self._asked:
             return
         self._forget()
         self._asked = wanted
         if not self.grid.pictures:
             show_words(self.words, "Distorting a slice…")
-        job = self._job = ask_pictures(case, config, self._first_epoch)
+        if case is not None and chosen == OPEN_CASE:
+            job = ask_pictures(case, config, self._first_epoch)
+        elif folder is not None:
+            job = ask_stored_pictures(folder, chosen, config, self._first_epoch)
+        else:
+            return
+        self._job = job
         job.succeeded.connect(lambda made: self._show(job, made))
         job.failed.connect(lambda error: self._failed(job, error))
 
     # ------------------------------------------------------------------ inside
 
+    def _offer(self, _change: object = None) -> None:
+        """List the open case and those of the set, people who train first; a choice is kept while it is there."""
+        case = self._session.case
+        mine = [c for c in self._workspace.cases if c.in_training_set and not (case and c.case_id == case.case_id)]
+        mine.sort(key=lambda c: c.part not in ("train", ""))
+        entries = [(f"{case.title} (open)", OPEN_CASE)] if case else []
+        entries += [(c.title, c.case_id) for c in mine]
+        before = [(self.choice.itemText(i), self.choice.itemData(i)) for i in range(self.choice.count())]
+        if entries != before:
+            kept = self.choice.currentData()
+            self.choice.clear()
+            for title, case_id in entries:
+                self.choice.addItem(title, case_id)
+            self.choice.setCurrentIndex(max(self.choice.findData(kept), 0) if entries else -1)
+            if self.choice.currentData() != kept:
+                self._start_anew()
+        self.choice.setVisible(len(entries) > 1)
+
     def _case_opened(self, _case: object) -> None:
+        self._offer()
+        if self._session.case is not None:
+            self.choice.setCurrentIndex(0)
+        self._start_anew()
+
+    def _start_anew(self, _index: int = 0) -> None:
         self._forget()
         self._first_epoch = 1
-        self._show_nothing(NO_CASE if self._session.case is None else "")
+        self._show_nothing(NO_CASE if self.choice.currentData() is None else "")
         self.refresh()
 
     def _show_others(self) -> None:

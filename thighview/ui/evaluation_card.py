@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QComboBox, QWidget
 
-from thighview.app.evaluating import PeopleMeasured, PersonFigures, measure_run, people_measured, read_evaluation
+from thighview.app.evaluating import (
+    PeopleMeasured,
+    PersonFigures,
+    measure_run,
+    people_measured,
+    read_evaluation,
+    use_temperature,
+)
 from thighview.app.jobs import Job, run_in_thread
 from thighview.io.runs import RunFolder, run_folder
 from thighview.ui import dialogs
@@ -19,7 +26,10 @@ from thighview.ui.reliability_plot import ReliabilityPlot
 
 if TYPE_CHECKING:
     from thighview.app.tasks import Workspace
+    from thighview.io.models import ModelEntry
 
+_SAME = 0.005
+"""Two temperatures nearer to each other than this read alike."""
 PARTS = {"validation": "validation", "test": "locked test", "": "no part", "train": "training"}
 _NOT_YET = (
     "See for each person how well the model draws each label: overlap, distance of the surfaces, volume. "
@@ -49,6 +59,13 @@ class EvaluationCard(Card):
         self.table.chosen.connect(self._open)
         self.plot = ReliabilityPlot()
         self.stale = words("", "warning")
+        self.temperature_words = words("", "muted")
+        self.temperature_button = button(
+            "Use this temperature", self._use_temperature,
+            "Wherever probabilities are made, logits are divided by it from then on: in the uncertainty of slices and\n"
+            "in probability maps. The masks stay as they are.",
+        )  # fmt: skip
+        self.back_button = button("Take it back", self._take_back, "Probabilities as the network gives them", "quiet")
         self.copy_button = button("Copy", self._copy, "Copy the table, for a spreadsheet")
         self.csv_button = button("Save CSV…", self._save, "Save the table as a CSV file")
         self.choices = QWidget()
@@ -61,8 +78,11 @@ class EvaluationCard(Card):
             flow.addWidget(part)
         for part in (
             self.text, self.stale, self.choices, self.table, self.progress_words, self.progress, ways_on, self.plot,
+            self.temperature_words,
         ):  # fmt: skip
             self.body.addWidget(part)
+        self.body.addLayout(row(self.temperature_button, self.back_button))
+        workspace.models_changed.connect(self._show)
         self.hide()
 
     def show_run(self, name: str, finished: bool) -> None:
@@ -124,7 +144,7 @@ class EvaluationCard(Card):
 
     # ------------------------------------------------------------------ showing
 
-    def _show(self) -> None:
+    def _show(self, _change: object = None) -> None:
         found, busy = self._found, self._job is not None
         mine = busy and self._job_run == self._run
         show_words(self.text, "" if found or mine else _NOT_YET)
@@ -140,6 +160,17 @@ class EvaluationCard(Card):
         self.plot.show_calibration(found.calibration if found else None)
         self.note.setText(_when(found.measured) if found else "")
         show_words(self.stale, self._stale_words() if found else "")
+        self._show_temperature()
+
+    def _show_temperature(self) -> None:
+        """What the probabilities are made with, and the way to the temperature that was measured or back from it."""
+        model, found = self._model(), self._found
+        used = model.card.temperature if model else 1.0
+        measured = found.calibration.temperature if found and found.calibration else None
+        offered = bool(model and found and measured and found.weights_sha256 == model.card.weights_sha256)
+        show_words(self.temperature_words, f"Its probabilities are made at temperature {used:.2f}." * (used != 1))
+        self.temperature_button.setVisible(offered and measured is not None and abs(measured - used) >= _SAME)
+        self.back_button.setVisible(used != 1)
 
     def _show_rows(self, _index: int = 0) -> None:
         if self._found is None:
@@ -153,15 +184,33 @@ class EvaluationCard(Card):
 
     def _stale_words(self) -> str:
         """A warning where the model is another one now than the one measured."""
-        run, found = self._run, self._found
-        if run is None or found is None:
+        model, found = self._model(), self._found
+        if model is None or found is None:
             return ""
-        folder = run.project / "models" / run.name
-        now = next((m.card.weights_sha256 for m in self._workspace.models if m.folder == folder), "")
-        differs = bool(now and found.weights_sha256 and now != found.weights_sha256)
+        differs = bool(found.weights_sha256 and model.card.weights_sha256 != found.weights_sha256)
         return "The model has been trained on since: measure again." if differs else ""
 
+    def _model(self) -> "ModelEntry | None":
+        folder = self._run.project / "models" / self._run.name if self._run else None
+        return next((m for m in self._workspace.models if m.folder == folder), None)
+
     # ------------------------------------------------------------------ what the person does
+
+    def _use_temperature(self) -> None:
+        found = self._found
+        if found and found.calibration and found.calibration.temperature:
+            self._set_temperature(found.calibration.temperature)
+
+    def _take_back(self) -> None:
+        self._set_temperature(1.0)
+
+    def _set_temperature(self, temperature: float) -> None:
+        run, model = self._run, self._model()
+        if run is None or model is None:
+            return
+        job = use_temperature(run, temperature, model.card.weights_sha256)
+        job.succeeded.connect(lambda _: self._workspace.refresh_models())
+        job.failed.connect(self._workspace.failed)
 
     def _open(self, person: PersonFigures) -> None:
         there = {case.case_id for case in self._workspace.cases}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from thighview.core.errors import UserError
 from thighview.core.leaks import listed
 from thighview.core.run import TrainConfig
+from thighview.io.frozen import Replay
 from thighview.ui.cards import count
 from thighview.ui.train_form import summary
 
@@ -39,10 +40,22 @@ def lineage_lines(card: "ModelCard") -> list[tuple[str, str]]:
     out = sorted({str(row.get("subject", "")) for row in cases if row.get("left_out")})
     if out:
         lines.append(("Left out", f"{listed(out)}: an earlier model was trained on them"))
+    replayed = _replayed(lineage)
+    if replayed:
+        lines.append(("Each batch", replayed))
     parents = _ancestors(lineage)
     lines.append(("Started from", " ← ".join(parents) if parents else "random weights"))
     lines.append(("Weights", f"SHA-256 {card.weights_sha256[:16]}…" if card.weights_sha256 else "unknown"))
     return lines
+
+
+def _replayed(lineage: Mapping[str, Any]) -> str:
+    """What was shown again beside the training set; empty where nothing was."""
+    try:
+        found = Replay.from_json(lineage.get("replay"))
+    except (KeyError, TypeError, ValueError):
+        return ""
+    return found.words if found else ""
 
 
 def _ancestors(lineage: Mapping[str, Any]) -> list[str]:

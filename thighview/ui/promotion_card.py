@@ -1,16 +1,17 @@
-"""A new model against the one in use, on the locked people: figures, worst cases, and promote, hold or roll back."""
+"""A model of the project against another: on locked people, on made-up thighs, and promote, hold or roll back."""
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
-from thighview.app.promoting import Promoting, Verdict
-from thighview.core.comparing import FEWEST, Comparison, Paired, compare_models, points
+from thighview.app.promoting import Verdict
+from thighview.core.comparing import Comparison, Paired, compare_models, points
 from thighview.ui.cards import Card, Fold, ProgressLine, button, count, mark, plain_tip, row, show_words, words
 from thighview.ui.case_pictures import WorstCases
 from thighview.ui.chips import Flow
+from thighview.ui.figure_grid import FigureGrid
 from thighview.ui.lineage_words import lineage_lines
+from thighview.ui.pair_choice import PairChoice
 from thighview.ui.run_status import RunStatus
 
 if TYPE_CHECKING:
@@ -19,23 +20,34 @@ if TYPE_CHECKING:
 
 STATE_WORDS = {"active": "in use", "held": "held back", "candidate": "candidate"}
 KINDS = {"better": "good", "not worse": "good", "worse": "error", "undecided": "warning", "too few": "warning"}
+GUARD_TIP = (
+    "Thighs made by the program, always the same ones, in four contrasts.\n"
+    "They warn when a model has forgotten something; they prove nothing about people."
+)
 
 
 class PromotionCard(Card):
-    """Shown for the model of a finished run."""
+    """Shown as soon as the project has a model of its own; that of the run in the panel is chosen first."""
 
     def __init__(self, workspace: "Workspace") -> None:
         super().__init__("Old against new", " ")
         self._workspace = workspace
         self._model: ModelEntry | None = None
+        self._against: ModelEntry | None = None
+        self._run = ""
         self._shown: object = None
-        self.desk = Promoting(workspace, self)
+        self.desk = workspace.gate
+        self.choice = PairChoice()
+        self.choice.new_chosen.connect(self._choose)
+        self.choice.old_chosen.connect(self._choose_other)
         self.state_words = words("")
         self.verdict_words = words("")
         self.left_words = words("", "muted")
+        self.guard_words = words("")
+        self.guard_words.setToolTip(GUARD_TIP)
         self.progress_words = words("", "muted")
         self.progress = ProgressLine()
-        self.compare_button = button("Compare", self._compare)
+        self.compare_button = button("Compare", self.compare)
         self.cancel_button = button("Cancel", self.desk.cancel, "Ends the comparison; nothing of it is kept")
         self.promote_button = button("Promote", self._promote)
         self.hold_button = button("Hold", self._hold, "The model in use stays; this one is kept in the list, not used")
@@ -44,44 +56,56 @@ class PromotionCard(Card):
         flow = Flow(ways)
         for part in (self.compare_button, self.cancel_button, self.promote_button, self.hold_button, self.back_button):
             flow.addWidget(part)
-        self.figures = _grid()
-        self.people = _grid()
-        self.worst = WorstCases()
-        self.figures_part = QWidget()
+        self.figures, self.people, self.guard, self.origin = (FigureGrid() for _ in range(4))
+        self.figures_part, self.guard_part = QWidget(), QWidget()
         self.figures_part.setLayout(self.figures)
-        self.people_fold = Fold("Person by person", _inside(self.people))
+        self.guard_part.setLayout(self.guard)
+        self.people_fold = Fold("Person by person", self.people.inside())
+        self.worst = WorstCases()
         self.worst_fold = Fold("Where it errs most", row(self.worst, stretch=0))
         self.worst_fold.heading.toggled.connect(lambda opened: self.worst.read() if opened else None)
-        self.origin = _grid()
-        self.origin_fold = Fold("Where it comes from", _inside(self.origin))
+        self.origin_fold = Fold("Where it comes from", self.origin.inside())
         for part in (
-            self.state_words, self.verdict_words, self.progress_words, self.progress, ways, self.figures_part,
-            self.left_words, self.people_fold, self.worst_fold, self.origin_fold,
+            self.choice, self.state_words, self.verdict_words, self.guard_words, self.progress_words, self.progress,
+            ways, self.figures_part, self.left_words, self.people_fold, self.worst_fold, self.guard_part,
+            self.origin_fold,
         ):  # fmt: skip
             self.body.addWidget(part)
         self.desk.changed.connect(self._show)
         self.desk.progressed.connect(self._progressed)
-        self.desk.failed.connect(workspace.failed)
-        self.desk.use_model.connect(workspace.choose_model)
         workspace.cases_changed.connect(self._show)
         workspace.models_changed.connect(self._show)
         self.hide()
 
     def show_status(self, status: RunStatus | None) -> None:
-        """Show the model of a run that has finished; hidden where there is none."""
+        """Turn to the model of a run when it has finished."""
         finished = status.finished if status and not status.failure else None
-        folder = self._workspace.project_folder
-        where = folder / "models" / finished.run if finished and folder else None
-        self._model = next((m for m in self._workspace.models if where and m.folder == where), None)
-        self.desk.look_at(self._model)
+        run = finished.run if finished else ""
+        if run != self._run:
+            self._run, self._model, self._against = run, None, None
         self._show()
 
-    # ------------------------------------------------------------------ what the buttons do
-
-    def _compare(self) -> None:
-        old = self.desk.baseline_of(self._model) if self._model else None
+    def compare(self) -> None:
+        """Compare the two chosen models, unless they are being compared."""
+        old = self._other()
         if self._model and old:
             self.desk.compare(self._model, old)
+
+    def compare_once(self) -> None:
+        """Compare them unless that was done."""
+        old = self._other()
+        if self._model and old and not self.desk.is_compared(self._model, old):
+            self.compare()
+
+    # ------------------------------------------------------------------ what the person does
+
+    def _choose(self, model: "ModelEntry") -> None:
+        self._model, self._against = model, None
+        self._show()
+
+    def _choose_other(self, model: "ModelEntry") -> None:
+        self._against = model
+        self._show()
 
     def _promote(self) -> None:
         if self._model:
@@ -94,19 +118,35 @@ class PromotionCard(Card):
     def _progressed(self, done: int, total: int) -> None:
         self.progress.show_progress(done, total if done else 0)
         if total:
-            show_words(self.progress_words, f"{done} of {count(total, 'locked case')}")
+            show_words(self.progress_words, f"{done} of {count(total, 'scan')}")
+
+    # ------------------------------------------------------------------ which models
+
+    def _find(self) -> "ModelEntry | None":
+        """The model chosen before, where it is still there; else that of the run, else the newest of the project."""
+        folder = self._workspace.project_folder
+        mine = [m for m in self._workspace.models if folder and m.folder.parent == folder / "models"]
+        wanted = self._model.folder if self._model else folder / "models" / self._run if folder and self._run else None
+        found = next((m for m in mine if m.folder == wanted), None)
+        return found or (None if self._run else max(mine, key=lambda m: m.card.created, default=None))
+
+    def _other(self) -> "ModelEntry | None":
+        chosen = self._against
+        there = next((m for m in self._workspace.models if chosen and m.folder == chosen.folder), None)
+        return there or (self.desk.baseline_of(self._model) if self._model else None)
 
     # ------------------------------------------------------------------ showing
 
     def _show(self, _change: object = None) -> None:
-        model, desk = self._model, self.desk
+        model = self._model = self._find()
+        old, desk = self._other(), self.desk
+        desk.look_at(model, old)
         self.setVisible(model is not None)
         if model is None:
             return
-        weights = model.card.weights_sha256
-        state = desk.promotions.state_of(weights)
-        old, running = desk.baseline_of(model), desk.job is not None
-        verdict = desk.verdict if old and desk.verdict and desk.verdict.old == old.card.weights_sha256 else None
+        state = desk.promotions.state_of(model.card.weights_sha256)
+        self.choice.show_pair(self._workspace.models, model, old)
+        running, verdict = desk.job is not None, desk.verdict
         self.note.setText(STATE_WORDS[state])
         self.state_words.setText(_state_line(model, state, old, desk.model_in_use()))
         locked = desk.locked_people()
@@ -118,42 +158,63 @@ class PromotionCard(Card):
         self.progress_words.setVisible(running)
         if running and not self.progress_words.text():
             self._progressed(0, 0)
-            show_words(self.progress_words, "Both models look at the locked people…")
+            whom = "the locked people and made-up thighs" if locked else "made-up thighs"
+            show_words(self.progress_words, f"Both models look at {whom}…")
         elif not running:
             self.progress_words.clear()
-        self._show_buttons(state, old, found, locked, running)
+        self._show_buttons(model, state, old, found, locked)
+        self._show_guard(verdict, running)
         self._show_figures(verdict)
-        self._fill(self.origin, [(heading, said) for heading, said in lineage_lines(model.card)], text=True)
+        self.origin.fill([(heading, said) for heading, said in lineage_lines(model.card)], text=True)
 
     def _show_buttons(
-        self, state: str, old: "ModelEntry | None", found: Comparison | None, locked: int, running: bool
+        self, model: "ModelEntry", state: str, old: "ModelEntry | None", found: Comparison | None, locked: int
     ) -> None:
-        self.compare_button.setVisible(old is not None and not running)
-        self.compare_button.setEnabled(locked > 0)
-        name = old.card.name if old else ""
-        self.compare_button.setText(f"Compare with {_short(name)}")
-        self.compare_button.setToolTip(plain_tip(f"Both models on {count(locked, 'locked person', 'locked people')}"))
+        running, verdict = self.desk.job is not None, self.desk.verdict
+        possible = self.desk.can_compare(model)
+        self.compare_button.setVisible(not running)
+        self.compare_button.setEnabled(old is not None and possible)
+        self.compare_button.setText("Compare again" if verdict else "Compare")
+        people = f"{count(locked, 'locked person', 'locked people')} and on " if locked else ""
+        self.compare_button.setToolTip(f"Both models on {people}made-up thighs")
         self.cancel_button.setVisible(running)
         open_to = state != "active" and not running
-        passed = bool(found) and found.verdict in ("better", "not worse")
-        cannot = old is None or locked < FEWEST or (bool(found) and found.verdict in ("too few", "undecided"))
+        lost = bool(verdict and verdict.guard and verdict.guard.lost)
+        worse = bool(found) and found.verdict == "worse"
+        passed = bool(found) and found.verdict in ("better", "not worse") and not lost
+        cannot = not passed and not worse and (old is None or not possible or verdict is not None)
         self.promote_button.setVisible(open_to)
         self.promote_button.setEnabled(passed or cannot)
-        self.promote_button.setText("Promote anyway" if cannot and not passed and old else "Promote")
+        self.promote_button.setText("Promote anyway" if cannot and old else "Promote")
         tip = "Segment with this model from now on in this project"
-        if not passed and not cannot:
-            tip = "It is worse on the locked people." if found else "Compare it first."
+        if lost and not worse:
+            tip = "It has lost on the made-up thighs: it may have forgotten something."
+        elif not passed and not cannot:
+            tip = "It is worse on the locked people." if worse else "Compare it first."
         self.promote_button.setToolTip(tip)
-        mark(self.compare_button, "primary", open_to and not found and locked > 0)
+        mark(self.compare_button, "primary", open_to and not verdict and possible and old is not None)
         mark(self.promote_button, "primary", passed and open_to)
         self.hold_button.setVisible(open_to and state != "held")
         earlier = self.desk.earlier_model()
         self.back_button.setVisible(earlier is not None and not running)
         self.back_button.setToolTip(plain_tip(f"{earlier.card.name} is in use again" if earlier else ""))
 
+    def _show_guard(self, verdict: Verdict | None, running: bool) -> None:
+        """The made-up thighs, beside the people and never among them."""
+        found = verdict.guard if verdict else None
+        nothing = "No made-up thighs to compare on: they have no label that both models know." * (verdict is not None)
+        show_words(self.guard_words, "" if running else found.sentence if found else nothing)
+        mark(self.guard_words, "warning", bool(found) and found.lost)
+        mark(self.guard_words, "muted", not (found and found.lost))
+        self.guard_part.setVisible(found is not None)
+        if found:
+            pairs = [("All contrasts", found.overall), *((_title(one.label), one) for one in found.contrasts)]
+            self.guard.fill_pairs(pairs, "Made-up thighs", "change", ())
+
     def _show_figures(self, verdict: Verdict | None) -> None:
+        people = verdict.comparison.people if verdict else ()
         for part in (self.figures_part, self.people_fold, self.worst_fold):
-            part.setVisible(verdict is not None)
+            part.setVisible(bool(people))
         left = verdict.comparison.left_out if verdict else ()
         said = ["± is half the 95 % interval over people."] if verdict and verdict.comparison.labels else []
         said += [f"Not counted, for a model was trained on them: {', '.join(left)}."] if left else []
@@ -162,42 +223,13 @@ class PromotionCard(Card):
             return
         self._shown = verdict
         found = verdict.comparison
-        rows = [("Dice × 100", "old", "new", "change ±")]
         pairs = (*([found.overall] if found.overall else []), *found.labels)
-        self._fill(self.figures, [*rows, *(_line(one) for one in pairs)], ("", *(_kind(one) for one in pairs)))
+        named = [(_label(one), one) for one in pairs]
+        self.figures.fill_pairs(named, "Dice × 100", "change ±", tuple(_kind(one) for one in pairs))
         lines = [("Person", "old", "new", "change")]
         lines += [(p.subject, f"{100 * p.old:.1f}", f"{100 * p.new:.1f}", points(p.difference)) for p in found.people]
-        self._fill(self.people, lines)
+        self.people.fill(lines)
         self.worst.want(verdict.pictures, found.people)
-
-    def _fill(
-        self, grid: QGridLayout, rows: list[tuple[str, ...]], kinds: tuple[str, ...] = (), text: bool = False
-    ) -> None:
-        """Put rows into a grid, the first one as headings; with ``text`` the first column is.
-
-        ``kinds`` are those of the changes, row by row.
-        """
-        if grid.property("rows") == rows:
-            return
-        grid.setProperty("rows", rows)
-        while (item := grid.takeAt(0)) is not None:
-            widget = item.widget()
-            if widget is not None:
-                widget.hide()
-                widget.deleteLater()
-        for line, cells in enumerate(rows):
-            for column, cell in enumerate(cells):
-                wide = column == (1 if text else 0)
-                label = words(cell, "muted" if (column == 0 if text else line == 0) else "", wrap=wide)
-                side = Qt.AlignmentFlag.AlignLeft if text or not column else Qt.AlignmentFlag.AlignRight
-                if wide:
-                    label.setToolTip(plain_tip(cell))
-                    grid.addWidget(label, line, column)
-                else:
-                    grid.addWidget(label, line, column, side | Qt.AlignmentFlag.AlignTop)
-                if column == 3 and line < len(kinds) and kinds[line]:
-                    mark(label, kinds[line], True)
-        grid.setColumnStretch(1 if text else 0, 1)
 
 
 def _state_line(model: "ModelEntry", state: str, old: "ModelEntry | None", active: "ModelEntry | None") -> str:
@@ -206,37 +238,20 @@ def _state_line(model: "ModelEntry", state: str, old: "ModelEntry | None", activ
         return f"{name} is the model in use in this project."
     use = f"In use is {active.card.name}." if active else "No model of this project is in use yet."
     if old is None:
-        return f"{name} is a candidate, and there is no earlier model to compare it with."
+        return f"{name} is a candidate without an earlier model: choose one to compare it with."
     return f"{name} is held back. {use}" if state == "held" else f"{name} is a candidate. {use}"
 
 
-def _line(one: Paired) -> tuple[str, ...]:
-    """The interval lies evenly around the change: it is told by its half."""
-    half = f" ± {50 * (one.interval[1] - one.interval[0]):.1f}" if one.interval else ""
-    name = one.label.replace("_left", " L").replace("_right", " R").replace("_", " ").capitalize()
-    name = name[:-1] + name[-1].upper() if name.endswith((" l", " r")) else name
-    return (name or "All labels", f"{100 * one.old:.1f}", f"{100 * one.new:.1f}", points(one.difference) + half)
+def _label(one: Paired) -> str:
+    name = _title(one.label.replace("_left", " L").replace("_right", " R").replace("_", " "))
+    return name or "All labels"
+
+
+def _title(name: str) -> str:
+    return name[:1].upper() + name[1:]
 
 
 def _kind(one: Paired) -> str:
     """``good`` or ``error`` where the whole interval is on one side of nought."""
     low, high = one.interval or (0.0, 0.0)
     return "good" if low > 0 else "error" if high < 0 else ""
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 18 else f"{name[:17]}…"
-
-
-def _grid() -> QGridLayout:
-    grid = QGridLayout()
-    grid.setContentsMargins(0, 0, 0, 0)
-    grid.setHorizontalSpacing(9)
-    grid.setVerticalSpacing(3)
-    return grid
-
-
-def _inside(grid: QGridLayout) -> QVBoxLayout:
-    column = QVBoxLayout()
-    column.addLayout(grid)
-    return column

@@ -7,7 +7,7 @@ from PySide6.QtGui import QFontDatabase, QGuiApplication, QTextOption
 from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
 from thighview.core.run import Failed, Finished
-from thighview.ui.cards import Card, button, row, show_words, words
+from thighview.ui.cards import Card, button, mark, row, show_words, words
 from thighview.ui.chips import Flow
 from thighview.ui.run_status import RunStatus, model_of
 
@@ -23,6 +23,8 @@ class RunEndCard(Card):
 
     new_asked = Signal()
     """The person wants to set up another run."""
+    compare_asked = Signal()
+    """The person wants to see the model against the one in use first."""
     go_on_asked = Signal()
     """The person wants the run to go on from its checkpoint."""
 
@@ -43,6 +45,10 @@ class RunEndCard(Card):
         self.lines.setFrameShape(QPlainTextEdit.Shape.NoFrame)
         self.lines.setProperty("log", True)
         self.lines.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.doubt_words = words("", "warning")
+        self.compare_button = button(
+            "Compare first", self.compare_asked.emit, "Shows it against the model in use, in the Result page", "primary"
+        )
         self.use_button = button("Use this model", self._use, "Segment with this model from now on", "primary")
         self.go_on_button = button(
             "Go on", self._go_on, "Starts this run again from its last checkpoint; nothing learnt is lost"
@@ -51,9 +57,9 @@ class RunEndCard(Card):
         self.copy_button = button("Copy", self._copy, "Copies what happened, for the people who can mend it", "quiet")
         ways_on = QWidget()
         flow = Flow(ways_on)
-        for part in (self.use_button, self.go_on_button, self.new_button):
+        for part in (self.compare_button, self.use_button, self.go_on_button, self.new_button):
             flow.addWidget(part)
-        for part in (self.text, self.hint, ways_on):
+        for part in (self.text, self.hint, self.doubt_words, ways_on):
             self.body.addWidget(part)
         self.body.addLayout(row(self.lines_heading, self.copy_button, stretch=0))
         self.body.addWidget(self.lines)
@@ -72,6 +78,9 @@ class RunEndCard(Card):
         self.lines.setVisible(bool(self._failure and self._failure.lines))
         self.copy_button.setVisible(failed)
         self.use_button.setVisible(finished is not None)
+        if finished is None:
+            show_words(self.doubt_words, "")
+            self.compare_button.hide()
         if self._failure:
             self._show_failure(self._failure, bool(status and status.epochs_done))
         elif finished:
@@ -104,11 +113,23 @@ class RunEndCard(Card):
             said += f"\nStarted from {finished.parent}: Dice {before:.3f}\u00a0→\u00a0{after:.3f} on the same slices."
         self.text.setText(said)
         self._model = model_of(finished, self._workspace.models)
-        chosen = self._model is not None and str(self._model.folder) == self._workspace.settings.last_model
         name = self._model.card.name if self._model else ""
-        self.use_button.setEnabled(self._model is not None and not chosen)
-        self.use_button.setText("In use" if chosen else "Use this model")
+        self._show_ways()
         show_words(self.hint, f"It is listed as “{name}” in the Segment tab." if name else "The model is being listed…")
+
+    def _show_ways(self) -> None:
+        """A model that is not promoted is used after a word about it, and one click."""
+        model, gate = self._model, self._workspace.gate
+        chosen = model is not None and str(model.folder) == self._workspace.settings.last_model
+        doubt = gate.doubt(model) if model else ""
+        old = gate.baseline_of(model) if model else None
+        compared = bool(model and old and gate.is_compared(model, old))
+        show_words(self.doubt_words, doubt)
+        self.compare_button.setText("See the comparison" if compared else "Compare first")
+        self.compare_button.setVisible(bool(doubt and old))
+        self.use_button.setEnabled(model is not None and not chosen)
+        self.use_button.setText("In use" if chosen else "Use anyway" if doubt else "Use this model")
+        mark(self.use_button, "primary", not doubt)
 
     def _show_failure(self, failure: Failed, has_checkpoint: bool) -> None:
         self.title.setText("The training has failed")
@@ -127,8 +148,7 @@ class RunEndCard(Card):
     def _use(self) -> None:
         if self._model is not None:
             self._workspace.choose_model(self._model)
-            self.use_button.setEnabled(False)
-            self.use_button.setText("In use")
+            self._show_ways()
 
     def _copy(self) -> None:
         failure = self._failure

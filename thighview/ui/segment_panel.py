@@ -123,6 +123,7 @@ class SegmentPanel(Page):
         session.labels_changed.connect(self._show_model)
         workspace.models_changed.connect(self._models_changed)
         workspace.model_chosen.connect(self.choose)
+        workspace.gate.changed.connect(self._show_model)
         workspace.segmenting.connect(self._segmenting)
         workspace.engine.state_changed.connect(self._show_engine)
         self._list_models(workspace.models)
@@ -165,6 +166,7 @@ class SegmentPanel(Page):
             "weights.safetensors) into your models folder.",
         )
         self.statement = words("")
+        self.gate_words = words("", "warning")
         self.doubts = Doubts()
         self.figures = QGridLayout()
         self.figures.setHorizontalSpacing(12)
@@ -173,7 +175,7 @@ class SegmentPanel(Page):
         self.chips = Chips()
         self.match_words = words("", "muted")
         self.network_words = words("", "muted")
-        for part in (self.chooser, self.no_model, self.statement, self.doubts):
+        for part in (self.chooser, self.no_model, self.gate_words, self.statement, self.doubts):
             card.body.addWidget(part)
         self.figures_heading = words("", "muted")
         card.body.addWidget(self.figures_heading)
@@ -238,6 +240,7 @@ class SegmentPanel(Page):
         for part in (self.chooser, self.chips):
             part.setVisible(there)
         self.model_card.note.setText(PLACES.get(entry.place, "") if entry else "")
+        show_words(self.gate_words, self._workspace.gate.doubt(entry) if entry else "")
         show_words(self.statement, entry.card.statement if entry else "")
         self.doubts.show_doubts(entry.card.warnings if entry else ())
         heading, lines = card_figures(entry.card.scores) if entry else ("", [])

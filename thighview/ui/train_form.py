@@ -18,9 +18,10 @@ from PySide6.QtWidgets import (
 )
 
 from thighview.core.errors import UserError
+from thighview.core.fine_tuning import FINE_TUNING, batch_parts, forgetting_doubts, suggested
 from thighview.core.presets import PRESETS as core_presets  # noqa: N811 - a table read here once
-from thighview.core.run import FINE_TUNING_RATE, FROM_THE_MODEL, TrainConfig
-from thighview.ui.cards import Fold, show_words, words
+from thighview.core.run import FROM_THE_MODEL, TrainConfig
+from thighview.ui.cards import Fold, count, show_words, words
 from thighview.ui.doubts import Doubts
 from thighview.ui.setting_inputs import CHOICE_WORDS, make_input, show_value, value_of
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 PLACES = {"project": "this project", "user": "your models", "box": "comes with thighview"}
 
-FIRST = ("start_from", "architecture", "base_filters", "loss", "learning_rate", "epochs", "augment")
+FIRST = ("start_from", "architecture", "base_filters", "loss", "learning_rate", "replay", "epochs", "augment")
 """Settings always in sight, in this order; the others fold away."""
 
 PRESETS: tuple[tuple[str, str, dict[str, Any], str], ...] = (
@@ -103,11 +104,16 @@ class TrainForm(QWidget):
         first.addRow(self._headings[1], self.run_name)
         self.held_words = words("", "muted")
         self.start_doubts = Doubts()
+        self.mix_words = words("", "muted")
+        self.forgetting = Doubts()
         for name in FIRST:
             self._add(first, by_name[name])
             if name == "start_from":
                 first.addRow(self.held_words)
                 first.addRow(self.start_doubts)
+            elif name == "replay":
+                first.addRow(self.mix_words)
+                first.addRow(self.forgetting)
         for name, spec in by_name.items():
             if name not in FIRST:
                 self._add(more, spec)
@@ -220,7 +226,7 @@ class TrainForm(QWidget):
     def _preset_chosen(self, index: int) -> None:
         settings = dict(PRESETS[index][2])
         if "start_from" not in settings and self._at_hand:
-            settings |= {"start_from": self._at_hand, "learning_rate": FINE_TUNING_RATE}
+            settings |= {"start_from": self._at_hand, **FINE_TUNING}
         self.show_config(TrainConfig(**settings))
         self.preset.setCurrentIndex(index)
 
@@ -237,12 +243,12 @@ class TrainForm(QWidget):
     def _follow_start(self) -> None:
         """Show what the model to start from decides, and put back what was set where there is none any more.
 
-        The learning rate goes along as long as it is the one suggested for that start.
+        Learning rate and replay go along as long as they are the ones suggested for that start.
         """
         before, self._start = self._start, value_of(self._start_input)
-        rate = self.inputs["learning_rate"]
-        if value_of(rate) == _suggested_rate(before):
-            show_value(rate, _suggested_rate(self._start))
+        for name in FINE_TUNING:
+            if value_of(self.inputs[name]) == suggested(name, before):
+                show_value(self.inputs[name], suggested(name, self._start))
         model = self._models.get(self._start)
         if model and not self._set_aside:
             self._set_aside = {name: value_of(self.inputs[name]) for name in FROM_THE_MODEL}
@@ -268,6 +274,8 @@ class TrainForm(QWidget):
         else:
             lost = config.start_from and self._missing_start()
             self.problem_text = "The model to start from is gone. Choose another." if lost else ""
+            show_words(self.mix_words, mix_line(config))
+            self.forgetting.show_doubts(forgetting_doubts(config))
         self.changed.emit()
 
     def _missing_start(self) -> bool:
@@ -286,6 +294,12 @@ def summary(config: TrainConfig, start_words: str = "") -> str:
     return " · ".join(parts)
 
 
+def mix_line(config: TrainConfig) -> str:
+    """What a batch is made of; empty where nothing is replayed."""
+    own, replayed = batch_parts(config.batch_size, config.batch_size, config.replay)
+    return f"Each batch: {count(own, 'slice')} of the set, {replayed} replayed." if replayed else ""
+
+
 def _plain(sentence: str) -> str:
     """A sentence about a setting with the setting's name as the form shows it."""
     for spec in fields(TrainConfig):
@@ -301,7 +315,3 @@ def _form() -> QFormLayout:
     form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
     form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
     return form
-
-
-def _suggested_rate(start_from: str) -> float:
-    return FINE_TUNING_RATE if start_from else TrainConfig().learning_rate

@@ -12,6 +12,7 @@ from thighview.ui.train_run import RunPage
 from thighview.ui.train_set_up import SetUpPage
 
 if TYPE_CHECKING:
+    from thighview.app.studying import StudyHistory
     from thighview.app.tasks import Workspace
 
 
@@ -43,11 +44,14 @@ class TrainPanel(QTabWidget):
         ):
             self.setTabToolTip(self.addTab(page, name), tip)
         self.tabBar().setDrawBase(False)
+        self.run.compare_asked.connect(self._compare)
         self.run.set_up_asked.connect(lambda: self.setCurrentWidget(self.set_up))
         self.run.status_changed.connect(self._tell_pages)
         workspace.models_changed.connect(self._tell_pages)
         workspace.project_changed.connect(self._follow)
         self._runs.run_changed.connect(self._follow)
+        self.set_up.form.changed.connect(self.study_card.refresh)
+        self.study_card.desk.changed.connect(self._study_moved)
         self._follow()
 
     def _follow(self, _change: object = None) -> None:
@@ -55,7 +59,17 @@ class TrainPanel(QTabWidget):
         self.run.follow()
         self.setCurrentWidget(self.run if self.run.run_name else self.set_up)
 
+    def _compare(self) -> None:
+        """Turn to the comparison of the new model, and start it where there is none yet."""
+        card = self.result.promotion_card
+        self.setCurrentWidget(self.result)
+        self.result.ensureWidgetVisible(card)
+        card.compare_once()
+
     def _tell_pages(self, _change: object = None) -> None:
         status, name = self.run.status, self.run.run_name
         self.set_up.show_run(name, bool(status and status.alive))
         self.result.show_run(name, status)
+
+    def _study_moved(self, study: "StudyHistory | None") -> None:
+        self.set_up.show_study(study.name if study and study.alive else "")

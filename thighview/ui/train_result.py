@@ -1,4 +1,4 @@
-"""Result: the model of a finished training, against the one in use and person by person."""
+"""Result: a model of the project against the one in use, and that of a finished training person by person."""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ResultPage(Page):
-    """Empty, with a sentence that says why, until the run in the panel has a model."""
+    """Empty, with a sentence that says why, until the project has a model of its own."""
 
     def __init__(self, workspace: "Workspace", parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -39,9 +39,9 @@ class ResultPage(Page):
         self.empty_words.setText(
             f"The new model is compared here with the one in use, on the locked people and person by person, {waiting}."
         )
-        self.empty_card.setVisible(not finished)
         model = model_of(status.finished, self._workspace.models) if status and status.finished else None
         self.doubts.show_doubts(model.card.warnings if model else ())
         self.doubts_card.setVisible(bool(model and model.card.warnings))
         self.promotion_card.show_status(status)
+        self.empty_card.setVisible(not finished and self.promotion_card.isHidden())
         self.people_card.show_run(name, finished)

@@ -37,6 +37,8 @@ class RunPage(Page):
 
     set_up_asked = Signal()
     """The person wants to set up another run."""
+    compare_asked = Signal()
+    """The person wants to see the new model against the one in use."""
     status_changed = Signal()
     """Another run is followed, or this one has got to another phase."""
 
@@ -74,8 +76,10 @@ class RunPage(Page):
         self._soon.timeout.connect(self._show)
         self._runs.event_came.connect(self._event_came)
         workspace.models_changed.connect(self._show_end)
+        workspace.gate.changed.connect(self._show_end)
         self.end_card.go_on_asked.connect(self._runs.go_on)
         self.end_card.new_asked.connect(self.set_up_asked)
+        self.end_card.compare_asked.connect(self.compare_asked)
 
     # ------------------------------------------------------------------ parts
 

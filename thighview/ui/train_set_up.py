@@ -31,6 +31,7 @@ class SetUpPage(QWidget):
         super().__init__(parent)
         self._workspace = workspace
         self._starting, self._run, self._training = False, "", False
+        self._study = ""
         self.set_card = TrainSetCard(workspace)
         self.form = TrainForm(workspace.settings.train_config)
         self.labels_words = words("", "muted")
@@ -54,7 +55,7 @@ class SetUpPage(QWidget):
 
     def _make_settings(self) -> Card:
         card = Card("New training")
-        for part in (self.labels_words, self.form, AugmentFold(self._workspace.session, self.form)):
+        for part in (self.labels_words, self.form, AugmentFold(self._workspace, self.form)):
             card.body.addWidget(part)
         return card
 
@@ -82,6 +83,12 @@ class SetUpPage(QWidget):
         if name and name == self.form.run_name.text().strip():
             self.form.run_name.clear()
         self.refresh()
+
+    def show_study(self, name: str) -> None:
+        """A study of this name is at work (empty: none is); a training beside it would slow both down."""
+        if name != self._study:
+            self._study = name
+            self.refresh()
 
     def _start(self) -> None:
         try:
@@ -127,6 +134,8 @@ class SetUpPage(QWidget):
             reason = "Open a scan or a project first."
         elif self._training:
             reason = f"“{self._run}” is training. The next one can start when it has ended."
+        elif self._study:
+            reason = f"The study “{self._study}” is at work. A training can start when it has ended or is stopped."
         elif not self.set_card.found.cases:
             reason = "Add a case with reviewed slices to the training set first."
         elif not self.set_card.ready:
