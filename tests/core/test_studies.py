@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thighview.core.errors import UserError
+from thighview.core.fine_tuning import batch_parts
 from thighview.core.run import PersonScores, TrainConfig, event_from_line
 from thighview.core.sample_size import mean_interval
 from thighview.core.studies import (
@@ -116,9 +117,20 @@ def test_a_curve_has_equally_many_steps_at_every_size() -> None:
     small = [set(one.train) for one in made if len(one.train) == 4]
     assert small[0].isdisjoint(small[1])
     slices = dict.fromkeys((f"p{i:02d}" for i in range(9)), 4)
-    work = {len(one.train): work_of(one, slices, 4) for one in made}
+    work = {len(one.train): work_of(one, slices, CONFIG) for one in made}
     assert work[8] == pytest.approx(10 * (32 + 4 / 3))
     assert work[1] == pytest.approx(80 * (4 + 4 / 3))
+
+
+def test_replay_takes_room_in_a_batch_and_the_steps_are_as_many_still() -> None:
+    """Half of eight slices is replayed: three slices of one person are a step, six of two people are two."""
+    config = TrainConfig(epochs=40, batch_size=8, replay=0.5)
+    made = plan(CURVE, cohort(5, 1, slices=3), config)
+    for one in made:
+        own, _ = batch_parts(8, 3 * len(one.train), 0.5)
+        assert one.epochs * -(-3 * len(one.train) // own) == 120
+    slices = dict.fromkeys((f"p{i:02d}" for i in range(5)), 3)
+    assert work_of(made[-1], slices, config) == pytest.approx(made[-1].epochs * (2 * 8 + 1))
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,16 @@ def test_whose_last_review_was_taken_back_while_it_froze_takes_no_part(tmp_path:
     assert len(made.trainings) == 3 and not any("person 1" in (*one.train, *one.validation) for one in made.trainings)
 
 
+def test_a_curve_replays_at_every_number_of_people_or_at_none(tmp_path: Path) -> None:
+    folder = make_project(tmp_path, 4)
+    project = Project.open(folder)
+    study = study_folder(folder, "one")
+    asked = freeze_study(project, study, CURVE, replace(CONFIG, replay=0.5))
+    project.close()
+    made = planned(study, asked, vetted_set(study), None)
+    assert made.config.replay == read_study(study).config.replay == 0.0 and "without replay" in made.note
+
+
 def test_looking_at_who_would_take_part_writes_nothing(tmp_path: Path) -> None:
     folder = make_project(tmp_path, 8)
     project = Project.open(folder, writable=False)

@@ -98,7 +98,7 @@ class _Going:
         slices: dict[str, int] = {}
         for one in self._whole.slices:
             slices[one.subject] = slices.get(one.subject, 0) + 1
-        self._work = [work_of(one, slices, asked.config.batch_size) for one in self._asked.trainings]
+        self._work = [work_of(one, slices, asked.config) for one in self._asked.trainings]
         said = EventTail(study.events).read_all()
         self._done = {event.number: event for event in said if isinstance(event, RetrainingEnded)}
         self._moved = 0.0

@@ -12,6 +12,7 @@ from typing import Any
 from thighview.core.errors import UserError
 from thighview.core.leaks import is_told, ledger_of, listed
 from thighview.core.painted import painted_labels
+from thighview.core.phantom_names import phantom_lookup
 from thighview.core.run import FROM_THE_MODEL, TrainConfig
 from thighview.core.split import assign
 from thighview.core.studies import CURVE, Cohort, Retraining, dealt, plan
@@ -228,8 +229,12 @@ def planned(folder: StudyFolder, study: Study, whole: Dataset, parent: ModelEntr
     if study.trainings:
         return study
     cohort = cohort_of_set(study, whole, parent)
+    unsure = study.kind == CURVE and study.config.replay > 0 and phantom_lookup(whole.labels) is None
+    if unsure:
+        study = replace(study, config=replace(study.config, replay=0.0))
     trainings = plan(study.kind, cohort, study.config, study.count)
-    notes = [note for note in (_known_words(study, cohort, whole, parent), whole.note) if note]
+    replay = "trained without replay: not at every number of people would there be something to replay" * unsure
+    notes = [note for note in (_known_words(study, cohort, whole, parent), replay, whole.note) if note]
     made = replace(study, trainings=trainings, note="; ".join(notes))
     write_study(folder, made)
     return made

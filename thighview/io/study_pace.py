@@ -37,7 +37,7 @@ def find_pace(project: Path, config: TrainConfig) -> Pace | None:
         alike = _size(known) == _size(config) and known.architecture == config.architecture
         if found and not alike:
             continue
-        seconds = _seconds_per_slice(run, known.batch_size)
+        seconds = _seconds_per_slice(run, known)
         if seconds is None:
             continue
         study = run.project.name if run.project.parent.name == "studies" else ""
@@ -55,14 +55,14 @@ def _latest(project: Path) -> list[RunFolder]:
     return [RunFolder(path.parent) for _, path in dated[:_MOST_LOOKED_AT]]
 
 
-def _seconds_per_slice(run: RunFolder, batch_size: int) -> float | None:
+def _seconds_per_slice(run: RunFolder, config: TrainConfig) -> float | None:
     """Median over its epochs but the first, which builds the network, too."""
     events = EventTail(run.events).read_all()
     started = next((event for event in reversed(events) if isinstance(event, Started)), None)
     seconds = [event.seconds for event in events if isinstance(event, EpochEnded)]
     if started is None or not seconds or not started.train_slices:
         return None
-    return median(seconds[1:] or seconds) / work_of_epoch(started.train_slices, started.val_slices, batch_size)
+    return median(seconds[1:] or seconds) / work_of_epoch(started.train_slices, started.val_slices, config)
 
 
 def _size(config: TrainConfig) -> tuple[int, int, int]:
