@@ -163,6 +163,11 @@ def test_a_study_in_folds_is_the_first_judge(ended: RunFolder, demand: OnDemand,
     assert {p.subject for p in found.val} == others and {p.dice[1] for p in found.val} == {0.35}
     assert judged_by_folds(tmp_path, ("bone", "thigh"), CONFIG.loss, train, others) is None
     assert judged_by_folds(tmp_path, ("thigh", "bone"), "dice", train, others) is None
+    newer = study_folder(tmp_path, "folds 2")
+    newer.path.mkdir()
+    write_json_atomic(newer.config, CONFIG.to_json())
+    write_json_atomic(newer.file, {"format": "thighview-study-9"})
+    assert judged_by_folds(tmp_path, ("thigh", "bone"), CONFIG.loss, train, others) == found
 
 
 def test_the_window_asks_for_it_by_name() -> None:

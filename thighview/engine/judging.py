@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops as keras_ops
 
+from thighview.core.errors import UserError
 from thighview.core.gap_passes import Judged
 from thighview.core.leaks import is_told, ledger_of
 from thighview.core.run import PersonScores, TrainConfig
@@ -37,7 +38,10 @@ def judged_by_folds(
     None where no study in folds with these labels and this loss has scored all of them.
     """
     for folder in reversed(study_folders(project)):
-        study = read_study(folder)
+        try:
+            study = read_study(folder)
+        except UserError:  # damaged, or of a newer program: it tells nothing
+            continue
         if study.kind == CURVE or study.config.loss != loss:
             continue
         ended = [e for e in EventTail(folder.events).read_all() if isinstance(e, RetrainingEnded)]
