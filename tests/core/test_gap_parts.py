@@ -119,7 +119,8 @@ def test_the_sentence_picks_the_largest_cause_among_all() -> None:
     assert "5.0 of that is difficulty: the validation people are harder also for thigh_tissues" in harder
     assert harder.count("difficulty") == 1
     easier = sentence(gap_with(difficulty=0.01, judge="m"))
-    assert "Of this, +1.0 points is difficulty: the validation people are easier also for m" in easier
+    assert "+1.0 points of what is real is difficulty: the validation people are easier also for m" in easier
+    assert easier.rindex("The real difference") > easier.rindex("difficulty"), "the real part comes last"
     assert "(Dice of femur cortex)" in sentence(gap_with(label="femur_cortex"))
     assert "harder" in sentence(replace(gap_with(difficulty=0.5, judge="m"), metric="loss"))
 

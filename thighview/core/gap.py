@@ -221,9 +221,9 @@ def sentence(gap: Gap) -> str:
             "and says nothing about new people."
         )
     else:
-        parts.append(_people(gap))
         if gap.difficulty is not None and name != "difficulty":
-            parts.append(f"Of this, {_said(gap, gap.difficulty, True)} is difficulty: {_harder(gap)}.")
+            parts.append(f"{_said(gap, gap.difficulty, True)} of what is real is difficulty: {_harder(gap)}.")
+        parts.append(_people(gap))
     return " ".join(part for part in parts if part)
 
 

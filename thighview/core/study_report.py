@@ -13,7 +13,7 @@ from thighview.core.study_results import Mean, Results, curve_points, last_gain,
 
 METRICS = {"dice": "Dice", "accuracy": "Accuracy", "loss": "Loss"}
 CURVE_RULE = (
-    "Each point is trained anew on so many people, with equally many steps, and scored on the same people, who never"
+    "Each point is trained anew on so many people, with about equally many steps, and scored on the same people, who never"
     " train. Still getting better at the right end: more people will help. Flat: they will not; better masks or another"
     " network may."
 )
