@@ -14,8 +14,8 @@ from thighview.core.study_results import Mean, Results, curve_points, last_gain,
 METRICS = {"dice": "Dice", "accuracy": "Accuracy", "loss": "Loss"}
 CURVE_RULE = (
     "Each point is trained anew on so many people, with about equally many steps, and scored on the same people, who"
-    " never train. Still getting better at the right end: more people will help. Flat: they will not; better masks or another"
-    " network may."
+    " never train. Still getting better at the right end: more people will help. Flat: they will not; better masks or"
+    " another network may."
 )
 FOLDS_RULE = (
     "Each person is scored once, by a network that never saw them, at its last epoch: nothing is chosen on the people"
