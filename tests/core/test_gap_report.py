@@ -94,4 +94,4 @@ def test_small_sets_are_told_in_one_sentence() -> None:
     assert "14 of 30 training people" in small_set_words(many, 0.5, 30)
     assert "Measured on 1 validation person:" in small_set_words(replace(many, val_people=1))
     few = small_set_words(replace(many, val_people=2, train_people=2), 0.5, 9)
-    assert "2 validation and 2 training people" in few and "dropout" in few
+    assert "2 validation people and 2 training people" in few and "dropout" in few

@@ -29,7 +29,7 @@ def into_the_set(hands: Hands) -> None:
     """Press the Train panel's button."""
     hands.window.show_tab("Train")
     panel = hands.window.panel("Train")
-    hands.click(panel.set_card.case_button)  # type: ignore[attr-defined]
+    hands.click(panel.set_up.set_card.case_button)  # type: ignore[attr-defined]
     hands.until(lambda: [case for case in hands.workspace.cases if case.in_training_set])
     hands.until_saved()
 

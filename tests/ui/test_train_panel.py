@@ -197,6 +197,10 @@ def test_the_wheel_scrolls_a_page_and_changes_no_control(panel: TrainPanel, room
 
 def wheel_scrolls(page: Page, controls: list[QWidget], qtbot: QtBot) -> None:
     bar = page.verticalScrollBar()
+    page.setFocus()
+    qtbot.waitUntil(lambda: brought_into_sight(page, controls[0]))
+    turn_wheel(controls[0])
+    assert not controls[0].hasFocus(), "the keys stay where they were"
     for control in controls:
         control.setFocus()
         qtbot.waitUntil(lambda control=control: brought_into_sight(page, control))
@@ -322,6 +326,9 @@ def test_pause_go_on_and_stop_ask_the_run(
     room.runs.follow("run 3", whole_run(2))
     qtbot.waitUntil(panel.run.pause_button.isEnabled)
     panel.run.pause_button.click()
+    room.runs.say(batches(3)[0])
+    qtbot.waitUntil(lambda: not panel.run._soon.isActive())
+    assert "Pausing" in panel.run.progress_words.text(), "until it has paused"
     room.runs.say(Paused(0.0, "run 3", True))
     qtbot.waitUntil(lambda: panel.run.pause_button.text() == "Go on")
     assert "paused" in panel.run.progress_words.text()

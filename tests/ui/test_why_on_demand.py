@@ -231,4 +231,4 @@ def test_a_small_set_is_told_in_one_sentence(panel: TrainPanel, room: Room, qtbo
     card.show_config(TrainConfig(dropout=0.5))
     assert "14 of 27 training people" in card.small_set.text()
     follow(panel, room, [*run_of_people(20, train=3, val=3), finished()], qtbot)
-    assert card.small_set.text().startswith("Measured on 3 validation and 3 training people")
+    assert card.small_set.text().startswith("Measured on 3 validation people and 3 training people")

@@ -206,7 +206,7 @@ def sentence(gap: Gap) -> str:
         first = f"Validation and training read the same {what}."
     else:
         word = "higher" if total > 0 else "lower"
-        first = f"Validation reads {_said(gap, abs(total))} {word} than training ({what})."
+        first = f"Validation reads {_said(gap, abs(total))} {word} than training while learning ({what})."
     causes = [term for term in gap.terms if term[0] not in ("split", "generalisation")]
     name, value = max(causes, key=lambda term: abs(term[1]))
     parts = [first, _cause(gap, name, value, total)]

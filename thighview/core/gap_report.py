@@ -124,8 +124,7 @@ def small_set_words(gap: Gap, dropout: float = 0.0, trained_on: int = 0) -> str:
     few = [(number, side) for number, side in sides if number < FEWEST]
     subset = gap.train_people < trained_on
     if few:
-        who = " and ".join(f"{number} {side}" for number, side in few)
-        who += " person" if len(few) == 1 and few[0][0] == 1 else " people"
+        who = " and ".join(_so_many(number, side, gap.made_up) for number, side in few)
         drawn = ", and dropout drops something else in each pass" if dropout else ""
         return f"Measured on {who}: one more or less can turn a part round{drawn}; take the parts as a hint."
     if dropout and subset:
@@ -158,3 +157,9 @@ def to_csv(measured: Mapping[int, Mapping[str, Gap]]) -> str:
 
 def _cell(value: float | None) -> str:
     return "" if value is None else repr(value)
+
+
+def _so_many(number: int, side: str, made_up: bool) -> str:
+    if made_up and side == "validation":
+        return f"{number} made-up thigh{'s' * (number != 1)}"
+    return f"{number} {side} {'person' if number == 1 else 'people'}"

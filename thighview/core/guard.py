@@ -55,9 +55,13 @@ def compare_on_guard(old: Scores, new: Scores) -> GuardVerdict | None:
     if worst.difference <= -CONTRAST_MARGIN:
         said = f"Lost {_lost(worst)} on made-up thighs in {worst.label}; over all {points(overall.difference)}."
         return GuardVerdict(True, said, overall, contrasts)
-    return GuardVerdict(
-        False, f"Nothing lost on made-up thighs: {points(overall.difference)} points.", overall, contrasts
-    )
+    said = f"Nothing lost on made-up thighs: {points(overall.difference)} points."
+    if overall.difference < 0:
+        said = (
+            f"Within the margin on made-up thighs: {points(overall.difference)} points, most in {worst.label} "
+            f"({points(worst.difference)}); {100 * MARGIN:g} over all counts as lost."
+        )
+    return GuardVerdict(False, said, overall, contrasts)
 
 
 def guard_of(new: Mapping[str, Any], old: Mapping[str, Any]) -> GuardVerdict | None:

@@ -44,12 +44,17 @@ class Page(QScrollArea):
         self.setWidget(column)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """The wheel scrolls the page whatever lies under the mouse; parts that come later are laid out, and found."""
+        """The wheel scrolls the page whatever lies under the mouse, and gives the keys to nothing it passes over.
+
+        Parts that come later are laid out, and found.
+        """
         if watched is self._inside:
             if event.type() == QEvent.Type.LayoutRequest:
                 for kind in TURNED_BY_WHEEL:
                     for part in self._inside.findChildren(kind):
                         part.installEventFilter(self)
+                        if part.focusPolicy() is Qt.FocusPolicy.WheelFocus:
+                            part.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         elif event.type() == QEvent.Type.Wheel and isinstance(watched, TURNED_BY_WHEEL):
             event.ignore()
             return True

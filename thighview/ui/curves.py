@@ -290,7 +290,7 @@ class Curves(QWidget):
     def _draw_line(self, which: str, shown: bool) -> list[NDArray[np.float64]]:
         """Draw one line of the run, and its unsmoothed self; returns the heights of their points."""
         line, raw = self._points(self.data, which) if shown else ((_NOTHING, _NOTHING), (_NOTHING, _NOTHING))
-        few = which in ("train", "val") and len(line[0]) <= FEW_POINTS
+        few = len(line[0]) <= (FEW_POINTS if which in ("train", "val") else 1)  # a line of one point would not be seen
         gaps = len(line[0]) < len(self.data.epochs) if which == "train" else None
         set_line(self._items[which], *line, marks=few and not len(raw[0]), dotted=gaps)
         set_line(self._items[f"raw_{which}"], *raw, marks=False)

@@ -25,7 +25,7 @@ from thighview.ui.theme import colour
 
 Index = QModelIndex | QPersistentModelIndex
 PERSON, PART, LABEL, FIRST_FIGURE = range(4)
-HEADINGS = ("Person", "Part", "Label", "Dice", "HD95", "MSD", "Vol.")
+HEADINGS = ("Person", "Part", "Label", "Dice", "HD95\nmm", "MSD\nmm", "Vol.\nml")
 TIPS = (
     "Whose scan it is; a click opens it",
     "Part of the split: train people were learnt from, the others were not",

@@ -99,7 +99,7 @@ class RunStatus:
     def line(self) -> str:
         """One line for people: ``epoch 27 of 40 · 6 min left · GPU``."""
         if self.phase == "starting":
-            return "Starting: the network is being built…"
+            return "Starting: slices are read and the network is built; this can take a minute or two…"
         now = min(self.epochs_done + 1, self.epochs) if self.phase in ("running", "paused") else self.epochs_done
         parts = [f"epoch {now} of {self.epochs}"]
         if self.phase == "paused":

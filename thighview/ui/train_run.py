@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QWidget
 
 from thighview.app.jobs import run_in_thread
 from thighview.app.run_doubts import run_doubts
-from thighview.core.run import EpochEnded, Failed, Finished, RunEvent, Started, TrainConfig
+from thighview.core.run import BatchEnded, EpochEnded, Failed, Finished, RunEvent, Started, TrainConfig
 from thighview.io.runs import read_config, run_folder
 from thighview.ui import dialogs
 from thighview.ui.cards import Card, Page, ProgressLine, button, row, show_words, words
@@ -49,6 +49,7 @@ class RunPage(Page):
         self.status: RunStatus | None = None
         self.run_name = ""
         self._doubted: list[str] = []
+        self._pausing = False
         self.empty_card = self._make_empty()
         self.run_card = self._make_run()
         self.end_card = RunEndCard(workspace)
@@ -142,6 +143,7 @@ class RunPage(Page):
             show_words(self.progress_words, "Going on…")
         else:
             self._runs.pause()
+            self._pausing = True
             show_words(self.progress_words, "Pausing after this batch…")
 
     def _stop(self) -> None:
@@ -166,6 +168,7 @@ class RunPage(Page):
     def follow(self) -> None:
         """Show the run that is followed now (or none) from its first event."""
         name = self.run_name = self._runs.name
+        self._pausing = False
         events = self._runs.history
         self.status = RunStatus(events) if name else None
         self.curves.show_run(CurveData(events))
@@ -187,6 +190,7 @@ class RunPage(Page):
         if self.status is None:
             return
         self.status.add(event)
+        self._pausing = self._pausing and isinstance(event, BatchEnded)
         self.curves.add(event)
         self.why_card.add(event)
         if isinstance(event, EpochEnded):
@@ -266,7 +270,7 @@ class RunPage(Page):
     def _show_progress(self) -> None:
         if self.status is None or not self.status.alive:
             return
-        if self.stop_button.isEnabled():
+        if self.stop_button.isEnabled() and not self._pausing:
             show_words(self.progress_words, self.status.line())
         share = self.status.share
         self.progress.show_progress(round(1000 * share), 1000 if share else 0)
