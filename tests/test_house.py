@@ -108,7 +108,7 @@ def test_a_question_nobody_answers():
 
 def test_a_stuck_test_ends_with_its_stacks(tmp_path: Path) -> None:
     (tmp_path / "test_stuck.py").write_text(STUCK)
-    words = ("-m", "pytest", "-p", "conftest", "-p", "no:cacheprovider", "-o", "timeout=0.5", str(tmp_path))
+    words = ("-m", "pytest", "-p", "conftest", "-p", "no:cacheprovider", "-n", "0", "-o", "timeout=0.5", str(tmp_path))
     done = run(sys.executable, *words, PYTHONPATH=f"{ROOT}{os.pathsep}{ROOT / 'tests'}", QT_QPA_PLATFORM="offscreen")
     assert done.returncode == 1
     assert "test_a_question_nobody_answers" in done.stderr
