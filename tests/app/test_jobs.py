@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QThread
 
-from thighview.app import jobs
+from thighview.app import jobs, lanes
 from thighview.app.child import find_function
 from thighview.core.errors import UserError
 
@@ -298,3 +298,14 @@ def _assert_gone(pid_file):
     while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split(")")[1][:3]:
         assert time.monotonic() < until, "the child is still there"
         time.sleep(0.02)
+
+
+def test_the_thread_of_a_lane_waits_for_the_next_job_and_ends_at_the_shutdown(qtbot):
+    threads = []
+    for _ in range(2):
+        finish(qtbot, jobs.run_in_thread(lambda report, stopped: threads.append(threading.current_thread())))
+    assert threads[0] is threads[1]
+    assert jobs.shutdown()
+    assert not threads[0].is_alive() and not lanes.idle_threads()
+    finish(qtbot, jobs.run_in_thread(lambda report, stopped: threads.append(threading.current_thread())))
+    assert threads[2] is not threads[0]

@@ -10,7 +10,6 @@ import math
 import multiprocessing
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -21,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QThread, Signal
 
-from thighview.app import child
+from thighview.app import child, lanes
 from thighview.core.errors import UserError
 
 _log = logging.getLogger(__name__)
@@ -183,43 +182,6 @@ def _open_mailbox() -> None:
         _mailbox = _Mailbox()
 
 
-class _Lane:
-    """One worker thread that does jobs in turn; it ends when there are none and comes back with the next."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self._lock = threading.Lock()
-        self._waiting: deque[tuple[JobHandle, Work]] = deque()
-        self._thread: threading.Thread | None = None
-
-    def add(self, handle: JobHandle, work: Work) -> None:
-        with self._lock:
-            self._waiting.append((handle, work))
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name=f"lane {self.name}", daemon=True)
-                self._thread.start()
-
-    def join(self, until: float) -> bool:
-        with self._lock:
-            thread = self._thread
-        if thread is not None:
-            thread.join(max(0.0, until - time.monotonic()))
-        return thread is None or not thread.is_alive()
-
-    def _run(self) -> None:
-        while True:
-            with self._lock:
-                if not self._waiting:
-                    self._thread = None
-                    return
-                handle, work = self._waiting.popleft()
-            _do(handle, work)
-            del handle, work
-
-
-_lanes: dict[str, _Lane] = {}
-
-
 def _do(handle: JobHandle, work: Work) -> None:
     if handle.cancelled:
         handle.finish(error=Stopped())
@@ -245,7 +207,8 @@ def run_in_thread(work: Work, lane: str = "files", must_finish: bool = False) ->
         Do not cancel it when the program closes; wait for it.
     """
     job = Job(must_finish)
-    _lanes.setdefault(lane, _Lane(lane)).add(job.handle, work)
+    handle = job.handle  # not the job: a worker never owns a QObject
+    lanes.add(lane, lambda: _do(handle, work))
     return job
 
 
@@ -375,7 +338,7 @@ def shutdown(wait_s: float = 30.0) -> bool:
     for job in running():
         if not job.handle.must_finish:
             job.cancel()
-    waited = [lane.join(until) for lane in tuple(_lanes.values())]
+    ended = lanes.end(until)
     if _mailbox is not None:
         QCoreApplication.sendPostedEvents(_mailbox, QEvent.Type.MetaCall.value)
-    return all(waited)
+    return ended

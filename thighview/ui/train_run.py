@@ -48,6 +48,7 @@ class RunPage(Page):
         self._runs = workspace.runs
         self.status: RunStatus | None = None
         self.run_name = ""
+        self._told: tuple[str, str] | None = None
         self._doubted: list[str] = []
         self._pausing = False
         self.empty_card = self._make_empty()
@@ -168,7 +169,7 @@ class RunPage(Page):
     def follow(self) -> None:
         """Show the run that is followed now (or none) from its first event."""
         name = self.run_name = self._runs.name
-        self._pausing = False
+        self._told, self._pausing = None, False
         events = self._runs.history
         self.status = RunStatus(events) if name else None
         self.curves.show_run(CurveData(events))
@@ -262,7 +263,10 @@ class RunPage(Page):
         elif not alive:
             self._tick.stop()
         self._show_progress()
-        self.status_changed.emit()
+        now = (self.run_name, status.phase if status else "")
+        if now != self._told:  # the other pages have nothing to say about a batch
+            self._told = now
+            self.status_changed.emit()
 
     def _show_end(self, _change: object = None) -> None:
         self.end_card.show_status(self.status)
