@@ -137,12 +137,12 @@ def test_heartbeat(qtbot: QtBot, bench: Bench, window: MainWindow, tmp_path: Pat
     """The window answers while the engine starts, while it segments, and while a training runs."""
     workspace, heart = window.workspace, Heart()
 
-    def note(what: str) -> None:
+    def note(what: str, to_reach: str = "p99 <= 16 ms, max <= 50 ms") -> None:
         gaps = heart.stop()
         assert gaps
         p99 = float(np.percentile(gaps, 99))
         bench.row(
-            f"GUI heartbeat (5 ms timer) while {what}", "p99 <= 16 ms, max <= 50 ms",
+            f"GUI heartbeat (5 ms timer) while {what}", to_reach,
             f"median {statistics.median(gaps):.1f} ms, p99 {p99:.1f} ms, max {max(gaps):.1f} ms over {len(gaps)} beats",
             p99=p99, maximum=max(gaps),
         )  # fmt: skip
@@ -168,10 +168,14 @@ def test_heartbeat(qtbot: QtBot, bench: Bench, window: MainWindow, tmp_path: Pat
 
     people, slices, size = 4, 8, 128
     made = measure(project={"folder": str(tmp_path), "people": people, "slices": slices, "size": size})
+    config = TrainConfig(base_filters=16, levels=3, input_size=size, epochs=6)
+    heart.start()
     workspace.open_path(Path(made["project"]["folder"]))
     until(lambda: len(workspace.cases) == people)
-    config = TrainConfig(base_filters=16, levels=3, input_size=size, epochs=6)
-    window.show_tab("Train")
+    window.show_tab("Train")  # at once, while the project's files are still looked at
+    until(lambda: not jobs.running())
+    note("a project opens and the Train tab is shown for the first time", "")
+
     heart.start()
     workspace.start_training("bench", config)
     until(lambda: workspace.runs.name == "bench")
