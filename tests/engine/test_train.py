@@ -20,7 +20,18 @@ from tiny_project import TABLE, TINY, make_project
 from thighview.core import sums as slice_sums
 from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
-from thighview.core.run import BatchEnded, EpochEnded, Failed, Finished, Paused, RunEvent, Scores, Started, TrainConfig
+from thighview.core.run import (
+    BatchEnded,
+    EpochEnded,
+    Failed,
+    Finished,
+    Paused,
+    Preparing,
+    RunEvent,
+    Scores,
+    Started,
+    TrainConfig,
+)
 from thighview.engine import train
 from thighview.engine.batches import MeasureBatches, Slices
 from thighview.engine.checkpoints import read_checkpoint
@@ -45,7 +56,9 @@ def _events(run: RunFolder, kind: type) -> list:
 def test_what_a_run_says(trained: tuple[Path, RunFolder, list[RunEvent]]) -> None:
     _, run, said = trained
     assert EventTail(run.events).read_all() == said
-    started = said[0]
+    before = [e.text for e in said if isinstance(e, Preparing)]
+    assert len(before) == 4 and before[0].startswith("read 4 slices of ") and before[-1] == "building the network"
+    started = said[len(before)]
     assert isinstance(started, Started)
     assert (started.train_subjects, started.val_subjects, started.train_slices, started.steps_per_epoch) == (2, 1, 8, 2)
     assert started.labels == ("thigh", "bone")

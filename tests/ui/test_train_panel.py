@@ -28,7 +28,7 @@ from tiny_project import add_person
 from thighview.app.segmenting import step_name
 from thighview.core.errors import UserError
 from thighview.core.labels import Label
-from thighview.core.run import Paused, Scores, TrainConfig
+from thighview.core.run import Paused, Preparing, Scores, TrainConfig
 from thighview.io.dataset import freeze
 from thighview.io.project import Project
 from thighview.io.runs import run_folder
@@ -553,6 +553,13 @@ def test_a_preview_is_coloured_cut_to_the_body_and_ignores_what_nobody_judged(tm
     assert red == 25
     assert not read.is_validation
     assert (read.prediction[..., 0] == read.prediction[..., 1]).all()
+
+
+def test_the_start_of_a_training_says_what_goes_on() -> None:
+    status = RunStatus()
+    assert status.phase == "starting" and "slices are read" in status.line()
+    status.add(Preparing(1.0, "one", "read 22 slices of sub-01 for train"))
+    assert status.phase == "starting" and "read 22 slices of sub-01 for train" in status.line()
 
 
 def test_time_left_is_told_from_steady_batches_not_from_the_one_that_builds_the_network() -> None:

@@ -130,8 +130,8 @@ class RunDesk(QObject):
         if run is not None:
             watch = self._watch = RunWatch(run, self)
             for signal in (
-                watch.started, watch.batch_ended, watch.batch_halved, watch.epoch_ended, watch.gap_measured,
-                watch.paused, watch.finished, watch.failed,
+                watch.preparing, watch.started, watch.batch_ended, watch.batch_halved, watch.epoch_ended,
+                watch.gap_measured, watch.paused, watch.finished, watch.failed,
             ):  # fmt: skip
                 signal.connect(self._heard)
             watch.follow()

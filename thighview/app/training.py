@@ -61,6 +61,7 @@ _children: dict[Path, "subprocess.Popen[bytes]"] = {}
 
 
 _SIGNALS = {
+    "preparing": "preparing",
     "started": "started",
     "batch": "batch_ended",
     "batch_halved": "batch_halved",
@@ -167,6 +168,7 @@ class RunWatch(QObject):
     whose process is gone without a last word has failed, and the watch says why.
     """
 
+    preparing = Signal(object)
     started = Signal(object)
     batch_ended = Signal(object)
     batch_halved = Signal(object)

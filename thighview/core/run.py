@@ -208,6 +208,14 @@ class RunEvent:
 
 
 @dataclass(frozen=True)
+class Preparing(RunEvent):
+    """What goes on before the first batch, in a few words: whose slices are read, that the network is built."""
+
+    EVENT: ClassVar[str] = "preparing"
+    text: str
+
+
+@dataclass(frozen=True)
 class Started(RunEvent):
     """The network is built and the first batch is about to run. Part counts are slices and subjects."""
 

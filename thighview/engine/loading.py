@@ -29,7 +29,7 @@ class Loaded:
     replayed: Replay | None = None
 
 
-def load_slices(run: RunFolder, dataset: Dataset, plan: Plan, log: Callable[[str], None]) -> Loaded:
+def load_slices(run: RunFolder, dataset: Dataset, plan: Plan, tell: Callable[[str], None]) -> Loaded:
     """Read every case that trains or validates, and put its slices on the network's planes.
 
     Raises
@@ -51,13 +51,13 @@ def load_slices(run: RunFolder, dataset: Dataset, plan: Plan, log: Callable[[str
                 volume, mask = read_phantom(phantom, dataset.labels)
             ids, indices = [s.id for s in mine], [s.index for s in mine]
             loaded.append(slices_of(volume, mask, config, ids, indices, plan.classes, plan.card.normalisation))
-            log(f"read {len(mine)} slices of {subject} for {part}")
+            tell(f"read {len(mine)} slices of {subject} for {part}")
     multiple = 1 << (config.levels - 1)
     train = Slices.join(parts["train"], config.input_size, multiple)
     by_id = {s.id: s for s in dataset.of_part("train")}
     rows = [by_id[int(i)] for i in train.ids]
     train.weights[:] = [slice_weight(config.edit_weight, row.edited_px, row.contour_px) for row in rows]
-    replay, replayed, said = replay_pool(dataset, plan, train, log)
+    replay, replayed, said = replay_pool(dataset, plan, train, tell)
     edge = train.images.shape[1]
     val = Slices.join(parts["validation"], edge, multiple) if parts["validation"] else None
     wide = f"slices are {edge} pixels wide: trained on random cuts of {config.input_size}"

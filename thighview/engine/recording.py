@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
-from thighview.core.run import Failed, RunEvent
+from thighview.core.run import Failed, Preparing, RunEvent
 from thighview.core.sums import Sums
 from thighview.engine.batches import Slices
 from thighview.engine.memory import is_out_of_memory
@@ -36,6 +36,11 @@ class Voice:
             self._events.append(event)
         finally:
             self._tell(event)
+
+    def preparing(self, text: str) -> None:
+        """Say what goes on before the first batch, and add it to ``log.txt``."""
+        self.log(text)
+        self(Preparing(time.time(), self._run.name, text))
 
     def log(self, text: str) -> None:
         """Add a line to ``log.txt``."""

@@ -67,7 +67,7 @@ class TrainingRun:
         self.config = self.plan.config
         self.device = prepare_device(memory_gb=self.config.gpu_memory_gb)
         self.notes = [n for n in (self.dataset.note, *self.plan.notes) if n]
-        loaded = load_slices(run, self.dataset, self.plan, say.log)
+        loaded = load_slices(run, self.dataset, self.plan, say.preparing)
         self.train, self.val, self.probe = loaded.train, loaded.val, loaded.probe
         self.notes += loaded.notes
         self.replay = loaded.replay
@@ -75,6 +75,7 @@ class TrainingRun:
             self.dataset = replace(self.dataset, replay=loaded.replayed)
             update_dataset(run, self.dataset)
         self.epoch = 0
+        say.preparing("building the network")
         self._build()
         self.logs = RunLogs(run, self.plan.card.classes[1:], say.log)
         self.parent_val = Scores()
@@ -151,6 +152,7 @@ class TrainingRun:
         parent = self.plan.parent
         if parent and self.val and set(self.plan.card.classes) <= set(parent.card.classes):
             # its weights still are the network's
+            self.say.preparing(f"measuring {parent.card.name}, which it starts from")
             passed = self.room.within(self.measuring.validation, self._step_back)[VAL]
             self.parent_val = mean_scores(passed, self.subject_of, self.config.loss)
         self._resume()

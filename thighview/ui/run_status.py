@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from thighview.core.run import BatchEnded, EpochEnded, Failed, Finished, Paused, RunEvent, Started
+from thighview.core.run import BatchEnded, EpochEnded, Failed, Finished, Paused, Preparing, RunEvent, Started
 from thighview.ui.cards import count, minutes
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ class RunStatus:
         self.started: Started | None = None
         self.finished: Finished | None = None
         self.failure: Failed | None = None
+        self._preparing = ""
         self.epochs = 0
         self.epochs_done = 0
         self.step, self.steps = 0, 0
@@ -63,7 +64,9 @@ class RunStatus:
 
     def add(self, event: RunEvent) -> None:
         """Take an event."""
-        if isinstance(event, Started):
+        if isinstance(event, Preparing):
+            self._preparing = event.text
+        elif isinstance(event, Started):
             self.started, self.finished, self.failure = event, None, None
             self.phase, self.epochs, self.epochs_done = "running", event.epochs, event.first_epoch - 1
             self.step, self.steps, self._seconds_left = 0, event.steps_per_epoch, 0.0
@@ -99,7 +102,8 @@ class RunStatus:
     def line(self) -> str:
         """One line for people: ``epoch 27 of 40 · 6 min left · GPU``."""
         if self.phase == "starting":
-            return "Starting: slices are read and the network is built; this can take a minute or two…"
+            doing = self._preparing or "slices are read and the network is built"
+            return f"Starting: {doing}; this can take a minute or two…"
         now = min(self.epochs_done + 1, self.epochs) if self.phase in ("running", "paused") else self.epochs_done
         parts = [f"epoch {now} of {self.epochs}"]
         if self.phase == "paused":
