@@ -4,6 +4,9 @@ from dataclasses import replace
 
 import pytest
 from panel_room import model
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QDoubleSpinBox, QSpinBox
 from pytestqt.qtbot import QtBot
 
 from thighview.core.fine_tuning import FINE_TUNING
@@ -159,3 +162,15 @@ def test_a_remembered_model_of_another_project_gives_way_to_the_one_at_hand(qtbo
     assert form.config() == TrainConfig(
         epochs=7, start_from="/models/tissues", **FINE_TUNING, **HELD
     )  # fmt: skip
+
+
+def test_a_zero_that_is_no_number_is_said_in_words(form: TrainForm) -> None:
+    for name, word in (("ema", "off"), ("patience", "off"), ("spacing_mm", "to fit"), ("gpu_memory_gb", "as needed")):
+        part = form.inputs[name]
+        assert isinstance(part, QSpinBox | QDoubleSpinBox)
+        assert part.text() == word
+        part.selectAll()
+        QTest.keyClicks(part, "0.5" if isinstance(part, QDoubleSpinBox) else "5")
+        QTest.keyClick(part, Qt.Key.Key_Tab)
+        assert part.text().startswith(("0.5", "5"))
+    assert (form.config().ema, form.config().patience, form.config().gpu_memory_gb) == (0.5, 5, 5)

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 from keras import ops as keras_ops
 
+from thighview.core.doubts import head_warning
 from thighview.core.gap import Gap, sentence
 from thighview.core.gap_passes import LEARNING, TRAIN, VAL, gaps_of
 from thighview.core.phantom import make_phantom
@@ -24,7 +25,7 @@ from thighview.engine.devices import lower_priority, prepare_device
 from thighview.engine.explaining import Explainer
 from thighview.engine.learner import Learner
 from thighview.engine.losses import IGNORE
-from thighview.engine.unet import build_network
+from thighview.engine.unet import build_network, weights_of
 
 ops: Any = keras_ops
 NAME = "puzzle"
@@ -160,7 +161,7 @@ def _steps(size: PuzzleSize) -> Iterator[tuple[str, str, dict[str, tuple[float, 
     yield (
         f"{len(gaps)} different initial splits",
         f"Loss gaps {', '.join(f'{g:+.3f}' for g in gaps)}: {_alike(gaps)}. Slices of one leg are on both sides "
-        "each time, so every such split is the same split: validation looks like training.",
+        f"each time, so every such split is the same split: validation looks like training.{_one_sided(others)}",
         {f"split {i + 1}": t.curve("val_loss") for i, t in enumerate(others)},
         (),
     )  # fmt: skip
@@ -270,6 +271,18 @@ def _of(gaps: Sequence[Gap], metric: str) -> Gap:
 
 def _pc(share: float) -> str:
     return f"{100 * share:.1f} %"
+
+
+def _one_sided(trials: Sequence[Trial]) -> str:
+    """Which of the trainings fell into the trap of the two-filter ReLU head, told by their weights."""
+    found = [str(i) for i, trial in enumerate(trials, 1) if head_warning(weights_of(trial.learner))]
+    if not found:
+        return ""
+    which = f"split {found[0]}" if len(found) == 1 else f"splits {', '.join(found[:-1])} and {found[-1]}"
+    return (
+        f" The loss of {which} stays high for another reason: both weights of the last layer have the same sign, so "
+        "the network can never be sure of one of the two classes. The random start decides that, not the split."
+    )
 
 
 def _alike(gaps: Sequence[float]) -> str:

@@ -22,6 +22,9 @@ CHOICE_WORDS: dict[str, str] = {
     "poly": "polynomial",
 }
 
+ZERO_WORDS = {"ema": "off", "patience": "off", "replay": "none", "spacing_mm": "to fit", "gpu_memory_gb": "as needed"}
+"""What 0 means, for the settings where it is not a number like the others."""
+
 
 class SmallNumber(QDoubleSpinBox):
     """A number that spans many sizes (a learning rate): shown as 0.001 or 2e-05, one step is a factor."""
@@ -77,6 +80,7 @@ def make_input(spec: Field[Any]) -> QWidget:
         whole.setRange(limits["low"], limits["high"])
         whole.setSingleStep(limits.get("step", 1))
         whole.setStepType(QAbstractSpinBox.StepType.DefaultStepType)
+        whole.setSpecialValueText(ZERO_WORDS.get(spec.name, ""))
         return whole
     if limits["low"] > 0 and limits["high"] / limits["low"] > 1000:
         number: QDoubleSpinBox = SmallNumber()
@@ -86,6 +90,7 @@ def make_input(spec: Field[Any]) -> QWidget:
         number.setDecimals(2 if round(limits["high"], 2) == limits["high"] else 4)
         number.setSingleStep(0.05)
     number.setRange(limits["low"], limits["high"])
+    number.setSpecialValueText(ZERO_WORDS.get(spec.name, ""))
     return number
 
 
