@@ -231,6 +231,7 @@ def test_start_hands_over_name_and_settings(panel: TrainPanel, room: Room, qtbot
     start_from = panel.set_up.form.inputs["start_from"]
     assert isinstance(start_from, QComboBox)
     start_from.setCurrentIndex(1)
+    assert panel.set_up.config_words.text().endswith(" · 7 steps an epoch")
     panel.set_up.start_button.click()
     wish, name, config = room.wishes[-1]
     assert (wish, name) == ("start_training", "first try")

@@ -3,6 +3,7 @@
 Rehearsal and small steps are what is known to help in segmentation (arXiv 2407.21216).
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,6 +43,11 @@ def batch_parts(batch_size: int, slices: int, share: float) -> tuple[int, int]:
     if replayed and own < batch_size - replayed:
         replayed = min(max(round(own * share / (1 - share)), 1), replayed)
     return own, replayed
+
+
+def steps_of(slices: int, config: TrainConfig) -> int:
+    """Steps of an epoch that learns from so many slices: what is replayed takes room in its batches."""
+    return math.ceil(max(1, slices) / batch_parts(config.batch_size, max(1, slices), config.replay)[0])
 
 
 def forgetting_doubts(config: TrainConfig) -> tuple[str, ...]:

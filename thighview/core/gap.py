@@ -240,8 +240,9 @@ def _cause(gap: Gap, name: str, value: float, total: float) -> str:
     if not float(_said(gap, abs(value), unit=False)):
         return ""
     why = _harder(gap) if name == "difficulty" else _CAUSES[name]
-    if value * total >= 0:
-        return f"{_said(gap, abs(value), unit=False)} of that is {name}: {why}."
+    part = _said(gap, abs(value), unit=False)
+    if value * total >= 0 and float(part) <= float(_said(gap, abs(total), unit=False)):
+        return f"{part} of that is {name}: {why}."
     return f"The largest part, {_said(gap, value, True, unit=False)}, is {name}: {why}."
 
 

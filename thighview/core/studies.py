@@ -5,12 +5,11 @@ curve asks whether more people would help. People of the locked test take no par
 training, and whom a model that it starts from was trained on never validates (``core.leaks``).
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from thighview.core.errors import UserError
-from thighview.core.fine_tuning import batch_parts
+from thighview.core.fine_tuning import batch_parts, steps_of
 from thighview.core.run import TrainConfig
 from thighview.core.split import share_of
 
@@ -129,12 +128,12 @@ def _curve(cohort: Cohort, config: TrainConfig, count: int) -> tuple[Retraining,
     sizes = sizes[-count:]  # the right end tells whether more would help
     draws = _draws(sizes, count, len(pool))
     offsets = [draw * len(pool) // max(draws.values()) for draw in range(max(draws.values()))]
-    total = config.epochs * _steps(sum(cohort.slices[p] for p in pool), config)
+    total = config.epochs * steps_of(sum(cohort.slices[p] for p in pool), config)
     made: list[Retraining] = []
     for draw, offset in enumerate(offsets, 1):
         turned = pool[offset:] + pool[:offset]
         for size in (n for n in sizes if draws[n] >= draw):
-            steps = _steps(sum(cohort.slices[p] for p in turned[:size]), config)
+            steps = steps_of(sum(cohort.slices[p] for p in turned[:size]), config)
             epochs = min(_MOST_EPOCHS, max(1, round(total / steps)))
             name = f"{len(made) + 1:02d}"
             made.append(Retraining(name, _sorted(turned[:size]), validating, epochs, draw))
@@ -162,12 +161,7 @@ def work_of(one: Retraining, slices: Mapping[str, int], config: TrainConfig) -> 
 def work_of_epoch(learnt: int, seen: int, config: TrainConfig) -> float:
     """How much an epoch has to do that learns from so many slices, in whole batches, and looks at so many others."""
     own, replayed = batch_parts(config.batch_size, max(1, learnt), config.replay)
-    return _steps(learnt, config) * (own + replayed) + LOOKED_AT * seen
-
-
-def _steps(slices: int, config: TrainConfig) -> int:
-    """Steps of an epoch: what is replayed takes room in its batches."""
-    return math.ceil(max(1, slices) / batch_parts(config.batch_size, max(1, slices), config.replay)[0])
+    return steps_of(learnt, config) * (own + replayed) + LOOKED_AT * seen
 
 
 def _need_people(cohort: Cohort, least: int) -> None:

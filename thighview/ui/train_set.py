@@ -53,6 +53,11 @@ class SetFigures:
         """Slices of one state."""
         return sum(counts[state] for counts in self.slices.values())
 
+    @property
+    def to_learn_from(self) -> int:
+        """Reviewed slices of the people who train; 0 while nobody has a part yet."""
+        return sum(sum(self.slices[s].values()) for s, part in self.people.items() if part == "train")
+
     def in_part(self, part: str) -> int:
         """People in one part."""
         return sum(1 for p in self.people.values() if p == part)

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from thighview.app.segmenting import model_of_step
 from thighview.core.errors import UserError
+from thighview.core.fine_tuning import steps_of
 from thighview.core.labels import LabelTable
 from thighview.ui.augment_preview import AugmentFold
 from thighview.ui.cards import Card, Page, button, count, mark, show_words, words
@@ -126,7 +127,9 @@ class SetUpPage(QWidget):
         reason = problem = self.form.problem_text
         if not problem:
             config = self.form.config()
-            self.config_words.setText(summary(config, Path(config.start_from).name))
+            learnt = self.set_card.found.to_learn_from
+            steps = f" · {count(steps_of(learnt, config), 'step')} an epoch" if learnt else ""
+            self.config_words.setText(summary(config, Path(config.start_from).name) + steps)
         case = self._workspace.session.case
         self.set_card.case_button.setEnabled(self._workspace.store is not None)
         show_words(self.labels_words, label_mapping(self.form.start_model, case.table) if case else "")
