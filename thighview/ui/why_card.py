@@ -232,7 +232,11 @@ class WhyCard(Card):
         left = axis_of(gap)[0]
         residual = abs(gap.residual)
         fits = residual < MOST_RESIDUAL
-        said = f"Adds up: residual {residual:.1e}." if fits else f"Does not add up: residual {residual:.1e}."
+        said = (
+            f"Adds up: less than {MOST_RESIDUAL:.6f} is left over."
+            if fits
+            else f"Does not add up: {residual:.6f} is left over."
+        )
         if left:
             said += f" The bars begin at {amount(gap.metric, left, digits=None if gap.metric == 'loss' else 1)}."
         show_words(self.residual, said)
