@@ -178,6 +178,15 @@ def test_the_probabilities_in_words(room: Room, qtbot: QtBot) -> None:
     assert temperature_sentence(found.calibration) == "Needs 5."
 
 
+def test_a_temperature_that_mends_nothing_is_not_offered(room: Room, qtbot: QtBot) -> None:
+    folder = (room.project_folder or Path()) / "models" / "run 3"
+    room.show_models(model("run 3", "project", folder, weights_sha256="ab" * 32))
+    worse = evaluation()["calibration"] | {"ece_after_temperature": 0.03}
+    card = shown_card(room, qtbot, weights_sha256="ab" * 32, calibration=worse)
+    assert "3.0" in card.plot.temperature_words.text() and "no better" in card.plot.temperature_words.text()
+    assert card.temperature_button.isHidden()
+
+
 def test_a_model_trained_on_since_is_said_to_be(room: Room, qtbot: QtBot) -> None:
     folder = (room.project_folder or Path()) / "models" / "run 3"
     room.show_models(model("run 3", "project", folder, weights_sha256="ab" * 32))

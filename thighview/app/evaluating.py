@@ -56,6 +56,13 @@ class Calibration:
     used: float = 1.0
     ece_used: float | None = None
 
+    @property
+    def mends(self) -> bool:
+        """Whether the temperature makes the expected error smaller: it is the best one for the loss, not for that."""
+        return self.temperature is not None and (
+            self.ece is None or self.ece_after is None or self.ece_after < self.ece
+        )
+
 
 @dataclass(frozen=True)
 class PeopleMeasured:

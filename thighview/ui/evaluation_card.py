@@ -166,7 +166,8 @@ class EvaluationCard(Card):
         """What the probabilities are made with, and the way to the temperature that was measured or back from it."""
         model, found = self._model(), self._found
         used = model.card.temperature if model else 1.0
-        measured = found.calibration.temperature if found and found.calibration else None
+        calibration = found.calibration if found else None
+        measured = calibration.temperature if calibration and calibration.mends else None
         offered = bool(model and found and measured and found.weights_sha256 == model.card.weights_sha256)
         show_words(self.temperature_words, f"Its probabilities are made at temperature {used:.2f}." * (used != 1))
         self.temperature_button.setVisible(offered and measured is not None and abs(measured - used) >= _SAME)

@@ -292,8 +292,8 @@ class PeopleTable(QWidget):
         headings, numbers = QFontMetrics(bold), self.view.fontMetrics()
         found: dict[int, int] = {}
         for column, sample in enumerate(_SAMPLES, FIRST_FIGURE):
-            heading = str(self.model.headerData(column, Qt.Orientation.Horizontal))
-            found[column] = 9 + max(numbers.horizontalAdvance(sample), headings.horizontalAdvance(heading))
+            lines = str(self.model.headerData(column, Qt.Orientation.Horizontal)).split("\n")
+            found[column] = 9 + max(numbers.horizontalAdvance(sample), *map(headings.horizontalAdvance, lines))
         return found
 
     def _beneath(self, row: PersonFigures) -> str:

@@ -77,7 +77,10 @@ def temperature_sentence(found: Calibration) -> str:
     if abs(t - 1) < _NEAR_ONE:
         return f"Temperature {t:.2f}: as sure as it may be."
     sure = "too sure of itself" if t > 1 else "less sure than it could be"
-    after = f" Logits divided by it: {100 * found.ece_after:.1f}\u00a0%." if found.ece_after is not None else ""
+    after = ""
+    if found.ece_after is not None:
+        better = "" if found.mends else ", no better than without"
+        after = f" Logits divided by it: off by {100 * found.ece_after:.1f}\u00a0%{better}."
     return f"Temperature {t:.2f}: {sure}.{after}"
 
 
