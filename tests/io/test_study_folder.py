@@ -149,6 +149,6 @@ def _trained(run: RunFolder, config: TrainConfig, seconds: float, age: int) -> N
 def test_the_pace_is_that_of_a_training_of_the_same_size_else_scaled(tmp_path: Path) -> None:
     assert find_pace(tmp_path, CONFIG) is None
     _trained(run_folder(tmp_path, "wide"), replace(CONFIG, base_filters=4), 36.0, 10)
-    assert find_pace(tmp_path, CONFIG) == Pace(pytest.approx(1.0), "wide", False)
+    assert find_pace(tmp_path, CONFIG) == Pace(pytest.approx(1.0), "wide", False, 14.0)
     _trained(study_folder(tmp_path, "folds 1").retraining("01"), CONFIG, 18.0, 20)
-    assert find_pace(tmp_path, CONFIG) == Pace(pytest.approx(2.0), "folds 1, training 01", True)
+    assert find_pace(tmp_path, CONFIG) == Pace(pytest.approx(2.0), "folds 1, training 01", True, 32.0)

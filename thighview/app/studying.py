@@ -74,7 +74,7 @@ def look_ahead(project: Path, kind: str, count: int, config: TrainConfig) -> Pro
         return Prospect(kind, (), error, most, len(cohort.order), known)
     pace = find_pace(project, config)
     work = sum(work_of(one, cohort.slices, config) for one in trainings)
-    seconds = pace.seconds * work if pace else None
+    seconds = pace.seconds * work + pace.start_s * len(trainings) if pace else None
     return Prospect(kind, trainings, None, most, len(cohort.order), known, seconds, pace)
 
 

@@ -15,11 +15,15 @@ _MOST_LOOKED_AT = 20
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds for each slice that is learnt from; ``run`` is the training that tells, ``alike`` if of the same size."""
+    """Seconds for each slice that is learnt from; ``run`` is the training that tells, ``alike`` if of the same size.
+
+    ``start_s`` is what building the network adds to a training, seconds.
+    """
 
     seconds: float
     run: str
     alike: bool
+    start_s: float = 0.0
 
 
 def find_pace(project: Path, config: TrainConfig) -> Pace | None:
@@ -37,12 +41,13 @@ def find_pace(project: Path, config: TrainConfig) -> Pace | None:
         alike = _size(known) == _size(config) and known.architecture == config.architecture
         if found and not alike:
             continue
-        seconds = _seconds_per_slice(run, known)
-        if seconds is None:
+        timed = _timed(run, known)
+        if timed is None:
             continue
+        seconds, start_s = timed
         study = run.project.name if run.project.parent.name == "studies" else ""
         name = f"{study}, training {run.name}" if study else run.name
-        found = Pace(seconds * _work(config) / _work(known), name, alike)
+        found = Pace(seconds * _work(config) / _work(known), name, alike, start_s)
         if alike:
             break
     return found
@@ -55,14 +60,16 @@ def _latest(project: Path) -> list[RunFolder]:
     return [RunFolder(path.parent) for _, path in dated[:_MOST_LOOKED_AT]]
 
 
-def _seconds_per_slice(run: RunFolder, config: TrainConfig) -> float | None:
-    """Median over its epochs but the first, which builds the network, too."""
+def _timed(run: RunFolder, config: TrainConfig) -> tuple[float, float] | None:
+    """Seconds for each slice, median over its epochs but the first; and how much longer that took: it builds, too."""
     events = EventTail(run.events).read_all()
     started = next((event for event in reversed(events) if isinstance(event, Started)), None)
     seconds = [event.seconds for event in events if isinstance(event, EpochEnded)]
     if started is None or not seconds or not started.train_slices:
         return None
-    return median(seconds[1:] or seconds) / work_of_epoch(started.train_slices, started.val_slices, config)
+    each = median(seconds[1:] or seconds)
+    work = work_of_epoch(started.train_slices, started.val_slices, config)
+    return each / work, max(0.0, seconds[0] - each)
 
 
 def _size(config: TrainConfig) -> tuple[int, int, int]:
