@@ -25,7 +25,8 @@ from thighview.engine.judging import find_judge, judged_by, judged_by_folds
 from thighview.engine.unet import build_network, weights_of
 from thighview.io.atomic import write_json_atomic
 from thighview.io.gap_file import FILE_NAME, GapsInFull, read_gaps
-from thighview.io.models import ModelCard, find_model, write_model
+from thighview.io.model_card import ModelCard
+from thighview.io.models import find_model, write_model
 from thighview.io.project import Project
 from thighview.io.runs import EventLog, EventTail, RunFolder, run_folder
 from thighview.io.studies import Study, study_folder, write_study
