@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QGridLayout, QWidget
 
-from thighview.ui.cards import plain_tip, words
+from thighview.ui.cards import chooser, plain_tip, words
 
 if TYPE_CHECKING:
     from thighview.io.models import ModelEntry
@@ -24,7 +24,10 @@ class PairChoice(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.new, self.old = _list("The model that is judged"), _list("The model it is held against")
+        self.new, self.old = chooser(), chooser()
+        for choice, what in ((self.new, "The model that is judged"), (self.old, "The model it is held against")):
+            choice.setAccessibleName(what)
+            choice.setPlaceholderText("choose a model")
         self._offered: dict[QComboBox, tuple[ModelEntry, ...]] = {self.new: (), self.old: ()}
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
@@ -54,12 +57,3 @@ class PairChoice(QWidget):
                 choice.setItemData(choice.count() - 1, place, Qt.ItemDataRole.ToolTipRole)
         choice.setCurrentIndex(models.index(chosen) if chosen in models else -1)
         choice.setToolTip(plain_tip(choice.currentText()))
-
-
-def _list(what: str) -> QComboBox:
-    made = QComboBox()
-    made.setAccessibleName(what)
-    made.setPlaceholderText("choose a model")
-    made.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    made.setMinimumContentsLength(8)
-    return made
