@@ -7,11 +7,10 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QGridLayout, QWidget
 
 from thighview.ui.cards import chooser, plain_tip, words
+from thighview.ui.model_names import names_of
 
 if TYPE_CHECKING:
     from thighview.io.models import ModelEntry
-
-_PLACES = {"project": "this project", "user": "your models", "box": "comes with thighview"}
 
 
 class PairChoice(QWidget):
@@ -50,10 +49,8 @@ class PairChoice(QWidget):
         if models != self._offered[choice]:
             self._offered[choice] = models
             choice.clear()
-            for model in models:
-                twice = sum(1 for other in models if other.card.name == model.card.name) > 1
-                place = _PLACES.get(model.place, model.place)
-                choice.addItem(f"{model.card.name} ({place})" if twice else model.card.name)
+            for name, place in names_of(models):
+                choice.addItem(name)
                 choice.setItemData(choice.count() - 1, place, Qt.ItemDataRole.ToolTipRole)
         choice.setCurrentIndex(models.index(chosen) if chosen in models else -1)
         choice.setToolTip(plain_tip(choice.currentText()))
