@@ -110,9 +110,7 @@ def reviewed_slices(case: CaseSummary) -> int:
 
 def cohort_of_set(study: Study, whole: Dataset, parent: ModelEntry | None) -> Cohort:
     """Who takes part in a study whose set is frozen and vetted: files and voxels are known again, too."""
-    slices: dict[str, int] = {}
-    for one in whole.slices:
-        slices[one.subject] = slices.get(one.subject, 0) + 1
+    slices = whole.slices_by_subject
     known = _under_two_names(_twins(whole))
     if parent:
         known |= ledger_of(parent.card.lineage, parent.card.split).people(whole.cases)
