@@ -15,6 +15,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 import numpy as np
 import pytest
 from hypothesis import settings
+from uncompiled import uncompiled
 
 from thighview.core.volume import Volume
 
@@ -56,10 +57,8 @@ def thighview_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest
 @pytest.fixture
 def eager() -> Iterator[None]:
     """Keras runs step by step without compiling: what is tested here has too few steps to be worth it."""
-    tensorflow = pytest.importorskip("tensorflow")
-    tensorflow.config.run_functions_eagerly(True)
-    yield
-    tensorflow.config.run_functions_eagerly(False)
+    with uncompiled():
+        yield
 
 
 @pytest.fixture(scope="session")

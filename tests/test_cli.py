@@ -26,7 +26,8 @@ from thighview.engine.evaluation import Evaluation, Truth, compare
 from thighview.io.case_pictures import read_pictures
 from thighview.io.images import write_volume
 from thighview.io.masks import write_mask
-from thighview.io.models import ModelCard, write_model
+from thighview.io.model_card import ModelCard
+from thighview.io.models import write_model
 from thighview.io.project import Project
 
 TABLE = LabelTable((Label(1, "thigh"), Label(2, "bone", "", (1, 2, 3), 20)))

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from thighview.core.phantom_names import TISSUES, tissue_table
-from thighview.io.models import ModelCard, write_model
+from thighview.io.model_card import ModelCard
+from thighview.io.models import write_model
 
 TINY = ModelCard(
     "tiny", "unet", 4, 3, 0.0, ("background", *TISSUES), tissue_table(), True, 0.0, 96,

@@ -21,7 +21,8 @@ from thighview.app.segment_job import SegmentJob, SegmentSummary, SliceResult
 from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
 from thighview.core.volume import Volume
-from thighview.io.models import ModelCard, ModelEntry, read_card
+from thighview.io.model_card import ModelCard
+from thighview.io.models import ModelEntry, read_card
 
 START_MS = 120_000
 SMALL = ModelCard(

@@ -20,7 +20,7 @@ from thighview.app.evaluating import (
 from thighview.core.errors import UserError
 from thighview.core.run import TrainConfig
 from thighview.io.dataset import freeze
-from thighview.io.models import ModelCard
+from thighview.io.model_card import ModelCard
 from thighview.io.project import Project
 from thighview.io.runs import RunFolder, run_folder
 

@@ -26,7 +26,8 @@ from thighview.core.run import TrainConfig
 from thighview.core.volume import Volume
 from thighview.io import nnunet, reading
 from thighview.io.masks import write_mask
-from thighview.io.models import ModelCard, ModelEntry
+from thighview.io.model_card import ModelCard
+from thighview.io.models import ModelEntry
 from thighview.io.project import Project
 from thighview.io.runs import at_work
 

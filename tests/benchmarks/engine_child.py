@@ -49,7 +49,7 @@ def infer(rounds: int, slices: int, image: int, base: int, levels: int, size: in
     from thighview.engine.predict import batch_for, segment_volume
     from thighview.engine.preprocess import Intensity, plane_grid, slices_for_network
     from thighview.engine.unet import build_network
-    from thighview.io.models import ModelCard
+    from thighview.io.model_card import ModelCard
 
     device = prepare_device()
     card = ModelCard(

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from thighview.core.comparing import Comparison, compare_models, paired_interval, points, scores_of, t_975
+from thighview.core.comparing import Comparison, compare_models, paired_interval, points, scores_of
 from thighview.core.promotion import Promotions
+from thighview.core.student import t_975
 
 
 def both(differences: dict[str, list[float]], level: float = 0.8) -> Comparison:

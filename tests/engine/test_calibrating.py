@@ -12,7 +12,7 @@ from thighview.core.volume import Volume
 from thighview.engine.calibrating import FEWEST_PERSONS, Calibrating, match_classes
 from thighview.engine.evaluation import Truth
 from thighview.engine.preprocess import plane_grid
-from thighview.io.models import ModelCard
+from thighview.io.model_card import ModelCard
 
 EDGE, SLICES = 32, 5
 PLAIN = LabelTable((Label(1, "thigh"), Label(2, "bone")))

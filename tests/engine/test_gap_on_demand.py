@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 from tiny_project import TABLE, TINY, add_person
+from uncompiled import uncompiled
 
 from thighview.app.child import find_function
 from thighview.app.gap_in_full import EXPLAIN
@@ -25,7 +26,8 @@ from thighview.engine.judging import find_judge, judged_by, judged_by_folds
 from thighview.engine.unet import build_network, weights_of
 from thighview.io.atomic import write_json_atomic
 from thighview.io.gap_file import FILE_NAME, GapsInFull, read_gaps
-from thighview.io.models import ModelCard, find_model, write_model
+from thighview.io.model_card import ModelCard
+from thighview.io.models import find_model, write_model
 from thighview.io.project import Project
 from thighview.io.runs import EventLog, EventTail, RunFolder, run_folder
 from thighview.io.studies import Study, study_folder, write_study
@@ -61,8 +63,6 @@ def judge_of(folder: Path, name: str, **changes: object) -> Path:
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunFolder]:
     """A miniature run with averaged weights and dropout, two people learnt from and two not, and a judge beside it."""
-    tensorflow = pytest.importorskip("tensorflow")
-    tensorflow.config.run_functions_eagerly(True)
     place = tmp_path_factory.mktemp("demand")
     project = Project.create(place / "study", "study")
     groups = ([f"p{k}{i}" for i in range(4)] for k in range(1000))
@@ -71,10 +71,10 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunFolder]:
     for seed, name in enumerate(names):
         add_person(project, place, seed, name, reviewed=2)
     project.close()
-    train.train_main(project.folder, "one", CONFIG)
-    judge_of(project.folder, "judge")
-    yield run_folder(project.folder, "one")
-    tensorflow.config.run_functions_eagerly(False)
+    with uncompiled():
+        train.train_main(project.folder, "one", CONFIG)
+        judge_of(project.folder, "judge")
+        yield run_folder(project.folder, "one")
 
 
 def test_all_parts_of_a_run_are_measured_kept_and_add_up(ended: RunFolder) -> None:

@@ -12,7 +12,8 @@ from thighview.engine import evaluating
 from thighview.engine.devices import prepare_device
 from thighview.engine.evaluation import GUARD, guard_cases
 from thighview.engine.unet import build_network, weights_of
-from thighview.io.models import ModelCard, write_model
+from thighview.io.model_card import ModelCard
+from thighview.io.models import write_model
 
 MUSCLE = LabelTable((Label(3, "muscle"),))
 

@@ -1,7 +1,7 @@
 """Where the memory is too small for a batch: steps go in parts, and everything else stays as it was."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,15 +26,6 @@ TINY = TrainConfig(base_filters=2, levels=3, epochs=2, batch_size=4, input_size=
 
 def _with(**changes: object) -> TrainConfig:
     return TrainConfig.from_json(TINY.to_json() | changes)
-
-
-@pytest.fixture
-def eager() -> Iterator[None]:
-    """Run step by step without compiling: what is tested here has too few steps to be worth it."""
-    tensorflow = pytest.importorskip("tensorflow")
-    tensorflow.config.run_functions_eagerly(True)
-    yield
-    tensorflow.config.run_functions_eagerly(False)
 
 
 class Hungry(keras.layers.Layer):

@@ -9,7 +9,8 @@ from keras2_file import seed_layers, write_keras2
 
 from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
-from thighview.io.models import ModelCard, ModelEntry, read_weights, write_model
+from thighview.io.model_card import ModelCard
+from thighview.io.models import ModelEntry, read_weights, write_model
 
 keras = pytest.importorskip("keras")
 

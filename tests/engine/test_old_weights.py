@@ -19,7 +19,8 @@ from thighview.engine import old_file
 from thighview.engine.old_file import read_apart, read_old_file
 from thighview.engine.old_seed import seed_weights
 from thighview.engine.old_training import BATCH_DICE, EXACT, warnings_of_training
-from thighview.io.models import ModelCard, read_card, read_weights
+from thighview.io.model_card import ModelCard
+from thighview.io.models import read_card, read_weights
 
 keras = pytest.importorskip("keras")
 

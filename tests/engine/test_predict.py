@@ -22,7 +22,8 @@ from thighview.engine.predict import (
 from thighview.engine.preprocess import plane_grid
 from thighview.engine.sides import find_sides, with_sides
 from thighview.engine.unet import build_network, weights_of
-from thighview.io.models import ModelCard, write_model
+from thighview.io.model_card import ModelCard
+from thighview.io.models import write_model
 
 TABLE = LabelTable(
     (Label(1, "muscle", "left"), Label(2, "bone", "left"), Label(6, "muscle", "right"), Label(7, "bone", "right"))

@@ -21,7 +21,8 @@ from thighview.engine.preprocess import plane_grid
 from thighview.engine.recipe import build_from_recipe
 from thighview.engine.recipe_config import Recipe, read_recipe
 from thighview.engine.sides import find_sides
-from thighview.io.models import ModelCard, find_models, read_card, read_weights
+from thighview.io.model_card import ModelCard
+from thighview.io.models import find_models, read_card, read_weights
 from thighview.io.reading import read_volume
 from thighview.io.resources import resource
 

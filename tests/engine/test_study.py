@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tiny_project import TINY, make_project
+from uncompiled import uncompiled
 
 from thighview.core.errors import UserError
 from thighview.core.leaks import leaked_people
@@ -30,16 +31,14 @@ class Killed(BaseException):
 
 
 @pytest.fixture(autouse=True, scope="module")
-def uncompiled() -> Iterator[None]:
+def step_by_step() -> Iterator[None]:
     """Every training here runs step by step: each has too few steps to be worth compiling."""
-    tensorflow = pytest.importorskip("tensorflow")
-    tensorflow.config.run_functions_eagerly(True)
-    yield
-    tensorflow.config.run_functions_eagerly(False)
+    with uncompiled():
+        yield
 
 
 @pytest.fixture(scope="module")
-def done(uncompiled: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyFolder, list[RunEvent]]:
+def done(step_by_step: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyFolder, list[RunEvent]]:
     """Two folds of two people, and what was heard of them."""
     folder = make_project(tmp_path_factory.mktemp("done"), 2)
     heard: list[RunEvent] = []

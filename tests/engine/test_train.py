@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import pytest
 from tiny_project import TABLE, TINY, make_project
+from uncompiled import uncompiled
 
 from thighview.core import sums as slice_sums
 from thighview.core.errors import UserError
@@ -152,11 +153,9 @@ CUT = _with(epochs=3, ema=0.8, schedule="cosine", optimizer="adamw", loss="combo
 @pytest.fixture(scope="module")
 def uncut(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project of three people and a run of CUT that nobody disturbed, ``whole``."""
-    tensorflow = pytest.importorskip("tensorflow")
     folder = make_project(tmp_path_factory.mktemp("uncut"), 3)
-    tensorflow.config.run_functions_eagerly(True)
-    train.train_main(folder, "whole", CUT)
-    tensorflow.config.run_functions_eagerly(False)
+    with uncompiled():
+        train.train_main(folder, "whole", CUT)
     return folder
 
 

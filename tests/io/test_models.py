@@ -11,10 +11,10 @@ import safetensors.numpy
 
 from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
+from thighview.io.model_card import ModelCard
 from thighview.io.models import (
     CARD,
     WEIGHTS,
-    ModelCard,
     find_model,
     find_models,
     read_card,

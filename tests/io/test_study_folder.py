@@ -12,7 +12,8 @@ from thighview.core.errors import UserError
 from thighview.core.run import EpochEnded, Scores, Started, TrainConfig
 from thighview.core.studies import CURVE, FOLDS, LEAVE_ONE_OUT
 from thighview.io.atomic import write_json_atomic
-from thighview.io.models import ModelCard, ModelEntry
+from thighview.io.model_card import ModelCard
+from thighview.io.models import ModelEntry
 from thighview.io.project import Project
 from thighview.io.runs import EventLog, RunFolder, run_folder
 from thighview.io.studies import cohort_of, freeze_study, planned, read_study, study_folder, study_folders, write_study

@@ -18,7 +18,8 @@ from thighview.core.review import SliceReview, SliceState
 from thighview.core.run import TrainConfig
 from thighview.io.dataset import NO_PERSON, freeze, read_dataset
 from thighview.io.fingerprints import FILE, known_fingerprints
-from thighview.io.models import ModelCard, ModelEntry
+from thighview.io.model_card import ModelCard
+from thighview.io.models import ModelEntry
 from thighview.io.project import Project
 from thighview.io.reading import read_volume, sha256_of
 from thighview.io.runs import RunFolder, run_folder

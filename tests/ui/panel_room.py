@@ -27,7 +27,8 @@ from thighview.core.run import (
     TrainConfig,
 )
 from thighview.core.volume import Volume
-from thighview.io.models import ModelCard, ModelEntry
+from thighview.io.model_card import ModelCard
+from thighview.io.models import ModelEntry
 from thighview.io.project import CaseSummary, Project
 
 TISSUES = ("subcutaneous_fat", "muscle", "intermuscular_fat", "femur_cortex", "femur_marrow")

@@ -14,7 +14,8 @@ from thighview.core.presets import PRESETS
 from thighview.core.run import RunEvent, TrainConfig
 from thighview.io.atomic import write_json_atomic
 from thighview.io.dataset import Dataset, FrozenCase, FrozenSlice, write_dataset
-from thighview.io.models import ModelCard, find_model, find_models, write_model
+from thighview.io.model_card import ModelCard
+from thighview.io.models import find_model, find_models, write_model
 from thighview.io.runs import RunFolder, run_folder
 from thighview.ui.segment_panel import SegmentPanel
 from thighview.ui.train_panel import TrainPanel

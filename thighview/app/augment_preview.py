@@ -56,16 +56,10 @@ def ask_stored_pictures(project: Path, case_id: int, config: TrainConfig, first_
     """The same of a case that is not open, as it is stored; fails with a UserError where its scan is gone."""
 
     def work(_report: object, _stopped: object) -> AugmentPictures:
-        from thighview.io.nnunet import read_stored_case
-        from thighview.io.project import Project
+        from thighview.io.stored_case import stored_case_in
 
-        stored = Project.open(project, writable=False)
-        try:
-            volume, labels = read_stored_case(stored, case_id)
-            case = stored.load_case(case_id)
-        finally:
-            stored.close()
-        return augmented_pictures(case.title, volume, labels, case.table, case.reviews, config, first_epoch)
+        case = stored_case_in(project, case_id)
+        return augmented_pictures(case.title, case.volume, case.labels, case.table, case.reviews, config, first_epoch)
 
     return run_in_thread(work, lane="preview")
 

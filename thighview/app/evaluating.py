@@ -1,6 +1,5 @@
 """Each person measured with a run's model: in a child process, kept in the run folder, read again later."""
 
-import json
 import math
 from dataclasses import dataclass
 from statistics import fmean
@@ -8,6 +7,7 @@ from typing import Any
 
 from thighview.app.jobs import Job, run_in_process, run_in_thread
 from thighview.core.errors import UserError
+from thighview.io.json_files import read_json
 from thighview.io.models import set_temperature
 from thighview.io.runs import RunFolder
 
@@ -127,18 +127,14 @@ def read_evaluation(run: RunFolder) -> PeopleMeasured | None:
         When the file is there and not readable.
     """
     path = run.path / FILE_NAME
-    try:
-        if path.stat().st_size > _LARGEST_BYTES:
-            raise ValueError("it is too large")
-        data = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except (OSError, ValueError, RecursionError) as error:
-        raise _unreadable(run, error) from error
+    called, again = f"{FILE_NAME} of the run {run.name}", "Measure again."
+    data = read_json(path, again, _LARGEST_BYTES, called)
     try:
         return people_measured(data)
     except UserError as error:
-        raise _unreadable(run, error) from error
+        raise UserError(f"{called} is not readable: {error.message[:200]}", again) from error
 
 
 def people_measured(data: Any) -> PeopleMeasured:
@@ -186,7 +182,3 @@ def _number(value: Any) -> float | None:
 def _mean(values: list[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return fmean(known) if known else None
-
-
-def _unreadable(run: RunFolder, error: Exception) -> UserError:
-    return UserError(f"{FILE_NAME} of the run {run.name} is not readable: {str(error)[:200]}.", "Measure again.")

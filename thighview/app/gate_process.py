@@ -13,6 +13,7 @@ from typing import IO, Any
 import thighview
 from thighview.app.jobs import Report, Stopped
 from thighview.core.errors import UserError
+from thighview.io.json_files import read_json
 
 RESULT = "result.json"
 _FOLDER = "comparisons"
@@ -81,10 +82,10 @@ def compared_pairs(project: Path) -> frozenset[str]:
 def read_result(place: Path) -> dict[str, Any] | None:
     """An earlier result of :func:`compare_on_locked`, or None where there is none that can be read."""
     try:
-        data = json.loads((place / RESULT).read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
+        data = read_json(place / RESULT, "Compare again.")
+    except UserError:
         return None
-    return data if isinstance(data, dict) and isinstance(data.get("against"), dict) else None
+    return data if isinstance(data.get("against"), dict) else None
 
 
 def _command() -> tuple[str, ...]:

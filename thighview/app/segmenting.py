@@ -15,7 +15,8 @@ from thighview.core.history import Edit
 from thighview.core.mask import renumber
 from thighview.core.volume import Volume
 from thighview.engine.preprocess import plane_grid
-from thighview.io.models import ModelCard, ModelEntry
+from thighview.io.model_card import ModelCard
+from thighview.io.models import ModelEntry
 
 
 def step_name(model: str, redo: Collection[int] = ()) -> str:

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from thighview.core.student import t_975
+
 FEWEST = 3
 """People below which nothing is said."""
 MARGIN, LABEL_MARGIN = 0.02, 0.05
 """Drop of Dice, over all labels and of one label, that must lie outside the interval before it says "not worse"."""
 DRAWS = 2000
 VERDICTS = ("better", "not worse", "worse", "undecided", "too few")
-_T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 
 Scores = Mapping[str, Mapping[str, float | None]]
 """Dice by person and label; None where neither truth nor model has the label."""
@@ -126,20 +127,6 @@ def paired_interval(differences: Sequence[float], seed: int = 0, draws: int = DR
     half = t_975(n - 1) * float(means.std()) * float(np.sqrt(n / (n - 1)))
     middle = float(values.mean())
     return middle - half, middle + half
-
-
-def t_975(degrees: int) -> float:
-    """The 97.5 % point of Student's t distribution.
-
-    From a table up to 9 degrees, then the expansion of Abramowitz and Stegun, 1964, 26.7.5, right to 3 digits.
-    """
-    if degrees <= len(_T_975):
-        return _T_975[degrees - 1]
-    z = 1.959964
-    first = (z**3 + z) / 4
-    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
-    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
-    return z + first / degrees + second / degrees**2 + third / degrees**3
 
 
 def points(value: float) -> str:

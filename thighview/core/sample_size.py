@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from thighview.core.student import t_975
+
 DRAWS = 500
 _Z95 = 1.96
-_T95 = (12.706, 4.303, 3.182, 2.776, 2.571)
-"""97.5 % points of Student's t for 1 to 5 degrees of freedom."""
 
 
 @dataclass(frozen=True)
@@ -27,24 +27,13 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float] | None:
     """95 % interval of the mean over people: ``mean +- t s / sqrt(n)``; None for fewer than two.
 
     ``t`` is the 97.5 % point of Student's distribution with n - 1 degrees of freedom ("Student" 1908): unlike a
-    bootstrap, it is wide enough where people are few. From 6 degrees on by the expansion 26.7.5 of Abramowitz and
-    Stegun, right to 0.002.
+    bootstrap, it is wide enough where people are few.
     """
     known = np.asarray(values, np.float64)
     if known.size < 2:
         return None
-    half = _t95(known.size - 1) * float(known.std(ddof=1)) / math.sqrt(known.size)
+    half = t_975(known.size - 1) * float(known.std(ddof=1)) / math.sqrt(known.size)
     return float(known.mean()) - half, float(known.mean()) + half
-
-
-def _t95(freedom: int) -> float:
-    if freedom <= len(_T95):
-        return _T95[freedom - 1]
-    z = 1.959964
-    first = (z**3 + z) / 4
-    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
-    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
-    return z + first / freedom + second / freedom**2 + third / freedom**3
 
 
 def sizes_up_to(people: int) -> list[int]:

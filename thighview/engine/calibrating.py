@@ -10,7 +10,7 @@ from thighview.core.calibration import LogitSample, Reliability, best_temperatur
 from thighview.core.labels import LabelTable
 from thighview.engine.evaluation import Truth
 from thighview.engine.preprocess import PlaneGrid, masks_for_network
-from thighview.io.models import ModelCard
+from thighview.io.model_card import ModelCard
 
 IGNORE = 255
 FEWEST_PERSONS = 5

@@ -17,7 +17,8 @@ from thighview.engine.evaluation import GUARD, Evaluation, TestCase, Truth, case
 from thighview.engine.preprocess import plane_grid
 from thighview.io.atomic import write_json_atomic
 from thighview.io.case_pictures import write_picture
-from thighview.io.models import ModelCard, find_model
+from thighview.io.model_card import ModelCard
+from thighview.io.models import find_model
 
 Report = Callable[[int, int], None]
 

@@ -196,17 +196,11 @@ def readings(cases: list[TestCase]) -> Iterator[tuple[TestCase, Truth]]:
 
 
 def _read_stored(source: Path, case_id: int) -> Truth:
-    from thighview.io.nnunet import read_stored_case
-    from thighview.io.project import Project
+    from thighview.io.stored_case import stored_case_in
 
-    project = Project.open(source, writable=False)
-    try:
-        volume, labels = read_stored_case(project, case_id)
-        case = project.load_case(case_id)
-    finally:
-        project.close()
+    case = stored_case_in(source, case_id)
     reviewed = np.array([review.state.reviewed for review in case.reviews])
-    return Truth(volume, labels, case.table, reviewed, case.series[0].sha256)
+    return Truth(case.volume, case.labels, case.table, reviewed, case.series[0].sha256)
 
 
 def is_seen(case: TestCase, truth: Truth, ledger: Ledger) -> bool:

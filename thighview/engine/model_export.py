@@ -22,7 +22,8 @@ from thighview.core.errors import UserError
 from thighview.engine.old_file import read_old_file
 from thighview.engine.unet import assign_weights, build_network
 from thighview.io.atomic import write_atomic, write_json_atomic
-from thighview.io.models import ModelCard, ModelEntry, read_weights
+from thighview.io.model_card import ModelCard
+from thighview.io.models import ModelEntry, read_weights
 
 FORMATS = ("h5", "savedmodel", "onnx")
 _EDGE = 64

@@ -16,7 +16,8 @@ from thighview.engine.devices import prepare_device
 from thighview.engine.old_file import OldFile, read_apart
 from thighview.engine.old_seed import SeedShape, check_description, seed_weights
 from thighview.engine.old_training import facts_of_training, warnings_of_training
-from thighview.io.models import ModelCard, write_model
+from thighview.io.model_card import ModelCard
+from thighview.io.models import write_model
 
 INPUT_SIZE = 512
 LABEL = "outer_surface"

@@ -27,7 +27,8 @@ from thighview.engine.preprocess import (
 )
 from thighview.engine.sides import Sides, find_sides, with_sides
 from thighview.engine.unet import assign_weights, build_network
-from thighview.io.models import ModelCard, read_card, read_weights
+from thighview.io.model_card import ModelCard
+from thighview.io.models import read_card, read_weights
 
 OnSlice = Callable[[int, LabelMap, float], None]
 """Called with the axial slice's index, its labels in stored order and its uncertainty, in turn, on a worker thread."""

@@ -25,7 +25,8 @@ from thighview.engine.preprocess import classes_of
 from thighview.engine.recipe_config import Recipe
 from thighview.engine.unet import assign_weights, build_network, weights_of
 from thighview.io.atomic import write_bytes_atomic, write_json_atomic
-from thighview.io.models import ModelCard, write_model
+from thighview.io.model_card import ModelCard
+from thighview.io.models import write_model
 
 log = logging.getLogger(__name__)
 

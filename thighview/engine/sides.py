@@ -12,7 +12,7 @@ from skimage.filters import threshold_otsu
 from thighview.core.midline import gap_in
 from thighview.core.volume import Volume
 from thighview.engine.preprocess import PlaneGrid
-from thighview.io.models import ModelCard
+from thighview.io.model_card import ModelCard
 
 _COARSE_MM = 3.0
 _SMOOTH_MM = 6.0

@@ -12,7 +12,8 @@ from thighview.core.labels import LabelTable
 from thighview.core.run import FROM_THE_MODEL, TrainConfig
 from thighview.engine.augment import swap_table
 from thighview.io.dataset import IGNORE, Dataset
-from thighview.io.models import ModelCard, ModelEntry, read_weights
+from thighview.io.model_card import ModelCard
+from thighview.io.models import ModelEntry, read_weights
 
 _STATEMENT = "Trained on {n} of your own cases with thighview. For research. Not for clinical decisions."
 Weights = Mapping[str, NDArray[np.float32]]

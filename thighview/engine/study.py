@@ -95,9 +95,7 @@ class _Going:
         self._whole = vetted_set(study)
         parent = find_model(asked.config.start_from, study.project) if asked.config.start_from else None
         self._asked = planned(study, asked, self._whole, parent)
-        slices: dict[str, int] = {}
-        for one in self._whole.slices:
-            slices[one.subject] = slices.get(one.subject, 0) + 1
+        slices = self._whole.slices_by_subject
         self._work = [work_of(one, slices, asked.config) for one in self._asked.trainings]
         said = EventTail(study.events).read_all()
         self._done = {event.number: event for event in said if isinstance(event, RetrainingEnded)}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -24,14 +24,16 @@ from thighview.core.run import TrainConfig
 from thighview.core.volume import Volume
 from thighview.io.atomic import write_json_atomic
 from thighview.io.frozen import Dataset, FrozenCase, FrozenPhantom, FrozenSlice, Replay
+from thighview.io.json_files import read_json
 from thighview.io.masks import read_mask, write_mask
 from thighview.io.project import Project
 from thighview.io.reading import read_volume, sha256_of
-from thighview.io.runs import RunFolder, read_json
+from thighview.io.runs import RunFolder
 
 FORMAT = "thighview-run-1"
 IGNORE = 255
 NO_PERSON = "no validation person: this score does not measure new people"
+_AGAIN = "Start it anew."
 _PHANTOM_SEED = 900_000
 _PHANTOM_SLICES = 6
 
@@ -222,7 +224,7 @@ def add_stand_ins(table: LabelTable, slices: list[FrozenSlice]) -> tuple[list[Fr
 
 def update_dataset(run: RunFolder, dataset: Dataset) -> None:
     """Write ``dataset.json`` of a run anew, with what is known of its set since."""
-    write_dataset(run, dataset, str(read_json(run.dataset).get("project", "")))
+    write_dataset(run, dataset, str(read_json(run.dataset, _AGAIN).get("project", "")))
 
 
 def write_dataset(run: RunFolder, dataset: Dataset, project_name: str) -> None:
@@ -249,7 +251,7 @@ def read_dataset(run: RunFolder) -> Dataset:
     UserError
         When it is missing, damaged, or from a newer program.
     """
-    data: dict[str, Any] = read_json(run.dataset)
+    data = read_json(run.dataset, _AGAIN)
     if data.get("format") != FORMAT:
         raise UserError(
             f"The run {run.name!r} has the format {data.get('format')!r}; this program knows {FORMAT}.",
@@ -273,7 +275,7 @@ def read_dataset(run: RunFolder) -> Dataset:
             Replay.from_json(data.get("replay")),
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{run.dataset} is damaged: {error}.", "Start a new run.") from error
+        raise UserError(f"{run.dataset} is damaged: {error}.", _AGAIN) from error
 
 
 # ------------------------------------------------------------------ reading what was frozen

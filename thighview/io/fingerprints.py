@@ -7,8 +7,8 @@ from pathlib import Path
 from thighview.core.errors import UserError
 from thighview.core.fingerprint import Fingerprint, fingerprint
 from thighview.io.atomic import write_json_atomic
+from thighview.io.json_files import read_json
 from thighview.io.reading import read_volume, sha256_of
-from thighview.io.runs import read_json
 
 FILE = "fingerprints.json"
 FORMAT = 1
@@ -21,8 +21,8 @@ def known_fingerprints(project: Path) -> dict[str, Fingerprint]:
     if not path.exists():
         return {}
     try:
-        data = read_json(path)
-    except UserError:  # nothing is lost: they are made anew
+        data = read_json(path, "They are made anew.")
+    except UserError:  # nothing is lost
         return {}
     rows = data.get("scans")
     if data.get("format") != FORMAT or not isinstance(rows, dict):

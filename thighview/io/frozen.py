@@ -1,5 +1,6 @@
 """What a run trains on, as values: cases, made-up people and slices of a frozen set, and what is shown again."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,11 @@ class Dataset:
     def subject_of(self) -> dict[int, str]:
         """Slice id to subject."""
         return {s.id: s.subject for s in self.slices}
+
+    @property
+    def slices_by_subject(self) -> dict[str, int]:
+        """Subject to how many slices it has."""
+        return dict(Counter(s.subject for s in self.slices))
 
     def subjects(self, part: str) -> list[str]:
         """Subjects of a part, sorted."""

@@ -1,6 +1,5 @@
 """Gaps in full: what was measured of a finished run on demand, in ``gap.json`` of its folder."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,11 +7,13 @@ from typing import Any
 from thighview.core.errors import UserError
 from thighview.core.gap import Gap
 from thighview.io.atomic import write_json_atomic
+from thighview.io.json_files import read_json
 from thighview.io.runs import RunFolder
 
 FILE_NAME = "gap.json"
 FORMAT = "thighview-gap-1"
 _LARGEST_BYTES = 64 << 20
+_AGAIN = "Measure again."
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class GapsInFull:
             )  # fmt: skip
             return GapsInFull(str(data["measured"]), int(data["epochs_done"]), int(data["kept"]), rows)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UserError(f"{FILE_NAME} is not what it should be: {str(error)[:120]}.", "Measure again.") from error
+            raise UserError(f"{FILE_NAME} is not what it should be: {str(error)[:120]}.", _AGAIN) from error
 
 
 def write_gaps(run: RunFolder, found: GapsInFull) -> None:
@@ -82,12 +83,6 @@ def read_gaps(run: RunFolder) -> GapsInFull | None:
         When the file is there and not readable.
     """
     path = run.path / FILE_NAME
-    try:
-        if path.stat().st_size > _LARGEST_BYTES:
-            raise ValueError("it is too large")
-        data = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{FILE_NAME} is not readable: {str(error)[:120]}.", "Measure again.") from error
-    return GapsInFull.from_json(data)
+    return GapsInFull.from_json(read_json(path, _AGAIN, _LARGEST_BYTES, FILE_NAME))

@@ -24,7 +24,7 @@ from thighview.io.nnunet_out import (
     write_dataset,
 )
 from thighview.io.project import Project
-from thighview.io.reading import read_volume, sha256_of
+from thighview.io.stored_case import read_stored_case
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def export_raw(
     going: list[OutCase] = []
     for summary in chosen:
         case = project.load_case(summary.case_id)
-        read = partial(read_stored_case, project, summary.case_id)
+        read = partial(_scan_and_mask, project, summary.case_id)
         part = parts[summary.subject]
         going.append(OutCase(summary.subject, summary.title, part, case.table, tuple(case.reviews), read))
     return write_dataset(folder, going, project.name, report or _nobody, stopped or _never)
@@ -168,27 +168,9 @@ def import_raw(
     return InReport(tuple(titles), reviewed, slices, tuple(notes))
 
 
-def read_stored_case(project: Project, case_id: int) -> tuple[Volume, LabelMap]:
-    """The scan of a case and its mask, uint8 (z, y, x).
-
-    Raises
-    ------
-    UserError
-        When the scan is gone, or is not the one the mask was drawn on.
-    """
-    case = project.load_case(case_id)
-    source = case.series[0]
-    if not source.path.exists():
-        raise UserError(f"The scan of {case.title} is not at {source.path} any more.", "Put it back there.")
-    if source.sha256 and sha256_of(source.path) != source.sha256:
-        raise UserError(
-            f"The scan of {case.title} has changed since its mask was drawn ({source.path}).", "Put the original back."
-        )
-    volume = read_volume(source.path)
-    shape, affine = project.geometry(case_id)[0]
-    if volume.shape != shape or not np.allclose(volume.affine, affine, atol=1e-3):
-        raise UserError(f"The scan of {case.title} lies on another grid than its mask.", "Put the original back.")
-    return volume, case.labels
+def _scan_and_mask(project: Project, case_id: int) -> tuple[Volume, LabelMap]:
+    case = read_stored_case(project, case_id)
+    return case.volume, case.labels
 
 
 def _add(project: Project, case: Case, part: str) -> None:

@@ -1,6 +1,5 @@
 """A raw dataset folder of nnU-Net on its way in: cases with masks, reviewed unless the folder says otherwise."""
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,11 +14,13 @@ from thighview.core.errors import UserError
 from thighview.core.labels import PALETTE, Label, LabelTable
 from thighview.core.mask import painted_values
 from thighview.core.review import SliceReview, SliceState
+from thighview.io.json_files import read_json
 from thighview.io.masks import read_mask
 from thighview.io.nnunet_out import FOLDERS, FORMAT, IGNORE, SIDE_FILE
 from thighview.io.reading import read_volume, sha256_of
 
 _LARGEST_JSON_BYTES = 64 << 20
+_AGAIN = "Repair that file."
 _STATES = {state.word: state for state in SliceState}
 
 
@@ -68,7 +69,7 @@ def read_dataset(folder: Path) -> InDataset:
             f"{folder} is not an nnU-Net raw folder: it has no dataset.json.",
             "Choose the folder that holds dataset.json, imagesTr and labelsTr.",
         )
-    facts = _read_json(folder / "dataset.json")
+    facts = read_json(folder / "dataset.json", _AGAIN, _LARGEST_JSON_BYTES)
     ending = facts.get("file_ending", ".nii.gz")
     if ending not in (".nii.gz", ".nii"):
         raise UserError(f"The images of this folder end in {ending!r}.", "NIfTI can be taken in: .nii.gz or .nii.")
@@ -262,21 +263,9 @@ def _side_file(folder: Path) -> dict[str, Any] | None:
     """What thighview wrote about labels and cases; None when the folder comes from elsewhere."""
     if not (folder / SIDE_FILE).is_file():
         return None
-    data = _read_json(folder / SIDE_FILE)
+    data = read_json(folder / SIDE_FILE, _AGAIN, _LARGEST_JSON_BYTES)
     if data.get("format") != FORMAT or not isinstance(data.get("cases"), dict):
         raise UserError(
             f"{folder / SIDE_FILE} is not of the form {FORMAT}.", "Remove it to take all masks in as drawn by hand."
         )
-    return data
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > _LARGEST_JSON_BYTES:
-            raise UserError(f"{path} is larger than such a file can be.")
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not readable JSON: {str(error)[:120]}.", "Repair that file.") from error
-    if not isinstance(data, dict):
-        raise UserError(f"{path} should hold a JSON object.", "Repair that file.")
     return data

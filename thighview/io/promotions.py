@@ -6,10 +6,11 @@ from pathlib import Path
 from thighview.core.errors import UserError
 from thighview.core.promotion import Promotions
 from thighview.io.atomic import write_json_atomic
+from thighview.io.json_files import read_json
 from thighview.io.project import Project
-from thighview.io.runs import read_json
 
 FILE = "promotions.json"
+_AGAIN = "Move that file away, then choose anew which models are active."
 
 
 def read_promotions(project: Path) -> Promotions:
@@ -21,7 +22,7 @@ def read_promotions(project: Path) -> Promotions:
         When the file is damaged: it is not written over then.
     """
     path = project / "models" / FILE
-    return Promotions.from_json(read_json(path)) if path.exists() else Promotions()
+    return Promotions.from_json(read_json(path, _AGAIN)) if path.exists() else Promotions()
 
 
 def change_promotions(project: Project, change: Callable[[Promotions], Promotions]) -> Promotions:

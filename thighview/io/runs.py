@@ -6,7 +6,6 @@ nothing else. Both may come and go while the other stays.
 
 import contextlib
 import errno
-import json
 import os
 import re
 from collections.abc import Generator
@@ -17,11 +16,11 @@ from pathlib import Path
 from thighview.core.errors import UserError
 from thighview.core.run import Failed, Finished, RunEvent, TrainConfig, event_from_line
 from thighview.io.atomic import write_bytes_atomic
+from thighview.io.json_files import read_json
 from thighview.io.locks import Holder, read_holder, release, take
 
 COMMANDS = ("run", "pause", "stop")
 _NAME = re.compile(r"[\w][\w .()+,-]{0,79}")
-_LARGEST_JSON_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -130,27 +129,6 @@ def run_folders(project: Path) -> list[RunFolder]:
     return sorted(found, key=lambda run: (run.dataset.stat().st_mtime, run.name))
 
 
-def read_json(path: Path) -> dict[str, object]:
-    """A JSON object from a file of a run.
-
-    Raises
-    ------
-    UserError
-        When it is missing, damaged, or not an object.
-    """
-    try:
-        if path.stat().st_size > _LARGEST_JSON_BYTES:
-            raise UserError(f"{path} is larger than such a file can be.")
-        data = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}).", "Start a new run.") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is damaged: {str(error)[:120]}.", "Start a new run.") from error
-    if not isinstance(data, dict):
-        raise UserError(f"{path} is damaged: expected an object.", "Start a new run.")
-    return data
-
-
 def read_config(run: RunFolder) -> TrainConfig:
     """The settings a run was started with.
 
@@ -159,7 +137,7 @@ def read_config(run: RunFolder) -> TrainConfig:
     UserError
         When they are missing, damaged, or from a newer program.
     """
-    data = read_json(run.config)
+    data = read_json(run.config, "Start a new run.")
     newer = sorted(set(data) - {f.name for f in fields(TrainConfig)})
     if newer:
         raise UserError(

@@ -7,7 +7,6 @@ leave in ``models/`` is nobody's model but theirs. They share the study's masks 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from thighview.core.errors import UserError
 from thighview.core.leaks import is_told, ledger_of, listed
@@ -19,12 +18,14 @@ from thighview.core.studies import CURVE, Cohort, Retraining, dealt, plan
 from thighview.core.twins import MOST_NAMED, Twins, twins
 from thighview.io.atomic import write_json_atomic
 from thighview.io.dataset import Dataset, FrozenCase, Write, freeze_cases, reviewed_cases, write_dataset
+from thighview.io.json_files import read_json
 from thighview.io.models import ModelEntry, find_model
 from thighview.io.project import CaseSummary, Project
-from thighview.io.runs import RunFolder, is_safe_name, read_json, run_folder
+from thighview.io.runs import RunFolder, is_safe_name, run_folder
 from thighview.io.study_pace import Pace
 
 FORMAT = "thighview-study-1"
+_AGAIN = "Start a new study."
 
 
 class StudyFolder(RunFolder):
@@ -109,9 +110,7 @@ def reviewed_slices(case: CaseSummary) -> int:
 
 def cohort_of_set(study: Study, whole: Dataset, parent: ModelEntry | None) -> Cohort:
     """Who takes part in a study whose set is frozen and vetted: files and voxels are known again, too."""
-    slices: dict[str, int] = {}
-    for one in whole.slices:
-        slices[one.subject] = slices.get(one.subject, 0) + 1
+    slices = whole.slices_by_subject
     known = _under_two_names(_twins(whole))
     if parent:
         known |= ledger_of(parent.card.lineage, parent.card.split).people(whole.cases)
@@ -170,7 +169,9 @@ def freeze_retraining(study: StudyFolder, asked: Study, whole: Dataset, one: Ret
     run.path.mkdir(parents=True, exist_ok=True)
     config = replace(asked.config, epochs=one.epochs, patience=0, honest=False)
     write_json_atomic(run.config, config.to_json())
-    write_dataset(run, Dataset(whole.labels, cases, (), slices, whole.note), str(read_json(study.dataset)["project"]))
+    write_dataset(
+        run, Dataset(whole.labels, cases, (), slices, whole.note), str(read_json(study.dataset, _AGAIN)["project"])
+    )
     return run
 
 
@@ -198,7 +199,7 @@ def read_study(folder: StudyFolder) -> Study:
     if not folder.file.exists():
         there = ", ".join(study.name for study in study_folders(folder.project)) or "none yet"
         raise UserError(f"The project has no study {folder.name!r}.", f"Studies: {there}.")
-    data: dict[str, Any] = read_json(folder.file)
+    data = read_json(folder.file, _AGAIN)
     if data.get("format") != FORMAT:
         raise UserError(
             f"The study {folder.name!r} has the format {data.get('format')!r}; this program knows {FORMAT}.",
@@ -215,7 +216,7 @@ def read_study(folder: StudyFolder) -> Study:
             str(data["kind"]), int(data["count"]), config, tuple(data["order"]), trainings, str(data["note"]), pace
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise UserError(f"{folder.file} is damaged: {error}.", "Start a new study.") from error
+        raise UserError(f"{folder.file} is damaged: {error}.", _AGAIN) from error
 
 
 def planned(folder: StudyFolder, study: Study, whole: Dataset, parent: ModelEntry | None) -> Study:

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QRectF, QSize
 from PySide6.QtGui import QImage, QPainter, QPaintEvent, QShowEvent
-from PySide6.QtWidgets import QComboBox, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from thighview.app.augment_preview import PICTURES, AugmentPictures, Picture, ask_pictures, ask_stored_pictures
 from thighview.app.jobs import Job
 from thighview.core.errors import UserError
-from thighview.ui.cards import Fold, button, row, show_words, words
+from thighview.ui.cards import Fold, button, chooser, row, show_words, words
 
 if TYPE_CHECKING:
     from thighview.app.tasks import Workspace
@@ -70,10 +70,7 @@ class AugmentFold(Fold):
     """``What augmentation does``: made on a worker thread while it is open and in sight, and only then."""
 
     def __init__(self, workspace: "Workspace", form: "TrainForm") -> None:
-        self.choice = QComboBox()
-        self.choice.setToolTip("Whose slice is shown")
-        self.choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.choice.setMinimumContentsLength(8)
+        self.choice = chooser("Whose slice is shown")
         self.words = words("", "muted")
         self.grid = PictureGrid()
         self.others = button("Show others", self._show_others, "The same slice in later epochs", "quiet")

@@ -134,6 +134,15 @@ def button(text: str, pressed: Callable[[], object], tip: str = "", kind: str = 
     return made
 
 
+def chooser(tip: str = "") -> QComboBox:
+    """A list to choose from that is as narrow as the panel asks, however long its entries are."""
+    made = QComboBox()
+    made.setToolTip(tip)
+    made.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    made.setMinimumContentsLength(8)
+    return made
+
+
 def row(*parts: QWidget, stretch: int | None = None, spacing: int = 8) -> QHBoxLayout:
     """Widgets side by side; ``stretch`` is the index of the one that takes the spare width (None: space at the end)."""
     line = QHBoxLayout()

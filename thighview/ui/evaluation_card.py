@@ -18,7 +18,7 @@ from thighview.app.evaluating import (
 from thighview.app.jobs import Job, run_in_thread
 from thighview.io.runs import RunFolder, run_folder
 from thighview.ui import dialogs
-from thighview.ui.cards import Card, ProgressLine, button, count, row, show_words, words
+from thighview.ui.cards import Card, ProgressLine, button, chooser, count, row, show_words, words
 from thighview.ui.chips import Flow
 from thighview.ui.measure_panel import save_bytes
 from thighview.ui.people_table import PeopleTable, label_words
@@ -52,7 +52,7 @@ class EvaluationCard(Card):
         self.progress = ProgressLine()
         self.measure_button = button("Measure each person", self._measure, "Segments and compares every reviewed case")
         self.cancel_button = button("Cancel", self._cancel, "Nothing is kept of it")
-        self.part, self.label = _choice("Whose rows are shown"), _choice("Which label is shown")
+        self.part, self.label = chooser("Whose rows are shown"), chooser("Which label is shown")
         for choice in (self.part, self.label):
             choice.activated.connect(self._show_rows)
         self.table = PeopleTable()
@@ -230,14 +230,6 @@ class EvaluationCard(Card):
         path = dialogs.ask_save_csv(self, f"{Path(name).name}-people.csv")
         if path is not None:
             save_bytes(self._workspace, path, self.table.to_text(",").encode())
-
-
-def _choice(tip: str) -> QComboBox:
-    made = QComboBox()
-    made.setToolTip(tip)
-    made.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    made.setMinimumContentsLength(8)
-    return made
 
 
 def _offer(choice: QComboBox, entries: list[tuple[str, str]], everything: str) -> None:

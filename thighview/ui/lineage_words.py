@@ -11,7 +11,7 @@ from thighview.ui.cards import count
 from thighview.ui.train_form import summary
 
 if TYPE_CHECKING:
-    from thighview.io.models import ModelCard
+    from thighview.io.model_card import ModelCard
 
 MOST_PARENTS = 20
 _PARTS = (("train", "Trained on"), ("validation", "Validated on"), ("test", "Locked away"))

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QGridLayout, QWidget
 
-from thighview.ui.cards import plain_tip, words
+from thighview.ui.cards import chooser, plain_tip, words
+from thighview.ui.model_names import names_of
 
 if TYPE_CHECKING:
     from thighview.io.models import ModelEntry
-
-_PLACES = {"project": "this project", "user": "your models", "box": "comes with thighview"}
 
 
 class PairChoice(QWidget):
@@ -24,7 +23,10 @@ class PairChoice(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.new, self.old = _list("The model that is judged"), _list("The model it is held against")
+        self.new, self.old = chooser(), chooser()
+        for choice, what in ((self.new, "The model that is judged"), (self.old, "The model it is held against")):
+            choice.setAccessibleName(what)
+            choice.setPlaceholderText("choose a model")
         self._offered: dict[QComboBox, tuple[ModelEntry, ...]] = {self.new: (), self.old: ()}
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
@@ -47,19 +49,8 @@ class PairChoice(QWidget):
         if models != self._offered[choice]:
             self._offered[choice] = models
             choice.clear()
-            for model in models:
-                twice = sum(1 for other in models if other.card.name == model.card.name) > 1
-                place = _PLACES.get(model.place, model.place)
-                choice.addItem(f"{model.card.name} ({place})" if twice else model.card.name)
+            for name, place in names_of(models):
+                choice.addItem(name)
                 choice.setItemData(choice.count() - 1, place, Qt.ItemDataRole.ToolTipRole)
         choice.setCurrentIndex(models.index(chosen) if chosen in models else -1)
         choice.setToolTip(plain_tip(choice.currentText()))
-
-
-def _list(what: str) -> QComboBox:
-    made = QComboBox()
-    made.setAccessibleName(what)
-    made.setPlaceholderText("choose a model")
-    made.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    made.setMinimumContentsLength(8)
-    return made

@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from PySide6.QtWidgets import QDoubleSpinBox, QVBoxLayout
+from PySide6.QtWidgets import QVBoxLayout
 
 from thighview.core.gap import PER_CENT
 from thighview.core.people import values_of
@@ -12,6 +12,7 @@ from thighview.core.sample_size import by_sample_size, people_needed
 from thighview.ui.cards import Fold, count, row, show_words, words
 from thighview.ui.curve_plot import COLOURS, Band, make_frame, make_line, set_line, y_range
 from thighview.ui.curve_table import people_of
+from thighview.ui.interval_wish import IntervalWish
 
 RULE = (
     "A proper mean is flat. If your line slopes, the metric depends on how many samples are lumped together. "
@@ -19,8 +20,6 @@ RULE = (
 )
 _HEIGHT_PX = 150
 _LINES = {"train": "training", "val": "validation"}
-_HALF_WIDTHS = {True: (0.1, 50.0, 1, 0.5, 2.0), False: (0.0001, 10.0, 4, 0.005, 0.01)}
-"""Points or plain: least, most, decimals, step, value at first."""
 
 
 class SampleSizeFold(Fold):
@@ -39,9 +38,7 @@ class SampleSizeFold(Fold):
         for item in (*self.bands.values(), *self.lines.values()):
             plot.addItem(item)
         self.rule = words(RULE, "muted")
-        self.half_width = QDoubleSpinBox()
-        self.half_width.setToolTip("Half the width of the 95 % interval that you want")
-        self.half_width.setPrefix("± ")
+        self.half_width = IntervalWish()
         self.half_width.valueChanged.connect(self._say_needed)
         self.needed = words("")
         for part in (self.where, self.view, self.rule):
@@ -63,17 +60,8 @@ class SampleSizeFold(Fold):
         self._values = {which: values_of(people_of(epoch, which), metric, label) if epoch else [] for which in _LINES}
         self.setVisible(any(len(values) > 1 for values in self._values.values()))
         if (metric in PER_CENT) != (before in PER_CENT) or not before:
-            self._set_units()
+            self.half_width.show_units_of(metric)
         self._draw()
-
-    def _set_units(self) -> None:
-        points = self._metric in PER_CENT
-        low, high, decimals, step, first = _HALF_WIDTHS[points]
-        self.half_width.setDecimals(decimals)
-        self.half_width.setRange(low, high)
-        self.half_width.setSingleStep(step)
-        self.half_width.setValue(first)
-        self.half_width.setSuffix(" points" if points else "")
 
     def _draw(self, _opened: bool = True) -> None:
         if not self.heading.isChecked() or self._epoch is None:
@@ -96,7 +84,7 @@ class SampleSizeFold(Fold):
     def _say_needed(self, _value: float = 0.0) -> None:
         which = "val" if len(self._values["val"]) > 1 else "train"
         values = self._values[which]
-        wanted = self.half_width.value() / (100.0 if self._metric in PER_CENT else 1.0)
+        wanted = self.half_width.wanted
         needed = people_needed(values, wanted)
         if needed is None:
             show_words(self.needed, "How far people differ takes two of them at least.")

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from thighview.app.segment_job import SegmentJob
     from thighview.app.tasks import Workspace
     from thighview.core.view import ViewState
-    from thighview.io.models import ModelCard, ModelEntry
+    from thighview.io.model_card import ModelCard
+    from thighview.io.models import ModelEntry
 
 PLACES = {
     "box": "comes with thighview",

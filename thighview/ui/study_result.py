@@ -3,24 +3,21 @@
 from typing import TYPE_CHECKING
 
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from thighview.app.studying import StudyHistory
-from thighview.core.gap import PER_CENT
 from thighview.core.studies import CURVE
 from thighview.core.study_report import METRICS, csv_text, headline, needed_sentence, rows_of, rule_of, sentences
 from thighview.core.study_results import curve_points, pooled
 from thighview.ui import dialogs
-from thighview.ui.cards import button, row, show_words, words
+from thighview.ui.cards import button, chooser, row, show_words, words
 from thighview.ui.chips import Flow
+from thighview.ui.interval_wish import IntervalWish
 from thighview.ui.measure_panel import save_bytes
 from thighview.ui.study_plot import LearningCurvePlot, StudyTable
 
 if TYPE_CHECKING:
     from thighview.app.tasks import Workspace
-
-_WIDTHS = {True: (0.1, 50.0, 1, 0.5, 2.0), False: (0.0001, 10.0, 4, 0.005, 0.01)}
-"""Points or plain: least, most, decimals, step, value at first."""
 
 _WHISKERS = "Whisker: 95 % interval over the people scored; small dots: single draws of people."
 
@@ -34,7 +31,7 @@ class StudyResult(QWidget):
         self._history: StudyHistory | None = None
         self._values: list[float] = []
         self.headline = words("", "muted")
-        self.metric_choice, self.label_choice = _choice("What is shown"), _choice("Of which label")
+        self.metric_choice, self.label_choice = chooser("What is shown"), chooser("Of which label")
         for metric, name in METRICS.items():
             self.metric_choice.addItem(name, metric)
         self.metric_choice.activated.connect(self._metric_chosen)
@@ -42,9 +39,7 @@ class StudyResult(QWidget):
         self.plot = LearningCurvePlot()
         self.table = StudyTable()
         self.found, self.rule = words(""), words("", "muted")
-        self.half_width = QDoubleSpinBox()
-        self.half_width.setPrefix("± ")
-        self.half_width.setToolTip("Half the width of the 95 % interval that you want")
+        self.half_width = IntervalWish()
         self.half_width.valueChanged.connect(self._say_needed)
         self.needed = words("")
         self.copy_button = button("Copy", self._copy, "Copy every person's scores, for a spreadsheet")
@@ -63,7 +58,7 @@ class StudyResult(QWidget):
         column.addLayout(row(words("Interval wanted", "muted", wrap=False), self.half_width))
         column.addWidget(self.needed)
         column.addWidget(ways_on)
-        self._set_units()
+        self.half_width.show_units_of(self.metric_choice.currentData())
         self.hide()
 
     def show_history(self, history: StudyHistory | None) -> None:
@@ -114,22 +109,12 @@ class StudyResult(QWidget):
     # ------------------------------------------------------------------ the interval wanted
 
     def _metric_chosen(self, _index: int) -> None:
-        self._set_units()
+        self.half_width.show_units_of(self.metric_choice.currentData())
         self._show()
-
-    def _set_units(self) -> None:
-        points = self.metric_choice.currentData() in PER_CENT
-        low, high, decimals, step, first = _WIDTHS[points]
-        self.half_width.setDecimals(decimals)
-        self.half_width.setRange(low, high)
-        self.half_width.setSingleStep(step)
-        self.half_width.setValue(first)
-        self.half_width.setSuffix(" points" if points else "")
 
     def _say_needed(self, _value: float = 0.0) -> None:
         metric = self.metric_choice.currentData()
-        wanted = self.half_width.value() / (100.0 if metric in PER_CENT else 1.0)
-        show_words(self.needed, needed_sentence(self._values, wanted, metric))
+        show_words(self.needed, needed_sentence(self._values, self.half_width.wanted, metric))
 
     # ------------------------------------------------------------------ elsewhere
 
@@ -150,11 +135,3 @@ class StudyResult(QWidget):
 
 def _plain(label: str) -> str:
     return label.replace("_", " ")
-
-
-def _choice(tip: str) -> QComboBox:
-    made = QComboBox()
-    made.setToolTip(tip)
-    made.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    made.setMinimumContentsLength(8)
-    return made

@@ -23,12 +23,11 @@ from thighview.core.presets import PRESETS as core_presets  # noqa: N811 - a tab
 from thighview.core.run import FROM_THE_MODEL, TrainConfig
 from thighview.ui.cards import Fold, count, show_words, words
 from thighview.ui.doubts import Doubts
+from thighview.ui.model_names import names_of
 from thighview.ui.setting_inputs import CHOICE_WORDS, make_input, show_value, value_of
 
 if TYPE_CHECKING:
     from thighview.io.models import ModelEntry
-
-PLACES = {"project": "this project", "user": "your models", "box": "comes with thighview"}
 
 FIRST = ("start_from", "architecture", "base_filters", "loss", "learning_rate", "replay", "epochs", "augment")
 """Settings always in sight, in this order; the others fold away."""
@@ -175,10 +174,8 @@ class TrainForm(QWidget):
         start.clear()
         start.setProperty("missing", None)
         start.addItem("random weights", "")
-        for folder, model in self._models.items():
-            place = PLACES.get(model.place, model.place)
-            twice = sum(1 for other in models if other.card.name == model.card.name) > 1
-            start.addItem(f"{model.card.name} ({place})" if twice else model.card.name, folder)
+        for folder, (name, place) in zip(self._models, names_of(self._models.values()), strict=True):
+            start.addItem(name, folder)
             start.setItemData(start.count() - 1, place, Qt.ItemDataRole.ToolTipRole)
         start.blockSignals(False)
         show_value(start, chosen)

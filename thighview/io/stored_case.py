@@ -1,0 +1,40 @@
+"""A case as a project has stored it, with its scan."""
+
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+from thighview.core.case import Case
+from thighview.core.errors import UserError
+from thighview.io.project import Project
+from thighview.io.reading import read_volume, sha256_of
+
+
+def read_stored_case(project: Project, case_id: int) -> Case:
+    """A case with mask, reviews and history as they were left; its scan is read.
+
+    Raises
+    ------
+    UserError
+        When the scan is gone, or is not the one the mask was drawn on.
+    """
+    case = project.load_case(case_id)
+    source = case.series[0]
+    if not source.path.exists():
+        raise UserError(f"The scan of {case.title} is not at {source.path} any more.", "Put it back there.")
+    if source.sha256 and sha256_of(source.path) != source.sha256:
+        raise UserError(
+            f"The scan of {case.title} has changed since its mask was drawn ({source.path}).", "Put the original back."
+        )
+    source.volume = read_volume(source.path)
+    shape, affine = project.geometry(case_id)[0]
+    if source.volume.shape != shape or not np.allclose(source.volume.affine, affine, atol=1e-3):
+        raise UserError(f"The scan of {case.title} lies on another grid than its mask.", "Put the original back.")
+    return case
+
+
+def stored_case_in(folder: Path, case_id: int) -> Case:
+    """The same from a project folder, which is opened for reading only; raises what ``Project.open`` raises, too."""
+    with closing(Project.open(folder, writable=False)) as project:
+        return read_stored_case(project, case_id)
