@@ -15,7 +15,7 @@ from thighview.app.child import find_function
 from thighview.app.gap_in_full import EXPLAIN
 from thighview.core.gap_passes import OWN, TRAIN, Judged
 from thighview.core.labels import Label, LabelTable
-from thighview.core.run import EpochEnded, GapMeasured, PersonScores
+from thighview.core.run import EpochEnded, GapMeasured, PersonScores, Started
 from thighview.core.split import assign
 from thighview.core.studies import FOLDS
 from thighview.core.study_results import RetrainingEnded
@@ -179,7 +179,8 @@ def test_a_damaged_result_is_told_and_a_run_said_again_holds(ended: RunFolder, t
     with pytest.raises(Exception, match="is not what it should be"):
         read_gaps(RunFolder(tmp_path))
     events = EventTail(ended.events).read_all()
-    again = [*events, replace(events[0], first_epoch=2)]
+    started = next(event for event in events if isinstance(event, Started))
+    again = [*events, replace(started, first_epoch=2)]
     assert list(history_of(events)) == [1, 2] and list(history_of(again)) == [1]
 
 
