@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from thighview.core.errors import UserError
-from thighview.io.json_files import read_json
+from thighview.io.json_files import read_json, read_json_if_there
 
 
 def test_an_object_is_read(tmp_path: Path) -> None:
@@ -27,3 +27,14 @@ def test_what_is_no_object_is_refused_with_what_to_do(tmp_path: Path, body: byte
         with pytest.raises(UserError, match=f"{called or path} is not readable.*{why}") as refused:
             read_json(path, "Make it anew.", 250_000, called)
         assert refused.value.hint == "Make it anew."
+
+
+def test_only_a_file_that_is_not_there_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    assert read_json_if_there(path, "Make it anew.") is None
+    path.mkdir()
+    with pytest.raises(UserError, match="not readable"):
+        read_json_if_there(path, "Make it anew.")
+    path.rmdir()
+    path.write_text("{}", "utf-8")
+    assert read_json_if_there(path, "Make it anew.") == {}

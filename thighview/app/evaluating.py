@@ -7,7 +7,7 @@ from typing import Any
 
 from thighview.app.jobs import Job, run_in_process, run_in_thread
 from thighview.core.errors import UserError
-from thighview.io.json_files import read_json
+from thighview.io.json_files import read_json_if_there
 from thighview.io.models import set_temperature
 from thighview.io.runs import RunFolder
 
@@ -126,11 +126,10 @@ def read_evaluation(run: RunFolder) -> PeopleMeasured | None:
     UserError
         When the file is there and not readable.
     """
-    path = run.path / FILE_NAME
-    if not path.exists():
-        return None
     called, again = f"{FILE_NAME} of the run {run.name}", "Measure again."
-    data = read_json(path, again, _LARGEST_BYTES, called)
+    data = read_json_if_there(run.path / FILE_NAME, again, _LARGEST_BYTES, called)
+    if data is None:
+        return None
     try:
         return people_measured(data)
     except UserError as error:

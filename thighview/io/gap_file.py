@@ -7,7 +7,7 @@ from typing import Any
 from thighview.core.errors import UserError
 from thighview.core.gap import Gap
 from thighview.io.atomic import write_json_atomic
-from thighview.io.json_files import read_json
+from thighview.io.json_files import read_json_if_there
 from thighview.io.runs import RunFolder
 
 FILE_NAME = "gap.json"
@@ -82,7 +82,5 @@ def read_gaps(run: RunFolder) -> GapsInFull | None:
     UserError
         When the file is there and not readable.
     """
-    path = run.path / FILE_NAME
-    if not path.exists():
-        return None
-    return GapsInFull.from_json(read_json(path, _AGAIN, _LARGEST_BYTES, FILE_NAME))
+    data = read_json_if_there(run.path / FILE_NAME, _AGAIN, _LARGEST_BYTES, FILE_NAME)
+    return None if data is None else GapsInFull.from_json(data)

@@ -39,3 +39,13 @@ def read_json(path: Path, again: str, largest: int = LARGEST_BYTES, called: str 
     except (ValueError, RecursionError) as error:
         raise UserError(f"{called or path} is not readable, it is damaged: {str(error)[:120]}.", again) from error
     return data
+
+
+def read_json_if_there(path: Path, again: str, largest: int = LARGEST_BYTES, called: str = "") -> dict[str, Any] | None:
+    """The same, or None where there is no such file; a folder that may not be entered is still an error."""
+    try:
+        return read_json(path, again, largest, called)
+    except UserError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return None
+        raise
