@@ -287,12 +287,10 @@ def test_train_evaluate_segment(tmp_path: Path, capfd: pytest.CaptureFixture[str
     (tmp_path / "c.json").write_text(json.dumps(TINY))
     assert main(["train", str(study), "--config", str(tmp_path / "c.json"), "--run", "first", "--events"]) == DONE
     events = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
-    assert [e["event"] for e in events if e["event"] not in ("batch", "gap")] == [
-        "started",
-        "epoch",
-        "epoch",
-        "finished",
-    ]
+    assert [e["event"] for e in events if e["event"] not in ("preparing", "batch", "gap")] == [
+        "started", "epoch", "epoch", "finished",
+    ]  # fmt: skip
+    assert events[0]["event"] == "preparing" and events[0]["text"].startswith("read ")
     assert all({"event", "time", "run"} <= e.keys() and e["run"] == "first" for e in events)
     epoch = next(e for e in events if e["event"] == "epoch")
     assert all(set(epoch[name]) == {"loss", "accuracy", "dice"} for name in ("train", "val", "while_learning"))

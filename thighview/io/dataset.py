@@ -33,7 +33,7 @@ from thighview.io.runs import RunFolder
 FORMAT = "thighview-run-1"
 IGNORE = 255
 NO_PERSON = "no validation person: this score does not measure new people"
-_AGAIN = "Start it anew."
+_AGAIN = "Start the training, or the study, anew."
 _PHANTOM_SEED = 900_000
 _PHANTOM_SLICES = 6
 

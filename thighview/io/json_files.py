@@ -37,7 +37,7 @@ def read_json(path: Path, again: str, largest: int = LARGEST_BYTES, called: str 
     except OSError as error:
         raise UserError(f"{called or path} is not readable: {error.strerror}.", again) from error
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{called or path} is not readable, it is damaged: {str(error)[:120]}.", again) from error
+        raise UserError(f"{called or path} is not readable: {str(error)[:120]}.", again) from error
     return data
 
 
