@@ -30,14 +30,14 @@ def read_json(path: Path, again: str, largest: int = LARGEST_BYTES, called: str 
     """
     try:
         if path.stat().st_size > largest:
-            raise ValueError("it is larger than such a file can be")
+            raise UserError(f"{called or path} is not readable: it is larger than such a file can be.", again)
         data = json.loads(path.read_text("utf-8"))
         if not isinstance(data, dict):
             raise ValueError("expected an object")
     except OSError as error:
         raise UserError(f"{called or path} is not readable: {error.strerror}.", again) from error
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{called or path} is not readable: {str(error)[:120]}.", again) from error
+        raise UserError(f"{called or path} is not readable, it is damaged: {str(error)[:120]}.", again) from error
     return data
 
 
