@@ -56,7 +56,7 @@ def measure(**wanted: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def found(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """Inference and training, measured in one child: keras takes its time to come."""
     config = TrainConfig(augment=False, epochs=5, input_size=128)
-    infer = {"rounds": 3, "slices": 60, "image": 512, "base": 16, "levels": 5, "size": 256}
+    infer = {"rounds": 5, "slices": 60, "image": 512, "base": 16, "levels": 5, "size": 256}
     people, slices = 4, 8
     if bench.quick:
         config = TrainConfig(augment=False, honest=False, epochs=2, input_size=32, base_filters=2, levels=3)

@@ -83,7 +83,7 @@ class PromotionCard(Card):
         run = finished.run if finished else ""
         if run != self._run:
             self._run, self._model, self._against = run, None, None
-        self._show()
+            self._show()
 
     def compare(self) -> None:
         """Compare the two chosen models, unless they are being compared."""
