@@ -299,7 +299,7 @@ def test_a_live_run_shows_epoch_device_time_left_and_curves(panel: TrainPanel, r
 
     write_run(room.project_folder, "run 3", 2)
     room.runs.follow("run 3", [])
-    assert panel.run.run_card.isVisible()
+    qtbot.waitUntil(panel.run.run_card.isVisible)
     assert "Starting" in panel.run.progress_words.text()
     assert panel.currentWidget() is panel.run
     assert not panel.set_up.start_button.isEnabled()
@@ -417,7 +417,7 @@ def test_after_reopening_the_whole_curve_is_there_again(room: Room, qtbot: QtBot
     again.resize(360, 800)
     again.show()
     assert len(again.run.curves.data.epochs) == 27
-    assert again.run.run_card.isVisible()
+    qtbot.waitUntil(again.run.run_card.isVisible)
 
 
 def check(panel: TrainPanel, run: str, on: bool = True) -> None:

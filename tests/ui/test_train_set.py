@@ -89,7 +89,7 @@ def test_scans_of_one_person_are_joined_by_a_double_click(window: MainWindow, qt
     assert names(window) == list(FILES)
 
     double_click(window, qtbot, FILES[0], type_over(qtbot, "TE"))
-    qtbot.waitUntil(lambda: names(window)[0] == "TE")
+    qtbot.waitUntil(lambda: names(window)[:1] == ["TE"])
     for left, file in ((2, FILES[1]), (1, FILES[2])):
         double_click(window, qtbot, file, choose("TE"))
         qtbot.waitUntil(lambda left=left: len(shown.found.people) == left)

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QTabWidget, QWidget
 
 from thighview.ui.cards import Page
@@ -14,6 +15,9 @@ from thighview.ui.train_set_up import SetUpPage
 if TYPE_CHECKING:
     from thighview.app.studying import StudyHistory
     from thighview.app.tasks import Workspace
+
+TURN_AFTER_MS = 5
+"""A timer of 0 ms would go off before any other event is looked at."""
 
 
 class TrainPanel(QTabWidget):
@@ -55,8 +59,11 @@ class TrainPanel(QTabWidget):
         self._follow()
 
     def _follow(self, _change: object = None) -> None:
-        """Another run is followed (or none): turn to it."""
+        """Another run is followed (or none): turn to it, a moment later: both at once would hold the window up."""
         self.run.follow()
+        QTimer.singleShot(TURN_AFTER_MS, self, self._turn)
+
+    def _turn(self) -> None:
         self.setCurrentWidget(self.run if self.run.run_name else self.set_up)
 
     def _compare(self) -> None:
