@@ -1,13 +1,13 @@
 """Keras without compiling."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import pytest
 
 
 @contextmanager
-def uncompiled() -> Iterator[None]:
+def uncompiled() -> Generator[None]:
     """Keras runs step by step without compiling: for trainings of too few steps to be worth it."""
     tensorflow = pytest.importorskip("tensorflow")
     tensorflow.config.run_functions_eagerly(True)

@@ -96,7 +96,8 @@ def test_scans_of_one_person_are_joined_by_a_double_click(window: MainWindow, qt
     assert shown.line.text().startswith("1 person · 1 ")
     assert "No validation person" in shown.warning.text() or shown.found.in_part("validation")
     assert shown.files_words.isHidden()
-    assert names(window) == ["TE", *FILES], "the scans of a person of several are listed under the name"
+    # a list made anew is shown one event later, by its layout
+    qtbot.waitUntil(lambda: names(window) == ["TE", *FILES])  # the scans of a person of several, under the name
 
     double_click(window, qtbot, FILES[2], type_over(qtbot, "another"))
     qtbot.waitUntil(lambda: len(shown.found.people) == 2)
