@@ -27,7 +27,7 @@ def over(desk: StudyDesk) -> bool:
 
 
 def gone(qtbot: QtBot, folder: Path) -> None:
-    qtbot.waitUntil(lambda: folder not in training._children, timeout=20000)
+    qtbot.waitUntil(lambda: folder not in training.children, timeout=20000)
 
 
 def test_a_prospect_tells_the_trainings_or_why_there_are_none(tmp_path: Path) -> None:

@@ -14,10 +14,12 @@ from types import SimpleNamespace
 import pytest
 from PySide6.QtCore import QTimer
 from pytestqt.qtbot import QtBot
+from pytestqt.wait_signal import SignalBlocker
 from tiny_project import make_project
 
-from thighview.app import training
+from thighview.app import run_story, training
 from thighview.app.run_desk import RunDesk
+from thighview.app.run_watch import RunWatch
 from thighview.app.store import Store
 from thighview.core.errors import UserError
 from thighview.core.gap import decompose
@@ -29,12 +31,13 @@ from thighview.core.run import (
     Finished,
     GapMeasured,
     Paused,
+    RunEvent,
     Scores,
     Started,
     TrainConfig,
 )
 from thighview.io.locks import Holder
-from thighview.io.runs import EventLog, RunFolder, read_control, run_folder
+from thighview.io.runs import EventLog, RunFolder, run_folder
 
 SCORES = Scores(0.5, 0.9, 0.8)
 
@@ -67,6 +70,11 @@ def _say(run: RunFolder, *events: object) -> None:
     log.close()
 
 
+def word(qtbot: QtBot, watch: RunWatch, kind: type | tuple[type, ...], timeout: int = 5000) -> SignalBlocker:
+    """Wait until the watch has passed on an event of this kind."""
+    return qtbot.waitSignal(watch.said, timeout=timeout, check_params_cb=lambda event: isinstance(event, kind))
+
+
 def _child(run: RunFolder, body: str) -> tuple[str, ...]:
     """A command that holds the run's lock and does something."""
     code = (
@@ -84,16 +92,15 @@ def test_events_arrive_while_they_are_written(qtbot: QtBot, run: RunFolder) -> N
         "log.append(Finished(1.0, 'one', 'models/one', 2, 3, False, Scores(0.5)))"
     )
     training.start_run(run, _child(run, body))
-    watch = training.RunWatch(run)
-    order: list[str] = []
-    watch.started.connect(lambda _: order.append("started"))
-    watch.batch_ended.connect(lambda _: order.append("batch"))
-    with qtbot.waitSignal(watch.finished, timeout=20000) as said:
+    watch = RunWatch(run)
+    order: list[RunEvent] = []
+    watch.said.connect(order.append)
+    with word(qtbot, watch, Finished, 20000) as said:
         watch.follow()
-    assert order == ["started", "batch"]
+    assert [type(event) for event in order] == [Started, BatchEnded, Finished]
     assert said.args[0].model == "models/one"
     assert watch.is_over
-    qtbot.waitUntil(lambda: run.path not in training._children, timeout=5000)
+    qtbot.waitUntil(lambda: run.path not in training.children, timeout=5000)
     watch.close()
 
 
@@ -103,20 +110,20 @@ def test_events_arrive_while_they_are_written(qtbot: QtBot, run: RunFolder) -> N
 def test_a_child_that_dies_has_failed_with_its_last_lines(qtbot: QtBot, run: RunFolder, body: str, words: str) -> None:
     start = "log.append(Started(1.0, 'one', 'CPU', 3, 2, 8, 2, 4, 1, False, ('thigh',))); print('so far', flush=True);"
     training.start_run(run, _child(run, start + body))
-    watch = training.RunWatch(run)
-    with qtbot.waitSignal(watch.failed, timeout=20000) as said:
+    watch = RunWatch(run)
+    with word(qtbot, watch, Failed, 20000) as said:
         watch.follow()
     assert words in said.args[0].message
     assert "so far" in said.args[0].lines
     assert watch.history.state == "failed"
-    qtbot.waitUntil(lambda: run.path not in training._children, timeout=5000)
+    qtbot.waitUntil(lambda: run.path not in training.children, timeout=5000)
     watch.close()
 
 
 def test_a_child_that_died_on_a_full_disk_says_so(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "full" not in training.died(run, 2).message
+    assert "full" not in run_story.died(run, 2).message
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
-    failed = training.died(run, 2)
+    failed = run_story.died(run, 2)
     assert "disk it writes to is full" in failed.message
     assert failed.hint.startswith("Make room")
 
@@ -140,20 +147,13 @@ def test_the_window_never_waits_for_a_look_at_the_lock(
     heart = QTimer()
     heart.timeout.connect(lambda: beats.append(time.monotonic()))
     heart.start(10)
-    watch = training.RunWatch(run)
+    watch = RunWatch(run)
     watch.follow()
     qtbot.waitUntil(lambda: len(looked) >= 2, timeout=10000)
     heart.stop()
     watch.close()
     assert max(b - a for a, b in pairwise(beats)) < 0.3
     assert watch.history.state == "running"
-
-
-def test_commands_reach_the_control_file(qtbot: QtBot, run: RunFolder) -> None:
-    watch = training.RunWatch(run)
-    for command, word in ((watch.pause, "pause"), (watch.resume, "run"), (watch.stop, "stop")):
-        command()
-        assert read_control(run) == word
 
 
 def test_a_running_run_is_found_again_with_its_whole_curve(qtbot: QtBot, run: RunFolder) -> None:
@@ -163,12 +163,12 @@ def test_a_running_run_is_found_again_with_its_whole_curve(qtbot: QtBot, run: Ru
     found = training.find_running(run.project)
     assert [r.name for r in found] == ["one"]
     assert training.past_runs(run.project) == []
-    watch = training.RunWatch(found[0])
+    watch = RunWatch(found[0])
     watch.follow()
     qtbot.waitUntil(lambda: len(watch.history.epochs) == 2, timeout=5000)
     assert watch.history.state == "running"
     run.lock.unlink()
-    with qtbot.waitSignal(watch.failed, timeout=5000) as said:
+    with word(qtbot, watch, Failed) as said:
         pass
     assert "without a last word" in said.args[0].message
 
@@ -176,12 +176,12 @@ def test_a_running_run_is_found_again_with_its_whole_curve(qtbot: QtBot, run: Ru
 def test_a_resumed_run_passes_over_its_earlier_end(qtbot: QtBot, run: RunFolder) -> None:
     _say(run, _started(), _epoch(1), _epoch(2), Failed(1.0, "one", "the power went"), _started(2), _epoch(2, 7.0))
     _say(run, _epoch(3), _finished())
-    watch = training.RunWatch(run)
-    failures: list[object] = []
-    watch.failed.connect(failures.append)
-    with qtbot.waitSignal(watch.finished, timeout=5000):
+    watch = RunWatch(run)
+    told: list[RunEvent] = []
+    watch.said.connect(told.append)
+    with word(qtbot, watch, Finished):
         watch.follow()
-    assert failures == []
+    assert not [event for event in told if isinstance(event, Failed)]
     assert [(e.epoch, e.seconds) for e in watch.history.epochs] == [(1, 1.0), (2, 7.0), (3, 1.0)]
     watch.close()
 
@@ -189,53 +189,51 @@ def test_a_resumed_run_passes_over_its_earlier_end(qtbot: QtBot, run: RunFolder)
 def test_past_runs_load_with_their_end(run: RunFolder) -> None:
     _say(run, _started(), BatchEnded(1.0, "one", 1, 1, 2, 0.5), _epoch(1))
     assert [r.name for r in training.past_runs(run.project)] == ["one"]
-    assert training.load_history(run).state == "failed"
-    assert training.has_curve(run)
-    assert training.can_resume(run)
+    assert run_story.load_history(run).state == "failed"
+    assert run_story.has_curve(run)
+    assert run_story.can_resume(run)
     _say(run, _started(2), _epoch(2), _epoch(3), _finished())
-    history = training.load_history(run)
+    history = run_story.load_history(run)
     assert history.state == "finished"
     assert len(history.epochs) == 3
-    assert not training.can_resume(run)
+    assert not run_story.can_resume(run)
 
 
 def test_a_run_whose_patience_ended_is_at_its_end(run: RunFolder) -> None:
     _say(run, _started(), _epoch(1), replace(_finished(), epochs=1))
-    assert training.can_resume(run)
+    assert run_story.can_resume(run)
     _say(run, replace(_finished(), epochs=1, early=True))
-    assert not training.can_resume(run)
+    assert not run_story.can_resume(run)
 
 
 def test_a_run_that_failed_before_its_first_epoch_has_no_curve(run: RunFolder) -> None:
-    assert not training.has_curve(run)
+    assert not run_story.has_curve(run)
     _say(run, _started(), BatchEnded(1.0, "one", 1, 1, 2, 0.5), Failed(1.0, "one", "no room"))
-    assert not training.has_curve(run)
+    assert not run_story.has_curve(run)
 
 
 def test_a_long_file_is_read_in_pieces(qtbot: QtBot, run: RunFolder) -> None:
     _say(run, _started(), *[BatchEnded(1.0, "one", 1, i, 9000, 0.5) for i in range(2000)], _epoch(1), _finished())
-    watch = training.RunWatch(run)
-    batches: list[object] = []
-    watch.batch_ended.connect(batches.append)
-    with qtbot.waitSignal(watch.finished, timeout=5000):
+    watch = RunWatch(run)
+    told: list[RunEvent] = []
+    watch.said.connect(told.append)
+    with word(qtbot, watch, Finished):
         watch.follow()
-    assert len(batches) == 2000
+    assert sum(isinstance(event, BatchEnded) for event in told) == 2000
     watch.close()
 
 
-def test_every_kind_of_event_of_a_run_has_its_signal(qtbot: QtBot, run: RunFolder) -> None:
+def test_every_kind_of_event_of_a_run_is_passed_on(qtbot: QtBot, run: RunFolder) -> None:
     gap = GapMeasured(1.0, "one", 1, (decompose("loss", range(7), [1.0], [2.0]),))
     halved = BatchHalved(1.0, "one", 1, 2, 4, "the memory is short")
     said = (_started(), BatchEnded(1.0, "one", 1, 1, 2, 0.5), halved, _epoch(1), gap, Paused(1.0, "one", True))
     _say(run, *said, _finished())
-    watch = training.RunWatch(run)
-    found: list[object] = []
-    for name in ("started", "batch_ended", "batch_halved", "epoch_ended", "gap_measured", "paused", "finished"):
-        getattr(watch, name).connect(found.append)
-    with qtbot.waitSignal(watch.finished, timeout=5000):
+    watch = RunWatch(run)
+    found: list[RunEvent] = []
+    watch.said.connect(found.append)
+    with word(qtbot, watch, Finished):
         watch.follow()
-    assert found[:-1] == list(said)
-    assert isinstance(found[-1], Finished)
+    assert found == [*said, _finished()]
     watch.close()
 
 
@@ -255,16 +253,14 @@ def test_a_detached_training_from_freezing_to_its_end(
     assert store.close() == 0
     before = {name for name in sys.modules if name.partition(".")[0] in ("tensorflow", "keras")}
     training.start_run(run)
-    watch = training.RunWatch(run)
-    failures: list[Failed] = []
-    watch.failed.connect(failures.append)
-    watch.failed.connect(watch.finished)
-    with qtbot.waitSignal(watch.finished, timeout=240000):
+    watch = RunWatch(run)
+    with word(qtbot, watch, (Finished, Failed), 240000) as said:
         watch.follow()
-    assert failures == [], failures[0].lines
+    last = said.args[0]
+    assert isinstance(last, Finished), last.lines
     assert len(watch.history.epochs) == 2
     assert (folder / "models" / run.name / "card.json").exists()
-    qtbot.waitUntil(lambda: run.path not in training._children, timeout=20000)
+    qtbot.waitUntil(lambda: run.path not in training.children, timeout=20000)
     assert {name for name in sys.modules if name.partition(".")[0] in ("tensorflow", "keras")} == before
     watch.close()
 
@@ -278,7 +274,7 @@ def test_a_run_of_a_newer_program_is_not_gone_on_with(run: RunFolder) -> None:
         with pytest.raises(UserError, match=words):
             training.resume_run(run)
         assert {path: path.read_bytes() for path in run.path.iterdir()} == before
-    assert run.path not in training._children
+    assert run.path not in training.children
 
 
 @pytest.mark.long
@@ -317,7 +313,7 @@ def test_a_killed_child_is_told_and_its_run_comes_to_the_same_curve(qtbot: QtBot
         assert isinstance(said.args[0], Finished)
         curves[name] = {e.epoch: e.val.loss for e in desk.history if isinstance(e, EpochEnded)}
         run = desk.run
-        qtbot.waitUntil(lambda run=run: run.path not in training._children, timeout=20000)
+        qtbot.waitUntil(lambda run=run: run.path not in training.children, timeout=20000)
     assert curves["cut"] == pytest.approx(curves["whole"], abs=1e-5)
     assert len(curves["whole"]) == config.epochs
     desk.close()
@@ -327,7 +323,7 @@ def test_a_killed_child_is_told_and_its_run_comes_to_the_same_curve(qtbot: QtBot
 def test_a_run_outlives_whoever_started_it(tmp_path: Path, run: RunFolder) -> None:
     """The child is in a session of its own: what ends the window's group does not reach it."""
     training.start_run(run, _child(run, "time.sleep(30)"))
-    child = training._children.pop(run.path)
+    child = training.children.pop(run.path)
     until = time.monotonic() + 20
     while not run.alive and time.monotonic() < until:
         time.sleep(0.05)
@@ -342,7 +338,7 @@ def test_a_run_outlives_whoever_started_it(tmp_path: Path, run: RunFolder) -> No
 def test_a_training_stands_back_behind_the_window(run: RunFolder) -> None:
     """A session of its own gets an equal share of the processor from Linux' autogroup unless that is told, too."""
     training.start_run(run, _child(run, "time.sleep(30)"))
-    child = training._children.pop(run.path)
+    child = training.children.pop(run.path)
     try:
         assert os.getpriority(os.PRIO_PROCESS, child.pid) == training.NICE
         group = Path(f"/proc/{child.pid}/autogroup")

@@ -7,8 +7,10 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from thighview.app.jobs import Job, run_in_thread
+from thighview.app.run_story import can_resume
+from thighview.app.run_watch import RunWatch
 from thighview.app.store import Store
-from thighview.app.training import RunWatch, can_resume, find_running, freeze_run, past_runs, resume_run, start_run
+from thighview.app.training import find_running, freeze_run, past_runs, resume_run, start_run
 from thighview.core.run import Failed, Finished, RunEvent, TrainConfig
 from thighview.io.runs import RunFolder, write_control
 
@@ -129,11 +131,7 @@ class RunDesk(QObject):
         self.history = []
         if run is not None:
             watch = self._watch = RunWatch(run, self)
-            for signal in (
-                watch.preparing, watch.started, watch.batch_ended, watch.batch_halved, watch.epoch_ended,
-                watch.gap_measured, watch.paused, watch.finished, watch.failed,
-            ):  # fmt: skip
-                signal.connect(self._heard)
+            watch.said.connect(self._heard)
             watch.follow()
         if run is not None or had is not None:
             self.run_changed.emit(self.name)

@@ -10,8 +10,9 @@ from typing import Any
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from thighview.app.jobs import Job, run_in_thread
+from thighview.app.run_watch import TICK_MS, WORD_HOLDS_S, Look, RunFiles
 from thighview.app.store import Store
-from thighview.app.training import TICK_MS, Look, RunFiles, start_run
+from thighview.app.training import start_run
 from thighview.core.errors import UserError
 from thighview.core.run import Failed, RunEvent, TrainConfig
 from thighview.core.studies import CURVE, Retraining, most_trainings, plan, work_of
@@ -30,8 +31,6 @@ from thighview.io.studies import (
     study_folders,
 )
 from thighview.io.study_pace import Pace, find_pace
-
-_WORD_HOLDS_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -277,7 +276,7 @@ class StudyDesk(QObject):
             else:
                 history = history.with_event(event)
         gone = not look.events and look.alive is False
-        if self._held and (gone or time.monotonic() - self._held_since > _WORD_HOLDS_S):
+        if self._held and (gone or time.monotonic() - self._held_since > WORD_HOLDS_S):
             history, self._held = history.with_event(self._held), None
         elif gone and look.lost and history.alive and not (look.unborn and history.phase == "starting"):
             history = history.with_event(look.lost)

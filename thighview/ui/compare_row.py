@@ -7,7 +7,7 @@ from PySide6.QtGui import QAction, QMouseEvent
 from PySide6.QtWidgets import QMenu, QPushButton, QWidget
 
 from thighview.app.jobs import run_in_thread
-from thighview.app.training import has_curve
+from thighview.app.run_story import has_curve
 from thighview.io.runs import EventTail, run_folder, run_folders
 from thighview.ui.cards import count, row, words
 from thighview.ui.curve_data import CurveData
