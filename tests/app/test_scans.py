@@ -29,6 +29,44 @@ def until_listed(qtbot: QtBot, workspace: Workspace, *names: str) -> None:
     qtbot.waitUntil(lambda: sorted(case.path.name for case in workspace.cases) == sorted(names), timeout=20_000)
 
 
+def test_the_case_open_last_is_opened_again_unless_it_is_gone(qtbot: QtBot, scans: list[Path], tmp_path: Path) -> None:
+    def started() -> Workspace:
+        workspace = Workspace()
+        workspace.failed.connect(lambda error: pytest.fail(str(error)))
+        workspace.open_last()
+        qtbot.waitUntil(lambda: workspace.project_folder is not None)
+        return workspace
+
+    workspace = started()
+    workspace.new_project(tmp_path / "study")
+    qtbot.waitUntil(lambda: workspace.project_folder == tmp_path / "study")
+    workspace.open_paths(scans)
+    until_listed(qtbot, workspace, *(path.name for path in scans))
+    workspace.open_case(workspace.cases[1].case_id)
+    qtbot.waitUntil(lambda: workspace.session.case is not None and workspace.session.case.subject == "sub-02")
+    workspace.close()
+
+    workspace = started()
+    qtbot.waitUntil(lambda: workspace.session.case is not None)
+    assert workspace.session.case and workspace.session.case.subject == "sub-02"
+    workspace.close()
+
+    workspace = started()  # what is asked for meanwhile goes first
+    workspace.open_path(scans[2])
+    qtbot.waitUntil(lambda: workspace.session.case is not None and workspace.session.case.subject == "sub-03")
+    with qtbot.assertNotEmitted(workspace.session.case_opened, wait=300):
+        pass
+    workspace.close()
+
+    scans[2].unlink()
+    workspace = started()
+    until_listed(qtbot, workspace, *(path.name for path in scans))
+    with qtbot.assertNotEmitted(workspace.session.case_opened, wait=300):
+        pass
+    workspace.close()
+    assert jobs.shutdown()
+
+
 def test_every_path_becomes_a_case_and_the_first_is_shown(
     qtbot: QtBot, workspace: Workspace, scans: list[Path], tmp_path: Path
 ) -> None:

@@ -81,7 +81,7 @@ class OpenScans(OpenProject):
         job.failed.connect(self.failed)
 
     def open_last(self) -> None:
-        """Open the project that was open last, as it was left; *My cases* where it is gone or cannot be opened."""
+        """Open the project that was open last, and its case; *My cases* where it is gone or cannot be opened."""
         folder = self.settings.last_project
         if folder is None:
             self.open_scratch()
@@ -89,15 +89,16 @@ class OpenScans(OpenProject):
 
         def instead(why: str) -> None:
             self.said.emit(f"The project {folder.name} {why}: this is My cases.")
-            self.open_scratch()
+            self.open_scratch(self._open_last_case)
 
         def looked(there: Path | None) -> None:
             if there is None:
                 instead("is not where it was")
             elif there == scratch_project():
-                self.open_scratch()
+                self.open_scratch(self._open_last_case)
             else:
-                self.open_project(there, refused=lambda _: instead("is open in another window, or cannot be read"))
+                taken = "is open in another window, or cannot be read"
+                self.open_project(there, self._open_last_case, refused=lambda _: instead(taken))
 
         job = run_in_thread(lambda report, stopped: opening.project_at(folder), lane="look")
         job.succeeded.connect(looked)
@@ -129,6 +130,25 @@ class OpenScans(OpenProject):
     def _project_changed(self, folder: Path) -> None:
         self.settings.keep_aside(folder == demo.project_folder())
         self.settings.last_project = folder
+
+    def _open_last_case(self) -> None:
+        """Open the case looked at last, unless it is gone or something else was asked for meanwhile."""
+        store = self.store
+        scan = self.settings.last_scan_in(store.folder) if store else None
+        if scan is None:
+            return
+
+        def listed(scans: set[Path]) -> None:
+            if scan in scans and store is self.store and not self._opening and self.session.case is None:
+                self._read(scan, store)
+
+        def looked(there: bool) -> None:
+            if there:
+                self._call(lambda project: {case.path for case in project.cases()}, listed)
+
+        job = run_in_thread(lambda report, stopped: scan.exists(), lane="look")
+        job.succeeded.connect(looked)
+        job.failed.connect(self.failed)
 
     def _read_first(self, paths: Sequence[Path]) -> None:
         if paths:

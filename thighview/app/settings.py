@@ -48,6 +48,10 @@ class Settings:
         """The project a scan of the recent ones was last opened in, or None."""
         return self._recent("scans").get(scan)
 
+    def last_scan_in(self, project: Path) -> Path | None:
+        """The scan that was opened last in this project, or None."""
+        return next((scan for scan, home in self._recent("scans").items() if home == project), None)
+
     def add_recent(self, path: Path, project: Path) -> None:
         """Put a scan that was opened in a project, or the project itself, at the top of the recent ones of its kind."""
         kind = "projects" if path == project else "scans"
