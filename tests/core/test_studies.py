@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from thighview.core.errors import UserError
 from thighview.core.fine_tuning import batch_parts
 from thighview.core.run import PersonScores, TrainConfig, event_from_line
-from thighview.core.sample_size import mean_interval
+from thighview.core.student import mean_interval
 from thighview.core.studies import (
     CURVE,
     FOLDS,

@@ -12,11 +12,12 @@ from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QImage
 from pytestqt.qtbot import QtBot
 
-from thighview.core.gap import band_of
 from thighview.core.people import mean_of, values_of
 from thighview.core.run import BatchEnded, EpochEnded, Scores
+from thighview.core.student import mean_interval
 from thighview.ui.curve_data import MOST_BANDS, CurveData
 from thighview.ui.curve_others import OtherRun
+from thighview.ui.curve_plot import y_range
 from thighview.ui.curve_saving import picture_name
 from thighview.ui.curve_table import people_csv
 from thighview.ui.curves import Curves
@@ -258,20 +259,20 @@ def test_a_band_is_the_interval_over_the_people_of_each_epoch() -> None:
     x, low, high, complete = data.band("dice", "val")
     assert complete
     assert x.tolist() == list(range(1, 13))
-    expected = [band_of(values_of(e.val_people, "dice")) for e in data.epochs]
+    expected = [mean_interval(values_of(e.val_people, "dice")) for e in data.epochs]
     assert list(zip(low, high, strict=True)) == expected
     line = data.line("dice", "val")[1]
     assert ((low < line) & (line < high)).all()
     assert data.band("dice", "train")[0].tolist() == [1, 5, 10]
     of_label = data.band("loss", "val", "muscle")
-    assert of_label[1][0] == band_of(values_of(data.epochs[0].val_people, "loss", 1))[0]
+    assert of_label[1][0] == mean_interval(values_of(data.epochs[0].val_people, "loss", 1))[0]
     assert data.band("dice", "while_learning")[0].size == 0
     assert data.band("dice", "val", "no such label")[0].size == 0
 
 
 def test_a_band_is_worked_out_bit_by_bit_and_each_epoch_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
-    monkeypatch.setattr("thighview.ui.curve_data.band_of", lambda v: calls.append(len(v)) or band_of(v, draws=10))
+    monkeypatch.setattr("thighview.ui.curve_data.mean_interval", lambda v: calls.append(len(v)) or mean_interval(v))
     data = CurveData(run_of_people(12))
     assert not data.band("dice", "val", most=5)[3]
     assert not data.band("dice", "val", most=5)[3]
@@ -373,7 +374,7 @@ def test_the_band_lies_on_a_logarithmic_axis_too(curves: Curves, qtbot: QtBot) -
 def test_tables_have_the_bands_and_every_person() -> None:
     data = CurveData(run_of_people(5, train=3, val=2))
     rows = list(csv.DictReader(io.StringIO(data.to_csv())))
-    low, high = band_of(values_of(data.epochs[4].val_people, "loss")) or (0, 0)
+    low, high = mean_interval(values_of(data.epochs[4].val_people, "loss")) or (0, 0)
     assert (float(rows[4]["val_loss_low"]), float(rows[4]["val_loss_high"])) == (low, high)
     assert rows[1]["train_dice_low"] == rows[1]["train_dice"] == ""
     assert float(rows[4]["train_accuracy_muscle"]) == mean_of(data.epochs[4].train_people, "accuracy", 1)
@@ -385,3 +386,9 @@ def test_tables_have_the_bands_and_every_person() -> None:
     assert first["subject"] == person.subject
     assert (float(first["dice"]), float(first["loss"])) == (person.dice[1], person.label_loss[1])
     assert people_csv(CurveData(whole_run(3)).epochs, ()) == ""
+
+
+def test_a_wide_band_leaves_the_lines_a_third_of_the_height() -> None:
+    lines, narrow, wide = np.array([0.6, 0.9]), np.array([0.55, 0.95]), np.array([-1.0, 3.0])
+    assert y_range(lines, narrow, log=False) == pytest.approx((0.55, 0.95))
+    assert y_range(lines, wide, log=False) == pytest.approx((0.3, 1.2))

@@ -45,4 +45,4 @@ def label_gaps(run: RunFolder, epoch: int, labels: tuple[str, ...]) -> tuple[Gap
     if any(name not in passes for name in (LEARNING, END_OF_EPOCH, INFERENCE, TRAIN, VAL)):
         return ()
     config, dataset = read_config(run), read_dataset(run)
-    return label_gaps_of(passes, dataset.subject_of, config.loss, labels, bool(dataset.phantoms), config.seed)
+    return label_gaps_of(passes, dataset.subject_of, config.loss, labels, bool(dataset.phantoms))

@@ -26,7 +26,8 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from thighview.core.student import difference_interval
 
 TERMS = ("lag", "regime", "augmentation", "aggregation", "split")
 """Parts of every gap, in order."""
@@ -34,7 +35,6 @@ BARS = ("lag", "regime", "augmentation", "ema", "aggregation", "difficulty", "sp
 """All parts there can be, in the order in which the waterfall shows them."""
 PEOPLE = ("split", "generalisation", "difficulty")
 """Parts that are a real difference between the two groups of people."""
-DRAWS = 2000
 FEWEST = 5
 """Validation people from which on an interval is given."""
 PER_CENT = ("accuracy", "dice")
@@ -103,7 +103,7 @@ class Gap:
 
 def decompose(
     metric: str, values: Sequence[float], train: Sequence[float], validation: Sequence[float], leaked: int = 0,
-    seed: int = 0, made_up: bool = False,
+    made_up: bool = False,
 ) -> Gap:  # fmt: skip
     """The parts of a gap from its seven values.
 
@@ -116,8 +116,6 @@ def decompose(
         Each person's own value behind M4 and M5.
     leaked : int
         Validation people who are trained on, too.
-    seed : int
-        Of the bootstrap.
     made_up : bool
         Whether validation is phantoms.
     """
@@ -125,14 +123,12 @@ def decompose(
     before = averaged[0] if averaged else m3
     return Gap(
         metric, m0, m6, m1 - m0, m2 - m1, m3 - m2, (m4 - before) + (m6 - m5), m5 - m4,
-        interval_of(train, validation, seed), len(train), len(validation), leaked, made_up,
+        interval_of(train, validation), len(train), len(validation), leaked, made_up,
         ema=before - m3 if averaged else None,
     )  # fmt: skip
 
 
-def with_selection(
-    gap: Gap, train: Sequence[float], validation: Sequence[float], unchosen: Sequence[float], seed: int = 0
-) -> Gap:
+def with_selection(gap: Gap, train: Sequence[float], validation: Sequence[float], unchosen: Sequence[float]) -> Gap:
     """The gap at an epoch that was chosen as the best, with the optimism of that choice as a part of its own.
 
     Parameters
@@ -143,12 +139,10 @@ def with_selection(
         Each person's own value at the chosen epoch.
     unchosen : sequence of float
         Each validation person's value at the epoch that is chosen without them (``core.selection.unchosen``).
-    seed : int
-        Of the bootstrap.
     """
     optimism = _mean(validation) - _mean(unchosen)
     real = gap.split - optimism
-    return replace(gap, split=real, selection=optimism, interval=interval_of(train, unchosen, seed))
+    return replace(gap, split=real, selection=optimism, interval=interval_of(train, unchosen))
 
 
 def with_difficulty(gap: Gap, train: Sequence[float], validation: Sequence[float], judge: str) -> Gap:
@@ -169,31 +163,13 @@ def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values))
 
 
-def interval_of(
-    train: Sequence[float], validation: Sequence[float], seed: int = 0, draws: int = DRAWS
-) -> tuple[float, float] | None:
-    """95 % interval of mean(validation) - mean(train) by the percentile bootstrap over people.
+def interval_of(train: Sequence[float], validation: Sequence[float]) -> tuple[float, float] | None:
+    """95 % interval of mean(validation) - mean(train) over people (Welch).
 
-    People, not slices, are drawn with replacement: slices of one person are not independent (Efron and Tibshirani
-    1993, chapter 13). None with fewer than ``FEWEST`` validation people or fewer than 2 training people.
+    People, not slices, are counted: slices of one person are not independent. None with fewer than ``FEWEST``
+    validation people or fewer than 2 training people.
     """
-    if len(validation) < FEWEST or len(train) < 2:
-        return None
-    rng = np.random.default_rng([0x6A70, seed])
-    a, b = (np.asarray(v, np.float64) for v in (validation, train))
-    drawn = [v[rng.integers(0, v.size, (draws, v.size))].mean(axis=1) for v in (a, b)]
-    low, high = np.percentile(drawn[0] - drawn[1], (2.5, 97.5))
-    return float(low), float(high)
-
-
-def band_of(values: Sequence[float | None], seed: int = 0, draws: int = 1000) -> tuple[float, float] | None:
-    """95 % interval of the mean over people by the percentile bootstrap; None for fewer than two people."""
-    known: NDArray[np.float64] = np.array([v for v in values if v is not None], np.float64)
-    if known.size < 2:
-        return None
-    rng = np.random.default_rng([0x6261, seed])
-    low, high = np.percentile(known[rng.integers(0, known.size, (draws, known.size))].mean(axis=1), (2.5, 97.5))
-    return float(low), float(high)
+    return difference_interval(train, validation) if len(validation) >= FEWEST else None
 
 
 def sentence(gap: Gap) -> str:

@@ -36,7 +36,7 @@ class Judged:
 
 def gaps_of(
     passes: Mapping[str, Sums], subjects: Mapping[int, str], kind: str, batch_size: int, seed_metrics: bool = False,
-    made_up: bool = False, seed: int = 0, label: int | None = None,
+    made_up: bool = False, label: int | None = None,
 ) -> tuple[Gap, ...]:  # fmt: skip
     """Why validation and training read differently after an epoch; one gap for each metric all passes have.
 
@@ -56,8 +56,6 @@ def gaps_of(
         is that of :func:`core.sums.learning_scores` and the validation number the honest one.
     made_up : bool
         Whether validation is phantoms.
-    seed : int
-        Of the bootstrap.
     label : int, optional
         The place of one label, from 0; its Dice, its accuracy and its cross-entropy as in
         :class:`core.run.PersonScores`. None: all labels together.
@@ -90,25 +88,24 @@ def gaps_of(
         numbers.append(getattr(last, metric) if last else honest[1])
         values = [values_of(part, metric, label) for part in people]
         if all(number is not None and math.isfinite(number) for number in numbers) and all(values):
-            gaps.append(decompose(metric, numbers, values[0], values[1], leaked, seed, made_up))
+            gaps.append(decompose(metric, numbers, values[0], values[1], leaked, made_up))
     return tuple(gaps)
 
 
 def label_gaps_of(
     passes: Mapping[str, Sums], subjects: Mapping[int, str], kind: str, labels: Sequence[str], made_up: bool = False,
-    seed: int = 0,
 ) -> tuple[Gap, ...]:  # fmt: skip
     """:func:`gaps_of` for each label by itself, each gap with the name of its label; ``labels`` in their order."""
     return tuple(
         replace(gap, label=name)
         for place, name in enumerate(labels)
-        for gap in gaps_of(passes, subjects, kind, 1, made_up=made_up, seed=seed, label=place)
+        for gap in gaps_of(passes, subjects, kind, 1, made_up=made_up, label=place)
     )
 
 
 def in_full(
     gap: Gap, train: People, val: People, chosen_among: Mapping[int, People] | None, judged: Judged | None,
-    label: int | None = None, seed: int = 0,
+    label: int | None = None,
 ) -> Gap:  # fmt: skip
     """A gap with the parts that take more than its own passes.
 
@@ -122,14 +119,14 @@ def in_full(
         Who validated at each epoch of the run, where the epoch of the gap was chosen as the best of them.
     judged : Judged, optional
         The same people, judged by a network that never saw them.
-    label, seed
+    label
         As for :func:`gaps_of`.
     """
     values = [values_of(part, gap.metric, label) for part in (train, val)]
     without = unchosen(chosen_among, gap.metric, label) if chosen_among else {}
     if without:  # the same people on both sides: one who has a value at one epoch only tells of no luck
         own = {p.subject: value for p in val if (value := score_of(p, gap.metric, label)) is not None}
-        gap = with_selection(gap, values[0], values[1], [without.get(name, own[name]) for name in own], seed)
+        gap = with_selection(gap, values[0], values[1], [without.get(name, own[name]) for name in own])
     if judged is not None:
         theirs: list[list[float]] = []
         for people, seen in ((train, judged.train), (val, judged.val)):  # of nobody whom the gap does not compare

@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Mapping
 
-from thighview.core.gap import DRAWS, FEWEST, PER_CENT, TERMS, Gap, sentence
+from thighview.core.gap import FEWEST, PER_CENT, TERMS, Gap, sentence
 
 TITLES: dict[str, str] = {
     "train": "Training, as reported",
@@ -72,7 +72,7 @@ def methods_text(gap: Gap) -> str:
     if gap.interval is None:
         spread = f"no interval is given, as there were fewer than {FEWEST} validation people"
     else:
-        spread = f"its 95 % interval was found by drawing people with replacement ({DRAWS} draws, percentiles)"
+        spread = "its 95 % interval is that of the difference of two means over people (Welch)"
     further = ""
     if gap.ema is not None:
         further += " Averaged weights were told apart from the network's own at the same slices."

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from thighview.core.student import t_975
-
 DRAWS = 500
 _Z95 = 1.96
 
@@ -21,19 +19,6 @@ class SampleSizes:
     mean: NDArray[np.float64]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
-
-
-def mean_interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """95 % interval of the mean over people: ``mean +- t s / sqrt(n)``; None for fewer than two.
-
-    ``t`` is the 97.5 % point of Student's distribution with n - 1 degrees of freedom ("Student" 1908): unlike a
-    bootstrap, it is wide enough where people are few.
-    """
-    known = np.asarray(values, np.float64)
-    if known.size < 2:
-        return None
-    half = t_975(known.size - 1) * float(known.std(ddof=1)) / math.sqrt(known.size)
-    return float(known.mean()) - half, float(known.mean()) + half
 
 
 def sizes_up_to(people: int) -> list[int]:

@@ -1,4 +1,12 @@
-"""Student's t distribution, for intervals of means over few people."""
+"""Student's t distribution, for intervals of means over few people.
+
+The percentiles of a bootstrap are too narrow there: of 5 people, "95 %" of them hold the truth in 84 of 100 studies.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
 
 _T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 
@@ -15,3 +23,34 @@ def t_975(degrees: int) -> float:
     second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
     third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
     return z + first / degrees + second / degrees**2 + third / degrees**3
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """95 % interval of the mean over people: ``mean +- t s / sqrt(n)``; None for fewer than two.
+
+    ``t`` is the 97.5 % point of Student's distribution with n - 1 degrees of freedom ("Student" 1908).
+    """
+    known = np.asarray(values, np.float64)
+    if known.size < 2:
+        return None
+    half = t_975(known.size - 1) * float(known.std(ddof=1)) / math.sqrt(known.size)
+    return float(known.mean()) - half, float(known.mean()) + half
+
+
+def difference_interval(first: Sequence[float], second: Sequence[float]) -> tuple[float, float] | None:
+    """95 % interval of mean(second) - mean(first) over two groups of people; None for fewer than two in either.
+
+    ``t`` times the standard error ``sqrt(s1^2 / n1 + s2^2 / n2)``, with the degrees of freedom of B. L. Welch, 1947,
+    The generalization of Student's problem when several different population variances are involved, rounded down.
+    """
+    groups = [np.asarray(values, np.float64) for values in (first, second)]
+    if min(group.size for group in groups) < 2:
+        return None
+    parts = [float(group.var(ddof=1)) / group.size for group in groups]
+    error = sum(parts)
+    between = float(groups[1].mean() - groups[0].mean())
+    if error == 0.0:
+        return between, between
+    degrees = error**2 / sum(part**2 / (group.size - 1) for part, group in zip(parts, groups, strict=True))
+    half = t_975(max(1, int(degrees))) * math.sqrt(error)
+    return between - half, between + half

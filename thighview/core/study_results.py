@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from thighview.core.people import mean_of, score_of
 from thighview.core.run import PersonScores, RunEvent
-from thighview.core.sample_size import mean_interval
+from thighview.core.student import mean_interval
 from thighview.core.studies import Retraining
 
 

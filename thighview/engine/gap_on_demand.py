@@ -225,13 +225,11 @@ class OnDemand:
             missing.insert(0, late + "holds them here." if averages is None else averages)
         gaps: list[Gap] = []
         if LEARNING in passes and all(name in passes for name in _PASSES):
-            whole = gaps_of(
-                passes, self._subjects, config.loss, self._batches.batch_size, made_up=made_up, seed=config.seed
-            )
-            each = label_gaps_of(passes, self._subjects, config.loss, labels, made_up, config.seed)
+            whole = gaps_of(passes, self._subjects, config.loss, self._batches.batch_size, made_up=made_up)
+            each = label_gaps_of(passes, self._subjects, config.loss, labels, made_up)
             judge = judged if isinstance(judged, Judged) else None
             gaps = [
-                in_full(gap, train, val, chosen, judge, labels.index(gap.label) if gap.label else None, config.seed)
+                in_full(gap, train, val, chosen, judge, labels.index(gap.label) if gap.label else None)
                 for gap in (*whole, *each)
             ]
         return EpochInFull(epoch, tuple(gaps), tuple(said for said in missing if said))

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from thighview.core.gap import band_of
 from thighview.core.people import values_of
 from thighview.core.run import BatchEnded, EpochEnded, RunEvent, Started
+from thighview.core.student import mean_interval
 from thighview.ui.curve_table import LINES, METRICS, epochs_csv, label_score, people_of
 
 __all__ = ["LINES", "METRICS", "CurveData", "label_title"]
@@ -132,7 +132,7 @@ class CurveData:
         places = told[::step] + ([told[-1]] if (len(told) - 1) % step else [])
         missing = [epoch for epoch in places if epoch.epoch not in kept]
         for epoch in missing[:most]:
-            kept[epoch.epoch] = band_of(values_of(people_of(epoch, which), metric, self._label_place(label)))
+            kept[epoch.epoch] = mean_interval(values_of(people_of(epoch, which), metric, self._label_place(label)))
         known = [(e.epoch, *ends) for e in places if (ends := kept.get(e.epoch)) is not None]
         table = np.array(known, np.float64).reshape(-1, 3)
         return table[:, 0], table[:, 1], table[:, 2], most is None or len(missing) <= most

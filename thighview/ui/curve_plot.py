@@ -158,16 +158,23 @@ def set_line(
     item.setData(x, y, symbol=symbol)
 
 
-def y_range(heights: NDArray[np.float64], log: bool) -> tuple[float, float]:
-    """The range that shows all of the heights; on a logarithmic axis as powers of ten."""
-    heights = heights[np.isfinite(heights) & ((heights > 0) | (not log))]
+def y_range(lines: NDArray[np.float64], bands: NDArray[np.float64], log: bool) -> tuple[float, float]:
+    """The range that shows the lines, and of the bands as much as leaves the lines a third of the height.
+
+    The band of two or three people is so wide that the lines would be flat in it. As powers of ten where ``log``.
+    """
+    heights, edges = (v[np.isfinite(v) & ((v > 0) | (not log))] for v in (lines, bands))
     if not heights.size:
         return (-2.0, 0.0) if log else (0.0, 1.0)
-    low, high = float(heights.min()), float(heights.max())
     if log:
-        low, high = float(np.log10(low)), float(np.log10(high))
+        heights, edges = np.log10(heights), np.log10(edges)
+    low, high = float(heights.min()), float(heights.max())
     spare = max(0.0, _SMALLEST_RANGE - (high - low)) / 2
-    return low - spare, high + spare
+    low, high = low - spare, high + spare
+    room = high - low
+    if edges.size:
+        low, high = max(low - room, min(low, float(edges.min()))), min(high + room, max(high, float(edges.max())))
+    return low, high
 
 
 def set_log_ticks(plot: Any, items: dict[str, Any]) -> None:

@@ -4,9 +4,9 @@ import csv
 import io
 from collections.abc import Sequence
 
-from thighview.core.gap import band_of
 from thighview.core.people import mean_of, score_of, values_of
 from thighview.core.run import EpochEnded, PersonScores
+from thighview.core.student import mean_interval
 
 METRICS: tuple[tuple[str, str], ...] = (("loss", "Loss"), ("accuracy", "Accuracy"), ("dice", "Dice"))
 LINES: tuple[tuple[str, str], ...] = (("train", "train"), ("val", "validation"), ("while_learning", "while learning"))
@@ -47,7 +47,7 @@ def epochs_csv(epochs: Sequence[EpochEnded], labels: Sequence[str], began: float
     for epoch in epochs:
         scores = [label_score(epoch, metric, which, None) for which, metric in scored]
         for which, metric in banded:
-            scores += band_of(values_of(people_of(epoch, which), metric)) or (None, None)
+            scores += mean_interval(values_of(people_of(epoch, which), metric)) or (None, None)
         scores += [label_score(epoch, m, which, i) for which, m in banded for i in range(len(labels))]
         known = [f"{(epoch.time - began) / 60:.3f}", f"{epoch.seconds:.3f}", epoch.learning_rate, int(epoch.best)]
         counts = [len(epoch.train_people), len(epoch.val_people)]

@@ -247,9 +247,8 @@ class Curves(QWidget):
             plot.setLogMode(y=log)
         train, val, learning = (self.legend[which].isChecked() for which in ("train", "val", "while_learning"))
         how = (self._metric, self._label, self._axis, log, self._width)
-        drawn = [
-            *self._draw_band("train", train, bands_at_once),
-            *self._draw_band("val", val, bands_at_once),
+        bands = [*self._draw_band("train", train, bands_at_once), *self._draw_band("val", val, bands_at_once)]
+        lines = [
             *self._draw_line("train", train),
             *self._draw_line("val", val),
             *self._draw_line("while_learning", learning and not self._per_batch),
@@ -257,11 +256,11 @@ class Curves(QWidget):
             *self.others.draw(lambda data, which: self._points(data, which)[0], how, train, val),
         ]
         self._draw_best()
-        lines = 3 if self.data.people("val") else 2  # so that pointing does not move what is below
-        self.readout.setMinimumHeight(self.readout.fontMetrics().lineSpacing() * lines + 2)
+        rows = 3 if self.data.people("val") else 2  # so that pointing does not move what is below
+        self.readout.setMinimumHeight(self.readout.fontMetrics().lineSpacing() * rows + 2)
         if not self._zoomed:
             last = max((self._length(data) for data in (self.data, *self.others.shown)), default=0.0)
-            low, high = y_range(np.concatenate(drawn), log)
+            low, high = y_range(np.concatenate(lines), np.concatenate([_NOTHING, *bands]), log)
             plot.setRange(xRange=(0, last or 1), yRange=(low, high), padding=0.04)
             set_log_ticks(plot, self._items if log else {})
 

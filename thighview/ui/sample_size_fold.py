@@ -77,7 +77,7 @@ class SampleSizeFold(Fold):
             self.bands[which].show_band(x, sizes.low, sizes.high)
             heights += [sizes.low, sizes.high]
         most = max(len(values) for values in self._values.values())
-        low, high = y_range(np.concatenate(heights), log=False)
+        low, high = y_range(np.concatenate(heights), np.array([]), log=False)
         self.view.getPlotItem().setRange(xRange=(1, max(2, most)), yRange=(low, high), padding=0.05)
         self._say_needed()
 
