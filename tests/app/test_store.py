@@ -267,3 +267,9 @@ def test_a_folder_that_goes_away_and_comes_back(store, qtbot, monkeypatch):
     project = reopened(store)
     assert strokes.same(project.load_case(case.case_id), case)
     project.close()
+
+
+def test_a_worker_that_waits_for_a_closed_project_is_told(store):
+    store.close()
+    with pytest.raises(UserError, match="project was closed"):
+        store.wait_for(lambda project: project.cases())

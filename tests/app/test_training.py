@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import sys
+import threading
 import time
 from dataclasses import replace
 from itertools import pairwise
@@ -17,7 +18,7 @@ from pytestqt.qtbot import QtBot
 from pytestqt.wait_signal import SignalBlocker
 from tiny_project import make_project
 
-from thighview.app import run_story, training
+from thighview.app import jobs, run_story, training
 from thighview.app.run_desk import RunDesk
 from thighview.app.run_watch import RunWatch
 from thighview.app.store import Store
@@ -37,7 +38,7 @@ from thighview.core.run import (
     TrainConfig,
 )
 from thighview.io.locks import Holder
-from thighview.io.runs import EventLog, RunFolder, run_folder
+from thighview.io.runs import EventLog, RunFolder, read_control, run_folder
 
 SCORES = Scores(0.5, 0.9, 0.8)
 
@@ -162,7 +163,6 @@ def test_a_running_run_is_found_again_with_its_whole_curve(qtbot: QtBot, run: Ru
     _say(run, _started(), _epoch(1), _epoch(2))
     found = training.find_running(run.project)
     assert [r.name for r in found] == ["one"]
-    assert training.past_runs(run.project) == []
     watch = RunWatch(found[0])
     watch.follow()
     qtbot.waitUntil(lambda: len(watch.history.epochs) == 2, timeout=5000)
@@ -186,9 +186,36 @@ def test_a_resumed_run_passes_over_its_earlier_end(qtbot: QtBot, run: RunFolder)
     watch.close()
 
 
+def test_a_resumed_run_whose_process_dies_without_a_word_has_failed(qtbot: QtBot, run: RunFolder) -> None:
+    """What is told is how the new process ended, not the last word of the one before."""
+    _say(run, _started(), _epoch(1), _finished())
+    training.start_run(run, (sys.executable, "-c", "print('no such module'); raise SystemExit(1)"))
+    watch = RunWatch(run)
+    with word(qtbot, watch, (Finished, Failed), 20000) as said:
+        watch.follow()
+    last = said.args[0]
+    assert isinstance(last, Failed) and "code 1" in last.message and "no such module" in last.lines
+    watch.close()
+
+
+def test_a_wish_to_stop_arrives_although_the_program_ends(qtbot: QtBot, run: RunFolder) -> None:
+    _say(run, _started())
+    desk = RunDesk()
+    with qtbot.waitSignal(desk.run_changed):
+        desk.follow_project(run.project)
+    began, go = threading.Event(), threading.Event()
+    jobs.run_in_thread(lambda *_: (began.set(), go.wait(20)), lane="runs")  # a look at a slow disk
+    assert began.wait(20)
+    desk.stop()
+    desk.close()
+    threading.Timer(0.2, go.set).start()
+    assert jobs.shutdown()
+    assert read_control(run) == "stop"
+
+
 def test_past_runs_load_with_their_end(run: RunFolder) -> None:
     _say(run, _started(), BatchEnded(1.0, "one", 1, 1, 2, 0.5), _epoch(1))
-    assert [r.name for r in training.past_runs(run.project)] == ["one"]
+    assert training.find_running(run.project) == []
     assert run_story.load_history(run).state == "failed"
     assert run_story.has_curve(run)
     assert run_story.can_resume(run)
@@ -323,7 +350,7 @@ def test_a_killed_child_is_told_and_its_run_comes_to_the_same_curve(qtbot: QtBot
 def test_a_run_outlives_whoever_started_it(tmp_path: Path, run: RunFolder) -> None:
     """The child is in a session of its own: what ends the window's group does not reach it."""
     training.start_run(run, _child(run, "time.sleep(30)"))
-    child = training.children.pop(run.path)
+    child = training.children.pop(run.path).process
     until = time.monotonic() + 20
     while not run.alive and time.monotonic() < until:
         time.sleep(0.05)
@@ -338,7 +365,7 @@ def test_a_run_outlives_whoever_started_it(tmp_path: Path, run: RunFolder) -> No
 def test_a_training_stands_back_behind_the_window(run: RunFolder) -> None:
     """A session of its own gets an equal share of the processor from Linux' autogroup unless that is told, too."""
     training.start_run(run, _child(run, "time.sleep(30)"))
-    child = training.children.pop(run.path)
+    child = training.children.pop(run.path).process
     try:
         assert os.getpriority(os.PRIO_PROCESS, child.pid) == training.NICE
         group = Path(f"/proc/{child.pid}/autogroup")

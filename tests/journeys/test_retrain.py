@@ -150,7 +150,7 @@ def test_it_outlives_the_window_and_a_kill_is_told(room: OpenWindow, study: Path
     again.until(lambda: panel.run.stop_button.isVisible())
     again.picture("retrain-found-again")
 
-    os.kill(training.children[run.path].pid, signal.SIGKILL)
+    os.kill(training.children[run.path].process.pid, signal.SIGKILL)
     again.until(lambda: not again.workspace.runs.is_going_on)
     failure = again.workspace.runs.history[-1]
     assert isinstance(failure, Failed) and "SIGKILL" in failure.message

@@ -10,6 +10,7 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from thighview.app import jobs
+from thighview.app.jobs import Job
 from thighview.app.promoting import Promoting
 from thighview.app.session import Session
 from thighview.core.case import Case
@@ -176,8 +177,10 @@ class Room(QObject):
     def set_in_training_set(self, chosen: bool) -> None:
         self.wishes.append(("set_in_training_set", chosen))
 
-    def start_training(self, name: str, config: TrainConfig) -> None:
+    def start_training(self, name: str, config: TrainConfig) -> Job:
         self.wishes.append(("start_training", name, config))
+        self.start_job = Job()
+        return self.start_job
 
     def run_segment(self, job: SegmentJob | None) -> None:
         self.segment_job = job

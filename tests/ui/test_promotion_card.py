@@ -1,7 +1,9 @@
 """The card that judges a new model: what it says, what it lets a person do, and that it never flatters."""
 
 import json
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from panel_room import Room, WriteNow, finished, model, started, summary, tissue
 from PySide6.QtWidgets import QComboBox, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
-from thighview.app import jobs
+from thighview.app import jobs, promoting
 from thighview.app.gate_process import place_of_pair
 from thighview.core.guard import SEEDS, guard_id
 from thighview.core.phantom_names import CONTRASTS
@@ -305,3 +307,25 @@ def test_where_a_model_comes_from(room: Room) -> None:
     assert dict(lineage_lines(models(room)[0].card)) == {
         "Started from": "random weights", "Weights": f"SHA-256 {OLD[:16]}…",
     }  # fmt: skip
+
+
+def test_a_comparison_under_way_is_not_lost_when_a_training_starts_or_ends(
+    card: PromotionCard, room: Room, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go, cancelled = threading.Event(), threading.Event(), []
+
+    def slowly(*arguments: object) -> None:
+        begun.set()
+        go.wait(20)
+        cancelled.append(arguments[-1]())
+
+    monkeypatch.setattr(promoting, "compare_on_locked", slowly)
+    show(card, room)
+    card.compare()
+    qtbot.waitUntil(begun.is_set)
+    card.show_status(RunStatus([started()]))
+    card.show_status(RunStatus([started(), replace(finished(), run="run 4")]))
+    assert card.choice.new.currentText() == "run 3" and room.gate.job is not None
+    with qtbot.waitSignal(room.gate.job.ended):
+        go.set()
+    assert cancelled == [False]

@@ -222,7 +222,7 @@ def test_a_study_of_a_newer_program_says_so_and_another_one_can_start(
 def test_a_study_that_is_slow_to_go_on_is_followed_and_its_old_time_is_not_told(
     workspace: Workspace, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(studying, "_WORD_HOLDS_S", 0.0)
+    monkeypatch.setattr(studying, "WORD_HOLDS_S", 0.0)
     folder = make_project(tmp_path, 3)
     study = told(folder, FOLDS, 3, done=1)
     at_work(study)

@@ -238,6 +238,9 @@ def test_start_hands_over_name_and_settings(panel: TrainPanel, room: Room, qtbot
     assert (config.epochs, config.start_from) == (12, "/models/thigh_tissues")
     assert not panel.set_up.start_button.isEnabled()
     room.runs.follow("first try", [])
+    with qtbot.waitSignal(room.start_job.ended):
+        room.start_job.handle.finish()
+    assert not panel.set_up.start_button.isEnabled()
     room.runs.follow("first try", [failure()])
     qtbot.waitUntil(panel.set_up.start_button.isEnabled)
     assert panel.set_up.form.run_name.text() == ""
@@ -273,7 +276,9 @@ def test_a_training_starts_from_the_model_used_last_on_the_case(panel: TrainPane
     assert room.settings.train_config is None
 
 
-def test_settings_made_by_hand_are_remembered_and_the_default_is_not(panel: TrainPanel, room: Room) -> None:
+def test_settings_made_by_hand_are_remembered_and_the_default_is_not(
+    panel: TrainPanel, room: Room, qtbot: QtBot
+) -> None:
     room.show_cases(*SET)
     room.show_models(model())
     panel.set_up.start_button.click()
@@ -281,7 +286,10 @@ def test_settings_made_by_hand_are_remembered_and_the_default_is_not(panel: Trai
     assert room.settings.train_config is None
     panel.set_up.form.inputs["start_from"].setCurrentIndex(0)
     assert not panel.set_up.start_button.isEnabled()
-    room.failed.emit(UserError("There is a run of this name."))
+    room.failed.emit(UserError("Something else went wrong."))
+    assert not panel.set_up.start_button.isEnabled(), "two trainings would start"
+    with qtbot.waitSignal(room.start_job.ended):
+        room.start_job.handle.finish(error=UserError("There is a run of this name."))
     panel.set_up.start_button.click()
     assert room.settings.train_config == room.wishes[-1][2] == TrainConfig()
 
@@ -342,7 +350,16 @@ def test_pause_go_on_and_stop_ask_the_run(
     monkeypatch.setattr(dialogs, "ask_stop_training", lambda *_: True)
     panel.run.stop_button.click()
     assert room.runs.wishes[-1] == "stop"
-    assert "being saved" in panel.run.progress_words.text()
+    room.runs.say(batches(3)[1])
+    qtbot.waitUntil(lambda: not panel.run._soon.isActive())
+    assert "being saved" in panel.run.progress_words.text(), "until it has ended"
+    assert not panel.run.stop_button.isEnabled() and not panel.run.pause_button.isEnabled()
+
+
+def test_a_run_that_goes_on_says_what_it_prepares_not_where_it_was() -> None:
+    status = RunStatus([*whole_run(4), Preparing(9.0, "run 3", "building the network")])
+    assert status.line().startswith("Starting: building the network")
+    assert status.seconds_left is None
 
 
 def test_a_finished_run_offers_its_model(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:

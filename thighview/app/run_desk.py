@@ -10,9 +10,9 @@ from thighview.app.jobs import Job, run_in_thread
 from thighview.app.run_story import can_resume
 from thighview.app.run_watch import RunWatch
 from thighview.app.store import Store
-from thighview.app.training import find_running, freeze_run, past_runs, resume_run, start_run
+from thighview.app.training import freeze_run, resume_run, start_run
 from thighview.core.run import Failed, Finished, RunEvent, TrainConfig
-from thighview.io.runs import RunFolder, write_control
+from thighview.io.runs import RunFolder, run_folders, write_control
 
 
 class RunDesk(QObject):
@@ -58,7 +58,10 @@ class RunDesk(QObject):
         """Look for a run of this project: one at work, else the latest one."""
         self._folder = folder
         self._follow(None)
-        job = run_in_thread(lambda _report, _stopped: [*past_runs(folder), *find_running(folder)], lane="runs")
+        # each is asked once: one that ends meanwhile must not fall between two lists
+        job = run_in_thread(
+            lambda _report, _stopped: sorted(run_folders(folder), key=lambda run: run.alive), lane="runs"
+        )
         job.succeeded.connect(lambda runs: self._found(folder, runs))
         job.failed.connect(self.failed)
 
@@ -111,10 +114,10 @@ class RunDesk(QObject):
     def _tell(self, command: str) -> None:
         run = self.run
         if run is not None:
-            self._off_window(lambda: write_control(run, command))
+            self._off_window(lambda: write_control(run, command), must_finish=True)  # also at the end of the program
 
-    def _off_window(self, work: Callable[[], Any]) -> Job:
-        job = run_in_thread(lambda _report, _stopped: work(), lane="runs")
+    def _off_window(self, work: Callable[[], Any], must_finish: bool = False) -> Job:
+        job = run_in_thread(lambda _report, _stopped: work(), lane="runs", must_finish=must_finish)
         job.failed.connect(self.failed)
         return job
 

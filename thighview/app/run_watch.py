@@ -29,6 +29,8 @@ class Look:
     """No process of it was ever seen, and it was made a short while ago."""
     lost: Failed | None = None
     """What to say for a process that is gone."""
+    silent: bool = False
+    """That process said nothing at all: the last word there is, is that of an earlier one."""
 
 
 class RunFiles:
@@ -40,6 +42,7 @@ class RunFiles:
         self._looked = time.monotonic()
         self._seen_alive = False
         self._code: int | None = None
+        self._said_before = 0
 
     def look(self) -> Look:
         """Read on; where there is nothing new, see now and then whether its process is still there."""
@@ -55,17 +58,19 @@ class RunFiles:
         if late:
             return Look(late)
         never = self._code is None and not self._seen_alive and self._run.path not in children
-        return Look([], False, never and self._frozen_for_s() < _START_WITHIN_S, died(self._run, self._code))
+        unborn = never and self._frozen_for_s() < _START_WITHIN_S
+        silent = bool(self._code) and self._tail.place <= self._said_before
+        return Look([], False, unborn, died(self._run, self._code), silent)
 
     def _is_alive(self) -> bool:
         """Whether a process is at work on the run; keeps how our own child ended if it did."""
         child = children.get(self._run.path)
-        code = child.poll() if child else None
+        code = child.process.poll() if child else None
         if child and code is None:
             return True
         if child:
             del children[self._run.path]
-            self._code = code
+            self._code, self._said_before = code, child.said_before
         return self._run.alive
 
     def _frozen_for_s(self) -> float:
@@ -131,6 +136,8 @@ class RunWatch(QObject):
         if look.events:
             self._again.start(0)
             return
+        if look.silent:
+            self._held = None
         if self._held and (look.alive is False or time.monotonic() - self._held_since > WORD_HOLDS_S):
             self._say(self._held)
         if look.lost is None:

@@ -24,7 +24,13 @@ _log = logging.getLogger(__name__)
 RETRY_S = 2.0
 """After a failed write the next try comes this much later, or with the next edit."""
 
+_CLOSED = "The project was closed before this could be done."
+
 T = TypeVar("T")
+
+
+class ClosedError(RuntimeError):
+    """Something was handed to the writer of a project that is closed."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,7 @@ class _Writer:
         """Put something at the end of the queue; never waits for the disk."""
         with self._wake:
             if self._closing:
-                raise RuntimeError("the project is closed")
+                raise ClosedError("the project is closed")
             self._queue.append(item)
             if isinstance(item, _Change):
                 self._unsaved += 1
@@ -233,7 +239,7 @@ class _Writer:
         with self._wake:
             calls = [item for item in self._queue if isinstance(item, _Call)]
         for call in calls:
-            call.handle.finish(error=UserError("The project was closed before this could be done."))
+            call.handle.finish(error=UserError(_CLOSED))
 
     def _fail_all(self, error: Exception) -> None:
         """The project cannot be opened: nothing is ever done, everybody is told."""
@@ -315,9 +321,18 @@ class Store(QObject):
         return job
 
     def wait_for(self, function: Callable[[Project], T]) -> T:
-        """The same for a worker thread, which waits for the answer; never on the window's thread."""
+        """The same for a worker thread, which waits for the answer; never on the window's thread.
+
+        Raises
+        ------
+        UserError
+            When the project is closed, or cannot be written.
+        """
         answer = _Answer()
-        self._writer.add(_Call(function, answer))
+        try:
+            self._writer.add(_Call(function, answer))
+        except ClosedError:
+            raise UserError(_CLOSED) from None
         return answer.future.result()
 
     def leave(self) -> Job:

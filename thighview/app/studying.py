@@ -204,7 +204,7 @@ class StudyDesk(QObject):
         """Ask the study to end; trainings that are done stay done."""
         study = self._study
         if study is not None:
-            self._off_window(lambda: write_control(study, "stop"))
+            self._off_window(lambda: write_control(study, "stop"), must_finish=True)  # also at the end of the program
 
     def close(self) -> None:
         """Follow nothing more; a study that is going on goes on."""
@@ -212,8 +212,8 @@ class StudyDesk(QObject):
 
     # ------------------------------------------------------------------ inside
 
-    def _off_window(self, work: Callable[[], Any]) -> Job:
-        job = run_in_thread(lambda _report, _stopped: work(), lane="studies")
+    def _off_window(self, work: Callable[[], Any], must_finish: bool = False) -> Job:
+        job = run_in_thread(lambda _report, _stopped: work(), lane="studies", must_finish=must_finish)
         job.failed.connect(self.failed)
         return job
 
@@ -276,6 +276,8 @@ class StudyDesk(QObject):
             else:
                 history = history.with_event(event)
         gone = not look.events and look.alive is False
+        if look.silent:
+            self._held = None
         if self._held and (gone or time.monotonic() - self._held_since > WORD_HOLDS_S):
             history, self._held = history.with_event(self._held), None
         elif gone and look.lost and history.alive and not (look.unborn and history.phase == "starting"):

@@ -227,17 +227,18 @@ class Workspace(OpenScans):
 
     # ------------------------------------------------------------------ training
 
-    def start_training(self, name: str, config: TrainConfig) -> None:
-        """Freeze the training set and start a training that outlives the window."""
+    def start_training(self, name: str, config: TrainConfig) -> Job | None:
+        """Freeze the training set and start a training that outlives the window; None without a project."""
         store = self.store
         if store is None:
             self.failed.emit(UserError("No project is open.", "Open a scan or a project first."))
-            return
+            return None
         self.said.emit("Preparing the training set…")
         job = self.runs.start(store, name, config)
         job.failed.connect(self.failed)
         job.succeeded.connect(lambda _: self.refresh())
         self.job_started.emit(job, "Preparing the training set")
+        return job
 
     def export_nnunet(self, folder: Path) -> None:
         """Write the project's training set as nnU-Net raw; who has no part of the split yet gets one, for good."""

@@ -8,6 +8,7 @@ import contextlib
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,18 @@ from thighview.io.runs import RunFolder, free_run_name, read_config, run_folder,
 NICE = 10
 """Priority of a training under Linux and macOS: the window goes first."""
 
-children: dict[Path, "subprocess.Popen[bytes]"] = {}
-"""Children of this window by run folder; kept so that a dead one can be asked how it ended."""
+
+@dataclass(frozen=True)
+class Child:
+    """A run's process that this window has started."""
+
+    process: "subprocess.Popen[bytes]"
+    said_before: int
+    """Bytes of the run's events that are from before it, and not its words."""
+
+
+children: dict[Path, Child] = {}
+"""By run folder; kept so that a dead one can be asked how it ended."""
 
 
 def freeze_run(store: Store, config: TrainConfig, name: str = "") -> RunFolder:
@@ -64,11 +75,12 @@ def start_run(run: RunFolder, command: tuple[str, ...] = (), option: str = "--ru
     if sys.platform == "win32":
         # DETACHED_PROCESS, CREATE_NEW_PROCESS_GROUP, BELOW_NORMAL_PRIORITY_CLASS
         detached = {"creationflags": 0x00000008 | 0x00000200 | 0x00004000}
+    said_before = run.events.stat().st_size if run.events.exists() else 0
     with run.log.open("ab") as log:
         child = subprocess.Popen[bytes](
             words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, close_fds=True, env=environment, **detached
         )
-    children[run.path] = child
+    children[run.path] = Child(child, said_before)
     if sys.platform != "win32":
         _stand_back(child.pid)
 
@@ -101,8 +113,3 @@ def _stand_back(pid: int) -> None:
 def find_running(project: Path) -> list[RunFolder]:
     """Runs of a project at which a process is at work, whoever started it."""
     return [run for run in run_folders(project) if run.alive]
-
-
-def past_runs(project: Path) -> list[RunFolder]:
-    """Runs of a project at which nobody is at work, oldest first."""
-    return [run for run in run_folders(project) if not run.alive]

@@ -85,8 +85,8 @@ def people_of(
 
 def gap_event(
     run: str, epoch: int, passes: Mapping[str, Sums], subjects: Mapping[int, str], kind: str, batch_size: int,
-    made_up: bool, seed: int,
+    made_up: bool,
 ) -> GapMeasured:  # fmt: skip
     """Why training and validation differ after an epoch whose passes were all made."""
-    gaps = gaps_of(passes, subjects, kind, batch_size, made_up=made_up, seed=seed)
+    gaps = gaps_of(passes, subjects, kind, batch_size, made_up=made_up)
     return GapMeasured(time.time(), run, epoch, gaps)

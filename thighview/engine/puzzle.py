@@ -254,7 +254,7 @@ def _trial(
         })  # fmt: skip
     passes[TRAIN] = learner.measure(MeasureBatches(train, batches.batch_size, slots))
     passes |= Explainer(network, learner, len(train), 2).passes(train, batches, size.epochs)
-    gaps = gaps_of(passes, owner, "ce", batches.batch_size, seed_metrics=True, seed=seed)
+    gaps = gaps_of(passes, owner, "ce", batches.batch_size, seed_metrics=True)
     return Trial(tuple(printed), gaps, learner)
 
 

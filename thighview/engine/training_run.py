@@ -305,7 +305,7 @@ class TrainingRun:
         self.ended, self.passes = ended, passes
         if END_OF_EPOCH in passes:
             size, made_up = self.batches.batch_size, bool(self.dataset.phantoms)
-            self.say(gap_event(name, epoch, passes, self.subject_of, config.loss, size, made_up, config.seed))
+            self.say(gap_event(name, epoch, passes, self.subject_of, config.loss, size, made_up))
 
     def _measure_last(self) -> None:
         """Where a stopped run has not measured its training people at its last epoch, do so at the weights it had."""

@@ -239,6 +239,11 @@ class EventTail:
         self._offset = 0
         self._rest = b""
 
+    @property
+    def place(self) -> int:
+        """Bytes of the file read so far."""
+        return self._offset
+
     def read(self, limit_bytes: int = 1 << 20) -> list[RunEvent]:
         """The events of the next ``limit_bytes``, or of one line that is longer; empty when there is nothing new."""
         try:

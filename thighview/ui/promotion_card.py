@@ -34,7 +34,7 @@ class PromotionCard(Card):
         self._workspace = workspace
         self._model: ModelEntry | None = None
         self._against: ModelEntry | None = None
-        self._run = ""
+        self._run = self._finished = ""
         self._shown: object = None
         self.desk = workspace.gate
         self.choice = PairChoice()
@@ -80,9 +80,13 @@ class PromotionCard(Card):
     def show_status(self, status: RunStatus | None) -> None:
         """Turn to the model of a run when it has finished."""
         finished = status.finished if status and not status.failure else None
-        run = finished.run if finished else ""
-        if run != self._run:
-            self._run, self._model, self._against = run, None, None
+        self._finished = finished.run if finished else ""
+        if self.desk.job is None:  # what is being compared stays; its answer is to be seen
+            self._turn()
+
+    def _turn(self) -> None:
+        if self._finished != self._run:
+            self._run, self._model, self._against = self._finished, None, None
             self._show()
 
     def compare(self) -> None:
@@ -92,7 +96,9 @@ class PromotionCard(Card):
             self.desk.compare(self._model, old)
 
     def compare_once(self) -> None:
-        """Compare them unless that was done."""
+        """Compare the model of the run that has finished unless that was done, or another comparison goes on."""
+        if self.desk.job is None:
+            self._turn()
         old = self._other()
         if self._model and old and not self.desk.is_compared(self._model, old):
             self.compare()

@@ -66,6 +66,7 @@ class RunStatus:
         """Take an event."""
         if isinstance(event, Preparing):
             self._preparing = event.text
+            self.phase, self._seconds_left, self._epoch_s = "starting", 0.0, 0.0  # also where it goes on
         elif isinstance(event, Started):
             self.started, self.finished, self.failure = event, None, None
             self.phase, self.epochs, self.epochs_done = "running", event.epochs, event.first_epoch - 1

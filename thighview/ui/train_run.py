@@ -50,7 +50,7 @@ class RunPage(Page):
         self.run_name = ""
         self._told: tuple[str, str] | None = None
         self._doubted: list[str] = []
-        self._pausing = False
+        self._pausing = self._stopping = False
         self.empty_card = self._make_empty()
         self.run_card = self._make_run()
         self.end_card = RunEndCard(workspace)
@@ -150,6 +150,7 @@ class RunPage(Page):
     def _stop(self) -> None:
         if dialogs.ask_stop_training(self, self.run_name):
             self._runs.stop()
+            self._stopping = True
             self.stop_button.setEnabled(False)
             self.pause_button.setEnabled(False)
             show_words(self.progress_words, "Stopping: the best model so far is being saved…")
@@ -169,7 +170,7 @@ class RunPage(Page):
     def follow(self) -> None:
         """Show the run that is followed now (or none) from its first event."""
         name = self.run_name = self._runs.name
-        self._told, self._pausing = None, False
+        self._told, self._pausing, self._stopping = None, False, False
         events = self._runs.history
         self.status = RunStatus(events) if name else None
         self.curves.show_run(CurveData(events))
@@ -256,8 +257,9 @@ class RunPage(Page):
             show_words(self.phantom_words, _phantom_words(status.started))
             show_words(self.note_words, _notes(status.started, self._doubted))
             self.pause_button.setText("Go on" if status.phase == "paused" else "Pause")
-            self.pause_button.setEnabled(status.phase in ("running", "paused"))
-            self.stop_button.setEnabled(alive)
+            self._stopping = self._stopping and alive
+            self.pause_button.setEnabled(status.phase in ("running", "paused") and not self._stopping)
+            self.stop_button.setEnabled(alive and not self._stopping)
         if alive and not self._tick.isActive():
             self._tick.start()
         elif not alive:

@@ -51,7 +51,6 @@ class SetUpPage(QWidget):
         workspace.session.labels_changed.connect(self.refresh)
         workspace.segmenting.connect(self._offer_models)
         workspace.cases_changed.connect(self.refresh)
-        workspace.failed.connect(self._start_failed)
         self._offer_models()
 
     def _make_settings(self) -> Card:
@@ -78,8 +77,6 @@ class SetUpPage(QWidget):
 
     def show_run(self, name: str, alive: bool) -> None:
         """What the panel follows now: a run that goes on keeps the next one from starting."""
-        if name != self._run:
-            self._starting = False
         self._run, self._training = name, alive
         if name and name == self.form.run_name.text().strip():
             self.form.run_name.clear()
@@ -97,15 +94,16 @@ class SetUpPage(QWidget):
         except UserError as error:
             self._workspace.failed.emit(error)
             return
-        self._starting = True
-        self.refresh()
         self._workspace.settings.train_config = None if self.form.is_default else config
-        self._workspace.start_training(self.form.run_name.text().strip(), config)
-
-    def _start_failed(self, _error: object) -> None:
-        if self._starting:
-            self._starting = False
+        job = self._workspace.start_training(self.form.run_name.text().strip(), config)
+        if job is not None:
+            self._starting = True
+            job.ended.connect(self._start_ended)
             self.refresh()
+
+    def _start_ended(self) -> None:
+        self._starting = False
+        self.refresh()
 
     # ------------------------------------------------------------------ showing
 
@@ -127,8 +125,9 @@ class SetUpPage(QWidget):
         reason = problem = self.form.problem_text
         if not problem:
             config = self.form.config()
-            learnt = self.set_card.found.to_learn_from
-            steps = f" · {count(steps_of(learnt, config), 'step')} an epoch" if learnt else ""
+            found = self.set_card.found
+            known = found.to_learn_from and not found.in_part("")  # who has no part yet gets one at the start
+            steps = f" · {count(steps_of(found.to_learn_from, config), 'step')} an epoch" if known else ""
             self.config_words.setText(summary(config, Path(config.start_from).name) + steps)
         case = self._workspace.session.case
         self.set_card.case_button.setEnabled(self._workspace.store is not None)
