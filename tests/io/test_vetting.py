@@ -78,15 +78,15 @@ def test_the_same_scan_under_another_name_is_said_once(tmp_path: Path) -> None:
     assert vetted.slices == before.slices, "a doubt about people moves nobody"
     assert vetted_dataset(run) == vetted == read_dataset(run)
     assert len(known_fingerprints(folder)) == 4
-    (said,) = twin_warnings(folder)
+    (said,) = twin_warnings(folder).said
     assert said in vetted.note
 
 
 def test_different_people_have_nothing_said(tmp_path: Path) -> None:
     folder = make_project(tmp_path, 4)
-    assert twin_warnings(folder) == []
+    assert twin_warnings(folder).said == []
     vetted = vetted_dataset(frozen(folder))
-    assert vetted.note == "" and twin_warnings(folder) == []
+    assert vetted.note == "" and twin_warnings(folder).said == []
 
 
 def test_a_run_of_an_older_program_stays_as_it_began(tmp_path: Path) -> None:

@@ -133,3 +133,18 @@ def test_a_long_name_shows_both_its_ends(window: MainWindow) -> None:
     assert cut.startswith("TE_3") and cut.endswith("_0") and "…" in cut
     assert name.height() < 2 * name.fontMetrics().height()
     assert FILES[0] in name.toolTip()
+
+
+def test_a_scan_that_is_there_under_two_names_is_pointed_out_before_any_training(qtbot: QtBot, tmp_path: Path) -> None:
+    project = Project.create(tmp_path / "study", "study")
+    for seed, subject in ((0, "one"), (0, "the same"), (1, "other")):
+        (tmp_path / subject).mkdir()
+        add_person(project, tmp_path / subject, seed, subject, edge=64)
+    project.close()
+    with open_window(qtbot) as window:
+        window.workspace.open_project(tmp_path / "study")
+        window.show_tab("Train")
+        warning = card(window).twins_words
+        qtbot.waitUntil(lambda: warning.isVisible() and bool(warning.text()), timeout=20_000)
+        assert "are the same scan but count as two people" in warning.text()
+        assert "other_1" not in warning.text()

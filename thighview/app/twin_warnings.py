@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from thighview.app.jobs import Job, run_in_process
 from thighview.core.fingerprint import Fingerprint
 from thighview.core.twins import twin_sentences, twins
 from thighview.io.fingerprints import known_fingerprints
@@ -18,10 +19,16 @@ class _Scan:
     look: str
 
 
-def twin_warnings(folder: Path) -> list[str]:
-    """Sentences about pairs of the project's training set; only scans that a run has read once are known.
+@dataclass(frozen=True)
+class Twins:
+    """``said``: sentences about pairs of the training set; ``unread``: scans (path, SHA-256) not looked at yet."""
 
-    Reads small files: for a worker thread.
+    said: list[str]
+    unread: list[tuple[str, str]]
+
+
+def twin_warnings(folder: Path) -> Twins:
+    """What the fingerprints of a project's training set tell; for a worker thread: small files are read.
 
     Raises
     ------
@@ -29,13 +36,18 @@ def twin_warnings(folder: Path) -> list[str]:
         When the project cannot be opened.
     """
     prints = known_fingerprints(folder)
-    if len(prints) < 2:
-        return []
     project = Project.open(folder, writable=False)
     try:
         hashes = project.hashes()
         chosen = [case for case in project.cases() if case.in_training_set]
     finally:
         project.close()
-    known = [(case, prints.get(hashes.get(case.case_id, ""), Fingerprint())) for case in chosen]
-    return twin_sentences(twins(_Scan(c.title, c.subject, c.part, p.content, p.look) for c, p in known))
+    known = [(case, hashes.get(case.case_id, "")) for case in chosen]
+    unread = [(str(case.path), sha256) for case, sha256 in known if sha256 and sha256 not in prints]
+    seen = [(case, prints.get(sha256, Fingerprint())) for case, sha256 in known]
+    return Twins(twin_sentences(twins(_Scan(c.title, c.subject, c.part, p.content, p.look) for c, p in seen)), unread)
+
+
+def read_unread(folder: Path, unread: list[tuple[str, str]]) -> Job:
+    """Have the fingerprints of these scans made and kept by a process of its own."""
+    return run_in_process("thighview.io.fingerprints:make_fingerprints", str(folder), unread, lane="fingerprints")

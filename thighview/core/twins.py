@@ -52,21 +52,26 @@ class Twins:
         """What it means, for a person to act on."""
         first, second = (_name(scan, self) for scan in (self.one, self.other))
         how = "are the same scan" if self.distance == 0 else "look like the same scan"
-        where = f"{first} {_DOES[self.one.part]}, {second} {_DOES[self.other.part]}"
+        if self.one.part and self.other.part:
+            where = f"{first} {_DOES[self.one.part]}, {second} {_DOES[self.other.part]}"
+            matters = f"{where}, so the score there does not measure new people"
+        else:
+            matters = "one could come to train and the other to validate"
         return (
-            f"{first} and {second} {how} but count as two people: {where}, so the score there does not measure new"
-            " people. If they are one person, give both the same name"
+            f"{first} and {second} {how} but count as two people: {matters}. "
+            "If they are one person, give both the same name"
         )
 
 
 def twins(scans: Iterable[Scan]) -> list[Twins]:
-    """Pairs of scans of different subjects in different parts that are, or look like, the same; nearest first.
+    """Pairs of scans of different subjects that are, or look like, the same; nearest first.
 
+    Not of two in the same part: they train or validate together. Who has no part yet could get any.
     Every pair is compared: a thousand scans take about a second.
     """
     found: list[Twins] = []
     for one, other in combinations(scans, 2):
-        if one.subject == other.subject or one.part == other.part or not (one.part and other.part):
+        if one.subject == other.subject or (one.part and one.part == other.part):
             continue
         if one.content and one.content == other.content:
             found.append(Twins(one, other, 0.0))

@@ -52,6 +52,11 @@ def take_fingerprints(project: Path, scans: Iterable[tuple[Path, str]]) -> dict[
     return {sha256: found for sha256 in wanted.values() if (found := (known | new).get(sha256))}
 
 
+def make_fingerprints(project: str, scans: list[list[str]]) -> dict[str, int]:
+    """:func:`take_fingerprints` as the function of a process: plain data in and out; ``known`` of them have one now."""
+    return {"known": len(take_fingerprints(Path(project), [(Path(path), sha256) for path, sha256 in scans]))}
+
+
 def _keep(project: Path, prints: Mapping[str, Fingerprint]) -> None:
     rows = {sha256: [one.content, one.look] for sha256, one in prints.items()}
     write_json_atomic(project / FILE, {"format": FORMAT, "scans": rows})

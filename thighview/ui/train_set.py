@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QShowEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout
 
 from thighview.app.jobs import run_in_thread
-from thighview.app.twin_warnings import twin_warnings
+from thighview.app.twin_warnings import Twins, read_unread, twin_warnings
 from thighview.core.review import SliceState
 from thighview.core.split import VALIDATION_FROM
 from thighview.io.nifti import stem
@@ -188,6 +188,8 @@ class TrainSetCard(Card):
         self.case_button = button("", self._toggle_case, kind="primary")
         self.body.addLayout(row(self.case_button))
         self._people_shown: object = None
+        self._reading: set[str] = set()
+        """Scans whose fingerprints were asked for, by SHA-256: one that cannot be read is not asked for again."""
         workspace.cases_changed.connect(self._show)
         workspace.session.case_opened.connect(self._show)
         workspace.session.reviews_changed.connect(self._show_case)
@@ -222,18 +224,32 @@ class TrainSetCard(Card):
         self._show_case()
         self._look_for_twins()
 
-    def _look_for_twins(self) -> None:
+    def _look_for_twins(self, _done: object = None) -> None:
         folder = self._workspace.project_folder
         if folder is None or self.found.cases < 2:
             self.twins_words.hide()
             return
+        if not self.isVisible():
+            return
         job = run_in_thread(lambda _report, _stopped: twin_warnings(folder), lane="twins")
-        job.succeeded.connect(lambda said: self._show_twins(folder, said))
+        job.succeeded.connect(lambda found: self._show_twins(folder, found))
         job.failed.connect(lambda _error: None)  # only the warning is missing then, and the run gives it
 
-    def _show_twins(self, folder: Path, said: list[str]) -> None:
-        if folder == self._workspace.project_folder:
-            show_words(self.twins_words, "\n".join(f"{sentence}." for sentence in said))
+    def _show_twins(self, folder: Path, found: Twins) -> None:
+        if folder != self._workspace.project_folder:
+            return
+        show_words(self.twins_words, "\n".join(f"{sentence}." for sentence in found.said))
+        unread = [(path, sha256) for path, sha256 in found.unread if sha256 not in self._reading]
+        if unread:
+            self._reading |= {sha256 for _, sha256 in unread}
+            job = read_unread(folder, unread)
+            job.succeeded.connect(self._look_for_twins)
+            job.failed.connect(lambda _error: None)  # as above
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Look for twins; it is not done while nobody would see it."""
+        super().showEvent(event)
+        self._look_for_twins()
 
     def _show_people(self) -> None:
         cases = tuple((c.case_id, c.subject) for c in self._workspace.cases)
