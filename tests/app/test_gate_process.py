@@ -66,6 +66,17 @@ def test_a_refusal_is_passed_on_and_keeps_the_older_answer(tmp_path: Path) -> No
     assert read_result(tmp_path / "runs" / "new" / "comparison") == found
 
 
+def test_an_answer_that_cannot_be_kept_leaves_the_older_one_whole(tmp_path: Path) -> None:
+    found, _ = run(tmp_path, GOOD)
+    place = tmp_path / "runs" / "new" / "comparison"
+    unread = '\n(folder / "case_000.npz").symlink_to(folder / "nothing")\nprint(json.dumps({"against": {"x": 1}}))'
+    with pytest.raises(UserError, match="could not be kept") as refused:
+        run(tmp_path, "folder.mkdir()" + unread)
+    assert "room" in refused.value.hint
+    assert read_result(place) == found and [p.name for p in place.parent.iterdir()] == [place.name]
+    assert (place / "pictures" / "case_001.npz").read_bytes() == b"x"
+
+
 def test_a_cancelled_comparison_ends_its_process(tmp_path: Path) -> None:
     started = threading.Event()
     code = f"pathlib.Path({str(tmp_path / 'began')!r}).touch()\ntime.sleep(600)"

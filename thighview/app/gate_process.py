@@ -13,6 +13,7 @@ from typing import IO, Any
 import thighview
 from thighview.app.jobs import Report, Stopped
 from thighview.core.errors import UserError
+from thighview.io.folders import new_folder
 from thighview.io.json_files import read_json
 
 RESULT = "result.json"
@@ -43,7 +44,7 @@ def compare_on_locked(
     Raises
     ------
     UserError
-        What the command line refused, or that it ended without an answer.
+        What the command line refused, that it ended without an answer, or that the answer could not be kept.
     Stopped
         When it was cancelled.
     """
@@ -58,14 +59,17 @@ def compare_on_locked(
             code = _follow(words, out, said, report, stopped)
             out.seek(0)
             result = _result(code, out.read(), _words(said))
-        staged = Path(room) / "new"
-        staged.mkdir()
-        (staged / RESULT).write_text(json.dumps(result, ensure_ascii=False), "utf-8")
-        if pictures.is_dir():
-            pictures.rename(staged / "pictures")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(place, ignore_errors=True)
-        shutil.copytree(staged, place)
+        try:
+            with new_folder(place) as staged:
+                (staged / RESULT).write_text(json.dumps(result, ensure_ascii=False), "utf-8")
+                if pictures.is_dir():
+                    shutil.copytree(pictures, staged / pictures.name)
+        except OSError as error:
+            why = f": {error.strerror}" if error.strerror else ""
+            raise UserError(
+                f"The models were compared, but the answer could not be kept in {place.parent}{why}.",
+                "Check that the folder can be written and has room, then compare again; an older answer is kept.",
+            ) from error
     return result
 
 
@@ -76,7 +80,8 @@ def place_of_pair(project: Path, new: str, old: str) -> Path:
 
 def compared_pairs(project: Path) -> frozenset[str]:
     """Names of the places that have a result."""
-    return frozenset(path.parent.name for path in (project / _FOLDER).glob(f"*/{RESULT}"))
+    names = (path.parent.name for path in (project / _FOLDER).glob(f"*/{RESULT}"))
+    return frozenset(name for name in names if not name.startswith("."))
 
 
 def read_result(place: Path) -> dict[str, Any] | None:
