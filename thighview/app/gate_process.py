@@ -7,17 +7,22 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
 import thighview
 from thighview.app.jobs import Report, Stopped
 from thighview.core.errors import UserError
+from thighview.io.atomic import write_json_atomic
 from thighview.io.folders import new_folder
 from thighview.io.json_files import read_json
+from thighview.io.locks import Holder, read_holder
 
 RESULT = "result.json"
 _FOLDER = "comparisons"
+_ROOM = "thighview-gate-"
+_WHOSE = "whose.json"
 _REFUSED = 2
 _POLL_S = 0.1
 
@@ -48,12 +53,14 @@ def compare_on_locked(
     Stopped
         When it was cancelled.
     """
-    with tempfile.TemporaryDirectory(prefix="thighview-gate-") as room:
+    _sweep()
+    with tempfile.TemporaryDirectory(prefix=_ROOM) as room:
+        write_json_atomic(Path(room) / _WHOSE, asdict(Holder.me()))
         pictures = Path(room) / "pictures"
         words = command or _command()
         words = (
             *words, "evaluate", str(new), str(project), "--part", "test", "--against", str(old), "--guard", "--json",
-            "--progress", "--pictures", str(pictures),
+            "--progress", "--parent", str(os.getpid()), "--pictures", str(pictures),
         )  # fmt: skip
         with (Path(room) / "out").open("w+b") as out, (Path(room) / "said").open("w+b") as said:
             code = _follow(words, out, said, report, stopped)
@@ -91,6 +98,14 @@ def read_result(place: Path) -> dict[str, Any] | None:
     except UserError:
         return None
     return data if isinstance(data.get("against"), dict) else None
+
+
+def _sweep() -> None:
+    """Remove the temporary folders of comparisons whose window was killed."""
+    for room in Path(tempfile.gettempdir()).glob(f"{_ROOM}*"):
+        whose = read_holder(room / _WHOSE)
+        if whose and not whose.alive:
+            shutil.rmtree(room, ignore_errors=True)
 
 
 def _command() -> tuple[str, ...]:
