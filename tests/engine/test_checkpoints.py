@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import ItemsView
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ class SlowFacts(dict[str, Any]):
         super().__init__(facts)
         self.begun, self.go = threading.Event(), threading.Event()
 
-    def items(self) -> ItemsView[str, Any]:
+    def items(self) -> Any:
         self.begun.set()
         assert self.go.wait(20)
         return super().items()
