@@ -72,6 +72,14 @@ def test_what_work_raises_arrives_as_failed(qtbot, error, caplog):
     assert bool(caplog.records) == (not isinstance(error, UserError))
 
 
+def test_work_that_would_end_its_thread_fails_and_its_lane_goes_on(qtbot):
+    one = jobs.run_in_thread(lambda report, stopped: sys.exit(3), lane="files")
+    two = jobs.run_in_thread(lambda report, stopped: 5, lane="files")
+    failed, listener = Listener(one), finish(qtbot, two)
+    assert failed.names() == ["failed", "ended"] and "SystemExit(3)" in str(failed.heard[0][1])
+    assert listener.heard == [("succeeded", 5), ("ended",)]
+
+
 def test_jobs_of_one_lane_run_in_turn_and_lanes_side_by_side(qtbot):
     order, gate = [], threading.Event()
 

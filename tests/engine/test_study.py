@@ -99,6 +99,19 @@ def test_what_a_study_leaves_is_scores_and_no_model(done: tuple[StudyFolder, lis
     project.close()
 
 
+def test_of_more_than_a_thousand_epochs_the_last_one_is_left(
+    tmp_path: Path, done: tuple[StudyFolder, list[RunEvent]]
+) -> None:
+    whole, _ = done
+    shutil.copytree(whole.project, tmp_path / "copy")
+    study = study_folder(tmp_path / "copy", whole.name)
+    run = study.retraining("01")
+    for epoch in (998, 999, 1000, 1001):
+        run.slices_of(epoch).touch()
+    study_main(study.project, study.name)
+    assert list(run.slices_of(1).parent.iterdir()) == [run.slices_of(1001)]
+
+
 def test_a_study_keeps_its_name_and_settings(done: tuple[StudyFolder, list[RunEvent]]) -> None:
     study, _ = done
     with pytest.raises(UserError, match="already"):

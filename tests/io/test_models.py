@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import safetensors.numpy
 
 from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
+from thighview.io.folders import new_folder, put_back
 from thighview.io.model_card import ModelCard
 from thighview.io.models import (
     CARD,
@@ -100,6 +102,44 @@ def test_failed_write_keeps_the_old_model(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         write_model(tmp_path / "m", card(scores={"x": object()}), WEIGHTS_)
     assert read_card(tmp_path / "m") == first
+    assert [p.name for p in tmp_path.iterdir()] == ["m"]
+
+
+def test_a_model_whose_replacing_was_cut_short_between_two_renames_is_there_again(tmp_path: Path) -> None:
+    place = tmp_path / "models" / "run 1"
+    first = write_model(place, card(name="run 1"), WEIGHTS_)
+
+    def cut() -> None:
+        """As a process leaves it that was killed between its two renames."""
+        shutil.copytree(place, place.with_name(".run 1.0123abcd.new"))
+        place.rename(place.with_name(".run 1.0123abcd.old"))
+
+    cut()
+    assert [m.card for m in find_models(tmp_path) if m.place == "project"] == [first] == [read_card(place)]
+    shutil.rmtree(place.with_name(".run 1.0123abcd.new"))
+    cut()
+    with pytest.raises(OSError, match="No space"), new_folder(place):
+        raise OSError("No space left on device")
+    assert read_card(place) == first
+
+
+def test_a_model_put_back_by_another_process_while_it_is_replaced_is_replaced_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_model(tmp_path / "m", card(), WEIGHTS_)
+    rename = Path.rename
+
+    def looked_at_between(self: Path, target: Path) -> Path:
+        moved = rename(self, target)
+        if self.name == "m" and len(seen) < 1:
+            seen.append(target)
+            put_back(tmp_path)
+        return moved
+
+    seen: list[Path] = []
+    monkeypatch.setattr(Path, "rename", looked_at_between)
+    second = write_model(tmp_path / "m", card(statement="second"), WEIGHTS_)
+    assert seen and read_card(tmp_path / "m") == second
     assert [p.name for p in tmp_path.iterdir()] == ["m"]
 
 

@@ -79,3 +79,7 @@ def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
     pandas.DataFrame({"epoch": [1]}).to_parquet(path)
     with pytest.raises(UserError, match="kind"):
         read_sums(path)
+    write_sums(path, 1, {"val": some_sums(6, 2)}, SUBJECTS, LABELS)
+    path.write_bytes(path.read_bytes().replace(b"pixels", b"pixel\xff"))
+    with pytest.raises(UserError, match="epoch_001"):
+        read_sums(path)

@@ -121,6 +121,17 @@ def test_a_study_that_cannot_be_leaves_nothing(tmp_path: Path) -> None:
         study_folder(folder, "../out")
 
 
+def test_a_study_that_lost_its_settings_hides_no_other(tmp_path: Path) -> None:
+    for age, name in enumerate(("newest", "without settings", "oldest")):
+        study = study_folder(tmp_path, name)
+        study.path.mkdir(parents=True)
+        for path in (study.file, study.config):
+            path.write_text("{}")
+            os.utime(path, (1e9 - age, 1e9 - age))
+    study_folder(tmp_path, "without settings").config.unlink()
+    assert [study.name for study in study_folders(tmp_path)] == ["oldest", "without settings", "newest"]
+
+
 def test_a_file_of_a_study_that_is_damaged_is_refused(tmp_path: Path) -> None:
     folder = make_project(tmp_path, 3)
     project = Project.open(folder)

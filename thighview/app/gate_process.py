@@ -7,16 +7,22 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
 import thighview
 from thighview.app.jobs import Report, Stopped
 from thighview.core.errors import UserError
+from thighview.io.atomic import write_json_atomic
+from thighview.io.folders import new_folder
 from thighview.io.json_files import read_json
+from thighview.io.locks import Holder, read_holder
 
 RESULT = "result.json"
 _FOLDER = "comparisons"
+_ROOM = "thighview-gate-"
+_WHOSE = "whose.json"
 _REFUSED = 2
 _POLL_S = 0.1
 
@@ -43,29 +49,34 @@ def compare_on_locked(
     Raises
     ------
     UserError
-        What the command line refused, or that it ended without an answer.
+        What the command line refused, that it ended without an answer, or that the answer could not be kept.
     Stopped
         When it was cancelled.
     """
-    with tempfile.TemporaryDirectory(prefix="thighview-gate-") as room:
+    _sweep()
+    with tempfile.TemporaryDirectory(prefix=_ROOM) as room:
+        write_json_atomic(Path(room) / _WHOSE, asdict(Holder.me()))
         pictures = Path(room) / "pictures"
         words = command or _command()
         words = (
             *words, "evaluate", str(new), str(project), "--part", "test", "--against", str(old), "--guard", "--json",
-            "--progress", "--pictures", str(pictures),
+            "--progress", "--parent", str(os.getpid()), "--pictures", str(pictures),
         )  # fmt: skip
         with (Path(room) / "out").open("w+b") as out, (Path(room) / "said").open("w+b") as said:
             code = _follow(words, out, said, report, stopped)
             out.seek(0)
             result = _result(code, out.read(), _words(said))
-        staged = Path(room) / "new"
-        staged.mkdir()
-        (staged / RESULT).write_text(json.dumps(result, ensure_ascii=False), "utf-8")
-        if pictures.is_dir():
-            pictures.rename(staged / "pictures")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(place, ignore_errors=True)
-        shutil.copytree(staged, place)
+        try:
+            with new_folder(place) as staged:
+                (staged / RESULT).write_text(json.dumps(result, ensure_ascii=False), "utf-8")
+                if pictures.is_dir():
+                    shutil.copytree(pictures, staged / pictures.name)
+        except OSError as error:
+            why = f": {error.strerror}" if error.strerror else ""
+            raise UserError(
+                f"The models were compared, but the answer could not be kept in {place.parent}{why}.",
+                "Check that the folder can be written and has room, then compare again; an older answer is kept.",
+            ) from error
     return result
 
 
@@ -76,7 +87,8 @@ def place_of_pair(project: Path, new: str, old: str) -> Path:
 
 def compared_pairs(project: Path) -> frozenset[str]:
     """Names of the places that have a result."""
-    return frozenset(path.parent.name for path in (project / _FOLDER).glob(f"*/{RESULT}"))
+    names = (path.parent.name for path in (project / _FOLDER).glob(f"*/{RESULT}"))
+    return frozenset(name for name in names if not name.startswith("."))
 
 
 def read_result(place: Path) -> dict[str, Any] | None:
@@ -86,6 +98,14 @@ def read_result(place: Path) -> dict[str, Any] | None:
     except UserError:
         return None
     return data if isinstance(data.get("against"), dict) else None
+
+
+def _sweep() -> None:
+    """Remove the temporary folders of comparisons whose window was killed."""
+    for room in Path(tempfile.gettempdir()).glob(f"{_ROOM}*"):
+        whose = read_holder(room / _WHOSE)
+        if whose and not whose.alive:
+            shutil.rmtree(room, ignore_errors=True)
 
 
 def _command() -> tuple[str, ...]:

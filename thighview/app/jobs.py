@@ -190,6 +190,9 @@ def _do(handle: JobHandle, work: Work) -> None:
         result = work(handle, lambda: handle.cancelled)
     except Exception as error:  # noqa: BLE001 - it goes on to whoever started the job, and a bug to the log
         handle.finish(error=error)
+    except BaseException as error:  # sys.exit in a library, for one: whoever started the job must hear of its end
+        handle.finish(error=RuntimeError(f"the work ended with {error!r}"))
+        raise
     else:
         handle.finish(result)
 

@@ -1,9 +1,12 @@
 """Lanes: worker threads by name, each doing its work in turn, one beside the other."""
 
+import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+
+_log = logging.getLogger(__name__)
 
 IDLE_S = 10.0
 """A thread without work ends after this long."""
@@ -56,7 +59,10 @@ class _Lane:
                     self._thread = None
                     return
                 work = self._waiting.popleft()
-            work()
+            try:
+                work()
+            except BaseException as error:  # noqa: BLE001 - a thread that died of it would take the whole lane with it
+                _log.critical("work in the lane %s raised", self.name, exc_info=error)
             del work  # and what it holds, while the thread waits
 
 
@@ -64,7 +70,7 @@ _lanes: dict[str, _Lane] = {}
 
 
 def add(name: str, work: Callable[[], object]) -> None:
-    """Have ``work`` done on the thread of a lane, after what waits there already; it may not raise."""
+    """Have ``work`` done on the thread of a lane, after what waits there already; what it raises is logged."""
     _lanes.setdefault(name, _Lane(name)).add(work)
 
 

@@ -10,10 +10,13 @@ from thighview.cli.progress import Progress
 from thighview.core.comparing import Comparison, compare_models, points, scores_of
 from thighview.core.errors import UserError
 from thighview.core.guard import guard_of
+from thighview.engine.parent import follow_process
 
 
 def evaluate(args: Namespace) -> int:
     """``thighview evaluate MODEL SOURCE [--part P] [--against OLD] [--json]``."""
+    if args.parent:  # started by a window, by whose end it ends
+        follow_process(args.parent)
     need_path(args.source)
     from thighview.engine.evaluating import evaluate_models
     from thighview.engine.evaluation import cases_of, guard_cases

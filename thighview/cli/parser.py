@@ -190,6 +190,7 @@ def command_parser() -> tuple[Parser, tuple[str, ...]]:
     evaluate.add_argument("--against", metavar="OLD", help="another model, compared with person by person")
     evaluate.add_argument("--guard", action="store_true", help="with --against: on made-up thighs too, figures apart")
     evaluate.add_argument("--pictures", type=Path, metavar="FOLDER", help=argparse.SUPPRESS)
+    evaluate.add_argument("--parent", type=int, metavar="ID", help=argparse.SUPPRESS)
     evaluate.add_argument("--progress", action="store_true", help=argparse.SUPPRESS)
     evaluate.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help=argparse.SUPPRESS)
 

@@ -5,6 +5,7 @@ optimiser, and the state of the dropout generators.
 """
 
 import json
+import threading
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +21,7 @@ from thighview.core.errors import UserError
 from thighview.io.atomic import write_bytes_atomic
 
 Arrays = dict[str, NDArray[Any]]
+_Snapshot = tuple[Arrays, dict[str, Any]]
 
 
 def _variables(network: keras.Model, optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
@@ -75,26 +77,27 @@ class CheckpointWriter:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._pool = ThreadPoolExecutor(1, "checkpoint")
-        self._running: dict[str, Future[None]] = {}
-        self._next: dict[str, tuple[Arrays, dict[str, Any]]] = {}
+        self._ended = threading.Condition()
+        self._behind: dict[str, _Snapshot | None] = {}  # of each file that is being written: what waits for its end
+        self._writes: dict[str, Future[None]] = {}
 
     def put(self, name: str, arrays: Arrays, facts: dict[str, Any]) -> None:
-        """Have ``NAME.safetensors`` written; an error of an earlier write comes up here."""
-        running = self._running.get(name)
-        if running is not None and not running.done():
-            self._next[name] = (arrays, facts)
-            return
-        self._next.pop(name, None)
-        if running is not None:
-            running.result()
-        self._running[name] = self._pool.submit(self._write, name, arrays, facts)
+        """Have ``NAME.safetensors`` written; an error of its last write comes up here."""
+        with self._ended:
+            if name in self._behind:
+                self._behind[name] = (arrays, facts)
+                return
+        if name in self._writes:
+            self._writes.pop(name).result()
+        with self._ended:
+            self._submit(name, (arrays, facts))
 
     def flush(self) -> None:
         """Wait until everything is on disk."""
-        for name in list(self._running):
-            self._running.pop(name).result()
-            if name in self._next:
-                self._write(name, *self._next.pop(name))
+        with self._ended:
+            self._ended.wait_for(lambda: not self._behind)
+        for name in list(self._writes):
+            self._writes.pop(name).result()
 
     def close(self) -> None:
         """Write what is left and end the thread."""
@@ -103,9 +106,20 @@ class CheckpointWriter:
         finally:
             self._pool.shutdown()
 
+    def _submit(self, name: str, snapshot: _Snapshot) -> None:
+        self._behind[name] = None
+        self._writes[name] = self._pool.submit(self._write, name, *snapshot)
+
     def _write(self, name: str, arrays: Arrays, facts: dict[str, Any]) -> None:
-        body = safetensors.numpy.save(arrays, {"facts": json.dumps(facts)})
-        write_bytes_atomic(self._folder / f"{name}.safetensors", body)
+        try:
+            body = safetensors.numpy.save(arrays, {"facts": json.dumps(facts)})
+            write_bytes_atomic(self._folder / f"{name}.safetensors", body)
+        finally:
+            with self._ended:
+                behind = self._behind.pop(name)
+                if behind is not None:
+                    self._submit(name, behind)
+                self._ended.notify_all()
 
 
 def last_facts(folder: Path) -> dict[str, Any]:

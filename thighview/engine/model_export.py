@@ -6,9 +6,7 @@ Beside each lies ``OUT.json`` with the model's card and what goes in and comes o
 import importlib
 import importlib.util
 import io
-import shutil
 import tempfile
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ from thighview.core.errors import UserError
 from thighview.engine.old_file import read_old_file
 from thighview.engine.unet import assign_weights, build_network
 from thighview.io.atomic import write_atomic, write_json_atomic
+from thighview.io.folders import new_folder
 from thighview.io.model_card import ModelCard
 from thighview.io.models import ModelEntry, read_weights
 
@@ -160,22 +159,10 @@ def _write_saved_model(out: Path, network: keras.Model) -> None:
     full = out.is_dir() and any(out.iterdir())
     if out.is_file() or (full and not (out / "saved_model.pb").is_file()):
         raise UserError(f"{out} is there already and no SavedModel.", "Choose a new folder; nothing was written.")
-    mark = uuid.uuid4().hex[:8]
-    staged, old = out.with_name(f".{out.name}.{mark}.new"), out.with_name(f".{out.name}.{mark}.old")
-    try:
+    with new_folder(out) as staged:
         network.export(staged, format="tf_saved_model", verbose=False)
         layer = keras.layers.TFSMLayer(str(staged), call_endpoint="serve")  # the folder just written
         _check(lambda image: np.asarray(layer(image)), network)
-        if out.exists():
-            out.rename(old)
-        staged.rename(out)
-    except BaseException:
-        if old.exists() and not out.exists():
-            old.rename(out)
-        raise
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def _need_onnx() -> None:

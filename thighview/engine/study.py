@@ -218,5 +218,11 @@ def _tidy(run: RunFolder) -> None:
     for folder in (run.checkpoint, run.path / "preview", run.path / "tensorboard"):
         shutil.rmtree(folder, ignore_errors=True)
     shutil.rmtree(run.project / "models" / run.name, ignore_errors=True)
-    for path in sorted(run.slices_of(1).parent.glob("epoch_*"))[:-1]:
+    for path in sorted(run.slices_of(1).parent.glob("epoch_*"), key=_epoch_of)[:-1]:
         path.unlink(missing_ok=True)
+
+
+def _epoch_of(path: Path) -> int:
+    """The epoch that a file is named after, 0 for none: as words, 1000 would come before 999."""
+    number = path.stem.removeprefix("epoch_")
+    return int(number) if number.isdecimal() else 0

@@ -4,8 +4,6 @@ import hashlib
 import json
 import logging
 import os
-import shutil
-import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,6 +18,7 @@ from safetensors import SafetensorError
 from thighview.core.doubts import HEAD_WEIGHTS, head_warning
 from thighview.core.errors import UserError
 from thighview.io.atomic import write_json_atomic
+from thighview.io.folders import new_folder, put_back
 from thighview.io.model_card import ModelCard
 from thighview.io.paths import models_folder
 from thighview.io.resources import resource
@@ -74,25 +73,10 @@ def write_model(
         created=card.created or datetime.now(UTC).isoformat(timespec="seconds"),
     )
     text = json.dumps(card.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
-    folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    mark = uuid.uuid4().hex[:8]
-    staged, old = folder.with_name(f".{folder.name}.{mark}.new"), folder.with_name(f".{folder.name}.{mark}.old")
-    try:
-        staged.mkdir()
+    with new_folder(Path(folder)) as staged:
         _write_synced(staged / WEIGHTS, body)
         _write_synced(staged / CARD, text.encode())
         read_weights(staged, read_card(staged))
-        if folder.exists():
-            folder.rename(old)
-        staged.rename(folder)
-    except BaseException:
-        if old.exists() and not folder.exists():
-            old.rename(folder)
-        raise
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
     return card
 
 
@@ -184,11 +168,15 @@ def read_weights(folder: Path, card: ModelCard) -> dict[str, NDArray[np.float32]
 
 
 def find_models(project: Path | None = None) -> list[ModelEntry]:
-    """Every readable model: of the project, then the user's, then the box; broken ones are logged and left out."""
+    """Every readable model: of the project, then the user's, then the box; broken ones are logged and left out.
+
+    One that was being replaced when the program was killed is given its name again.
+    """
     entries: list[ModelEntry] = []
     for place, root in _places(project):
         if not root.is_dir():
             continue
+        put_back(root)
         for folder in sorted(root.iterdir()):
             if folder.name.startswith(".") or not (folder / CARD).is_file():
                 continue

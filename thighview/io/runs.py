@@ -126,7 +126,15 @@ def run_folders(project: Path) -> list[RunFolder]:
     """All runs of a project that were frozen, oldest first; not one whose folder got a name that no run can have."""
     found = [RunFolder(p.parent) for p in (Path(project) / "runs").glob("*/dataset.json")]
     found = [run for run in found if is_safe_name(run.name)]
-    return sorted(found, key=lambda run: (run.dataset.stat().st_mtime, run.name))
+    return sorted(found, key=lambda run: (time_of(run.dataset), run.name))
+
+
+def time_of(path: Path) -> float:
+    """When a file was changed last, in seconds as of ``time.time``; 0 where it has gone meanwhile."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def read_config(run: RunFolder) -> TrainConfig:

@@ -85,7 +85,7 @@ def read_sums(path: Path) -> dict[str, Sums]:
             table = parquet.ParquetFile(file).read()
         missing = [name for name in COLUMNS if name not in table.column_names]
         columns = {name: table[name].to_numpy() for name in COLUMNS if name not in missing}
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:  # ValueError: a name that is not UTF-8
         raise UserError(f"{path.name} is no table of a run: {str(error)[:200]}.", "Copy the run again.") from error
     if missing:
         raise UserError(f"{path.name} is no table of a run: it has no column {missing[0]!r}.", "Copy the run again.")

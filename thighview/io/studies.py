@@ -21,7 +21,7 @@ from thighview.io.dataset import Dataset, FrozenCase, Write, freeze_cases, revie
 from thighview.io.json_files import read_json
 from thighview.io.models import ModelEntry, find_model
 from thighview.io.project import CaseSummary, Project
-from thighview.io.runs import RunFolder, is_safe_name, run_folder
+from thighview.io.runs import RunFolder, is_safe_name, run_folder, time_of
 from thighview.io.study_pace import Pace
 
 FORMAT = "thighview-study-1"
@@ -72,7 +72,7 @@ def study_folders(project: Path) -> list[StudyFolder]:
     """All studies of a project, oldest first."""
     found = [StudyFolder(path.parent) for path in (Path(project) / "studies").glob("*/study.json")]
     found = [study for study in found if is_safe_name(study.name)]
-    return sorted(found, key=lambda study: (study.config.stat().st_mtime, study.name))
+    return sorted(found, key=lambda study: (time_of(study.config) or time_of(study.file), study.name))
 
 
 def free_study_name(project: Path, kind: str) -> str:
