@@ -188,6 +188,7 @@ def test_figures_of_a_trained_model_name_what_they_were_measured_on() -> None:
     assert "no validation person" in heading
     assert lines == [("mean", "0.900"), ("muscle", "0.950")]
     assert "nothing was held out" in card_figures(scores | {"validation": "none"})[0]
+    assert card_figures(scores | {"validation": "people"}, 1)[0] == "Dice on 1 validation person"
 
 
 def test_labels_are_matched_by_name_and_side() -> None:

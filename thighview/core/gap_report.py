@@ -23,7 +23,8 @@ TITLES: dict[str, str] = {
 
 REASONS: dict[str, str] = {
     "train": "What Keras wrote down while the network learnt: averaged over the batches of the epoch, weights still "
-    "changing, dropout on, images distorted.",
+    "changing, dropout on, images distorted. Only of the slices measured here: the grey line has all of them in it, "
+    "and replayed ones, and can read differently.",
     "lag": "1 (lag). The same images, measured again with the weights the epoch ended with, instead of those before "
     "each step.",
     "regime": "2 (regime). The same again with dropout off, as for validation.",

@@ -15,7 +15,7 @@ from thighview.io.dataset import IGNORE, Dataset
 from thighview.io.model_card import ModelCard
 from thighview.io.models import ModelEntry, read_weights
 
-_STATEMENT = "Trained on {n} of your own cases with thighview. For research. Not for clinical decisions."
+_STATEMENT = "Trained on {cases} of this project with thighview. For research. Not for clinical decisions."
 Weights = Mapping[str, NDArray[np.float32]]
 
 
@@ -64,6 +64,7 @@ def make_plan(name: str, dataset: Dataset, config: TrainConfig, parent: ModelEnt
         if differ:
             notes.append("taken from the model " + old.name + ": " + ", ".join(differ).replace("_", " "))
         notes += [f"{old.name}: {said}" for said in old.warnings]
+    learnt = sum(case.part == "train" for case in dataset.cases)
     card = ModelCard(
         name=name,
         architecture=config.architecture,
@@ -76,7 +77,7 @@ def make_plan(name: str, dataset: Dataset, config: TrainConfig, parent: ModelEnt
         spacing_mm=config.spacing_mm,
         input_size=config.input_size,
         normalisation=parent.card.normalisation if parent else "percentile",
-        statement=_STATEMENT.format(n=len(dataset.cases)),
+        statement=_STATEMENT.format(cases=f"{learnt} case{'s' * (learnt != 1)}"),
         split={part: dataset.subjects(part) for part in ("train", "validation", "test")},
         lineage=_lineage(name, dataset, config, parent),
     )

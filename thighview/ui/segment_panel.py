@@ -62,15 +62,18 @@ def match_labels(model: LabelTable, case: LabelTable) -> LabelMatch:
     return LabelMatch(known, tuple(label for label in model if label not in known))
 
 
-def card_figures(scores: Mapping[str, Any]) -> tuple[str, list[tuple[str, str]]]:
+def card_figures(scores: Mapping[str, Any], validated: int = 0) -> tuple[str, list[tuple[str, str]]]:
     """What a model card has measured: a heading that says on what, and (name, Dice or other figure) lines.
+
+    ``validated``: how many people its training validated on.
 
     Knows the cards of a training (``val``, ``val_dice``, ``validation``) and of the box (``mean``, ``contrasts``,
     ``phantoms``); of any other card the plain numbers are listed.
     """
     lines: list[tuple[str, str]] = []
     if isinstance(scores.get("val"), Mapping):
-        on = {"people": "validation people", "phantoms": "made-up thighs (no validation person)"}
+        people = count(validated, "validation person", "validation people") if validated else "validation people"
+        on = {"people": people, "phantoms": "made-up thighs (no validation person)"}
         heading = f"Dice on {on.get(str(scores.get('validation')), 'training slices: nothing was held out')}"
         _add_number(lines, "mean", scores["val"].get("dice"))
         for key, value in _table(scores.get("val_dice")).items():
@@ -244,7 +247,9 @@ class SegmentPanel(Page):
         show_words(self.gate_words, self._workspace.gate.doubt(entry) if entry else "")
         show_words(self.statement, entry.card.statement if entry else "")
         self.doubts.show_doubts(entry.card.warnings if entry else ())
-        heading, lines = card_figures(entry.card.scores) if entry else ("", [])
+        heading, lines = "", list[tuple[str, str]]()
+        if entry:
+            heading, lines = card_figures(entry.card.scores, len(entry.card.split.get("validation", ())))
         show_words(self.figures_heading, heading if lines else "")
         self._show_figures(lines[:MOST_FIGURES])
         case = self._workspace.session.case
