@@ -10,7 +10,6 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from thighview.app import jobs
-from thighview.app.jobs import Job
 from thighview.app.promoting import Promoting
 from thighview.app.session import Session
 from thighview.core.case import Case
@@ -130,6 +129,12 @@ class Settings:
     train_config: TrainConfig | None = None
 
 
+class StartJob(QObject):
+    """A training on its way: nobody works on it, a test says when it has ended."""
+
+    ended = Signal()
+
+
 class Room(QObject):
     """Stands in for ``app.tasks.Workspace``."""
 
@@ -177,9 +182,9 @@ class Room(QObject):
     def set_in_training_set(self, chosen: bool) -> None:
         self.wishes.append(("set_in_training_set", chosen))
 
-    def start_training(self, name: str, config: TrainConfig) -> Job:
+    def start_training(self, name: str, config: TrainConfig) -> StartJob:
         self.wishes.append(("start_training", name, config))
-        self.start_job = Job()
+        self.start_job = StartJob(self)
         return self.start_job
 
     def run_segment(self, job: SegmentJob | None) -> None:

@@ -238,8 +238,7 @@ def test_start_hands_over_name_and_settings(panel: TrainPanel, room: Room, qtbot
     assert (config.epochs, config.start_from) == (12, "/models/thigh_tissues")
     assert not panel.set_up.start_button.isEnabled()
     room.runs.follow("first try", [])
-    with qtbot.waitSignal(room.start_job.ended):
-        room.start_job.handle.finish()
+    room.start_job.ended.emit()
     assert not panel.set_up.start_button.isEnabled()
     room.runs.follow("first try", [failure()])
     qtbot.waitUntil(panel.set_up.start_button.isEnabled)
@@ -276,9 +275,7 @@ def test_a_training_starts_from_the_model_used_last_on_the_case(panel: TrainPane
     assert room.settings.train_config is None
 
 
-def test_settings_made_by_hand_are_remembered_and_the_default_is_not(
-    panel: TrainPanel, room: Room, qtbot: QtBot
-) -> None:
+def test_settings_made_by_hand_are_remembered_and_the_default_is_not(panel: TrainPanel, room: Room) -> None:
     room.show_cases(*SET)
     room.show_models(model())
     panel.set_up.start_button.click()
@@ -288,8 +285,7 @@ def test_settings_made_by_hand_are_remembered_and_the_default_is_not(
     assert not panel.set_up.start_button.isEnabled()
     room.failed.emit(UserError("Something else went wrong."))
     assert not panel.set_up.start_button.isEnabled(), "two trainings would start"
-    with qtbot.waitSignal(room.start_job.ended):
-        room.start_job.handle.finish(error=UserError("There is a run of this name."))
+    room.start_job.ended.emit()  # there is a run of this name
     panel.set_up.start_button.click()
     assert room.settings.train_config == room.wishes[-1][2] == TrainConfig()
 
