@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 REVIEWED = (SliceState.ACCEPTED, SliceState.CORRECTED, SliceState.DRAWN)
 PART_WORDS = {"train": "train", "validation": "validation", "test": "locked test", "": "no part yet"}
+READ_AFTER_MS = 1000
+"""Scans are read for their fingerprints this long after they were found to have none."""
 NO_VALIDATION = "No validation person: this score does not measure new people."
 
 
@@ -240,11 +242,17 @@ class TrainSetCard(Card):
             return
         show_words(self.twins_words, "\n".join(f"{sentence}." for sentence in found.said))
         unread = [(path, sha256) for path, sha256 in found.unread if sha256 not in self._reading]
-        if unread:
-            self._reading |= {sha256 for _, sha256 in unread}
-            job = read_unread(folder, unread)
-            job.succeeded.connect(self._look_for_twins)
-            job.failed.connect(lambda _error: None)  # as above
+        if unread:  # not while the tab is only just being shown
+            QTimer.singleShot(READ_AFTER_MS, self, lambda: self._read_unread(folder, unread))
+
+    def _read_unread(self, folder: Path, unread: list[tuple[str, str]]) -> None:
+        wanted = [(path, sha256) for path, sha256 in unread if sha256 not in self._reading]
+        if not wanted or not self.isVisible() or folder != self._workspace.project_folder:
+            return
+        self._reading |= {sha256 for _, sha256 in wanted}
+        job = read_unread(folder, wanted)
+        job.succeeded.connect(self._look_for_twins)
+        job.failed.connect(lambda _error: None)  # as above
 
     def showEvent(self, event: QShowEvent) -> None:
         """Look for twins; it is not done while nobody would see it."""
