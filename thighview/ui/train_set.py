@@ -241,9 +241,8 @@ class TrainSetCard(Card):
         if folder != self._workspace.project_folder:
             return
         show_words(self.twins_words, "\n".join(f"{sentence}." for sentence in found.said))
-        unread = [(path, sha256) for path, sha256 in found.unread if sha256 not in self._reading]
-        if unread:  # not while the tab is only just being shown
-            QTimer.singleShot(READ_AFTER_MS, self, lambda: self._read_unread(folder, unread))
+        if found.unread:  # not while the tab is only just being shown
+            QTimer.singleShot(READ_AFTER_MS, self, lambda: self._read_unread(folder, found.unread))
 
     def _read_unread(self, folder: Path, unread: list[tuple[str, str]]) -> None:
         wanted = [(path, sha256) for path, sha256 in unread if sha256 not in self._reading]
