@@ -197,6 +197,7 @@ def test_a_model_that_is_damaged_fails_in_one_sentence(
     assert len(good.slices) == 6
 
 
+@pytest.mark.long  # the journey test_segment does the same in the window
 def test_killed_engine_fails_the_job_and_starts_again(
     qtbot: QtBot, tiny_volume: Volume, small: ModelEntry, tmp_path: Path
 ) -> None:

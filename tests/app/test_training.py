@@ -264,31 +264,29 @@ def test_every_kind_of_event_of_a_run_is_passed_on(qtbot: QtBot, run: RunFolder)
     watch.close()
 
 
-def test_a_detached_training_from_freezing_to_its_end(
+def test_a_detached_training_starts_beside_a_checkout(
     qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The real command line, the real network, from a folder that holds a checkout; this process imports neither."""
+    """The real command line from a folder that holds a checkout, to the run's first word; its end is a journey's."""
     (tmp_path / "here" / "thighview").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "here")
-    folder = make_project(tmp_path, 1)
-    store = Store(folder)
+    store = Store(make_project(tmp_path, 1))
     store.open()
     config = TrainConfig(base_filters=2, levels=3, epochs=2, batch_size=4, input_size=32)
     run = training.freeze_run(store, config)
     with pytest.raises(UserError):
         training.freeze_run(store, config, run.name)
     assert store.close() == 0
-    before = {name for name in sys.modules if name.partition(".")[0] in ("tensorflow", "keras")}
     training.start_run(run)
     watch = RunWatch(run)
-    with word(qtbot, watch, (Finished, Failed), 240000) as said:
+    with word(qtbot, watch, (Started, Failed), 240000) as said:
         watch.follow()
-    last = said.args[0]
-    assert isinstance(last, Finished), last.lines
-    assert len(watch.history.epochs) == 2
-    assert (folder / "models" / run.name / "card.json").exists()
+    first = said.args[0]
+    assert isinstance(first, Started), first.lines
+    training.children[run.path].process.kill()
+    with word(qtbot, watch, Failed, 20000):
+        pass
     qtbot.waitUntil(lambda: run.path not in training.children, timeout=20000)
-    assert {name for name in sys.modules if name.partition(".")[0] in ("tensorflow", "keras")} == before
     watch.close()
 
 

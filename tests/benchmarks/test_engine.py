@@ -67,6 +67,7 @@ def found(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> dict[str, d
     return measure(infer=infer, train={**train, "config": config.to_json()})
 
 
+@pytest.mark.long  # the default suite runs the same code on less, in tests/engine
 @pytest.mark.timeout(1800)
 def test_inference(bench: Bench, found: dict[str, dict[str, Any]]) -> None:
     """A whole stack: planes made, network, back to the scan's voxels, against ``model.predict`` on ready planes."""
@@ -78,6 +79,7 @@ def test_inference(bench: Bench, found: dict[str, dict[str, Any]]) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.long  # the default suite runs the same code on less, in tests/engine
 @pytest.mark.timeout(1800)
 def test_training_epoch(bench: Bench, found: dict[str, dict[str, Any]]) -> None:
     """An epoch as the run tells it, against ``model.fit``; median over the epochs after the first."""

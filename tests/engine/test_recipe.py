@@ -179,7 +179,13 @@ def test_the_model_of_the_box_reaches_the_figure_of_its_card(contrast: str, box:
     assert np.mean(dice) > card.scores["contrasts"][contrast]["mean"] - 0.05
 
 
-@pytest.mark.parametrize("path", ["thigh_siemens_dixon/0006-Dixon_TE_345_th.nii.gz", "legs_qmritools/twoLegs.nii.gz"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "thigh_siemens_dixon/0006-Dixon_TE_345_th.nii.gz",
+        pytest.param("legs_qmritools/twoLegs.nii.gz", marks=pytest.mark.long),
+    ],
+)
 def test_a_contact_sheet_shows_what_the_model_of_the_box_does_on_real_scans(
     data: Path, path: str, box: tuple[keras.Model, ModelCard]
 ) -> None:
