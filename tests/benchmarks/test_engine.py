@@ -22,7 +22,7 @@ from thighview.app import jobs
 from thighview.core.run import EpochEnded, TrainConfig
 from thighview.core.volume import Volume
 from thighview.io.images import write_volume
-from thighview.ui.application import make_application, open_window, settle_memory
+from thighview.ui.application import load_plots, make_application, open_window, settle_memory
 from thighview.ui.main_window import MainWindow
 
 HERE = Path(__file__).parent
@@ -125,6 +125,7 @@ def window(qtbot: QtBot, tmp_path: Path, thighview_home: Path) -> Iterator[MainW
     make_application()
     window = open_window([tmp_path / "stack.nii.gz"])
     settle_memory()
+    load_plots()
     yield window
     gc.unfreeze()
     window.workspace.runs.close()

@@ -18,7 +18,7 @@ def test_starting_loads_nothing_heavy():
     code = (
         "import sys; from thighview.ui import application as a; app = a.make_application(); w = a.open_window();"
         "app.processEvents();"
-        "heavy = {'scipy','skimage','nibabel','pydicom','tensorflow','keras','torch'} & set(sys.modules);"
+        "heavy = {'pyqtgraph','scipy','skimage','nibabel','pydicom','tensorflow','keras','torch'} & set(sys.modules);"
         "w.close(); a.jobs.shutdown(); print(sorted(heavy)); import os; sys.stdout.flush(); os._exit(0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)

@@ -16,8 +16,8 @@ from thighview.core.people import mean_of, values_of
 from thighview.core.run import BatchEnded, EpochEnded, Scores
 from thighview.core.student import mean_interval
 from thighview.ui.curve_data import MOST_BANDS, CurveData
+from thighview.ui.curve_lines import y_range
 from thighview.ui.curve_others import OtherRun
-from thighview.ui.curve_plot import y_range
 from thighview.ui.curve_saving import picture_name
 from thighview.ui.curve_table import people_csv
 from thighview.ui.curves import Curves
@@ -30,6 +30,7 @@ def curves(qtbot: QtBot) -> Curves:
     qtbot.addWidget(made)
     made.resize(360, 420)
     made.show()
+    qtbot.waitUntil(lambda: bool(made._items))  # the plot is made with the first drawing
     return made
 
 

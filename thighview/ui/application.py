@@ -1,6 +1,7 @@
 """The application: builds the three objects of the program, and lives on when something goes wrong."""
 
 import gc
+import importlib
 import logging
 import logging.handlers
 import sys
@@ -22,6 +23,7 @@ from thighview.ui.theme import apply_theme, styled_at_the_end
 
 _log = logging.getLogger("thighview")
 _LOG_BYTES = 2_000_000
+_PLOTS_AFTER_MS = 300
 
 
 def run(paths: Sequence[Path] = (), demo: bool = False) -> int:
@@ -32,11 +34,18 @@ def run(paths: Sequence[Path] = (), demo: bool = False) -> int:
     catcher.install()
     window = open_window(paths, catcher, demo)
     settle_memory()
+    QTimer.singleShot(_PLOTS_AFTER_MS, window, load_plots)
     code = application.exec()
     window.deleteLater()
     jobs.shutdown()
     catcher.remove()
     return code
+
+
+def load_plots() -> None:
+    """Load what draws plots, beside the window, before anybody looks at one."""
+    job = jobs.run_in_thread(lambda *_: importlib.import_module("thighview.ui.curve_plot"), lane="plots")
+    job.succeeded.connect(lambda _: settle_memory())
 
 
 def settle_memory() -> None:

@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from thighview.ui.cards import show_words, words
 from thighview.ui.chips import Flow
 from thighview.ui.curve_data import CurveData, Line
-from thighview.ui.curve_plot import OTHER_COLOURS, make_line, set_line
+from thighview.ui.curve_lines import set_line
 from thighview.ui.legend_button import LegendButton
+from thighview.ui.plot_colours import OTHER_COLOURS
 
 Points = Callable[[CurveData, str], Line]
 """The points of a line of a run, as the axes chosen want them."""
@@ -36,9 +38,8 @@ class OtherRuns(QWidget):
     toggled = Signal()
     """Lines are to be hidden or shown."""
 
-    def __init__(self, plot: Any) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._plot = plot
         self.runs: tuple[OtherRun, ...] = ()
         self.buttons: list[LegendButton] = []
         self.lines: list[dict[str, Any]] = []
@@ -67,18 +68,15 @@ class OtherRuns(QWidget):
         """The runs that are not hidden."""
         return [run.data for run, press in zip(self.runs, self.buttons, strict=True) if press.isChecked()]
 
-    def draw(self, points: Points, how: tuple[object, ...], train: bool, val: bool) -> list[NDArray[np.float64]]:
-        """Draw what changed; returns the heights of all points.
+    def draw(
+        self, plot: Any, points: Points, how: tuple[object, ...], train: bool, val: bool
+    ) -> list[NDArray[np.float64]]:
+        """Draw into a plot, the same each time, what changed; returns the heights of all points.
 
         ``how``: all that ``points`` goes by; the same again gives the same points.
         """
         while len(self.lines) < len(self.runs):
-            colour = OTHER_COLOURS[len(self.lines) % len(OTHER_COLOURS)]
-            pair = {which: make_line(colour, width, style) for which, (width, style) in _STYLES.items()}
-            for item in pair.values():
-                item.setZValue(-1)
-                self._plot.addItem(item)
-            self.lines.append(pair)
+            self.lines.append(_make_lines(plot, OTHER_COLOURS[len(self.lines) % len(OTHER_COLOURS)]))
         heights: list[NDArray[np.float64]] = []
         for place, pair in enumerate(self.lines):
             on = place < len(self.runs) and self.buttons[place].isChecked()
@@ -94,6 +92,16 @@ class OtherRuns(QWidget):
         if key not in self._kept:
             self._kept[key] = points(self.runs[place].data, which)
         return self._kept[key]
+
+
+def _make_lines(plot: Any, colour: QColor) -> dict[str, Any]:
+    from thighview.ui.curve_plot import make_line  # late: see there
+
+    pair = {which: make_line(colour, width, style) for which, (width, style) in _STYLES.items()}
+    for item in pair.values():
+        item.setZValue(-1)
+        plot.addItem(item)
+    return pair
 
 
 class Doubts(QWidget):

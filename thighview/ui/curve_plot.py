@@ -1,4 +1,8 @@
-"""The plot the curves are drawn into, still empty: axes, lines, the ring of the best epoch, the hair line."""
+"""Plots, still empty: axes, lines, the ring of the best epoch, the hair line.
+
+pyqtgraph takes a quarter of the program's start to load, so this module is loaded by whoever draws into a plot for the
+first time, or by ``application.load_plots`` before that, and by nobody when the program starts.
+"""
 
 from typing import Any
 
@@ -9,26 +13,16 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFont, QPainterPath
 from PySide6.QtWidgets import QFrame, QGraphicsPathItem
 
-COLOURS = {
-    "train": QColor("#4a9eff"),
-    "val": QColor("#ffb02e"),
-    "while_learning": QColor("#8d97a5"),
-    "batch": QColor("#8d97a5"),
-}
+from thighview.ui.curve_lines import HEIGHT_PX, SMALLEST_RANGE
+from thighview.ui.plot_colours import COLOURS, pale
+
 SAMPLES_PER_PIXEL = 1.0
 """More are joined to their least and greatest before a line is painted."""
-OTHER_COLOURS = tuple(QColor(c) for c in ("#56cc82", "#f06292", "#ab88ff", "#4dd0c8", "#ff8a65", "#c6d74a"))
-"""Of earlier runs, in turn."""
 BAND_ALPHA = 38
 RAW_ALPHA = 95
-_HEIGHT_PX = 220
 _LEFT_PX = 46
 _TICKS, _CLOCK_TICKS = 1.6, 0.9
 """Density of the ticks, in the measure of pyqtgraph."""
-_MANY_POINTS = 2000
-_MANY_DECADES = 2.2
-_SMALLEST_RANGE = 0.01
-"""A curve that hardly moves is shown flat, not blown up to the height of the plot."""
 
 
 class EpochAxis(pg.AxisItem):
@@ -54,7 +48,7 @@ class EpochAxis(pg.AxisItem):
         return [(spacing, 0.0) for spacing in dict.fromkeys(max(1.0, round(spacing)) for spacing, _ in usual)]
 
 
-def make_frame(font: QFont, height_px: int = _HEIGHT_PX) -> Any:
+def make_frame(font: QFont, height_px: int = HEIGHT_PX) -> Any:
     """A plot widget with its axes and nothing in it; pyqtgraph is only partly typed."""
     axes = {"bottom": EpochAxis("bottom")}
     view: Any = pg.PlotWidget(background=None, axisItems=axes, enableMenu=False)  # pyright: ignore[reportArgumentType]
@@ -74,7 +68,7 @@ def make_frame(font: QFont, height_px: int = _HEIGHT_PX) -> Any:
         axis.setTickDensity(_TICKS)
         axis.enableAutoSIPrefix(False)
     plot.getAxis("left").setWidth(_LEFT_PX)
-    plot.getViewBox().setLimits(minYRange=_SMALLEST_RANGE)
+    plot.getViewBox().setLimits(minYRange=SMALLEST_RANGE)
     plot.getViewBox().disableAutoRange()  # the range is set once for a drawing: following the lines costs 20 ms more
     return view
 
@@ -85,11 +79,6 @@ def make_line(colour: QColor, width: float, style: Qt.PenStyle = Qt.PenStyle.Sol
     item = pg.PlotDataItem(pen=pen, antialias=True, symbolBrush=colour, symbolPen=None, symbolSize=4)
     item.opts["autoDownsampleFactor"] = SAMPLES_PER_PIXEL
     return item
-
-
-def pale(colour: QColor, alpha: int) -> QColor:
-    """The colour, seen through."""
-    return QColor(colour.red(), colour.green(), colour.blue(), alpha)
 
 
 class Band(QGraphicsPathItem):
@@ -134,60 +123,33 @@ def make_plot(font: QFont) -> tuple[Any, dict[str, Any], dict[str, Band], Any]:
     return view, items, bands, hair
 
 
-def set_line(
-    item: Any, x: NDArray[np.float64], y: NDArray[np.float64], marks: bool, dotted: bool | None = None
-) -> None:
-    """Give a line its points, if they are others than before; ``marks`` puts a dot on each.
-
-    ``dotted``: between its points nothing was measured; None leaves the style as it is.
-    """
-    style = Qt.PenStyle.DotLine if dotted else Qt.PenStyle.SolidLine
-    if dotted is not None and item.opts["pen"].style() != style:
-        pen = pg.mkPen(item.opts["pen"])
-        pen.setStyle(style)
-        item.setPen(pen)
-    old_x, old_y = item.getOriginalDataset()
-    if old_x is None:
-        old_x = old_y = np.empty(0)
-    symbol = "o" if marks and len(x) else None
-    if np.array_equal(old_x, x) and np.array_equal(old_y, y) and item.opts["symbol"] == symbol:
-        return
-    many = len(x) > _MANY_POINTS
-    if many != item.opts["autoDownsample"]:  # such a line is made anew whenever the view moves
-        item.setDownsampling(auto=many, method="peak")
-    item.setData(x, y, symbol=symbol)
-
-
-def y_range(lines: NDArray[np.float64], bands: NDArray[np.float64], log: bool) -> tuple[float, float]:
-    """The range that shows the lines, and of the bands as much as leaves the lines a third of the height.
-
-    The band of two or three people is so wide that the lines would be flat in it. As powers of ten where ``log``.
-    """
-    heights, edges = (v[np.isfinite(v) & ((v > 0) | (not log))] for v in (lines, bands))
-    if not heights.size:
-        return (-2.0, 0.0) if log else (0.0, 1.0)
-    if log:
-        heights, edges = np.log10(heights), np.log10(edges)
-    low, high = float(heights.min()), float(heights.max())
-    spare = max(0.0, _SMALLEST_RANGE - (high - low)) / 2
-    low, high = low - spare, high + spare
-    room = high - low
-    if edges.size:
-        low, high = max(low - room, min(low, float(edges.min()))), min(high + room, max(high, float(edges.max())))
-    return low, high
-
-
-def set_log_ticks(plot: Any, items: dict[str, Any]) -> None:
-    """Write 1, 2, 5 (or only 1) of each decade on a logarithmic axis; pyqtgraph would write them all.
-
-    ``items`` are the lines drawn; empty for an axis that is not logarithmic.
-    """
-    axis = plot.getAxis("left")
-    if not items:
-        axis.setTicks(None)
-        return
-    shown = [y[np.isfinite(y)] for y in (item.yData for item in items.values()) if y is not None]
-    values = np.concatenate([y[y > 0] for y in shown]) if shown else np.array([])
-    decades = np.log10(values.max() / values.min()) if values.size else 1.0
-    steps = (1, 2, 5) if decades < _MANY_DECADES else (1,)
-    axis.setTicks([[(e + np.log10(m), f"{m * 10.0**e:g}") for e in range(-9, 7) for m in steps]])
+def make_square(font: QFont, edge_px: int) -> tuple[Any, Any]:
+    """A square plot of 0 to 1 against 0 to 1 that nobody moves, with its diagonal, and the line to be filled."""
+    view: Any = pg.PlotWidget(background=None, enableMenu=False)  # pyright: ignore[reportArgumentType]
+    view.setFrameShape(QFrame.Shape.NoFrame)
+    view.setFixedSize(edge_px, edge_px)
+    view.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    plot = view.getPlotItem()
+    plot.hideButtons()
+    plot.setMouseEnabled(False, False)
+    small = QFont(font)
+    small.setPixelSize(10)
+    ticks = [[(0.0, "0"), (0.5, ".5"), (1.0, "1")]]
+    for name in ("left", "bottom"):
+        axis = plot.getAxis(name)
+        axis.setPen(pg.mkPen("#4a5664"))
+        axis.setTextPen(pg.mkPen("#9aa4b1"))
+        axis.setStyle(tickFont=small, tickTextOffset=4, tickLength=-3, hideOverlappingLabels=False)
+        axis.setTicks(ticks)
+    plot.getAxis("left").setWidth(20)
+    plot.getAxis("bottom").setHeight(18)
+    plot.setRange(xRange=(0, 1), yRange=(0, 1), padding=0.03)
+    plot.getViewBox().disableAutoRange()
+    even = pg.mkPen(QColor("#5a6472"), width=1, style=Qt.PenStyle.DashLine)
+    plot.addItem(pg.PlotDataItem([0, 1], [0, 1], pen=even))
+    amber = COLOURS["val"]
+    line = pg.PlotDataItem(
+        pen=pg.mkPen(amber, width=1.4), antialias=True, symbol="o", symbolSize=5, symbolBrush=amber, symbolPen=None
+    )
+    plot.addItem(line)
+    return view, line

@@ -1,5 +1,7 @@
 """Live curves of a training run: loss, accuracy and Dice, per epoch or per batch."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt, QTimer, Signal
@@ -11,11 +13,12 @@ from thighview.core.smoothing import smooth
 from thighview.ui.cards import row, show_words, words
 from thighview.ui.chips import Flow
 from thighview.ui.curve_data import LINES, METRICS, CurveData, Line, label_title
+from thighview.ui.curve_lines import HEIGHT_PX, set_line, set_log_ticks, y_range
 from thighview.ui.curve_others import Doubts, OtherRun, OtherRuns
-from thighview.ui.curve_plot import COLOURS, make_plot, set_line, set_log_ticks, y_range
 from thighview.ui.curve_tools import SMOOTHING, CurveTools, band_tip, segment
 from thighview.ui.legend_button import LegendButton
 from thighview.ui.picture import double_size
+from thighview.ui.plot_colours import COLOURS
 
 NAMES = {**dict(LINES), "batch": "while learning"}
 REDRAW_MS = 100
@@ -55,8 +58,11 @@ class Curves(QWidget):
         self._timer.setSingleShot(True)
         self._timer.setInterval(REDRAW_MS)
         self._timer.timeout.connect(self._draw)
-        self._view, self._items, self._bands, self._hair = make_plot(self.font())
-        self.others = OtherRuns(self._view.getPlotItem())
+        self._view: Any = None
+        self._items: dict[str, Any] = {}
+        self._bands: dict[str, Any] = {}
+        self._hair: Any = None
+        self.others = OtherRuns()
         self.others.toggled.connect(self.redraw_soon)
         self.doubts = Doubts()
         column = QVBoxLayout(self)
@@ -69,10 +75,9 @@ class Curves(QWidget):
         part.setContentsMargins(0, 0, 0, 0)
         part.setSpacing(4)
         part.addLayout(self._legend())
-        self._view.getPlotItem().getViewBox().sigRangeChangedManually.connect(self._user_zoomed)
-        self._view.scene().sigMouseMoved.connect(self._hovered)
-        self._view.viewport().installEventFilter(self)
-        part.addWidget(self._view)
+        self._place = QVBoxLayout()
+        self._place.addSpacing(HEIGHT_PX)
+        part.addLayout(self._place)
         part.addWidget(self.doubts)
         column.addWidget(self._picture_part)
         self.readout = words("", "muted")
@@ -119,7 +124,8 @@ class Curves(QWidget):
         if axis is not None:
             self.tools.axis_buttons[axis].setChecked(True)
             self._axis = axis
-            self._view.getPlotItem().getAxis("bottom").count_minutes(axis == "minutes")
+            if self._view:
+                self._view.getPlotItem().getAxis("bottom").count_minutes(axis == "minutes")
         if log is not None:
             self.log_button.setChecked(log)
             self._log = log
@@ -163,6 +169,8 @@ class Curves(QWidget):
 
     def picture(self) -> QImage:
         """Legend and plot as a picture, at twice the size on the screen."""
+        if not self._view:
+            self._make_plot()
         self._draw(ALL_OF_THEM)
         part = self._picture_part
         return double_size(part.width(), part.height(), lambda painter: part.render(painter, QPoint()))
@@ -238,8 +246,25 @@ class Curves(QWidget):
 
     # ------------------------------------------------------------------ drawing
 
+    def _make_plot(self) -> None:
+        """Put the plot where room was left for it."""
+        from thighview.ui.curve_plot import make_plot  # late: see there
+
+        self._view, self._items, self._bands, self._hair = make_plot(self.font())
+        plot = self._view.getPlotItem()
+        plot.getAxis("bottom").count_minutes(self._axis == "minutes")
+        plot.getViewBox().sigRangeChangedManually.connect(self._user_zoomed)
+        self._view.scene().sigMouseMoved.connect(self._hovered)
+        self._view.viewport().installEventFilter(self)
+        self._place.takeAt(0)
+        self._place.addWidget(self._view)
+
     def _draw(self, bands_at_once: int = BANDS_AT_ONCE) -> None:
         if not self.isVisible():
+            return
+        if not self._view:
+            self._make_plot()
+            self._timer.start(SOON_MS)  # both at once would hold the window up
             return
         plot = self._view.getPlotItem()
         log = self._logarithmic
@@ -253,7 +278,7 @@ class Curves(QWidget):
             *self._draw_line("val", val),
             *self._draw_line("while_learning", learning and not self._per_batch),
             *self._draw_line("batch", learning and self._per_batch),
-            *self.others.draw(lambda data, which: self._points(data, which)[0], how, train, val),
+            *self.others.draw(plot, lambda data, which: self._points(data, which)[0], how, train, val),
         ]
         self._draw_best()
         rows = 3 if self.data.people("val") else 2  # so that pointing does not move what is below
@@ -372,8 +397,7 @@ class Curves(QWidget):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """The wheel scrolls the panel unless Ctrl is held; a double click shows all."""
-        view = self._view
-        if watched is not view.viewport():
+        if watched is not self._view.viewport():
             return False
         if isinstance(event, QWheelEvent):
             if event.modifiers() & Qt.KeyboardModifier.ControlModifier:

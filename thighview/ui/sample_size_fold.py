@@ -10,9 +10,10 @@ from thighview.core.people import values_of
 from thighview.core.run import EpochEnded
 from thighview.core.sample_size import by_sample_size, people_needed
 from thighview.ui.cards import Fold, count, row, show_words, words
-from thighview.ui.curve_plot import COLOURS, Band, make_frame, make_line, set_line, y_range
+from thighview.ui.curve_lines import set_line, y_range
 from thighview.ui.curve_table import people_of
 from thighview.ui.interval_wish import IntervalWish
+from thighview.ui.plot_colours import COLOURS
 
 RULE = (
     "A proper mean is flat. If your line slopes, the metric depends on how many samples are lumped together. "
@@ -29,20 +30,17 @@ class SampleSizeFold(Fold):
         column = QVBoxLayout()
         column.setSpacing(6)
         self.where = words("", "muted")
-        self.view = make_frame(words().font(), _HEIGHT_PX)
-        self.view.setToolTip("Across: number of people the metric is averaged over")
-        self.view.setMouseEnabled(x=False, y=False)
-        plot: Any = self.view.getPlotItem()
-        self.bands = {which: Band(COLOURS[which]) for which in _LINES}
-        self.lines = {which: make_line(COLOURS[which], 2.2) for which in _LINES}
-        for item in (*self.bands.values(), *self.lines.values()):
-            plot.addItem(item)
+        self.view: Any = None
+        self.bands: dict[str, Any] = {}
+        self.lines: dict[str, Any] = {}
+        self._place = QVBoxLayout()
         self.rule = words(RULE, "muted")
         self.half_width = IntervalWish()
         self.half_width.valueChanged.connect(self._say_needed)
         self.needed = words("")
-        for part in (self.where, self.view, self.rule):
-            column.addWidget(part)
+        column.addWidget(self.where)
+        column.addLayout(self._place)
+        column.addWidget(self.rule)
         column.addLayout(row(words("Interval wanted", "muted", wrap=False), self.half_width))
         column.addWidget(self.needed)
         super().__init__("Metric against number of people", column)
@@ -63,9 +61,23 @@ class SampleSizeFold(Fold):
             self.half_width.show_units_of(metric)
         self._draw()
 
+    def _make_plot(self) -> None:
+        from thighview.ui.curve_plot import Band, make_frame, make_line  # late: see there
+
+        self.view = make_frame(self.font(), _HEIGHT_PX)
+        self.view.setToolTip("Across: number of people the metric is averaged over")
+        self.view.setMouseEnabled(x=False, y=False)
+        self.bands = {which: Band(COLOURS[which]) for which in _LINES}
+        self.lines = {which: make_line(COLOURS[which], 2.2) for which in _LINES}
+        for item in (*self.bands.values(), *self.lines.values()):
+            self.view.getPlotItem().addItem(item)
+        self._place.addWidget(self.view)
+
     def _draw(self, _opened: bool = True) -> None:
         if not self.heading.isChecked() or self._epoch is None:
             return
+        if not self.view:
+            self._make_plot()
         of = f" of {self._label_words}" if self._label_words else ""
         people = ", ".join(f"{_LINES[k]} {count(len(v), 'person', 'people')}" for k, v in self._values.items())
         show_words(self.where, f"{self._metric.capitalize()}{of}, epoch {self._epoch.epoch}: {people}.")

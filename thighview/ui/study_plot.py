@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 from thighview.core.study_report import METRICS, mean_words, number_words
 from thighview.core.study_results import CurvePoint
 from thighview.ui.cards import count, plain_tip
-from thighview.ui.curve_plot import COLOURS, pale
+from thighview.ui.plot_colours import COLOURS, pale
 from thighview.ui.theme import colour
 
 HEIGHT_PX = 176

@@ -24,8 +24,8 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 from thighview.core.gap import PEOPLE, PER_CENT, Gap, sentence
 from thighview.core.gap_report import REASONS, TITLES, amount
 from thighview.ui.cards import plain_tip
-from thighview.ui.curve_plot import COLOURS
 from thighview.ui.picture import GROUND, double_size
+from thighview.ui.plot_colours import COLOURS
 from thighview.ui.theme import colour
 
 UP, DOWN = QColor("#4fb8a8"), QColor("#c58be0")
