@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from keras2_file import TRAINING, description, seed_layers, write_keras2
 from PySide6.QtCore import QTimer
@@ -10,7 +11,9 @@ from pytestqt.qtbot import QtBot
 from window_room import open_window
 
 from thighview.app.tasks import Workspace
+from thighview.engine.old_file import read_old_file
 from thighview.io.models import find_model
+from thighview.ui.export_model_dialog import ExportModelDialog
 from thighview.ui.old_weights_dialog import OldWeightsDialog
 from thighview.ui.segment_panel import SegmentPanel
 
@@ -41,7 +44,27 @@ def test_the_dialog_proposes_a_free_name_and_says_what_is_wrong(qtbot: QtBot) ->
     assert dialog.agree.isEnabled() and dialog.answer.input_size == 256
 
 
-def test_the_menu_takes_a_file_to_the_list_of_models(qtbot: QtBot, weights: Path) -> None:
+def answer_export(out: Path) -> list[str]:
+    """Leaves the format as it is and writes to ``out``; what was proposed is in the list afterwards."""
+    proposed: list[str] = []
+
+    def answer() -> None:
+        box = QApplication.activeModalWidget()
+        if isinstance(box, ExportModelDialog):
+            QTimer.singleShot(200, answer)
+            box.agree.click()
+        elif isinstance(box, QFileDialog):
+            name = box.findChild(QLineEdit, "fileNameEdit")
+            assert name is not None
+            proposed.append(name.text())
+            name.setText(str(out))
+            box.accept()
+
+    QTimer.singleShot(200, answer)
+    return proposed
+
+
+def test_the_menu_takes_a_file_to_the_list_of_models_and_back(qtbot: QtBot, weights: Path) -> None:
     with open_window(qtbot) as window:
         panel = window.panel("Segment")
         assert isinstance(panel, SegmentPanel)
@@ -69,6 +92,17 @@ def test_the_menu_takes_a_file_to_the_list_of_models(qtbot: QtBot, weights: Path
         assert "counted only saturated pixels" in form.start_doubts.lines.text()
         start.setCurrentIndex(0)  # type: ignore[attr-defined]
         assert form.start_doubts.isHidden()
+
+        out = weights.parent / "again.h5"
+        asked, told = answer_export(out), list[str]()
+        window.workspace.said.connect(told.append)
+        window.actions_table["export_model"].trigger()
+        assert asked == ["unet_membrane.h5"], "the name proposed"
+        qtbot.waitUntil(lambda: any("again.h5.json" in sentence for sentence in told), timeout=120_000)
+        theirs, ours = read_old_file(weights), read_old_file(out)
+        assert len(ours.layers) == len(theirs.layers)
+        for a, b in zip(ours.layers, theirs.layers, strict=True):
+            assert all(np.array_equal(x, y) for x, y in zip(a.arrays, b.arrays, strict=True))
 
 
 def test_what_is_refused_is_a_notice_and_no_model(qtbot: QtBot, tmp_path: Path, thighview_home: Path) -> None:

@@ -27,7 +27,7 @@ from thighview.io.project import Project
 from thighview.io.runs import RunFolder
 
 _IMPORT_S = 300.0
-"""Longest time that importing weights may take; the reading in it has its own, shorter one."""
+"""Longest time that importing or exporting weights may take; the reading in it has its own, shorter one."""
 
 
 class Workspace(OpenScans):
@@ -90,6 +90,16 @@ class Workspace(OpenScans):
         job.succeeded.connect(done)
         job.failed.connect(self.failed)
         self.job_started.emit(job, f"Importing {path.name}")
+        return job
+
+    def export_model(self, model: ModelEntry, out: Path, form: str) -> Job:
+        """Write a model for use elsewhere (``h5``, ``savedmodel``, ``onnx``), in a child process; says where it is."""
+        function = "thighview.engine.model_export:export_for_window"
+        job = run_in_process(function, str(model.folder), str(out), form, lane="weights", deadline_s=_IMPORT_S)
+        told = f"{model.card.name} is in {out}; {out.name}.json beside it says what goes in and comes out."
+        job.succeeded.connect(lambda _: self.said.emit(told))
+        job.failed.connect(self.failed)
+        self.job_started.emit(job, f"Exporting {model.card.name}")
         return job
 
     # ------------------------------------------------------------------ masks and cases

@@ -22,7 +22,7 @@ from thighview.engine.unet import assign_weights, build_network
 from thighview.io.atomic import write_atomic, write_json_atomic
 from thighview.io.folders import new_folder
 from thighview.io.model_card import ModelCard
-from thighview.io.models import ModelEntry, read_weights
+from thighview.io.models import ModelEntry, find_model, read_weights
 
 FORMATS = ("h5", "savedmodel", "onnx")
 _EDGE = 64
@@ -73,6 +73,11 @@ def export_model(model: ModelEntry, out: Path, form: str) -> Path:
         raise UserError(f"The folder {out.absolute().parent} is not there.", "Make it first.")
     _Exporter(model).write(out, form)
     return out
+
+
+def export_for_window(folder: str, out: str, form: str) -> dict[str, Any]:
+    """:func:`export_model` for a child process of the window: the model's folder in, the path written out."""
+    return {"path": str(export_model(find_model(Path(folder)), Path(out), form))}
 
 
 @dataclass(frozen=True)

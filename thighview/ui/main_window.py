@@ -179,6 +179,7 @@ class MainWindow(QMainWindow):
         session.run_changed.connect(actions.refresh)
         session.view_changed.connect(self._view_changed)
         workspace.project_changed.connect(actions.refresh)
+        workspace.models_changed.connect(actions.refresh)
         workspace.cases_changed.connect(self._show_title)
         session.refused.connect(self.notices.say)
         session.history_changed.connect(lambda _: self.notices.close_passing())

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QWidget
 
 from thighview.app.session import Session
 from thighview.ui import dialogs
+from thighview.ui.export_model_dialog import ask_export_model
 from thighview.ui.notices import Notices
 from thighview.ui.old_weights_dialog import ask_old_weights
 from thighview.ui.slice_view import reset_window
@@ -104,6 +105,11 @@ def has_project(window: Window) -> bool:
     return window.workspace.project_folder is not None
 
 
+def has_model(window: Window) -> bool:
+    """There is a model to choose."""
+    return window.workspace.chosen_model is not None
+
+
 def has_idle_case(window: Window) -> bool:
     """A scan is open and no model is at work on it."""
     return window.session.case is not None and window.session.busy_run is None
@@ -136,6 +142,18 @@ def import_old_weights(window: Window) -> None:
         settings.keep_place("old_weights", said.path.parent)
         window.show_tab("Segment")
         window.workspace.import_old_weights(said.path, said.name, said.label, said.input_size)
+
+
+def export_model(window: Window) -> None:
+    """Ask for format and place, then write the chosen model there."""
+    workspace = window.workspace
+    model = workspace.chosen_model
+    if model is None:
+        return
+    said = ask_export_model(window.as_widget, workspace.settings.place_for("export_model"), model.card.name)
+    if said:
+        workspace.settings.keep_place("export_model", said[0].parent)
+        workspace.export_model(model, *said)
 
 
 def save_as(window: Window) -> None:
