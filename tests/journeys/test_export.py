@@ -77,7 +77,9 @@ def test_out_as_nnunet_and_into_another_project(room: OpenWindow, thigh: Made, t
 
 def test_an_empty_set_and_a_full_folder_are_refused(room: OpenWindow, thigh: Made, tmp_path: Path) -> None:
     hands = room(thigh.scan)
-    hands.choose("export", tmp_path / "out")
+    hands.window.actions_table["export"].trigger()  # told before a place is asked for: a dialog would stand here
+    assert "training set is empty" in hands.window.notices.shown[-1].message
+    hands.workspace.export_nnunet(tmp_path / "out")
     hands.until(lambda: hands.errors)
     assert "training set" in str(hands.errors[0]) and not (tmp_path / "out").exists()
     reviewed_case(hands, thigh)

@@ -179,6 +179,14 @@ def with_folder(ask: Callable[[QWidget, Path | None], Path | None], verb: str) -
     return do
 
 
+def export_training_set(window: Window) -> None:
+    """Ask for a folder, then write the training set there; an empty one is told before anything is asked."""
+    if any(case.in_training_set for case in window.workspace.cases):
+        with_folder(dialogs.ask_export_folder, "export_nnunet")(window)
+    else:
+        window.notices.say("The training set is empty: add a case to it first, in the Train panel.")
+
+
 def drop_gesture(window: Window) -> None:
     """Take back the stroke or shape under way; without one, take away the newest notice."""
     if not window.views.cancel_gestures():
