@@ -316,6 +316,7 @@ def test_a_live_run_shows_epoch_device_time_left_and_curves(panel: TrainPanel, r
     assert panel.run.data_words.text() == "27 people, 380 slices · validation: 4 people, 32 slices"
     qtbot.waitUntil(lambda: panel.run.config_words.text().startswith("U-Net base 16"))
     qtbot.waitUntil(lambda: panel.run.preview.epoch_words.text() == "epoch 2")
+    qtbot.waitUntil(lambda: bool(panel.run.curves._items))
     qtbot.waitUntil(lambda: np.size(panel.run.curves._items["val"].getOriginalDataset()[0]) == 2)
 
 

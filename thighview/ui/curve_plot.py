@@ -101,9 +101,8 @@ class Band(QGraphicsPathItem):
         self.setPath(pg.functions.arrayToQPath(*around, connect="all") if len(x) > 1 else QPainterPath())
 
 
-def make_plot(font: QFont) -> tuple[Any, dict[str, Any], dict[str, Band], Any]:
-    """The plot widget, its lines by name, the bands of two of them, and the hair line."""
-    view = make_frame(font)
+def fill_frame(view: Any) -> tuple[dict[str, Any], dict[str, Band], Any]:
+    """Put in what shows a run: lines by name, the bands of two of them, and the hair line."""
     plot = view.getPlotItem()
     bands = {which: Band(COLOURS[which]) for which in ("train", "val")}
     for band in bands.values():
@@ -120,7 +119,7 @@ def make_plot(font: QFont) -> tuple[Any, dict[str, Any], dict[str, Band], Any]:
     hair = pg.InfiniteLine(angle=90, movable=False, pen=pg.mkPen("#5a6472", width=1))
     hair.hide()
     plot.addItem(hair, ignoreBounds=True)
-    return view, items, bands, hair
+    return items, bands, hair
 
 
 def make_square(font: QFont, edge_px: int) -> tuple[Any, Any]:

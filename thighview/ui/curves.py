@@ -169,8 +169,8 @@ class Curves(QWidget):
 
     def picture(self) -> QImage:
         """Legend and plot as a picture, at twice the size on the screen."""
-        if not self._view:
-            self._make_plot()
+        while self._make_plot():
+            pass
         self._draw(ALL_OF_THEM)
         part = self._picture_part
         return double_size(part.width(), part.height(), lambda painter: part.render(painter, QPoint()))
@@ -246,11 +246,19 @@ class Curves(QWidget):
 
     # ------------------------------------------------------------------ drawing
 
-    def _make_plot(self) -> None:
-        """Put the plot where room was left for it."""
-        from thighview.ui.curve_plot import make_plot  # late: see there
+    def _make_plot(self) -> bool:
+        """Put the plot where room was left for it, in two steps; whether there was one left to do.
 
-        self._view, self._items, self._bands, self._hair = make_plot(self.font())
+        Both at once, or with the first drawing, would hold the window up.
+        """
+        from thighview.ui.curve_plot import fill_frame, make_frame  # late: see there
+
+        if self._items:
+            return False
+        if self._view:
+            self._items, self._bands, self._hair = fill_frame(self._view)
+            return True
+        self._view = make_frame(self.font())
         plot = self._view.getPlotItem()
         plot.getAxis("bottom").count_minutes(self._axis == "minutes")
         plot.getViewBox().sigRangeChangedManually.connect(self._user_zoomed)
@@ -258,13 +266,13 @@ class Curves(QWidget):
         self._view.viewport().installEventFilter(self)
         self._place.takeAt(0)
         self._place.addWidget(self._view)
+        return True
 
     def _draw(self, bands_at_once: int = BANDS_AT_ONCE) -> None:
         if not self.isVisible():
             return
-        if not self._view:
-            self._make_plot()
-            self._timer.start(SOON_MS)  # both at once would hold the window up
+        if self._make_plot():
+            self._timer.start(SOON_MS)
             return
         plot = self._view.getPlotItem()
         log = self._logarithmic
