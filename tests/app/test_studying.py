@@ -90,8 +90,12 @@ def test_a_study_whose_process_is_killed_goes_on_when_it_is_told_to(qtbot: QtBot
     qtbot.waitUntil(lambda: over(desk), timeout=20000)
     assert desk.history is not None and "SIGKILL" in str(desk.history.failure)
     gone(qtbot, study.path)
+    phases: list[str] = []
+    desk.changed.connect(lambda history: phases.append(history.phase if history else ""))
     desk.go_on()
     qtbot.waitUntil(lambda: bool(desk.history and desk.history.phase == "done"), timeout=240000)
+    gone_on = phases[phases.index("starting") :]
+    assert "failed" not in gone_on and "running" in gone_on, "starting until the new process speaks"
     assert desk.history is not None and sorted(desk.history.results) == [1, 2]
     gone(qtbot, study.path)
     assert store.close() == 0

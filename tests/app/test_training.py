@@ -32,6 +32,7 @@ from thighview.core.run import (
     Finished,
     GapMeasured,
     Paused,
+    Preparing,
     RunEvent,
     Scores,
     Started,
@@ -195,6 +196,23 @@ def test_a_resumed_run_whose_process_dies_without_a_word_has_failed(qtbot: QtBot
         watch.follow()
     last = said.args[0]
     assert isinstance(last, Failed) and "code 1" in last.message and "no such module" in last.lines
+    watch.close()
+
+
+def test_a_run_gone_on_with_is_starting_until_its_process_speaks(qtbot: QtBot, run: RunFolder) -> None:
+    """Nothing is told of the epoch it had come to as if that went on."""
+    _say(run, _started(), _epoch(1), _finished())
+    go = run.path / "go"
+    wait = f"while not os.path.exists({str(go)!r}): time.sleep(0.02)"
+    training.start_run(run, (sys.executable, "-c", f"import os, time\n{wait}\nraise SystemExit(1)"))
+    watch = RunWatch(run)
+    told: list[RunEvent] = []
+    watch.said.connect(told.append)
+    with word(qtbot, watch, Preparing, 20000):
+        watch.follow()
+    assert [type(event) for event in told] == [Started, EpochEnded, Preparing]
+    with word(qtbot, watch, Failed, 20000):
+        go.touch()
     watch.close()
 
 

@@ -191,7 +191,8 @@ def test_where_the_sums_of_a_label_are_gone_it_says_so(
     panel.run.curves.choose(metric="dice", label="muscle")
     qtbot.waitUntil(lambda: not [job for job in jobs.running() if not job.is_over])
     assert said(panel) == sentence(gap("dice", 20))
-    assert panel.run.why_card.missing.text() == "All labels together: the sums of Muscle alone are not there."
+    told = panel.run.why_card.missing
+    qtbot.waitUntil(lambda: told.text() == "All labels together: the sums of Muscle alone are not there.")
 
 
 # ---------------------------------------------------------------------- keyboard, small sets

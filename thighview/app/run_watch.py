@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from thighview.app.jobs import Job, run_in_thread
 from thighview.app.run_story import READ_BYTES, RunHistory, died
 from thighview.app.training import children
-from thighview.core.run import Failed, Finished, RunEvent
+from thighview.core.run import Failed, Finished, Preparing, RunEvent
 from thighview.io.runs import EventTail, RunFolder
 
 TICK_MS = 150
@@ -29,6 +29,8 @@ class Look:
     """No process of it was ever seen, and it was made a short while ago."""
     lost: Failed | None = None
     """What to say for a process that is gone."""
+    mute: bool = False
+    """This window has started a process of it, which has said nothing so far."""
     silent: bool = False
     """That process said nothing at all: the last word there is, is that of an earlier one."""
 
@@ -39,7 +41,7 @@ class RunFiles:
     def __init__(self, run: RunFolder) -> None:
         self._run = run
         self._tail = EventTail(run.events)
-        self._looked = time.monotonic()
+        self._looked = -math.inf
         self._seen_alive = False
         self._code: int | None = None
         self._said_before = 0
@@ -53,7 +55,8 @@ class RunFiles:
         self._looked = now
         if self._is_alive():
             self._seen_alive = True
-            return Look([], alive=True)
+            child = children.get(self._run.path)
+            return Look([], alive=True, mute=child is not None and self._tail.place <= child.said_before)
         late = self._tail.read(READ_BYTES)  # said between the two looks
         if late:
             return Look(late)
@@ -136,6 +139,8 @@ class RunWatch(QObject):
         if look.events:
             self._again.start(0)
             return
+        if look.mute and self.history.last and not isinstance(self.history.last, Preparing):  # it is gone on with
+            self._say(Preparing(time.time(), self.run.name, "the program is loaded"))
         if look.silent:
             self._held = None
         if self._held and (look.alive is False or time.monotonic() - self._held_since > WORD_HOLDS_S):

@@ -276,6 +276,8 @@ class StudyDesk(QObject):
             else:
                 history = history.with_event(event)
         gone = not look.events and look.alive is False
+        if look.mute and history.phase != "starting":
+            history, self._held = replace(history, phase="starting", failure=None), None
         if look.silent:
             self._held = None
         if self._held and (gone or time.monotonic() - self._held_since > WORD_HOLDS_S):

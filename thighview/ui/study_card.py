@@ -228,7 +228,7 @@ class StudyCard(Card):
         self.desk.stop()
         self._stopping = True
         self.stop_button.setEnabled(False)
-        show_words(self.progress_words, "Stopping after this batch…")
+        show_words(self.progress_words, "Stopping: what is learnt of this epoch is measured and saved first…")
 
     def _go_on(self) -> None:
         self.go_on_button.setEnabled(False)
@@ -304,7 +304,7 @@ def progress_words(history: StudyHistory) -> str:
         return f"Ended after {len(history.results)} of {count(total, 'training')}." if total else "Ended."
     if history.phase == "done":
         return ""
-    if history.moved is None:
+    if history.moved is None or history.phase == "starting":
         return "Starting: the scans are being read…"
     left = history.seconds_left
     parts = [f"Training {history.moved.number} of {total}", f"epoch {history.moved.epoch} of {history.moved.epochs}"]

@@ -226,7 +226,10 @@ class WhyCard(Card):
     def _which_labels(self, gap: Gap) -> str:
         if not self._curves.label_shown or gap.label:
             return ""
-        return f"All labels together: the sums of {label_title(self._curves.label_shown)} alone are not there."
+        name = label_title(self._curves.label_shown)
+        if self.label_gaps.is_reading(self.epoch):
+            return f"All labels together; {name} alone is being read…"
+        return f"All labels together: the sums of {name} alone are not there."
 
     def _say_residual(self, gap: Gap) -> None:
         left = axis_of(gap)[0]

@@ -123,20 +123,26 @@ class LabelGaps(QObject):
     """Gaps of single labels, read once for each epoch that is looked at."""
 
     changed = Signal()
-    """Those of an epoch were read."""
+    """Those of an epoch were read, or could not be."""
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self._run: RunFolder | None = None
         self._read: dict[int, dict[tuple[str, str], Gap] | None] = {}
+        self._reading: set[int] = set()
 
     def show_run(self, run: RunFolder | None) -> None:
         """Forget those of another run, or of an earlier time of this one."""
-        self._run, self._read = run, {}
+        self._run, self._read, self._reading = run, {}, set()
+
+    def is_reading(self, epoch: int) -> bool:
+        """Whether those of an epoch are still read."""
+        return epoch in self._reading
 
     def forget(self, epoch: int) -> None:
         """An epoch was measured again."""
         self._read.pop(epoch, None)
+        self._reading.discard(epoch)
 
     def at(self, epoch: int, labels: tuple[str, ...]) -> dict[tuple[str, str], Gap] | None:
         """By label and metric; None while they are read, and where they cannot be."""
@@ -144,15 +150,19 @@ class LabelGaps(QObject):
         if run is None or epoch in self._read:
             return self._read.get(epoch)
         self._read[epoch] = None
+        self._reading.add(epoch)
         job = read_label_gaps(run, epoch, labels)
         job.succeeded.connect(lambda gaps: self._take(run, epoch, gaps))
-        job.failed.connect(lambda _error: None)  # the gap of all labels is still there, and says so
+        job.failed.connect(lambda _error: self._take(run, epoch, ()))  # the gap of all labels is still there
         return None
 
     def _take(self, run: RunFolder, epoch: int, gaps: tuple[Gap, ...]) -> None:
-        if run == self._run and epoch in self._read and gaps:
+        if run != self._run or epoch not in self._read:
+            return
+        self._reading.discard(epoch)
+        if gaps:
             self._read[epoch] = {(gap.label, gap.metric): gap for gap in gaps}
-            self.changed.emit()
+        self.changed.emit()
 
 
 def _where(found: GapsInFull) -> str:
