@@ -23,6 +23,7 @@ settings.register_profile("thighview", deadline=None, database=None)
 settings.load_profile("thighview")
 
 _DATA = Path(__file__).parents[2] / "shared" / "data"
+_HOSTILE = _DATA.with_name("hostile")
 _GRACE_S = 5.0
 STUCK_S = 60.0
 _console = 2
@@ -59,6 +60,14 @@ def eager() -> Iterator[None]:
     """Keras runs step by step without compiling: what is tested here has too few steps to be worth it."""
     with uncompiled():
         yield
+
+
+@pytest.fixture(scope="session")
+def hostile() -> Path:
+    """The folder of awkward files, beside the checkout."""
+    if not _HOSTILE.is_dir():
+        pytest.skip(f"the awkward files are not here: {_HOSTILE}")
+    return _HOSTILE
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk  # noqa: N813
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+from pydicom.uid import EnhancedMRImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from thighview.core.errors import UserError
 from thighview.io import dicom
@@ -165,6 +165,7 @@ def test_a_localiser_beside_the_series_is_passed_over(tmp_path):
 def test_what_is_no_classic_image_is_refused_with_the_reason(tmp_path):
     cases = {
         "frames": ({"NumberOfFrames": 2, "PixelData": bytes(80)}, "several frames"),
+        "enhanced": ({"SOPClassUID": EnhancedMRImageStorage, "NumberOfFrames": 1}, "where its frames lie"),
         "colour": ({"SamplesPerPixel": 3}, "colour"),
         "mosaic": ({"ImageType": ["ORIGINAL", "PRIMARY", "MOSAIC"]}, "mosaic"),
         "nowhere": ({"ImagePositionPatient": None}, "where it lies"),

@@ -4,7 +4,9 @@ import contextlib
 import hashlib
 import math
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +20,10 @@ from thighview.io.dicom_header import (
     Slice,
     details_of,
     is_dicom,
+    iter_frames,
     number_of,
     read_dataset,
-    read_slice,
+    read_slices,
     text_of,
 )
 
@@ -74,9 +77,15 @@ def choose_series(path: Path) -> Series:
     """The one series to open: the one a file belongs to, or the only stack of slices in a folder."""
     folder = scan(path.parent if path.is_file() else path, path if path.is_file() else None)
     if path.is_file():
-        for series in folder.series:
-            if any(s.path == path for s in series.slices):
-                return series
+        mine = [series for series in folder.series if any(s.path == path for s in series.slices)]
+        if len(mine) > 1:
+            listed = "; ".join(series.title for series in mine[:8]) + ("; ..." if len(mine) > 8 else "")
+            raise UserError(
+                f"{path.name} holds {len(mine)} series, one was expected: {listed}.",
+                "Split it with dcm2niix first; choosing among them is not possible yet.",
+            )
+        if mine:
+            return mine[0]
         raise UserError(f"{path.name} cannot be opened: it is {_refusals(folder) or 'no image'}.", COPY_AGAIN)
     if not folder.series:
         what = f": {_refusals(folder)}" if folder.refused else ""
@@ -107,7 +116,8 @@ def scan(root: Path, only_like: Path | None = None) -> Folder:
     folder = Folder(root, [], {})
     for path in _dicom_files(root, deep=only_like is None):
         try:
-            _sort_in(folder, read_slice(path))
+            for found in read_slices(path):
+                _sort_in(folder, found)
         except UserError as error:
             if only_like is None or path == only_like:
                 folder.refused[error.message] = folder.refused.get(error.message, 0) + 1
@@ -137,10 +147,13 @@ def series_digest(series: Series) -> str:
     It reads every file; not on the window's thread.
     """
     digests: list[str] = []
+    pixels: dict[Path, str] = {}
     for s in series.slices:
-        pixels = read_dataset(s.path, pixels=True).get("PixelData") or b""
-        facts = [str(s.header.get(tag, "")) for tag in _GEOMETRY_TAGS]
-        digests.append("|".join([*facts, hashlib.sha256(pixels).hexdigest()]))
+        if s.path not in pixels:
+            data = read_dataset(s.path, pixels=True).get("PixelData") or b""
+            pixels[s.path] = hashlib.sha256(data).hexdigest()
+        facts = [str(s.header.get(tag, "")) for tag in _GEOMETRY_TAGS] + ([str(s.frame)] if s.frame else [])
+        digests.append("|".join([*facts, pixels[s.path]]))
     return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
 
 
@@ -192,6 +205,7 @@ def _sort_in(folder: Folder, found: Slice) -> None:
     key = (
         str(header.get("SeriesInstanceUID", "")), int(header.Rows), int(header.Columns),
         *(round(s, 4) for s in found.spacing_mm), text_of(header, "EchoTime"), image_type[2:],
+        text_of(header, "TemporalPositionIndex"),
     )  # fmt: skip
     for series in folder.series:
         if series.key == key and np.abs(series.slices[0].directions - found.directions).max() < 1e-3:
@@ -210,11 +224,11 @@ def _ordered(series: Series, warnings: list[str]) -> list[Slice]:
     """The slices along their normal; copies of one image are left out, anything uneven is refused."""
     normal = np.cross(*series.slices[0].directions)
     at = {id(s): float(s.position @ normal) for s in series.slices}
-    ordered = sorted(series.slices, key=lambda s: (at[id(s)], text_of(s.header, "SOPInstanceUID")))
+    ordered = sorted(series.slices, key=lambda s: (at[id(s)], s.instance))
     single: list[Slice] = []
     for s in ordered:
         if single and abs(at[id(s)] - at[id(single[-1])]) < 0.01:
-            if text_of(s.header, "SOPInstanceUID") != text_of(single[-1].header, "SOPInstanceUID"):
+            if s.instance != single[-1].instance:
                 _refuse_shared_positions(ordered, at)
             continue
         single.append(s)
@@ -283,8 +297,7 @@ def _pixels(slices: list[Slice], warnings: list[str]) -> NDArray[Any]:
         warnings.append("The slices were scaled one by one by the scanner; each was scaled back.")
     whole = all(slope == 1 and inter == int(inter) for slope, inter in scales)
     stack: NDArray[Any] | None = None
-    for index, s in enumerate(slices):
-        image = _image(s)
+    for index, (s, image) in enumerate(zip(slices, _images(slices), strict=True)):
         slope, inter = _rescale(s.header)
         if not whole:
             image = (image.astype(np.float64) * slope + inter).astype(np.float32)
@@ -305,10 +318,19 @@ def _smallest(stack: NDArray[np.int32]) -> NDArray[Any]:
     return stack.astype(np.int16) if low >= -32768 and high <= 32767 else stack
 
 
-def _image(s: Slice) -> NDArray[Any]:
-    dataset = read_dataset(s.path, pixels=True)
+def _images(slices: Sequence[Slice]) -> Iterator[NDArray[Any]]:
+    """The stored pixels of these images, in turn; a file with several of them is read once."""
+    for path, group in groupby(slices, key=lambda s: s.path):
+        own = list(group)
+        dataset = read_dataset(path, pixels=True)
+        frames = iter_frames(dataset, [s.frame for s in own])
+        for s in own:
+            yield _image(s, dataset, frames)
+
+
+def _image(s: Slice, dataset: "Dataset", frames: Iterator[NDArray[Any]]) -> NDArray[Any]:
     try:
-        image = dataset.pixel_array
+        image = next(frames)
     except (NotImplementedError, RuntimeError) as error:
         syntax = getattr(getattr(dataset.file_meta, "TransferSyntaxUID", None), "name", "unknown")
         raise UserError(

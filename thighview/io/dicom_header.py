@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,16 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
+from thighview.io.dicom_frames import ENHANCED, GROUPS, frame_headers
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 _MAX_SIDE = 4096
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
-_NOT_CLASSIC = frozenset(
-    "1.2.840.10008.5.1.4.1.1." + end for end in ("2.1", "2.2", "4.1", "4.3", "4.4", "66.4", "66.7", "128.1")
-)
-"""Enhanced CT, MR and PET images and segmentations: several frames in one file."""
 COPY_AGAIN = "Copy the series again from the scanner or the archive."
 _TAGS = (
     "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "Modality",
@@ -27,12 +25,13 @@ _TAGS = (
     "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "RescaleSlope",
     "RescaleIntercept", "EchoTime", "EchoNumbers", "RepetitionTime", "FlipAngle", "MagneticFieldStrength",
     "Manufacturer", "ManufacturerModelName", "SliceThickness", "SpacingBetweenSlices", "PatientID", "InstanceNumber",
+    *GROUPS,
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Slice:
-    """One file of a series: what its header says, without the pixels."""
+    """One image of a series: what its header says, without the pixels."""
 
     path: Path
     header: "Dataset"
@@ -41,6 +40,13 @@ class Slice:
     """Rows: the direction along a row (growing column), the direction down a column; shape (2, 3)."""
     spacing_mm: tuple[float, float]
     """Between rows, between columns."""
+    frame: int | None = None
+    """Its place in an enhanced image; None where it has the file to itself."""
+
+    @property
+    def instance(self) -> tuple[str, int]:
+        """What tells this image from all others."""
+        return text_of(self.header, "SOPInstanceUID"), self.frame or 0
 
 
 def is_dicom(path: Path) -> bool:
@@ -84,15 +90,27 @@ def read_dataset(path: Path, pixels: bool = False) -> "Dataset":
         raise UserError("damaged: its header cannot be read", COPY_AGAIN) from error
 
 
-def read_slice(path: Path) -> Slice:
-    """The header of one file, checked; the message of what it raises finishes the sentence ``it is ...``."""
+def read_slices(path: Path) -> list[Slice]:
+    """The images of one file, checked; the message of what it raises finishes the sentence ``it is ...``."""
     header = read_dataset(path)
+    if str(header.get("SOPClassUID")) not in ENHANCED:
+        return [_slice(path, header)]
+    try:
+        frames = list(frame_headers(header))
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError("damaged: its header cannot be read", COPY_AGAIN) from error
+    return [_slice(path, frame, place) for place, frame in enumerate(frames)]
+
+
+def _slice(path: Path, header: "Dataset", frame: int | None = None) -> Slice:
     try:
         rows, columns = header.get("Rows"), header.get("Columns")
         if not rows or not columns or header.get("SOPInstanceUID") is None:
             raise UserError("no image (a report, a plan or a directory)")
-        if int(header.get("NumberOfFrames") or 1) > 1 or str(header.get("SOPClassUID")) in _NOT_CLASSIC:
-            raise UserError("an enhanced image with several frames in one file, which is not opened yet")
+        if frame is None and int(header.get("NumberOfFrames") or 1) > 1:
+            raise UserError("a film or a segmentation, several frames in one file")
         if int(header.get("SamplesPerPixel") or 1) != 1 or "PALETTE" in text_of(header, "PhotometricInterpretation"):
             raise UserError("a colour image")
         if "MOSAIC" in [str(word) for word in header.get("ImageType") or ()]:
@@ -110,7 +128,15 @@ def read_slice(path: Path) -> Slice:
     square = np.allclose(directions @ directions.T, np.eye(2), atol=1e-3)
     if not (np.isfinite(position).all() and square and min(spacing) > 0 and math.isfinite(sum(spacing))):
         raise UserError("an image whose position in the patient cannot be")
-    return Slice(path, header, position, directions, (spacing[0], spacing[1]))
+    return Slice(path, header, position, directions, (spacing[0], spacing[1]), frame)
+
+
+def iter_frames(dataset: "Dataset", frames: Sequence[int | None]) -> Iterator[NDArray[Any]]:
+    """The stored pixels of these frames, decoded one by one; of a classic image, all there is."""
+    if frames == [None]:
+        yield dataset.pixel_array
+    else:
+        yield from _pydicom().pixels.iter_pixels(dataset, indices=frames)
 
 
 def number_of(header: "Dataset", tag: str) -> float | None:
