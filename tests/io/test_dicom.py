@@ -95,8 +95,8 @@ def test_order_place_and_names(tmp_path):
 @pytest.mark.parametrize(
     ("positions", "words"),
     [
-        ([0, 5, 10, 20, 25], "1 missing.*slices 3 and 4 of 5 lie 10.00 mm apart, the others 5.00 mm"),
-        ([0, 5, 11, 16, 21], "uneven.*6.00 mm apart"),
+        ([0, 5, 11, 16, 21], "do not follow each other evenly: slices 2 and 3 of 5 lie 6.00 mm apart"),
+        ([0, 5, 10, 15, 60], "evenly: slices 4 and 5 of 5 lie 45.00 mm apart"),
         ([0, 5, 10, 10, 15], "5 different images of this series share 4 positions"),
         ([0, 0, 0], "share 1 position:"),
     ],
@@ -106,9 +106,24 @@ def test_stacks_that_do_not_add_up_are_refused(tmp_path, positions, words):
         read_dicom(write_series(tmp_path / "a", positions))
 
 
+def test_a_missing_slice_leaves_a_gap_and_all_others_in_their_place(tmp_path):
+    heights = [0, 5, 10, 25, 30, 40, 45, 50, 55, 60]
+    volume = read_dicom(write_series(tmp_path / "a", heights, RescaleSlope=2, RescaleIntercept=-7))
+    assert volume.shape == (13, 4, 5) and volume.spacing_mm[0] == pytest.approx(5)
+    for i, height in enumerate(heights):
+        z = volume.to_index((-10, -20, height))[0]
+        assert volume.voxels[round(z), 0, 0] == 2 * i - 7
+    assert (volume.voxels[[3, 4, 7]] == -7).all(), "as dark as the darkest"
+    two, one = volume.warnings
+    assert two.startswith("2 slices are missing between 3 and 4") and "15.00 mm apart, the others 5.00 mm" in two
+    assert one.startswith("A slice is missing between 5 and 6")
+
+
 def test_small_doubts_are_said(tmp_path):
-    assert "not quite evenly" in read_dicom(write_series(tmp_path / "a", [0, 5, 10.1, 15.1])).warnings[0]
-    assert "One slice only" in read_dicom(write_series(tmp_path / "b", [0], SliceThickness=4)).warnings[0]
+    assert "not quite evenly" in read_dicom(write_series(tmp_path / "a", [0, 5, 10.2, 15.2])).warnings[0]
+    one = read_dicom(write_series(tmp_path / "b", [0], SliceThickness=4))
+    assert one.spacing_mm[0] == 4 and not one.warnings
+    assert "One slice only" in read_dicom(write_series(tmp_path / "d", [0])).warnings[0]
     folder = write_series(tmp_path / "c", [0, 5])
     shutil.copy(folder / "000", folder / "copy of 000")
     volume = read_dicom(folder)

@@ -31,8 +31,11 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 _MAX_FILES = 20_000
-_DOUBTED_SHARE, _REFUSED_SHARE = 0.01, 0.05
-"""How far a slice may be from its even place, as a share of the distance between slices, without a word; at all."""
+_DOUBTED_SHARE, _REFUSED_SHARE = 0.02, 0.05
+"""How far a slice may be from its even place, as a share of the distance between slices, without a word (scanners
+round); at all."""
+_MOST_MISSING = 0.5
+"""Of a stack, as a share: with more slices missing than there are, it is no stack."""
 
 
 @dataclass
@@ -127,14 +130,12 @@ def scan(root: Path, only_like: Path | None = None) -> Folder:
 def read_series(path: Path, series: Series) -> Volume:
     """Stack the slices of a series; ``path`` is what the person opened, its name is used where the series has none."""
     warnings: list[str] = []
-    slices = _ordered(series, warnings)
+    slices = _evenly(_ordered(series, warnings), warnings)
     affine = _affine(slices, warnings)
     voxels = _pixels(slices, warnings)
-    first = slices[0].header
+    first = series.slices[0].header
     if text_of(first, "PhotometricInterpretation") == "MONOCHROME1":
         warnings.append("These images are stored with dark and bright exchanged (MONOCHROME1) and shown as stored.")
-    if text_of(first, "Modality") != "MR":
-        warnings.append(f"This is a {text_of(first, 'Modality') or 'nameless'} series, not MR.")
     folder = path.parent if path.is_file() else path
     return Volume(
         voxels, affine, text_of(first, "SeriesDescription") or folder.name, "dicom", tuple(warnings), details_of(first)
@@ -234,24 +235,43 @@ def _ordered(series: Series, warnings: list[str]) -> list[Slice]:
         single.append(s)
     if len(single) < len(ordered):
         warnings.append(f"{len(ordered) - len(single)} files are copies of other images and were left out.")
-    if len(single) > 2:
-        _check_gaps(np.diff([at[id(s)] for s in single]), warnings)
     return single
 
 
-def _check_gaps(gaps: NDArray[np.float64], warnings: list[str]) -> None:
+def _evenly(slices: list[Slice], warnings: list[str]) -> "list[Slice | None]":
+    """The slices with None in the place of each one that is missing, so that all others lie where they belong."""
+    if len(slices) < 3:
+        return list(slices)
+    normal = np.cross(*slices[0].directions)
+    gaps = np.diff([float(s.position @ normal) for s in slices])
     usual = float(np.median(gaps))
-    worst = int(np.argmax(np.abs(gaps - usual)))
-    gap = float(gaps[worst])
-    found = f"slices {worst + 1} and {worst + 2} of {len(gaps) + 1} lie {gap:.2f} mm apart, the others {usual:.2f} mm."
-    if abs(gap - usual) > _REFUSED_SHARE * usual:
-        why = f"{round(gap / usual) - 1} missing" if gap > 1.5 * usual else "uneven"
+    steps = np.maximum(1, np.round(gaps / usual)).astype(int)
+    off = gaps / steps - usual
+    worst = int(np.argmax(np.abs(off)))
+    missing = int(steps.sum()) - len(gaps)
+    if abs(off[worst]) > _REFUSED_SHARE * usual or missing > _MOST_MISSING * len(slices):
+        at = int(np.argmax(np.abs(gaps - usual)))
         raise UserError(
-            f"The slices of this series do not follow each other evenly ({why}): {found}",
+            f"The slices of this series do not follow each other evenly: slices {at + 1} and {at + 2} of "
+            f"{len(slices)} lie {gaps[at]:.2f} mm apart, the others {usual:.2f} mm.",
             "Copy the complete series again.",
         )
-    if abs(gap - usual) > max(0.01, _DOUBTED_SHARE * usual):
-        warnings.append(f"The slices are not quite evenly spaced: {found} One mean distance is used.")
+    if abs(off[worst]) > max(0.01, _DOUBTED_SHARE * usual):
+        warnings.append(
+            f"The slices are not quite evenly spaced: slices {worst + 1} and {worst + 2} of {len(slices)} lie "
+            f"{gaps[worst]:.2f} mm apart, the others {usual:.2f} mm. One mean distance is used."
+        )
+    even: list[Slice | None] = [slices[0]]
+    for index, s in enumerate(slices[1:]):
+        lost = int(steps[index]) - 1
+        if lost:
+            what = "A slice is" if lost == 1 else f"{lost} slices are"
+            warnings.append(
+                f"{what} missing between {index + 1} and {index + 2} of the {len(slices)} there are: they lie "
+                f"{gaps[index]:.2f} mm apart, the others {usual:.2f} mm. The gap is left empty."
+            )
+        even += [*[None] * lost, s]
+    return even
 
 
 def _refuse_shared_positions(slices: list[Slice], at: dict[int, float]) -> None:
@@ -263,14 +283,15 @@ def _refuse_shared_positions(slices: list[Slice], at: dict[int, float]) -> None:
     )
 
 
-def _affine(slices: list[Slice], warnings: list[str]) -> NDArray[np.float64]:
+def _affine(slices: "list[Slice | None]", warnings: list[str]) -> NDArray[np.float64]:
     """(z, y, x, 1) to LPS mm, by the standard's equation C.7.6.2.1-1."""
-    first, last = slices[0], slices[-1]
+    there = {index: s for index, s in enumerate(slices) if s is not None}
+    first, last = there[0], there[len(slices) - 1]  # a stack ends with slices that are there
     normal = np.cross(*first.directions)
     if len(slices) > 1:
         step = (last.position - first.position) / (len(slices) - 1)
-        line = first.position + np.arange(len(slices))[:, None] * step
-        off = float(np.abs(np.array([s.position for s in slices]) - line).max())
+        line = first.position + np.array(list(there))[:, None] * step
+        off = float(np.abs(np.array([s.position for s in there.values()]) - line).max())
         if off > _REFUSED_SHARE * float(np.linalg.norm(step)):
             raise UserError(
                 f"The slices of this series do not lie on one straight line: one is {off:.2f} mm beside it.",
@@ -282,7 +303,8 @@ def _affine(slices: list[Slice], warnings: list[str]) -> NDArray[np.float64]:
     else:
         told = number_of(first.header, "SpacingBetweenSlices") or number_of(first.header, "SliceThickness")
         step = normal * abs(told or 1.0)
-        warnings.append(f"One slice only: its thickness of {np.linalg.norm(step):g} mm is what the header says.")
+        if not told:
+            warnings.append("One slice only, which does not say how thick it is: 1 mm was taken.")
     affine = np.eye(4)
     affine[:3, 0], affine[:3, 3] = step, first.position
     affine[:3, 1] = first.directions[1] * first.spacing_mm[0]
@@ -290,14 +312,15 @@ def _affine(slices: list[Slice], warnings: list[str]) -> NDArray[np.float64]:
     return affine
 
 
-def _pixels(slices: list[Slice], warnings: list[str]) -> NDArray[Any]:
-    """All slices, rescaled to true numbers; integers where no rescale needs more."""
-    scales = {_rescale(s.header) for s in slices}
+def _pixels(slices: "list[Slice | None]", warnings: list[str]) -> NDArray[Any]:
+    """All slices, rescaled to true numbers; integers where no rescale needs more. A missing one is as dark as air."""
+    there = {index: s for index, s in enumerate(slices) if s is not None}
+    scales = {_rescale(s.header) for s in there.values()}
     if len(scales) > 1:
         warnings.append("The slices were scaled one by one by the scanner; each was scaled back.")
     whole = all(slope == 1 and inter == int(inter) for slope, inter in scales)
     stack: NDArray[Any] | None = None
-    for index, (s, image) in enumerate(zip(slices, _images(slices), strict=True)):
+    for (index, s), image in zip(there.items(), _images(list(there.values())), strict=True):
         slope, inter = _rescale(s.header)
         if not whole:
             image = (image.astype(np.float64) * slope + inter).astype(np.float32)
@@ -310,6 +333,8 @@ def _pixels(slices: list[Slice], warnings: list[str]) -> NDArray[Any]:
         stack[index] = image
     if stack is None:
         raise UserError("This series has no images.")
+    if len(there) < len(slices):
+        stack[[index for index, s in enumerate(slices) if s is None]] = min(stack[index].min() for index in there)
     return _smallest(stack) if stack.dtype == np.int32 else stack
 
 
