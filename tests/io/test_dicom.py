@@ -196,6 +196,12 @@ def test_what_is_no_classic_image_is_refused_with_the_reason(tmp_path):
             assert "\n" not in str(caught.value)
 
 
+def test_one_image_in_two_packings_is_one(hostile):
+    plain = read_volume(hostile / "dicom" / "d112_MR_small_bigendian")
+    packed = read_volume(hostile / "dicom" / "d115_MR_small_jpeg_ls_lossless")
+    assert np.array_equal(plain.voxels, packed.voxels) and np.array_equal(plain.affine, packed.affine)
+
+
 def test_folders_without_dicom_are_refused(tmp_path):
     with pytest.raises(UserError, match="No DICOM series"):
         read_volume(tmp_path)

@@ -7,7 +7,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk  # noqa: N813
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import EnhancedMRImageStorage, ExplicitVRLittleEndian, RLELossless, generate_uid
+from pydicom.uid import EnhancedMRImageStorage, ExplicitVRLittleEndian, JPEGLSLossless, RLELossless, generate_uid
 
 from thighview.core.errors import UserError
 from thighview.io.dicom import read_dicom
@@ -100,10 +100,11 @@ def test_a_moved_frame_changes_the_hash_and_a_copied_file_does_not(tmp_path):
     assert sha256_of(tmp_path / "b") != before
 
 
-def test_frames_packed_by_run_lengths_are_the_same(tmp_path):
+@pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless], ids=["RLE", "JPEG-LS"])
+def test_packed_frames_are_the_same(tmp_path, syntax):
     first = write_enhanced(tmp_path / "one", [0, 4, 8])
     image = pydicom.dcmread(first)
-    image.compress(RLELossless, generate_instance_uid=False)
+    image.compress(syntax, generate_instance_uid=False)
     (tmp_path / "b").mkdir()
     image.save_as(tmp_path / "b" / "packed")
     a, b = read_dicom(first), read_dicom(tmp_path / "b")
