@@ -179,7 +179,7 @@ def test_unknown_doubtful_and_broken_positions_are_said(tmp_path):
     volume, said = of(qform=0, change=lambda b: struct.pack_into("<f", b, 88, 6.0))
     assert "spacing" in said and volume.spacing_mm[0] == 5
     volume, said = of(change=lambda b: struct.pack_into("<b", b, 123, 0))
-    assert "unit" in said
+    assert not said and "not named" in volume.details["Unit of length"]
     volume, said = of(change=lambda b: struct.pack_into("<b", b, 123, 3))
     assert volume.spacing_mm == pytest.approx((0.005, 0.0015, 0.0015)) or "micrometres" in said
 

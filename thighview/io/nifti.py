@@ -98,6 +98,8 @@ def read_nifti_file(path: Path, volume_index: int | None = None) -> tuple[Volume
         "Scaling": "none" if (header.slope, header.inter) == (1, 0) else f"{header.slope:g} x + {header.inter:g}",
         "Position from": header.position_from,
     }
+    if not header.names_unit:
+        details["Unit of length"] = "not named, mm taken"
     if header.volumes > 1:
         details["Volume"] = f"{chosen + 1} of {header.volumes}"
     volume = Volume(voxels, header.affine, stem(path), "nifti", tuple(warnings), details, header.position)

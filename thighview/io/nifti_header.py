@@ -49,6 +49,8 @@ class NiftiHeader:
         From (z, y, x, 1) to LPS mm.
     position_from : str
         The form that gave it, with its code.
+    names_unit : bool
+        Whether it says what its lengths are; where it does not they are mm, as is common.
     position : bytes
         Both forms, their codes and the unit as the file has them, for ``Volume.file_geometry``: a NIfTI-1 header
         without anything else.
@@ -63,6 +65,7 @@ class NiftiHeader:
     inter: float
     affine: NDArray[np.float64]
     position_from: str
+    names_unit: bool
     position: bytes
     warnings: tuple[str, ...]
 
@@ -117,7 +120,7 @@ def parse_header(data: bytes) -> NiftiHeader:
     position["pixdim"][4:] = 1
     return NiftiHeader(
         version, shape, volumes, _dtype(raw), int(offset), slope, inter, affine, position_from,
-        position.binaryblock, tuple(warnings),
+        int(raw["xyzt_units"]) != 0, position.binaryblock, tuple(warnings),
     )  # fmt: skip
 
 
@@ -224,8 +227,6 @@ def _spacing(told: NDArray[np.float64], warnings: list[str]) -> NDArray[np.float
 
 def _millimetres(units: int, spacing: float, warnings: list[str]) -> float:
     """Factor from the file's unit to mm."""
-    if units == 0:
-        warnings.append("This file does not name its unit of length; millimetres were taken.")
     if units not in _UNIT_MM:
         return 1.0
     unit, factor = _UNIT_MM[units]

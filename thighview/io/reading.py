@@ -89,11 +89,9 @@ def inspect(path: Path | str) -> Inspection:
         volume, series, warnings = _inspect_dicom(found)
     else:
         volume, header = nifti.read_nifti_file(found, volume_index=0)
-        count = header.volumes
-        series = [{"name": f"volume {i + 1} of {count}", "images": volume.shape[0]} for i in range(count)]
-        if count == 1:
-            series = [{"name": volume.name, "images": volume.shape[0]}]
-        warnings = [f"This file holds {count} volumes; the first is described."] if count > 1 else []
+        count, warnings = header.volumes, []
+        names = [f"volume {i + 1} of {count}" for i in range(count)] if count > 1 else [volume.name]
+        series = [{"name": name, "images": volume.shape[0]} for name in names]
     return Inspection(
         str(path), volume.kind, volume.shape, volume.spacing_mm, volume.axes, volume.voxels.dtype.name,
         tuple(series), (*warnings, *volume.warnings),
