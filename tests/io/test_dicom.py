@@ -2,6 +2,7 @@
 
 import random
 import shutil
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,13 @@ import pydicom
 import pytest
 import SimpleITK as sitk  # noqa: N813
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import EnhancedMRImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    EnhancedMRImageStorage,
+    ExplicitVRLittleEndian,
+    MRImageStorage,
+    generate_uid,
+)
 
 from thighview.core.errors import UserError
 from thighview.io import dicom
@@ -200,6 +207,27 @@ def test_one_image_in_two_packings_is_one(hostile):
     plain = read_volume(hostile / "dicom" / "d112_MR_small_bigendian")
     packed = read_volume(hostile / "dicom" / "d115_MR_small_jpeg_ls_lossless")
     assert np.array_equal(plain.voxels, packed.voxels) and np.array_equal(plain.affine, packed.affine)
+
+
+def test_a_deflated_image_opens_and_a_bomb_is_refused(tmp_path):
+    plain = write_series(tmp_path / "a", [0, 5, 10])
+    (tmp_path / "b").mkdir()
+    for path in plain.iterdir():
+        slice_ = pydicom.dcmread(path)
+        slice_.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+        slice_.save_as(tmp_path / "b" / path.name, enforce_file_format=True)
+    a, b = read_dicom(plain), read_dicom(tmp_path / "b")
+    assert np.array_equal(a.voxels, b.voxels) and np.array_equal(a.affine, b.affine)
+    whole = (tmp_path / "b" / "000").read_bytes()
+    start = 144 + int.from_bytes(whole[140:144], "little")
+    squeeze = zlib.compressobj(9, zlib.DEFLATED, -15)
+    bomb = tmp_path / "bomb.dcm"
+    bomb.write_bytes(whole[:start] + squeeze.compress(bytes(200 << 20)) + squeeze.flush())
+    with pytest.raises(UserError, match="inflates to more than 50 MB"):
+        read_dicom(bomb)
+    bomb.write_bytes(whole[: start + 8] + bytes(64))
+    with pytest.raises(UserError, match=r"damaged|cut short"):
+        read_dicom(bomb)
 
 
 def test_folders_without_dicom_are_refused(tmp_path):

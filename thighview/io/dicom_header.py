@@ -2,10 +2,11 @@
 
 import functools
 import math
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 _MAX_SIDE = 4096
+_MOST_INFLATED = 50 << 20
+_CHUNK_BYTES = 1 << 20
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 COPY_AGAIN = "Copy the series again from the scanner or the archive."
 _TAGS = (
@@ -77,8 +80,9 @@ def _pydicom() -> Any:
 def read_dataset(path: Path, pixels: bool = False) -> "Dataset":
     """A file's header, only the tags used here, or all of it with the pixels."""
     with path.open("rb") as file:
-        if _DEFLATED in file.read(1024):
-            raise UserError("a file of the deflated kind, which is not opened", "Convert it with dcmconv or dcm2niix.")
+        start = file.read(1024)
+        if _DEFLATED in start:
+            _check_inflated(start, file)
     try:
         header = _pydicom().dcmread(
             path, force=True, stop_before_pixels=not pixels, specific_tags=None if pixels else list(_TAGS)
@@ -88,6 +92,30 @@ def read_dataset(path: Path, pixels: bool = False) -> "Dataset":
         return header
     except Exception as error:
         raise UserError("damaged: its header cannot be read", COPY_AGAIN) from error
+
+
+def _check_inflated(start: bytes, file: BinaryIO) -> None:
+    """Refuse a deflated file that grows beyond all measure: it would fill the memory before anything of it is known.
+
+    Its file meta group begins at byte 132 with its own length (PS3.10, 7.1); all after it is one deflate stream.
+    """
+    length = int.from_bytes(start[140:144], "little")
+    if start[128:138] != b"DICM\x02\0\0\0UL" or 144 + length > len(start):
+        raise UserError("damaged: its header cannot be read", COPY_AGAIN)
+    file.seek(144 + length)
+    inflate, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
+    try:
+        while not inflate.eof and size <= _MOST_INFLATED:
+            packed = inflate.unconsumed_tail or file.read(_CHUNK_BYTES)
+            if not packed:
+                break
+            size += len(inflate.decompress(packed, _CHUNK_BYTES))
+    except zlib.error as error:
+        raise UserError("damaged: what is deflated in it cannot be inflated", COPY_AGAIN) from error
+    if size > _MOST_INFLATED:
+        raise UserError(
+            f"a deflated file that inflates to more than {_MOST_INFLATED >> 20} MB", "Convert it with dcmconv first."
+        )
 
 
 def read_slices(path: Path) -> list[Slice]:
