@@ -177,6 +177,24 @@ def test_echoes_of_one_series_are_not_mixed(tmp_path):
         read_dicom(tmp_path)
 
 
+def test_time_points_of_one_series_are_volumes(tmp_path):
+    uid = generate_uid()
+    for n, number in enumerate((20, 10, 30)):  # written in another order than measured
+        numbers = tuple(number + k for k in range(4))
+        write_series(
+            tmp_path, [0, 5, 10, 15], 10 * n, SeriesInstanceUID=uid, InstanceNumber=numbers, RescaleIntercept=number
+        )
+    with pytest.raises(UserError, match=r"holds 3 series, one was expected: .*volume 1 of 3.*volume 3 of 3"):
+        read_dicom(tmp_path)
+    told = inspect(tmp_path).to_json()
+    assert told["shape_zyx"] == [4, 4, 5] and [row["images"] for row in told["series"]] == [4, 4, 4]
+    for name, number in (("000", 20), ("013", 10), ("022", 30)):  # a file opens the volume that it belongs to
+        volume = read_dicom(tmp_path / name)
+        assert volume.voxels[:, 0, 0].tolist() == [number + z for z in range(4)] and not volume.warnings
+    assert len({sha256_of(tmp_path / name) for name in ("000", "010", "020")}) == 3
+    assert sha256_of(tmp_path / "000") == sha256_of(tmp_path / "003")
+
+
 def test_a_localiser_beside_the_series_is_passed_over(tmp_path):
     uid = generate_uid()
     write_series(tmp_path, [0, 5, 10], SeriesInstanceUID=uid)

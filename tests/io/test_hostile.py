@@ -9,17 +9,14 @@ from thighview.core.errors import UserError
 from thighview.io.reading import inspect
 
 _MANIFEST = Path(__file__).parents[3] / "shared" / "hostile" / "manifest.csv"
-_SEVERAL = "one of several volumes in a series cannot be chosen yet"
 _NOWHERE = "images that do not say where they lie are refused"
 NOT_YET = {
     "n026": "pairs of .hdr and .img are not read yet",
     "o080": "NRRD is not read yet",
-    "d101": _SEVERAL,
     "d124": _NOWHERE,
     "d142": _NOWHERE,
     "d148": "a single slice that does not say how thick it is opens with that doubt",
     "d151": _NOWHERE,
-    "d160": _SEVERAL,
 }
 """What is not as the manifest wants it, and why."""
 

@@ -44,6 +44,8 @@ class Series:
 
     key: tuple[object, ...]
     slices: list[Slice] = field(default_factory=list)
+    volume: str = ""
+    """Which one of several volumes in one series, ``volume 2 of 4``; empty where it is the only one."""
 
     @property
     def title(self) -> str:
@@ -51,7 +53,8 @@ class Series:
         first = self.slices[0].header
         name = f'"{text_of(first, "SeriesDescription")}"' if text_of(first, "SeriesDescription") else ""
         echo = text_of(first, "EchoTime")
-        parts = [f"series {text_of(first, 'SeriesNumber') or '?'} {name}".strip(), f"echo {echo} ms" if echo else ""]
+        number = text_of(first, "SeriesNumber") or "?"
+        parts = [f"series {number} {name}".strip(), self.volume, f"echo {echo} ms" if echo else ""]
         count = f"{len(self.slices)} image{'s' if len(self.slices) > 1 else ''} of {first.Columns} x {first.Rows}"
         return ", ".join([part for part in parts if part] + [count])
 
@@ -124,6 +127,7 @@ def scan(root: Path, only_like: Path | None = None) -> Folder:
         except UserError as error:
             if only_like is None or path == only_like:
                 folder.refused[error.message] = folder.refused.get(error.message, 0) + 1
+    folder.series = [volume for series in folder.series for volume in _volumes(series)]
     return folder
 
 
@@ -213,6 +217,28 @@ def _sort_in(folder: Folder, found: Slice) -> None:
             series.slices.append(found)
             return
     folder.series.append(Series(key, [found]))
+
+
+def _volumes(series: Series) -> list[Series]:
+    """A series whose positions all have the same number of images (time points, b-values), parted into volumes.
+
+    The n-th image of each position, in the order of measuring, makes the n-th volume.
+    """
+    normal = np.cross(*series.slices[0].directions)
+    places: dict[float, dict[tuple[str, int], Slice]] = {}
+    for s in series.slices:
+        places.setdefault(round(float(s.position @ normal), 2), {}).setdefault(s.instance, s)
+    counts = {len(place) for place in places.values()}
+    if len(places) < 2 or len(counts) > 1 or counts == {1}:
+        return [series]
+    count = counts.pop()
+    ordered = [sorted(place.values(), key=_when) for place in places.values()]
+    return [Series(series.key, [place[n] for place in ordered], f"volume {n + 1} of {count}") for n in range(count)]
+
+
+def _when(s: Slice) -> tuple[float, ...]:
+    tags = ("TemporalPositionIdentifier", "AcquisitionNumber", "TriggerTime", "InstanceNumber")
+    return tuple(number_of(s.header, tag) or 0.0 for tag in tags)
 
 
 def _refusals(folder: Folder) -> str:

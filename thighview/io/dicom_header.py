@@ -28,6 +28,7 @@ _TAGS = (
     "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "RescaleSlope",
     "RescaleIntercept", "EchoTime", "EchoNumbers", "RepetitionTime", "FlipAngle", "MagneticFieldStrength",
     "Manufacturer", "ManufacturerModelName", "SliceThickness", "SpacingBetweenSlices", "PatientID", "InstanceNumber",
+    "TemporalPositionIdentifier", "AcquisitionNumber", "TriggerTime",
     *GROUPS,
 )  # fmt: skip
 
