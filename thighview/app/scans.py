@@ -11,7 +11,7 @@ from thighview.app.open_project import OpenProject
 from thighview.app.settings import Settings
 from thighview.app.store import Store
 from thighview.core.case import Case
-from thighview.core.errors import UserError
+from thighview.core.errors import SeveralScansError, UserError
 from thighview.io.models import ModelEntry
 from thighview.io.paths import scratch_project
 
@@ -21,6 +21,8 @@ class OpenScans(OpenProject):
 
     job_started = Signal(object, str)
     """A Job a person waits for, and its words."""
+    choice_needed = Signal(object)
+    """SeveralScansError: one of several scans is to be chosen, and opened by its own path."""
 
     def __init__(self, settings: Settings | None = None, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -169,7 +171,10 @@ class OpenScans(OpenProject):
 
         def refused(error: Exception) -> None:
             self._opening = None
-            self.failed.emit(error)
+            if isinstance(error, SeveralScansError):
+                self.choice_needed.emit(error)
+            else:
+                self.failed.emit(error)
             self._read_first(others)
 
         if self._opening:

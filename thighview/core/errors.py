@@ -1,4 +1,6 @@
-"""The one error a person can act on."""
+"""The errors a person can act on."""
+
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -19,3 +21,19 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()
+
+
+class SeveralScansError(UserError):
+    """What was given holds several scans, each of which can be opened by a path of its own.
+
+    Parameters
+    ----------
+    message, hint : str
+        As of any :class:`UserError`, for where nobody can be asked.
+    choices : tuple of (str, Path)
+        What each of them is, in words, and the path that opens it.
+    """
+
+    def __init__(self, message: str, hint: str, choices: tuple[tuple[str, Path], ...]) -> None:
+        super().__init__(message, hint)
+        self.choices = choices

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from thighview.core.errors import UserError
+from thighview.core.errors import SeveralScansError, UserError
 from thighview.core.volume import Volume
 from thighview.io.dicom_header import (
     COPY_AGAIN,
@@ -102,9 +102,10 @@ def choose_series(path: Path) -> Series:
     stacks = [s for s in folder.series if len(s.slices) > 1] or folder.series
     if len(stacks) > 1:
         listed = "; ".join(s.title for s in stacks[:8]) + ("; ..." if len(stacks) > 8 else "")
-        raise UserError(
+        raise SeveralScansError(
             f"This folder holds {len(stacks)} series, one was expected: {listed}.",
             "Open one file of the series you want.",
+            tuple((s.title, min(slice_.path for slice_ in s.slices)) for s in stacks),
         )
     return stacks[0]
 

@@ -35,7 +35,7 @@ from PySide6.QtWidgets import (
 from thighview.app.engine_worker import EngineState
 from thighview.app.segment_job import EngineGoneError, SegmentError
 from thighview.app.session import Session
-from thighview.core.errors import UserError
+from thighview.core.errors import SeveralScansError, UserError
 from thighview.core.view import ViewState
 from thighview.ui import dialogs
 from thighview.ui.actions import TABS, Actions, sheet
@@ -48,6 +48,7 @@ from thighview.ui.measure_panel import MeasurePanel
 from thighview.ui.notices import Notices
 from thighview.ui.review_panel import ReviewPanel
 from thighview.ui.segment_panel import SegmentPanel
+from thighview.ui.series_dialog import ask_series
 from thighview.ui.slice_strip import SliceStrip
 from thighview.ui.tool_column import ToolColumn, ToolOptions
 from thighview.ui.train_panel import TrainPanel
@@ -184,10 +185,16 @@ class MainWindow(QMainWindow):
         session.refused.connect(self.notices.say)
         session.history_changed.connect(lambda _: self.notices.close_passing())
         workspace.failed.connect(self.notices.show_error)
+        workspace.choice_needed.connect(self._choose_series)
         workspace.segmenting.connect(self._segmenting)
         workspace.engine.state_changed.connect(self._engine_changed)
         for changed in (workspace.runs.run_changed, workspace.runs.run_ended):
             changed.connect(self._show_training)
+
+    def _choose_series(self, needed: SeveralScansError) -> None:
+        path = ask_series(self, needed)
+        if path is not None:
+            self.workspace.open_path(path)
 
     def _show_training(self, _: object = None) -> None:
         """A dot on the tab while a training goes on, wherever the person looks."""

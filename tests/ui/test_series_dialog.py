@@ -1,0 +1,59 @@
+"""A folder of several DICOM series: which one is asked, and that one opens."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dicom_files import write_series
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+from window_room import open_window
+
+from thighview.ui.series_dialog import SeriesDialog
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_series(tmp_path / "s" / "a", [0, 5, 10], SeriesDescription="t1")
+    write_series(tmp_path / "s" / "b", [0, 5, 10, 15], SeriesDescription="t2", SeriesNumber=8)
+    return tmp_path / "s"
+
+
+def answer(key: Qt.Key, row: int = 0) -> list[list[str]]:
+    """Press a key on this row of the dialog when it is there; its rows are in the list afterwards."""
+    seen: list[list[str]] = []
+
+    def press() -> None:
+        box = QApplication.activeModalWidget()
+        if not isinstance(box, SeriesDialog):
+            QTimer.singleShot(50, press)
+            return
+        seen.append([box.list.item(i).text() for i in range(box.list.count())])
+        box.list.setCurrentRow(row)
+        QTest.keyClick(box.list, key)
+
+    QTimer.singleShot(50, press)
+    return seen
+
+
+def test_the_one_chosen_opens(qtbot: QtBot, folder: Path) -> None:
+    with open_window(qtbot) as window:
+        seen = answer(Qt.Key.Key_Return, row=1)
+        window.workspace.open_path(folder)
+        qtbot.waitUntil(lambda: window.session.case is not None, timeout=20_000)
+        assert seen == [['Series 3 "t1", 3 images of 5 x 4', 'Series 8 "t2", 4 images of 5 x 4']]
+        case = window.session.case
+        assert case is not None and case.title == "t2" and case.volume.shape == (4, 4, 5)
+        assert np.array_equal(case.volume.voxels[:, 0, 0], range(4))
+        assert not window.notices.shown
+
+
+def test_thinking_better_of_it_leaves_everything(qtbot: QtBot, folder: Path) -> None:
+    with open_window(qtbot) as window:
+        seen = answer(Qt.Key.Key_Escape)
+        window.workspace.open_path(folder)
+        qtbot.waitUntil(lambda: bool(seen), timeout=20_000)
+        qtbot.waitUntil(lambda: QApplication.activeModalWidget() is None)
+        assert window.session.case is None and not window.notices.shown
