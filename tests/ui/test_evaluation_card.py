@@ -108,6 +108,19 @@ def test_new_people_come_first_worst_first_with_their_mean(room: Room, qtbot: Qt
     assert [mean.data(mean.index(0, k)) for k in (PERSON, 3, 4, 6)] == ["mean (2)", "0.860", "3.0", "−2.5"]
 
 
+def test_no_number_and_no_label_is_cut_short(room: Room, qtbot: QtBot) -> None:
+    far = {"dice": 0.001, "hd95_mm": 150.0, "msd_mm": 188.55, "volume_error_ml": -12482.9}
+    labels = dict.fromkeys(("subcutaneous_fat_right", "intermuscular_fat_right"), far)
+    person = {"id": "sub-001", "part": "validation", "case_ids": [10], "labels": labels}
+    card = shown_card(room, qtbot, width=300, subjects=[person])
+    for view in (card.table.view, card.table.footer):
+        for index in (view.model().index(0, k) for k in range(3, 7)):
+            assert view.sizeHintForIndex(index).width() <= view.columnWidth(index.column())
+    assert card.label.width() >= card.label.sizeHint().width()
+    longest = max(map(card.label.fontMetrics().horizontalAdvance, ("every label", "intermuscular fat right")))
+    assert card.label.width() > longest + 22
+
+
 def test_filters(room: Room, qtbot: QtBot) -> None:
     card = shown_card(room, qtbot)
     card.part.setCurrentIndex(0)

@@ -53,8 +53,12 @@ class EvaluationCard(Card):
         self.measure_button = button("Measure each person", self._measure, "Segments and compares every reviewed case")
         self.cancel_button = button("Cancel", self._cancel, "Nothing is kept of it")
         self.part, self.label = chooser("Whose rows are shown"), chooser("Which label is shown")
+        self.choices = QWidget()
+        flow = Flow(self.choices)
         for choice in (self.part, self.label):
+            choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
             choice.activated.connect(self._show_rows)
+            flow.addWidget(choice)
         self.table = PeopleTable()
         self.table.chosen.connect(self._open)
         self.plot = ReliabilityPlot()
@@ -68,10 +72,6 @@ class EvaluationCard(Card):
         self.back_button = button("Take it back", self._take_back, "Probabilities as the network gives them", "quiet")
         self.copy_button = button("Copy", self._copy, "Copy the table, for a spreadsheet")
         self.csv_button = button("Save CSV…", self._save, "Save the table as a CSV file")
-        self.choices = QWidget()
-        line = row(self.part, self.label, stretch=1)
-        line.setStretch(0, 1)
-        self.choices.setLayout(line)
         ways_on = QWidget()
         flow = Flow(ways_on)
         for part in (self.measure_button, self.cancel_button, self.copy_button, self.csv_button):

@@ -41,7 +41,8 @@ _ROW_PX, _TALL_ROW_PX = 24, 38
 _MOST_ROWS_PX = 250
 _NARROW_PX = 480
 """Below this width part and label stand under the person's name, not in columns of their own."""
-_SAMPLES = ("0.000", "00.0", "00.00", "−000.0")
+_AROUND_NUMBER_PX = 9
+_DIGITS = str.maketrans("123456789", "000000000")
 
 
 def number_words(column: int, value: float | None) -> str:
@@ -156,13 +157,18 @@ class MeanModel(QAbstractTableModel):
                 return number_words(column, self.figures[column - FIRST_FIGURE])
             return self.words if column == PERSON else ""
         if role == Qt.ItemDataRole.FontRole:
-            bold = QFont()
-            bold.setPixelSize(12)
-            bold.setWeight(QFont.Weight.DemiBold)
-            return bold
+            return mean_font()
         if role == Qt.ItemDataRole.ToolTipRole:
             return "Mean over the persons shown, of each person's mean over the labels shown"
         return _aligned(column) if role == Qt.ItemDataRole.TextAlignmentRole else None
+
+
+def mean_font() -> QFont:
+    """The font of the row of means."""
+    bold = QFont()
+    bold.setPixelSize(12)
+    bold.setWeight(QFont.Weight.DemiBold)
+    return bold
 
 
 class _PersonCell(QStyledItemDelegate):
@@ -205,6 +211,7 @@ class PeopleTable(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._with_part = self._with_label = True
+        self._shapes: list[set[str]] = [set() for _ in FIGURES]
         self.model, self.mean = PeopleModel(), MeanModel()
         self.view, self.footer = _view(self.model), _view(self.mean)
         self._cell = _PersonCell(lambda: self.model.rows)
@@ -243,6 +250,10 @@ class PeopleTable(QWidget):
         self._with_part, self._with_label = with_part, with_label
         self.model.show_rows(rows)
         self.mean.show_mean(rows)
+        self._shapes = [
+            {number_words(column, row.figures[k]).translate(_DIGITS) for row in rows}
+            for k, column in enumerate(range(FIRST_FIGURE, len(HEADINGS)))
+        ]
         self.view.scrollToTop()
         self._lay_out()
 
@@ -286,14 +297,15 @@ class PeopleTable(QWidget):
 
     def _figure_widths(self) -> dict[int, int]:
         """Pixels of each column of figures: as wide as its longest number, or its heading."""
-        header = self.view.horizontalHeader()
-        bold = QFont(header.font())
+        bold = QFont(self.view.horizontalHeader().font())
         bold.setWeight(QFont.Weight.DemiBold)
-        headings, numbers = QFontMetrics(bold), self.view.fontMetrics()
+        headings, numbers, means = QFontMetrics(bold), self.view.fontMetrics(), QFontMetrics(mean_font())
         found: dict[int, int] = {}
-        for column, sample in enumerate(_SAMPLES, FIRST_FIGURE):
+        for column, shapes in enumerate(self._shapes, FIRST_FIGURE):
             lines = str(self.model.headerData(column, Qt.Orientation.Horizontal)).split("\n")
-            found[column] = 9 + max(numbers.horizontalAdvance(sample), *map(headings.horizontalAdvance, lines))
+            mean = number_words(column, self.mean.figures[column - FIRST_FIGURE])
+            needed = [*map(headings.horizontalAdvance, lines), *map(numbers.horizontalAdvance, shapes)]
+            found[column] = _AROUND_NUMBER_PX + max(*needed, means.horizontalAdvance(mean))
         return found
 
     def _beneath(self, row: PersonFigures) -> str:
