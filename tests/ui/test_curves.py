@@ -13,10 +13,10 @@ from PySide6.QtGui import QImage
 from pytestqt.qtbot import QtBot
 
 from thighview.core.people import mean_of, values_of
-from thighview.core.run import BatchEnded, EpochEnded, Scores
+from thighview.core.run import BatchEnded, EpochEnded, PersonScores, Scores
 from thighview.core.student import mean_interval
 from thighview.ui.curve_data import MOST_BANDS, CurveData
-from thighview.ui.curve_lines import y_range
+from thighview.ui.curve_lines import limits_of, y_range
 from thighview.ui.curve_others import OtherRun
 from thighview.ui.curve_saving import picture_name
 from thighview.ui.curve_table import people_csv
@@ -155,7 +155,7 @@ def test_pointing_says_the_values(curves: Curves, qtbot: QtBot) -> None:
     curves._hovered(box.mapViewToScene(QPointF(4.1, float(np.mean(box.viewRange()[1])))))
     said = curves.readout.text()
     assert said.startswith("epoch 4 · train ")
-    assert f"validation {curves.data.epochs[3].val.dice:.4g}" in said
+    assert f"validation {curves.data.epochs[3].val.dice:.4f}" in said
     assert "while learning" in said
 
 
@@ -357,7 +357,7 @@ def test_minutes_are_counted_from_the_first_event_of_the_run(curves: Curves, qtb
     curves._hovered(box.mapViewToScene(QPointF(5.1, float(np.mean(box.viewRange()[1])))))
     assert curves.readout.text().startswith("epoch 4, 5.0 min · validation ")
     ends = curves.data.band("dice", "val")
-    assert f"({ends[1][3]:.3g} to {ends[2][3]:.3g})" in curves.readout.text()
+    assert f"({ends[1][3]:.4f} to {ends[2][3]:.4f})" in curves.readout.text()
     curves.tools.axis_buttons["epochs"].click()
     qtbot.waitUntil(lambda: drawn(curves, "val")[0].tolist() == list(range(1, 11)))
     assert axis.tickStrings([10.0], 1.0, 10.0) == ["10"]
@@ -393,3 +393,66 @@ def test_a_wide_band_leaves_the_lines_a_third_of_the_height() -> None:
     lines, narrow, wide = np.array([0.6, 0.9]), np.array([0.55, 0.95]), np.array([-1.0, 3.0])
     assert y_range(lines, narrow, log=False) == pytest.approx((0.55, 0.95))
     assert y_range(lines, wide, log=False) == pytest.approx((0.3, 1.2))
+    assert y_range(lines, wide, log=False, others=np.array([0.1])) == pytest.approx((0.1, 1.2)), (
+        "runs compared are seen"
+    )
+    assert y_range(np.array([]), wide, log=False, others=np.array([0.1, 0.9]))[0] == pytest.approx(-0.7)
+
+
+def test_a_line_at_the_end_of_what_can_be_is_shown_with_room_on_the_other_side() -> None:
+    nothing = np.array([])
+    assert y_range(np.array([1.0, 1.0]), nothing, log=False, limits=limits_of("dice")) == pytest.approx((0.99, 1.0))
+    assert y_range(np.array([0.0]), nothing, log=False, limits=limits_of("loss")) == pytest.approx((0.0, 0.01))
+
+
+def two_people(k: int, val: tuple[float, float], loss: tuple[float, float] = (0.1, 0.3)) -> EpochEnded:
+    """An epoch of which two validation people tell their Dice and loss; they differ so that their band is wide."""
+    who = tuple(PersonScores(f"sub-{i}", loss[i], 0.9, (val[i],), (loss[i],), (0.9,)) for i in range(2))
+    mean = Scores(*(mean_of(who, metric) for metric in ("loss", "accuracy", "dice")))
+    return replace(epoch(k), train=Scores(0.2, 0.9, 0.8), val=mean, val_people=who, val_dice=())
+
+
+def test_bands_and_axis_end_where_the_metric_ends_and_the_table_does_not(curves: Curves, qtbot: QtBot) -> None:
+    data = CurveData([started(), *(two_people(k, (0.82 + k / 100, 0.98)) for k in (1, 2, 3))])
+    _, low, high, _ = data.band("dice", "val")
+    assert (high > 1).all()
+    curves.show_run(data)
+    qtbot.waitUntil(lambda: curves._bands["val"].ends.shape == (3, 3))
+    assert curves._bands["val"].ends[2].tolist() == [1, 1, 1]
+    bottom, top = axis_range(curves, 1)
+    assert top - 1 <= 0.04 * (top - bottom), "no more than the margin"
+    assert float(next(csv.DictReader(io.StringIO(data.to_csv())))["val_dice_high"]) == high[0]
+    box = curves._view.getPlotItem().getViewBox()
+    curves._hovered(box.mapViewToScene(QPointF(1.0, float(np.mean(box.viewRange()[1])))))
+    assert "validation 0.9050 (0.0000 to 1.0000)" in curves.readout.text()
+    curves.choose(metric="loss")
+    qtbot.waitUntil(lambda: curves._bands["val"].ends[1].tolist() == [0, 0, 0])
+    assert data.band("loss", "val")[1].max() < 0
+
+
+def test_the_band_of_one_epoch_stretches_no_axis(curves: Curves, qtbot: QtBot) -> None:
+    curves.show_run(CurveData([started(), replace(two_people(1, (0.82, 0.88)), while_learning=Scores())]))
+    qtbot.waitUntil(lambda: len(drawn(curves, "val")[0]) == 1)
+    assert axis_range(curves, 1) == pytest.approx([0.8, 0.85], abs=0.005)
+
+
+def test_the_line_while_learning_and_bands_leave_the_own_lines_a_third(curves: Curves, qtbot: QtBot) -> None:
+    far = [replace(two_people(k, (0.7, 0.8)), while_learning=Scores(3.0, 0.2, 0.05)) for k in (1, 2)]
+    curves.show_run(CurveData([started(), *far]))
+    qtbot.waitUntil(lambda: len(drawn(curves, "val")[0]) == 2)
+    bottom, top = axis_range(curves, 1)
+    assert 0.05 / (top - bottom) > 0.3
+    curves.legend["train"].click()
+    curves.legend["val"].click()
+    qtbot.waitUntil(lambda: axis_range(curves, 1)[0] < 0.05)
+
+
+def test_a_band_that_reaches_zero_goes_to_the_bottom_of_a_logarithmic_axis(curves: Curves, qtbot: QtBot) -> None:
+    data = CurveData([started(), *(two_people(k, (0.8, 0.9), (0.1, 0.3)) for k in (1, 2, 3))])
+    assert data.band("loss", "val")[1].max() < 0
+    curves.show_run(data)
+    curves.choose(metric="loss", log=True)
+    qtbot.waitUntil(lambda: curves._items["val"].opts["logMode"][1] and curves._bands["val"].ends.shape == (3, 3))
+    _, low, high = curves._bands["val"].ends
+    assert high.tolist() == pytest.approx(np.log10(data.band("loss", "val")[2]).tolist())
+    assert low.max() < axis_range(curves, 1)[0]

@@ -1,5 +1,7 @@
 """What a plot of curves is given: the points of its lines, the range that shows them, the ticks of its axis."""
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,17 +9,20 @@ from numpy.typing import NDArray
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QPen
 
+from thighview.core.gap import PER_CENT
+
+Values = NDArray[np.float64]
+Limits = tuple[float, float]
 HEIGHT_PX = 220
 """Of a plot of curves."""
 _MANY_POINTS = 2000
 _MANY_DECADES = 2.2
 SMALLEST_RANGE = 0.01
 """A curve that hardly moves is shown flat, not blown up to the height of the plot."""
+_NOTHING = np.empty(0, np.float64)
 
 
-def set_line(
-    item: Any, x: NDArray[np.float64], y: NDArray[np.float64], marks: bool, dotted: bool | None = None
-) -> None:
+def set_line(item: Any, x: Values, y: Values, marks: bool, dotted: bool | None = None) -> None:
     """Give a line its points, if they are others than before; ``marks`` puts a dot on each.
 
     ``dotted``: between its points nothing was measured; None leaves the style as it is.
@@ -39,23 +44,40 @@ def set_line(
     item.setData(x, y, symbol=symbol)
 
 
-def y_range(lines: NDArray[np.float64], bands: NDArray[np.float64], log: bool) -> tuple[float, float]:
-    """The range that shows the lines, and of the bands as much as leaves the lines a third of the height.
+def joined(parts: Sequence[Values]) -> Values:
+    """All heights of some lines, one after the other."""
+    return np.concatenate([_NOTHING, *parts])
 
-    The band of two or three people is so wide that the lines would be flat in it. As powers of ten where ``log``.
+
+def limits_of(metric: str) -> Limits:
+    """The least and the greatest value that a metric can have; Student's interval knows of neither."""
+    return (0.0, 1.0) if metric in PER_CENT else (0.0, math.inf)
+
+
+def y_range(
+    lines: Values, beneath: Values, log: bool, others: Values = _NOTHING, limits: Limits = (-math.inf, math.inf)
+) -> tuple[float, float]:
+    """The range that shows the run's own lines, and all of the earlier runs they are compared with.
+
+    Of what lies beneath, bands and the line while learning, it shows as much as leaves the own lines a third of the
+    height: the band of two or three people is so wide that they would be flat in it. As powers of ten where ``log``.
     """
-    heights, edges = (v[np.isfinite(v) & ((v > 0) | (not log))] for v in (lines, bands))
-    if not heights.size:
+    own, edges, far = (v[np.isfinite(v) & ((v > 0) | (not log))] for v in (lines, beneath, others))
+    own = next((v for v in (own, far, edges) if v.size), own)
+    if not own.size:
         return (-2.0, 0.0) if log else (0.0, 1.0)
     if log:
-        heights, edges = np.log10(heights), np.log10(edges)
-    low, high = float(heights.min()), float(heights.max())
+        own, edges, far = np.log10(own), np.log10(edges), np.log10(far)
+    low, high = float(own.min()), float(own.max())
     spare = max(0.0, SMALLEST_RANGE - (high - low)) / 2
     low, high = low - spare, high + spare
+    if spare and not log:
+        inwards = max(0.0, limits[0] - low) - max(0.0, high - limits[1])
+        low, high = low + inwards, high + inwards
     room = high - low
     if edges.size:
         low, high = max(low - room, min(low, float(edges.min()))), min(high + room, max(high, float(edges.max())))
-    return low, high
+    return float(np.min(far, initial=low)), float(np.max(far, initial=high))
 
 
 def set_log_ticks(plot: Any, items: dict[str, Any]) -> None:

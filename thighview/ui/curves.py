@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt, QTimer, Signal
 from PySide6.QtGui import QImage, QMouseEvent, QShowEvent, QWheelEvent
 from PySide6.QtWidgets import QButtonGroup, QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
@@ -13,7 +12,7 @@ from thighview.core.smoothing import smooth
 from thighview.ui.cards import row, show_words, words
 from thighview.ui.chips import Flow
 from thighview.ui.curve_data import LINES, METRICS, CurveData, Line, label_title
-from thighview.ui.curve_lines import HEIGHT_PX, set_line, set_log_ticks, y_range
+from thighview.ui.curve_lines import HEIGHT_PX, Values, joined, limits_of, set_line, set_log_ticks, y_range
 from thighview.ui.curve_others import Doubts, OtherRun, OtherRuns
 from thighview.ui.curve_tools import SMOOTHING, CurveTools, band_tip, segment
 from thighview.ui.legend_button import LegendButton
@@ -280,20 +279,23 @@ class Curves(QWidget):
             plot.setLogMode(y=log)
         train, val, learning = (self.legend[which].isChecked() for which in ("train", "val", "while_learning"))
         how = (self._metric, self._label, self._axis, log, self._width)
-        bands = [*self._draw_band("train", train, bands_at_once), *self._draw_band("val", val, bands_at_once)]
-        lines = [
+        bands = {which: self._band(which, on, bands_at_once) for which, on in (("train", train), ("val", val))}
+        own = [
             *self._draw_line("train", train),
             *self._draw_line("val", val),
-            *self._draw_line("while_learning", learning and not self._per_batch),
             *self._draw_line("batch", learning and self._per_batch),
-            *self.others.draw(plot, lambda data, which: self._points(data, which)[0], how, train, val),
         ]
+        beneath = self._draw_line("while_learning", learning and not self._per_batch)
+        beneath += [edge for x, *edges in bands.values() if len(x) > 1 for edge in edges]  # one place alone is no area
+        others = self.others.draw(plot, lambda data, which: self._points(data, which)[0], how, train, val)
+        low, high = y_range(joined(own), joined(beneath), log, joined(others), limits_of(self._metric))
+        for which, band in bands.items():
+            self._draw_band(which, band, low)
         self._draw_best()
         rows = 3 if self.data.people("val") else 2  # so that pointing does not move what is below
         self.readout.setMinimumHeight(self.readout.fontMetrics().lineSpacing() * rows + 2)
         if not self._zoomed:
             last = max((self._length(data) for data in (self.data, *self.others.shown)), default=0.0)
-            low, high = y_range(np.concatenate(lines), np.concatenate([_NOTHING, *bands]), log)
             plot.setRange(xRange=(0, last or 1), yRange=(low, high), padding=0.04)
             set_log_ticks(plot, self._items if log else {})
 
@@ -319,7 +321,7 @@ class Curves(QWidget):
             return (places, y), (_NOTHING, _NOTHING)
         return (places, smooth(x, y, self._width)), (places, y)
 
-    def _draw_line(self, which: str, shown: bool) -> list[NDArray[np.float64]]:
+    def _draw_line(self, which: str, shown: bool) -> list[Values]:
         """Draw one line of the run, and its unsmoothed self; returns the heights of their points."""
         line, raw = self._points(self.data, which) if shown else ((_NOTHING, _NOTHING), (_NOTHING, _NOTHING))
         few = len(line[0]) <= (FEW_POINTS if which in ("train", "val") else 1)  # a line of one point would not be seen
@@ -328,27 +330,25 @@ class Curves(QWidget):
         set_line(self._items[f"raw_{which}"], *raw, marks=False)
         return [line[1], raw[1]]
 
-    def _draw_band(self, which: str, shown: bool, at_once: int) -> list[NDArray[np.float64]]:
-        """Draw the band of one line once it is complete; returns the heights of its edges."""
+    def _band(self, which: str, shown: bool, at_once: int) -> tuple[Values, Values, Values]:
+        """Places of the band of one line, once it is complete, and its edges no further than the metric goes."""
         x, low, high, complete = self.data.band(self._metric, which, self._label, at_once)
         tip = band_tip(self.data.people(which))
         if self.legend[which].toolTip() != tip:
             self.legend[which].setToolTip(tip)
         if not complete:
             self._timer.start(SOON_MS)
-            shown = False
-        if not shown:
-            self._bands[which].show_band(_NOTHING, _NOTHING, _NOTHING)
-            return []
-        if self._axis == "minutes":
-            x = self.data.minutes_at(x)
+        if not complete or not shown:
+            return _NOTHING, _NOTHING, _NOTHING
+        low, high = (np.clip(edge, *limits_of(self._metric)) for edge in (low, high))
+        return self.data.minutes_at(x) if self._axis == "minutes" else x, low, high
+
+    def _draw_band(self, which: str, band: tuple[Values, Values, Values], axis_low: float) -> None:
+        """Draw the band of one line; what is 0 lies beneath the axis where that is logarithmic."""
+        x, *edges = band
         if self._logarithmic:
-            there = low > 0
-            x, low, high = x[there], low[there], high[there]
-            self._bands[which].show_band(x, np.log10(low), np.log10(high))
-        else:
-            self._bands[which].show_band(x, low, high)
-        return [low, high]
+            edges = [np.log10(np.maximum(edge, 10.0 ** (axis_low - 1))) for edge in edges]
+        self._bands[which].show_band(x, *edges)
 
     def _draw_best(self) -> None:
         x, y = self.data.line(self._metric, "val", self._label)
@@ -386,16 +386,16 @@ class Curves(QWidget):
         self._hair.show()
         if self._per_batch:
             values.pop("while_learning", None)
-        parts = [f"{NAMES[which]} {value:.4g}{self._interval_at(which, epoch)}" for which, value in values.items()]
+        parts = [f"{NAMES[which]} {value:.4f}{self._interval_at(which, epoch)}" for which, value in values.items()]
         show_words(self.readout, " · ".join([title, *parts]))
 
     def _interval_at(self, which: str, epoch: float) -> str:
         """The ends of the band drawn at an epoch, in brackets; empty where there is none."""
         if which not in self._bands or not self._bands[which].ends.size:
             return ""
-        x, low, high, _ = self.data.band(self._metric, which, self._label, 0)
-        here = np.flatnonzero(x == epoch)
-        return f" ({low[here[0]]:.3g} to {high[here[0]]:.3g})" if here.size else ""
+        x, *edges, _ = self.data.band(self._metric, which, self._label, 0)
+        ends = [f"{end:.4f}" for edge in edges for end in np.clip(edge[x == epoch], *limits_of(self._metric))]
+        return f" ({' to '.join(ends)})" if ends else ""
 
     def _say_hint(self) -> None:
         show_words(

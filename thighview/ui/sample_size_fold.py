@@ -10,7 +10,7 @@ from thighview.core.people import values_of
 from thighview.core.run import EpochEnded
 from thighview.core.sample_size import by_sample_size, people_needed
 from thighview.ui.cards import Fold, count, row, show_words, words
-from thighview.ui.curve_lines import set_line, y_range
+from thighview.ui.curve_lines import limits_of, set_line, y_range
 from thighview.ui.curve_table import people_of
 from thighview.ui.interval_wish import IntervalWish
 from thighview.ui.plot_colours import COLOURS
@@ -82,14 +82,16 @@ class SampleSizeFold(Fold):
         people = ", ".join(f"{_LINES[k]} {count(len(v), 'person', 'people')}" for k, v in self._values.items())
         show_words(self.where, f"{self._metric.capitalize()}{of}, epoch {self._epoch.epoch}: {people}.")
         heights: list[Any] = [np.empty(0)]
+        limits = limits_of(self._metric)
         for which, values in self._values.items():
             sizes = by_sample_size(values)
             x = sizes.n.astype(np.float64)
             set_line(self.lines[which], x, sizes.mean, marks=True)
-            self.bands[which].show_band(x, sizes.low, sizes.high)
-            heights += [sizes.low, sizes.high]
+            edges = [np.clip(edge, *limits) for edge in (sizes.low, sizes.high)]
+            self.bands[which].show_band(x, *edges)
+            heights += edges
         most = max(len(values) for values in self._values.values())
-        low, high = y_range(np.concatenate(heights), np.array([]), log=False)
+        low, high = y_range(np.concatenate(heights), np.array([]), log=False, limits=limits)
         self.view.getPlotItem().setRange(xRange=(1, max(2, most)), yRange=(low, high), padding=0.05)
         self._say_needed()
 
