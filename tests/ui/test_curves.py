@@ -414,7 +414,7 @@ def two_people(k: int, val: tuple[float, float], loss: tuple[float, float] = (0.
 
 def test_bands_and_axis_end_where_the_metric_ends_and_the_table_does_not(curves: Curves, qtbot: QtBot) -> None:
     data = CurveData([started(), *(two_people(k, (0.82 + k / 100, 0.98)) for k in (1, 2, 3))])
-    _, low, high, _ = data.band("dice", "val")
+    _, _, high, _ = data.band("dice", "val")
     assert (high > 1).all()
     curves.show_run(data)
     qtbot.waitUntil(lambda: curves._bands["val"].ends.shape == (3, 3))

@@ -61,9 +61,9 @@ class Page(QScrollArea):
         return super().eventFilter(watched, event)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Keep the column as wide as the window onto it."""
-        super().resizeEvent(event)
+        """Keep the column as wide as the window onto it; the base class lays it out within its maximum."""
         self._inside.setMaximumWidth(self.viewport().width())
+        super().resizeEvent(event)
 
     def minimumSizeHint(self) -> QSize:
         """Narrow panels stay usable."""
