@@ -1,4 +1,5 @@
 from PySide6.QtWidgets import QTabWidget
+
 from thighview.ui.cards import Card, Page, words
 
 

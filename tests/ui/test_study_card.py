@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from study_room import CONFIG, ended, frozen, tell, told
 from tiny_project import make_project
@@ -22,7 +23,9 @@ from thighview.core.study_results import StudyMoved, StudyStarted
 from thighview.io.locks import Holder
 from thighview.io.runs import read_control, run_folder
 from thighview.io.studies import StudyFolder
+from thighview.ui.cards import Page
 from thighview.ui.study_card import StudyCard
+from thighview.ui.theme import apply_theme
 
 
 @pytest.fixture
@@ -151,6 +154,36 @@ def test_a_learning_curve_is_drawn_and_read(workspace: Workspace, qtbot: QtBot, 
     assert f"From {sizes[-2]} to {sizes[-1]} people" in result.found.text()
     assert "Flat: they will not" in result.rule.text()
     assert not result.plot.grab().toImage().isNull()
+
+
+@pytest.mark.parametrize("width", [300, 340])
+def test_the_card_is_as_high_as_its_words_need_in_a_narrow_panel(
+    workspace: Workspace, qtbot: QtBot, tmp_path: Path, width: int
+) -> None:
+    application = QApplication.instance()
+    assert isinstance(application, QApplication)
+    apply_theme(application)
+    folder = make_project(tmp_path, 7)
+    told(folder, CURVE, name="learning curve 1")
+    run = run_folder(folder, "a run with a long name, training 01")
+    run.path.mkdir(parents=True)
+    run.config.write_text(json.dumps(CONFIG.to_json()))
+    paced = EpochEnded(1.0, run.name, 1, 1, 160.0, 1e-3, Scores(), Scores(), Scores())
+    tell(StudyFolder(run.path), Started(1.0, run.name, "CPU", 2, 1, 15, 2, 3, 1, False, ("thigh",)), paced)
+    with qtbot.waitSignal(workspace.cases_changed):
+        workspace.open_project(folder)
+    page, card = Page(), StudyCard(workspace, lambda: CONFIG)
+    qtbot.addWidget(page)
+    page.column.addWidget(card)
+    page.column.addStretch(1)
+    page.resize(width, 640)
+    page.show()
+    for kind in (CURVE, FOLDS):
+        ask(card, kind)
+        qtbot.waitUntil(lambda: "going by" in card.cost.text() and card.result.isVisible())
+        assert card.minimumSizeHint().width() <= card.width(), "its height is that of its words at the width it has"
+        for part in (card, card.about, card.cost):
+            qtbot.waitUntil(lambda part=part: part.height() == part.heightForWidth(part.width()))
 
 
 def test_a_study_at_work_is_followed_and_stopped(workspace: Workspace, qtbot: QtBot, tmp_path: Path) -> None:

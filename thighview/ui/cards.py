@@ -27,7 +27,11 @@ TURNED_BY_WHEEL = (QAbstractSpinBox, QComboBox, QSlider)
 
 
 class Page(QScrollArea):
-    """A column of cards that scrolls up and down, never sideways; the wheel changes nothing on its way."""
+    """A column of cards that scrolls up and down, never sideways; the wheel changes nothing on its way.
+
+    What is in a card must fit the narrowest panel: a layout never asks words how high they are at less than its own
+    least width, so a card that is narrower than that is too low.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -139,7 +143,7 @@ def chooser(tip: str = "") -> QComboBox:
     made = QComboBox()
     made.setToolTip(tip)
     made.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    made.setMinimumContentsLength(8)
+    made.setMinimumContentsLength(6)
     return made
 
 

@@ -1,6 +1,6 @@
 """Half the width of the 95 % interval that is wanted, in the units of a metric."""
 
-from PySide6.QtWidgets import QDoubleSpinBox
+from PySide6.QtWidgets import QDoubleSpinBox, QSizePolicy
 
 from thighview.core.gap import PER_CENT
 
@@ -16,6 +16,7 @@ class IntervalWish(QDoubleSpinBox):
         self._points = False
         self.setToolTip("Half the width of the 95 % interval that you want")
         self.setPrefix("± ")
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
 
     def show_units_of(self, metric: str) -> None:
         """Take on the units of a metric, with the value that is usual for them."""

@@ -7,6 +7,8 @@ from typing import Any
 from PySide6.QtGui import QValidator
 from PySide6.QtWidgets import QAbstractSpinBox, QCheckBox, QComboBox, QDoubleSpinBox, QSpinBox, QWidget
 
+from thighview.ui.cards import chooser
+
 CHOICE_WORDS: dict[str, str] = {
     "unet": "U-Net",
     "seed_unet": "Seed U-Net (2015)",
@@ -63,16 +65,14 @@ def make_input(spec: Field[Any]) -> QWidget:
     """An input with the range or the choices of this setting."""
     limits = spec.metadata
     if spec.name == "start_from":
-        chooser = QComboBox()
-        chooser.addItem("random weights", "")
-        chooser.setMinimumContentsLength(12)
-        chooser.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        return chooser
+        start = chooser()
+        start.addItem("random weights", "")
+        return start
     if "choices" in limits:
-        chooser = QComboBox()
+        choices = chooser()
         for choice in limits["choices"]:
-            chooser.addItem(str(CHOICE_WORDS.get(choice, choice)), choice)
-        return chooser
+            choices.addItem(str(CHOICE_WORDS.get(choice, choice)), choice)
+        return choices
     if isinstance(spec.default, bool):
         return QCheckBox()
     if isinstance(spec.default, int):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QTimer
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QComboBox, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSpinBox, QVBoxLayout, QWidget
 
 from thighview.app.jobs import run_in_thread
 from thighview.app.studying import Prospect, StudyDesk, StudyHistory, look_ahead
@@ -14,7 +14,7 @@ from thighview.core.errors import UserError
 from thighview.core.leaks import listed
 from thighview.core.run import TrainConfig
 from thighview.core.studies import CURVE, FOLDS, LEAVE_ONE_OUT
-from thighview.ui.cards import Card, ProgressLine, button, count, mark, minutes, row, show_words, words
+from thighview.ui.cards import Card, ProgressLine, button, chooser, count, mark, minutes, row, show_words, words
 from thighview.ui.study_result import StudyResult
 from thighview.ui.train_form import summary
 
@@ -62,8 +62,7 @@ class StudyCard(Card):
         self.desk = StudyDesk(self)
         self._make_question()
         self._make_progress()
-        self.study = QComboBox()
-        self.study.setToolTip("Which study of this project is shown")
+        self.study = chooser("Which study of this project is shown")
         self.study.activated.connect(lambda _: self.desk.show(self.study.currentText()))
         self.result = StudyResult(workspace)
         self.note_words = words("", "muted")
@@ -95,10 +94,9 @@ class StudyCard(Card):
 
     def _make_question(self) -> None:
         self.question = QWidget()
-        self.kind = QComboBox()
+        self.kind = chooser("What is asked")
         for kind, (name, _) in ASKED.items():
             self.kind.addItem(name, kind)
-        self.kind.setToolTip("What is asked")
         self.kind.activated.connect(self._kind_chosen)
         self.number = QSpinBox()
         self.number.setRange(2, 2)

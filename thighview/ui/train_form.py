@@ -21,7 +21,7 @@ from thighview.core.errors import UserError
 from thighview.core.fine_tuning import FINE_TUNING, batch_parts, forgetting_doubts, suggested
 from thighview.core.presets import PRESETS as core_presets  # noqa: N811 - a table read here once
 from thighview.core.run import FROM_THE_MODEL, TrainConfig
-from thighview.ui.cards import Fold, count, show_words, words
+from thighview.ui.cards import Fold, chooser, count, show_words, words
 from thighview.ui.doubts import Doubts
 from thighview.ui.model_names import names_of
 from thighview.ui.setting_inputs import CHOICE_WORDS, make_input, show_value, value_of
@@ -81,13 +81,11 @@ class TrainForm(QWidget):
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(6)
-        self.preset = QComboBox()
+        self.preset = chooser()
         for name, tip, _, _ in PRESETS:
             self.preset.addItem(name)
             self.preset.setItemData(self.preset.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
         self.preset.setPlaceholderText("as set below")
-        self.preset.setMinimumContentsLength(12)
-        self.preset.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.preset.activated.connect(self._preset_chosen)
         self.preset.currentIndexChanged.connect(self._warn)
         self.warning_words = words("", "warning")
