@@ -95,7 +95,7 @@ def test_from_start_to_a_model_that_segments(
     hands.picture("retrain-curves")
     panel.run.ensureWidgetVisible(panel.run.preview_card)
     hands.picture("retrain-preview")
-    assert panel.run.curves.picture().width() > 300
+    assert panel.run.curves.picture("run 1").width() > 300
     assert len(panel.run.curves.data.to_csv().splitlines()) == 4
 
     hands.until(lambda: "first" in [m.card.name for m in hands.workspace.models])

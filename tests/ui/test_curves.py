@@ -163,7 +163,7 @@ def test_the_picture_is_a_png_with_the_curves_in_it(curves: Curves, qtbot: QtBot
     curves.show_run(CurveData(whole_run(20)))
     qtbot.waitUntil(lambda: len(drawn(curves, "val")[0]) == 20)
     path = tmp_path / "curves.png"
-    path.write_bytes(png_bytes(curves.picture()))
+    path.write_bytes(png_bytes(curves.picture("run 3")))
     image = QImage(str(path))
     assert image.width() >= 600
     amber = sum(
@@ -172,6 +172,19 @@ def test_the_picture_is_a_png_with_the_curves_in_it(curves: Curves, qtbot: QtBot
     )  # fmt: skip
     assert amber > 50
     assert picture_name("run 3") == "run 3-curves"
+
+
+def test_the_picture_says_run_metric_label_and_smoothing(curves: Curves, qtbot: QtBot) -> None:
+    curves.show_run(CurveData(run_of_people(10)))
+    qtbot.waitUntil(lambda: len(drawn(curves, "val")[0]) == 10)
+    assert curves.heading("run 3") == "run 3 · Dice · all labels"
+    curves.choose(metric="loss", label="femur_cortex", smoothing="light")
+    assert curves.heading("run 3") == "run 3 · Loss · Femur cortex · light smoothing"
+    one, other = curves.picture("run 3"), curves.picture("night")
+    assert one.size() == other.size() and one != other
+    epochs = curves.picture("run 3")
+    curves.choose(axis="minutes")
+    assert curves.picture("run 3") != epochs
 
 
 def test_ten_thousand_points_are_taken_and_drawn_quickly(curves: Curves, qtbot: QtBot) -> None:
@@ -307,6 +320,8 @@ def test_bands_are_drawn_behind_the_lines_and_the_legend_says_what_they_are(curv
     assert curves._bands["val"].zValue() < curves._items["val"].zValue()
     assert "95 % interval of the mean over 6 people" in curves.legend["val"].toolTip()
     assert "over 14 people" in curves.legend["train"].toolTip()
+    assert "at the end of each epoch" in curves.legend["val"].toolTip()
+    assert "at the end of 9 of 40 epochs" in curves.legend["train"].toolTip()
     curves.legend["val"].click()
     qtbot.waitUntil(lambda: curves._bands["val"].ends.size == 0)
     curves.show_run(CurveData(run_of_people(5, val=1)))

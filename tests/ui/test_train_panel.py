@@ -516,10 +516,10 @@ def test_runs_that_were_validated_on_others_are_not_compared_in_silence(room: Ro
         return panel.run.curves.doubts.words.text() if panel.run.curves.doubts.isVisible() else ""
 
     assert doubt_about("run 4") == ""
-    plain = panel.run.curves.picture().height()
+    plain = panel.run.curves.picture("run 3").height()
     one = "run 1 was validated on made-up thighs, this run on 1 person: the validation lines are not comparable."
     assert doubt_about("run 1") == one
-    qtbot.waitUntil(lambda: panel.run.curves.picture().height() > plain + 20)  # the picture says it too
+    qtbot.waitUntil(lambda: panel.run.curves.picture("run 3").height() > plain + 20)  # the picture says it too
     two = "run 2 was validated on 4 slices, this run on 8, not the same ones: the validation lines are not comparable."
     assert doubt_about("run 2") == two
 

@@ -3,7 +3,7 @@
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QButtonGroup, QComboBox, QPushButton, QWidget
 
-from thighview.ui.cards import button, row
+from thighview.ui.cards import button, count, row
 from thighview.ui.chips import Flow
 
 AXES: tuple[tuple[str, str], ...] = (
@@ -11,6 +11,8 @@ AXES: tuple[tuple[str, str], ...] = (
     ("minutes", "One point per epoch, by the clock: minutes since the run began, pauses included"),
     ("batches", "Keras' running average after each batch, as the network learns"),
 )
+AXIS_TITLES = {"epochs": "epoch", "minutes": "minutes since the run began", "batches": "epoch, a point per batch"}
+"""What the axis counts, by its name."""
 SMOOTHING: tuple[tuple[str, str, float], ...] = (
     ("none", "Not smoothed", 0.0),
     ("light", "Light smoothing", 1.0),
@@ -75,9 +77,13 @@ def segment(text: str, place: str) -> QPushButton:
     return press
 
 
-def band_tip(people: int | None) -> str:
-    """What the tooltip of a measured line says: how it is measured, and what its band is or why it has none."""
-    line = "Measured at the end of each epoch, no dropout, no distortion."
+def band_tip(people: int | None, measured: int, epochs: int) -> str:
+    """What the tooltip of a line says: at how many epochs it was measured, and what its band is or why it has none."""
+    if 0 < measured < epochs:
+        line = f"Measured at the end of {measured} of {count(epochs, 'epoch')}, to save time; dotted between."
+    else:
+        line = "Measured at the end of each epoch."
+    line += " No dropout, no distortion."
     if people is None:
         return f"{line} No band: the scores of single people are not known."
     if people < 2:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QObject, QPointF, Qt, QTimer, Signal
 from PySide6.QtGui import QImage, QMouseEvent, QShowEvent, QWheelEvent
 from PySide6.QtWidgets import QButtonGroup, QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
@@ -14,9 +14,9 @@ from thighview.ui.chips import Flow
 from thighview.ui.curve_data import LINES, METRICS, CurveData, Line, label_title
 from thighview.ui.curve_lines import HEIGHT_PX, Values, joined, limits_of, set_line, set_log_ticks, y_range
 from thighview.ui.curve_others import Doubts, OtherRun, OtherRuns
-from thighview.ui.curve_tools import SMOOTHING, CurveTools, band_tip, segment
+from thighview.ui.curve_picture import curve_picture
+from thighview.ui.curve_tools import AXIS_TITLES, SMOOTHING, CurveTools, band_tip, segment
 from thighview.ui.legend_button import LegendButton
-from thighview.ui.picture import double_size
 from thighview.ui.plot_colours import COLOURS
 
 NAMES = {**dict(LINES), "batch": "while learning"}
@@ -166,13 +166,21 @@ class Curves(QWidget):
             points = len(self.data.batches) if self._per_batch else len(self.data.epochs)
             self._timer.start(REDRAW_MS + points // POINTS_PER_MS)
 
-    def picture(self) -> QImage:
-        """Legend and plot as a picture, at twice the size on the screen."""
+    def heading(self, run: str) -> str:
+        """What is shown, in one line: the run, the metric, whose lines, how smoothed."""
+        whose = label_title(self._label) if self._label else ALL_LABELS
+        smoothed = [self.tools.smoothing.currentText().lower()] if self._width else []
+        return " · ".join([*filter(None, [run]), dict(METRICS)[self._metric], whose, *smoothed])
+
+    def picture(self, run: str) -> QImage:
+        """Legend and plot as a picture, at twice the size on the screen, that says what it shows of which run."""
         while self._make_plot():
             pass
         self._draw(ALL_OF_THEM)
-        part = self._picture_part
-        return double_size(part.width(), part.height(), lambda painter: part.render(painter, QPoint()))
+        plot = self._view.geometry()
+        return curve_picture(
+            self._picture_part, plot, self.heading(run), AXIS_TITLES[self._axis], dict(METRICS)[self._metric]
+        )
 
     def showEvent(self, event: QShowEvent) -> None:
         """Draw what came in while hidden."""
@@ -333,7 +341,8 @@ class Curves(QWidget):
     def _band(self, which: str, shown: bool, at_once: int) -> tuple[Values, Values, Values]:
         """Places of the band of one line, once it is complete, and its edges no further than the metric goes."""
         x, low, high, complete = self.data.band(self._metric, which, self._label, at_once)
-        tip = band_tip(self.data.people(which))
+        measured = len(self.data.line(self._metric, which)[0])
+        tip = band_tip(self.data.people(which), measured, len(self.data.epochs))
         if self.legend[which].toolTip() != tip:
             self.legend[which].setToolTip(tip)
         if not complete:

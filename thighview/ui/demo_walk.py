@@ -216,7 +216,8 @@ class _Journey:
         for metric in ("dice", "loss"):
             panel.run.curves.choose(metric=metric)
             self.pause(300)
-            (self.folder / f"curves-{metric}.png").write_bytes(png_bytes(panel.run.curves.picture()))
+            picture = panel.run.curves.picture(panel.run.run_name)
+            (self.folder / f"curves-{metric}.png").write_bytes(png_bytes(picture))
         self.show_curves()
         (self.folder / "curves.csv").write_text(panel.run.curves.data.to_csv(), encoding="utf-8")
         last = epochs[-1]

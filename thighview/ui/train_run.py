@@ -158,7 +158,7 @@ class RunPage(Page):
     def _save_picture(self) -> None:
         path = dialogs.ask_save_picture(self, picture_name(self.run_name) + ".png")
         if path:
-            save_bytes(self._workspace, path, png_bytes(self.curves.picture()))
+            save_bytes(self._workspace, path, png_bytes(self.curves.picture(self.run_name)))
 
     def _save_table(self) -> None:
         path = dialogs.ask_save_csv(self, picture_name(self.run_name) + ".csv")
