@@ -116,7 +116,7 @@ def test_the_sentence_picks_the_largest_cause_among_all() -> None:
     assert "is ema: validation uses averaged weights" in sentence(gap_with(ema=0.05))
     assert "is selection: this epoch was chosen" in sentence(gap_with(selection=0.05))
     harder = sentence(gap_with(difficulty=-0.05, judge="thigh_tissues"))
-    assert "The largest part, -5.0, is difficulty: the validation people are harder also for thigh_tissues" in harder
+    assert "The largest part, −5.0, is difficulty: the validation people are harder also for thigh_tissues" in harder
     assert harder.count("difficulty") == 1
     easier = sentence(gap_with(difficulty=0.01, judge="m"))
     assert "+1.0 points of what is real is difficulty: the validation people are easier also for m" in easier

@@ -28,7 +28,7 @@ def test_every_bar_has_a_name_and_a_reason() -> None:
     ("metric", "value", "sign", "said"),
     [
         ("dice", 0.0645, True, "+6.5 points"), ("accuracy", -0.0004, True, "0.0 points"),
-        ("loss", -0.0123, True, "-0.0123"), ("loss", 0.5, False, "0.5000"),
+        ("loss", -0.0123, True, "−0.0123"), ("loss", 0.5, False, "0.5000"),
     ],
 )  # fmt: skip
 def test_accuracy_and_dice_are_told_in_points_and_the_loss_plain(
@@ -77,7 +77,7 @@ def test_parts_measured_on_demand_are_in_text_and_table() -> None:
     )
     text = as_text(full, 3)
     assert "Best epoch chosen (selection): +4.00 points" in text
-    assert "Harder or easier people (difficulty): -10.00 points" in text
+    assert "Harder or easier people (difficulty): −10.00 points" in text
     assert "People not trained on (generalisation)" in text and "Other people (split)" not in text
     for word in ("leave one person out", "thigh_tissues", "own at the same slices"):
         assert word in methods_text(full) and word not in methods_text(GAP)

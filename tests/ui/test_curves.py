@@ -128,6 +128,12 @@ def test_earlier_runs_lie_beneath_each_in_its_colour_and_go_away(curves: Curves,
             == [e.val.loss for e in curves.others.runs[1].data.epochs]
         )
     )
+    assert curves.others.buttons[1].isEnabled()
+    curves.legend["train"].click()
+    curves.legend["val"].click()
+    qtbot.waitUntil(lambda: not curves.others.buttons[1].isEnabled())
+    curves.legend["val"].click()
+    qtbot.waitUntil(lambda: curves.others.buttons[1].isEnabled())
     curves.show_others(())
     qtbot.waitUntil(lambda: len(other_drawn(curves, 1)) == 0)
     assert not curves.others.isVisible()
@@ -376,6 +382,7 @@ def test_minutes_are_counted_from_the_first_event_of_the_run(curves: Curves, qtb
     curves.tools.axis_buttons["epochs"].click()
     qtbot.waitUntil(lambda: drawn(curves, "val")[0].tolist() == list(range(1, 11)))
     assert axis.tickStrings([10.0], 1.0, 10.0) == ["10"]
+    assert curves._view.getPlotItem().getAxis("left").tickStrings([-0.5], 1.0, 0.5) == ["−0.5"]
 
 
 def test_the_band_lies_on_a_logarithmic_axis_too(curves: Curves, qtbot: QtBot) -> None:

@@ -304,6 +304,8 @@ def test_where_a_model_comes_from(room: Room) -> None:
     assert "Each batch" not in lines and "Each batch" not in dict(lineage_lines(model(lineage={"replay": 3}).card))
     assert (lines["Seed"], lines["Program"]) == ("7", "thighview 0.1.0")
     assert "40 epochs" in lines["Settings"]
+    started = model(lineage={"config": {"start_from": "/home/me/models/thigh_tissues"}})
+    assert dict(lineage_lines(started.card))["Settings"].endswith("from “thigh_tissues”")
     assert dict(lineage_lines(models(room)[0].card)) == {
         "Started from": "random weights", "Weights": f"SHA-256 {OLD[:16]}…",
     }  # fmt: skip

@@ -450,6 +450,9 @@ def test_earlier_runs_can_be_laid_beneath(panel: TrainPanel, room: Room, qtbot: 
     qtbot.waitUntil(panel.run.compare.isVisible)
     assert [a.data() for a in panel.run.compare.menu.actions()] == ["run 1", "run 0"]
     assert panel.run.compare.button.text() == "no other run"
+    panel.run.compare.button.click()
+    assert panel.run.compare.menu.isVisible()
+    panel.run.compare.menu.close()
     check(panel, "run 1")
     qtbot.waitUntil(panel.run.curves.others.isVisible)
     assert len(panel.run.curves.others.runs[0].data.epochs) == 4

@@ -208,6 +208,7 @@ def _said(gap: Gap, value: float, sign: bool = False, unit: bool = True) -> str:
     digits = 1 if points else 4
     text = f"{value * (100.0 if points else 1.0):{'+' if sign else ''}.{digits}f}"
     text = text if float(text) else f"{0:.{digits}f}"
+    text = text.replace("-", "−")
     return f"{text} points" if unit and points else text
 
 

@@ -57,13 +57,14 @@ def amount(metric: str, value: float, sign: bool = False, digits: int | None = N
     said = f"{scaled:{'+' if sign else ''}.{places}f}"
     if not float(said):
         said = f"{0:.{places}f}"
+    said = said.replace("-", "−")
     return f"{said} points" if unit and points else said
 
 
 def direction(gap: Gap) -> str:
     """``higher``, ``lower`` or ``same``: how validation reads, rounded as it is told."""
     total = gap.validation - gap.train
-    if not float(amount(gap.metric, total, unit=False)):
+    if not float(amount(gap.metric, abs(total), unit=False)):
         return "same"
     return "higher" if total > 0 else "lower"
 

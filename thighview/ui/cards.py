@@ -147,6 +147,11 @@ def chooser(tip: str = "") -> QComboBox:
     return made
 
 
+def pad_number(box: QAbstractSpinBox) -> None:
+    """Leave the room before a number that other inputs have; the style sheet does not reach it."""
+    box.lineEdit().setTextMargins(6, 0, 0, 0)
+
+
 def row(*parts: QWidget, stretch: int | None = None, spacing: int = 8) -> QHBoxLayout:
     """Widgets side by side; ``stretch`` is the index of the one that takes the spare width (None: space at the end)."""
     line = QHBoxLayout()

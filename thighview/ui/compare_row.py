@@ -49,7 +49,7 @@ class CompareRow(QWidget):
         self.button.setProperty("chooser", True)
         self.button.setToolTip("Lay the curves of earlier runs beneath, dashed, each in a colour of its own")
         self.menu = CheckMenu(self.button)
-        self.button.setMenu(self.menu)
+        self.button.clicked.connect(self._open)  # text in a button with a menu of its own stands at its very edge
         self.setLayout(row(words("Compare with", "muted", wrap=False), self.button, stretch=1))
         self.hide()
 
@@ -71,6 +71,9 @@ class CompareRow(QWidget):
         job = run_in_thread(lambda _report, _stopped: [run.name for run in run_folders(folder) if has_curve(run)])
         job.succeeded.connect(lambda names: self._listed(name, names))
         job.failed.connect(self._workspace.failed)
+
+    def _open(self, _on: bool = False) -> None:
+        self.menu.popup(self.button.mapToGlobal(self.button.rect().bottomLeft()))
 
     def _listed(self, shown: str, names: list[str]) -> None:
         if shown != self._shown:

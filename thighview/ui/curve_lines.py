@@ -93,4 +93,4 @@ def set_log_ticks(plot: Any, items: dict[str, Any]) -> None:
     values = np.concatenate([y[y > 0] for y in shown]) if shown else np.array([])
     decades = np.log10(values.max() / values.min()) if values.size else 1.0
     steps = (1, 2, 5) if decades < _MANY_DECADES else (1,)
-    axis.setTicks([[(e + np.log10(m), f"{m * 10.0**e:g}") for e in range(-9, 7) for m in steps]])
+    axis.setTicks([[(e + np.log10(m), f"{m * 10.0**e:g}".replace("-", "−")) for e in range(-9, 7) for m in steps]])

@@ -78,6 +78,8 @@ class OtherRuns(QWidget):
         while len(self.lines) < len(self.runs):
             self.lines.append(_make_lines(plot, OTHER_COLOURS[len(self.lines) % len(OTHER_COLOURS)]))
         heights: list[NDArray[np.float64]] = []
+        for press in self.buttons:
+            press.setEnabled(train or val)  # else it has no line to hide or show
         for place, pair in enumerate(self.lines):
             on = place < len(self.runs) and self.buttons[place].isChecked()
             for which, wanted in (("train", train), ("val", val)):

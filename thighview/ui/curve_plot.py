@@ -25,7 +25,15 @@ _TICKS, _CLOCK_TICKS = 1.6, 0.9
 """Density of the ticks, in the measure of pyqtgraph."""
 
 
-class EpochAxis(pg.AxisItem):
+class NumberAxis(pg.AxisItem):
+    """An axis that writes a minus sign where pyqtgraph writes a hyphen."""
+
+    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
+        """What is written at the ticks."""
+        return [text.replace("-", "−") for text in super().tickStrings(values, scale, spacing)]
+
+
+class EpochAxis(NumberAxis):
     """An axis that counts: no ticks between whole numbers. With ``minutes`` it is a clock, and says so."""
 
     minutes = False
@@ -50,7 +58,7 @@ class EpochAxis(pg.AxisItem):
 
 def make_frame(font: QFont, height_px: int = HEIGHT_PX) -> Any:
     """A plot widget with its axes and nothing in it; pyqtgraph is only partly typed."""
-    axes = {"bottom": EpochAxis("bottom")}
+    axes = {"bottom": EpochAxis("bottom"), "left": NumberAxis("left")}
     view: Any = pg.PlotWidget(background=None, axisItems=axes, enableMenu=False)  # pyright: ignore[reportArgumentType]
     view.setFrameShape(QFrame.Shape.NoFrame)
     view.setFixedHeight(height_px)

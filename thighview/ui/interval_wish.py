@@ -3,6 +3,7 @@
 from PySide6.QtWidgets import QDoubleSpinBox, QSizePolicy
 
 from thighview.core.gap import PER_CENT
+from thighview.ui.cards import pad_number
 
 _RANGES = {True: (0.1, 50.0, 1, 0.5, 2.0), False: (0.0001, 10.0, 4, 0.005, 0.01)}
 """Points or plain: least, most, decimals, step, value at first."""
@@ -15,6 +16,7 @@ class IntervalWish(QDoubleSpinBox):
         super().__init__()
         self._points = False
         self.setToolTip("Half the width of the 95 % interval that you want")
+        pad_number(self)
         self.setPrefix("± ")
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
 

@@ -30,7 +30,7 @@ class LegendButton(QPushButton):
         """Draw a dash in the line's colour, and its name."""
         with QPainter(self) as painter:
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            shown = self.isChecked()
+            shown = self.isChecked() and self.isEnabled()
             colour = QColor(self._colour if shown else QColor("#5a636f"))
             pen = painter.pen()
             pen.setColor(colour)

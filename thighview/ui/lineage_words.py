@@ -1,6 +1,7 @@
 """Where a model comes from, in lines of plain words, from its card alone."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from thighview.core.errors import UserError
@@ -24,7 +25,8 @@ def lineage_lines(card: "ModelCard") -> list[tuple[str, str]]:
     config = lineage.get("config")
     if isinstance(config, Mapping):
         try:
-            lines.append(("Settings", summary(TrainConfig.from_json(dict(config)))))
+            settings = TrainConfig.from_json(dict(config))
+            lines.append(("Settings", summary(settings, Path(settings.start_from).name)))
         except UserError:
             lines.append(("Settings", "of another version of the program"))
     for name, key in (("Run", "run"), ("Seed", "seed"), ("Program", "code_version")):

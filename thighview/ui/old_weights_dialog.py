@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from thighview.ui.cards import mark, show_words, words
+from thighview.ui.cards import mark, pad_number, show_words, words
 from thighview.ui.dialogs import ask_file
 
 WEIGHTS = "Keras 2 weights (*.h5 *.hdf5);;All files (*)"
@@ -62,12 +62,12 @@ class OldWeightsDialog(QDialog):
         self.label.setMaxLength(80)
         self.label.setToolTip("The one label this network draws; a label of this name in a case is taken for it")
         self.edge = QSpinBox()
+        pad_number(self.edge)
         self.edge.setRange(0, 2048)
         self.edge.setSingleStep(_SIZE_STEP)
         self.edge.setSuffix(" pixels")
         self.edge.setSpecialValueText("as the file says, else 512")
         self.edge.setToolTip("Edge of the square slices it was trained on; a slice's longer edge is fitted into it")
-        self.edge.lineEdit().setTextMargins(6, 0, 0, 0)
         form.addRow("Name", self.name)
         form.addRow("Label", self.label)
         form.addRow("Slice edge", self.edge)

@@ -7,7 +7,7 @@ from typing import Any
 from PySide6.QtGui import QValidator
 from PySide6.QtWidgets import QAbstractSpinBox, QCheckBox, QComboBox, QDoubleSpinBox, QSpinBox, QWidget
 
-from thighview.ui.cards import chooser
+from thighview.ui.cards import chooser, pad_number
 
 CHOICE_WORDS: dict[str, str] = {
     "unet": "U-Net",
@@ -77,6 +77,7 @@ def make_input(spec: Field[Any]) -> QWidget:
         return QCheckBox()
     if isinstance(spec.default, int):
         whole = QSpinBox()
+        pad_number(whole)
         whole.setRange(limits["low"], limits["high"])
         whole.setSingleStep(limits.get("step", 1))
         whole.setStepType(QAbstractSpinBox.StepType.DefaultStepType)
@@ -91,6 +92,7 @@ def make_input(spec: Field[Any]) -> QWidget:
         number.setSingleStep(0.05)
     number.setRange(limits["low"], limits["high"])
     number.setSpecialValueText(ZERO_WORDS.get(spec.name, ""))
+    pad_number(number)
     return number
 
 

@@ -14,7 +14,19 @@ from thighview.core.errors import UserError
 from thighview.core.leaks import listed
 from thighview.core.run import TrainConfig
 from thighview.core.studies import CURVE, FOLDS, LEAVE_ONE_OUT
-from thighview.ui.cards import Card, ProgressLine, button, chooser, count, mark, minutes, row, show_words, words
+from thighview.ui.cards import (
+    Card,
+    ProgressLine,
+    button,
+    chooser,
+    count,
+    mark,
+    minutes,
+    pad_number,
+    row,
+    show_words,
+    words,
+)
 from thighview.ui.study_result import StudyResult
 from thighview.ui.train_form import summary
 
@@ -99,6 +111,7 @@ class StudyCard(Card):
             self.kind.addItem(name, kind)
         self.kind.activated.connect(self._kind_chosen)
         self.number = QSpinBox()
+        pad_number(self.number)
         self.number.setRange(2, 2)
         self.number.hide()
         self.number.valueChanged.connect(self._number_chosen)
