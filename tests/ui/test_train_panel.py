@@ -292,7 +292,7 @@ def test_settings_made_by_hand_are_remembered_and_the_default_is_not(panel: Trai
 
 def test_the_summary_says_the_settings_in_one_line() -> None:
     config = TrainConfig(start_from="/models/starter")
-    assert settings_summary(config, "starter") == "U-Net base 16 · CE + Dice · 40 epochs · from “starter”"
+    assert settings_summary(config) == "U-Net base 16 · CE + Dice · 40 epochs · from “starter”"
 
 
 # ---------------------------------------------------------------------- a run

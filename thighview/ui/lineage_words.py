@@ -1,7 +1,6 @@
 """Where a model comes from, in lines of plain words, from its card alone."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from thighview.core.errors import UserError
@@ -25,8 +24,7 @@ def lineage_lines(card: "ModelCard") -> list[tuple[str, str]]:
     config = lineage.get("config")
     if isinstance(config, Mapping):
         try:
-            settings = TrainConfig.from_json(dict(config))
-            lines.append(("Settings", summary(settings, Path(settings.start_from).name)))
+            lines.append(("Settings", summary(TrainConfig.from_json(dict(config)))))
         except UserError:
             lines.append(("Settings", "of another version of the program"))
     for name, key in (("Run", "run"), ("Seed", "seed"), ("Program", "code_version")):

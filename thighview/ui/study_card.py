@@ -184,7 +184,7 @@ class StudyCard(Card):
         self.number.setSuffix(" folds" if found.kind == FOLDS else " trainings")
         self.number.blockSignals(False)
         self.number.setVisible(found.kind != LEAVE_ONE_OUT and found.most >= 2)
-        show_words(self.settings, summary(config, Path(config.start_from).name) if config and found.trainings else "")
+        show_words(self.settings, summary(config) if config and found.trainings else "")
         show_words(self.known_words, _known_words(found, config))
         self._show_question()
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import Field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, Signal
@@ -278,13 +279,13 @@ class TrainForm(QWidget):
         return bool(start.property("missing")) and start.currentData() == start.property("missing")
 
 
-def summary(config: TrainConfig, start_words: str = "") -> str:
+def summary(config: TrainConfig) -> str:
     """The settings in one line: ``U-Net base 16 · cross-entropy + Dice · 40 epochs · from “thigh_tissues”``."""
     parts = [
         f"{CHOICE_WORDS[config.architecture]} base {config.base_filters}",
         CHOICE_WORDS[config.loss],
         f"{config.epochs} epochs",
-        f"from “{start_words or config.start_from}”" if config.start_from else "from random weights",
+        f"from “{Path(config.start_from).name}”" if config.start_from else "from random weights",
     ]
     return " · ".join(parts)
 

@@ -1,6 +1,5 @@
 """Run: a training from its start over its curves to the model that comes out."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QTimer, Signal
@@ -220,7 +219,7 @@ class RunPage(Page):
 
     def _config_read(self, name: str, config: TrainConfig) -> None:
         if name == self.run_name:
-            show_words(self.config_words, summary(config, Path(config.start_from).name))
+            show_words(self.config_words, summary(config))
             self.why_card.show_config(config)
 
     def _read_doubts(self, name: str) -> None:

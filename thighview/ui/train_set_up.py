@@ -1,6 +1,5 @@
 """Set up: what is in the training set, and the settings of the next training; Start stays in sight."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
@@ -128,7 +127,7 @@ class SetUpPage(QWidget):
             found = self.set_card.found
             known = found.to_learn_from and not found.in_part("")  # who has no part yet gets one at the start
             steps = f" · {count(steps_of(found.to_learn_from, config), 'step')} an epoch" if known else ""
-            self.config_words.setText(summary(config, Path(config.start_from).name) + steps)
+            self.config_words.setText(summary(config) + steps)
         case = self._workspace.session.case
         self.set_card.case_button.setEnabled(self._workspace.store is not None)
         show_words(self.labels_words, label_mapping(self.form.start_model, case.table) if case else "")
