@@ -29,6 +29,7 @@ def test_the_puzzle_is_played_to_its_answer() -> None:
     assert abs(same["loss"].lag) > 0.9 * abs(same["loss"].validation - same["loss"].train)
     exact, right = (dict(told[1].curves)[name][-1] for name in ("exact pixels (Accuracy)", "right pixels"))
     assert exact < 0.5 < right  # what the seed's Accuracy counts is not what is right
+    assert all("-0." not in step.text for step in told)
     by_person = told[5].gaps[0]
     assert by_person.leaked == 0
     assert told[6].gaps[0].leaked > 0

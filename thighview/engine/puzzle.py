@@ -139,9 +139,9 @@ def _steps(size: PuzzleSize) -> Iterator[tuple[str, str, dict[str, tuple[float, 
     yield (
         "Validating on the training batches",
         f"The same slices on both sides, no dropout, no augmentation: validation still reads better in "
-        f"{same.better('loss')} of {n} epochs. Of the last gap ({lag.validation - lag.train:+.4f} loss) {lag.lag:+.4f} "
-        "is lag: the training number is averaged over the epoch while the network learns, so it trails by "
-        "about half an epoch, not by a whole one.",
+        f"{same.better('loss')} of {n} epochs. Of the last gap ({_signed(lag.validation - lag.train)} loss) "
+        f"{_signed(lag.lag)} is lag: the training number is averaged over the epoch while the network learns, so "
+        "it trails by about half an epoch, not by a whole one.",
         {"training loss": same.curve("train_loss"), "validation loss": same.curve("val_loss")},
         same.gaps,
     )  # fmt: skip
@@ -149,10 +149,11 @@ def _steps(size: PuzzleSize) -> Iterator[tuple[str, str, dict[str, tuple[float, 
     with_, without = _of(first.gaps, "loss"), _of(plain.gaps, "loss")
     yield (
         "Without dropout and augmentation",
-        f"With them, the last gap ({with_.validation - with_.train:+.4f} loss) holds {with_.regime:+.4f} from dropout, "
-        f"{with_.augmentation:+.4f} from augmentation: only training is made harder. Without them both parts are zero; "
-        f"the gap ({without.validation - without.train:+.4f}) is lag ({without.lag:+.4f}) and the difference between "
-        f"the two sets of slices ({without.split + without.aggregation:+.4f}).",
+        f"With them, the last gap ({_signed(with_.validation - with_.train)} loss) holds {_signed(with_.regime)} "
+        f"from dropout, {_signed(with_.augmentation)} from augmentation: only training is made harder. Without them "
+        f"both parts are zero; the gap ({_signed(without.validation - without.train)}) is lag "
+        f"({_signed(without.lag)}) and the difference between the two sets of slices "
+        f"({_signed(without.split + without.aggregation)}).",
         {"training loss": plain.curve("train_loss"), "validation loss": plain.curve("val_loss")},
         plain.gaps,
     )  # fmt: skip
@@ -160,7 +161,7 @@ def _steps(size: PuzzleSize) -> Iterator[tuple[str, str, dict[str, tuple[float, 
     gaps = [trial.mean_gap("loss") for trial in others]
     yield (
         f"{len(gaps)} different initial splits",
-        f"Loss gaps {', '.join(f'{g:+.3f}' for g in gaps)}: {_alike(gaps)}. Slices of one leg are on both sides "
+        f"Loss gaps {', '.join(_signed(g, 3) for g in gaps)}: {_alike(gaps)}. Slices of one leg are on both sides "
         f"each time, so every such split is the same split: validation looks like training.{_one_sided(others)}",
         {f"split {i + 1}": t.curve("val_loss") for i, t in enumerate(others)},
         (),
@@ -267,6 +268,10 @@ def _dice(trial: Trial, slices: Slices, owner: dict[int, str]) -> float:
 
 def _of(gaps: Sequence[Gap], metric: str) -> Gap:
     return next(gap for gap in gaps if gap.metric == metric)
+
+
+def _signed(value: float, digits: int = 4) -> str:
+    return f"{value:+.{digits}f}".replace("-", "−")
 
 
 def _pc(share: float) -> str:
