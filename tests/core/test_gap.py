@@ -1,12 +1,16 @@
 """The gap between training and validation: its parts add up, and the words say what the numbers say."""
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thighview.core.gap import TERMS, Gap, decompose, interval_of, sentence
+from thighview.core.gap import TERMS, Gap, decompose, interval_of
 from thighview.core.gap_passes import END_OF_EPOCH, INFERENCE, LEARNING, TRAIN, VAL, gaps_of
+from thighview.core.gap_words import TITLES, amount, sentence
 from thighview.core.sums import Sums, seed_scores
 
 numbers = st.floats(-10, 10, allow_nan=False)
@@ -74,9 +78,50 @@ def _gap(**changes: object) -> Gap:
 def test_the_sentence_names_the_largest_cause_and_ends_with_the_people() -> None:
     said = sentence(_gap())
     assert said.startswith("Validation reads 0.6 points higher than training")
-    assert "0.6 of that is augmentation" in said
+    assert "0.6 of that is “Distorted images”: training images are distorted" in said
     assert said.endswith("no evidence that the groups differ.")
     assert "6 validation people" in said
+
+
+def test_the_part_called_the_largest_is_the_longest_bar() -> None:
+    """The real one, too: then the largest of the others follows, called so, and the real part is still the last."""
+    real = _gap(validation=0.9617, augmentation=0.0172, split=-0.0465, interval=(-0.12, 0.03))
+    said = sentence(real)
+    assert "The largest part, −4.7, is “Other people”. The largest of the others, +1.7, is “Distorted images”:" in said
+    assert said.endswith(
+        "The real difference between the two groups of people is −4.7 points (95 % interval −12.0 to +3.0, 6 validation"
+        " people): no evidence that the groups differ."
+    )
+    full = sentence(replace(real, difficulty=0.0095, judge="m"))
+    assert "The largest part, −5.6, is “People not trained on”." in full
+    assert "+0.9 points of what is real is “Harder or easier people”: the validation people are easier" in full
+    alone = sentence(_gap(validation=0.94, lag=0.0, augmentation=0.0, aggregation=0.0, split=-0.0507))
+    assert "The largest part, −5.1, is “Other people”. The real difference" in alone
+
+
+@given(st.lists(st.floats(-0.2, 0.2), min_size=9, max_size=9))
+def test_no_bar_is_longer_than_the_one_called_the_largest(values: list[float]) -> None:
+    lag, regime, augmentation, aggregation, split, ema, selection, difficulty, train = values
+    gap = _gap(
+        train=train, validation=train + lag + regime + augmentation + aggregation + split + ema + selection, lag=lag,
+        regime=regime, augmentation=augmentation, aggregation=aggregation, split=split, ema=ema, selection=selection,
+        difficulty=difficulty, judge="m",
+    )  # fmt: skip
+    name, value = max(gap.terms, key=lambda term: abs(term[1]))
+    told = re.search(r"(?:The largest part, ([^ ]+),|([^ ]+) of that) is “(.*?)”", sentence(gap))
+    assert bool(told) == (amount(gap.metric, value) != "0.0 points")
+    assert told is None or told[3] == TITLES[name]
+
+
+def test_a_dice_of_nought_everywhere_has_no_parts_to_tell() -> None:
+    """Difficulty, judged by another network, may still be large."""
+    nothing = _gap(
+        metric="dice", label="femur_marrow", train=0.0, validation=0.0, lag=0.0, augmentation=0.0, aggregation=0.0,
+        split=0.0, interval=(0.0, 0.0), difficulty=-0.094, judge="m",
+    )  # fmt: skip
+    assert sentence(nothing).startswith("Dice of femur marrow is 0 in training and in validation: the network has")
+    assert "largest" not in sentence(nothing) and "9.4" not in sentence(nothing)
+    assert "does not measure new people" in sentence(replace(nothing, leaked=2))
 
 
 def test_the_sentence_of_a_real_loss_on_new_people() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thighview.core.gap import TERMS, Gap, decompose, sentence, with_difficulty, with_selection
+from thighview.core.gap import TERMS, Gap, decompose, with_difficulty, with_selection
 from thighview.core.gap_passes import (
     END_OF_EPOCH,
     INFERENCE,
@@ -19,6 +19,7 @@ from thighview.core.gap_passes import (
     gaps_of,
     in_full,
 )
+from thighview.core.gap_words import sentence
 from thighview.core.people import mean_of
 from thighview.core.run import PersonScores
 from thighview.core.selection import best_epoch, unchosen
@@ -112,15 +113,18 @@ def gap_with(**changes: object) -> Gap:
 
 
 def test_the_sentence_picks_the_largest_cause_among_all() -> None:
-    assert "is augmentation" in sentence(gap_with())
-    assert "is ema: validation uses averaged weights" in sentence(gap_with(ema=0.05))
-    assert "is selection: this epoch was chosen" in sentence(gap_with(selection=0.05))
+    apart = gap_with(split=-0.01)
+    assert "is “Distorted images”" in sentence(apart)
+    assert "is “Averaged weights”: validation uses averaged weights" in sentence(gap_with(ema=0.05))
+    assert "is “Best epoch chosen”: this epoch was chosen" in sentence(gap_with(selection=0.05))
     harder = sentence(gap_with(difficulty=-0.05, judge="thigh_tissues"))
-    assert "The largest part, −5.0, is difficulty: the validation people are harder also for thigh_tissues" in harder
-    assert harder.count("difficulty") == 1
+    assert (
+        "The largest part, −5.0, is “Harder or easier people”: the validation people are harder also for thigh_tissues"
+    ) in harder
+    assert harder.count("Harder or easier people") == 1
     easier = sentence(gap_with(difficulty=0.01, judge="m"))
-    assert "+1.0 points of what is real is difficulty: the validation people are easier also for m" in easier
-    assert easier.rindex("The real difference") > easier.rindex("difficulty"), "the real part comes last"
+    assert "+1.0 points of what is real is “Harder or easier people”: the validation people are easier" in easier
+    assert easier.rindex("The real difference") > easier.rindex("of what is real"), "the real part comes last"
     assert "(Dice of femur cortex)" in sentence(gap_with(label="femur_cortex"))
     assert "harder" in sentence(replace(gap_with(difficulty=0.5, judge="m"), metric="loss"))
 

@@ -4,17 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from thighview.core.gap import BARS, TERMS, decompose, sentence, with_difficulty, with_selection
-from thighview.core.gap_report import (
-    REASONS,
-    TITLES,
-    amount,
-    as_text,
-    direction,
-    methods_text,
-    small_set_words,
-    to_csv,
-)
+from thighview.core.gap import BARS, TERMS, decompose, with_difficulty, with_selection
+from thighview.core.gap_report import REASONS, as_text, methods_text, small_set_words, to_csv
+from thighview.core.gap_words import TITLES, amount, direction, sentence
 
 VALUES = (0.80, 0.845, 0.83, 0.86, 0.864, 0.85, 0.85)
 GAP = decompose("dice", VALUES, [0.8, 0.9, 0.86, 0.9], [0.8, 0.9, 0.85, 0.86, 0.84, 0.85], leaked=1)

@@ -10,7 +10,8 @@ from panel_room import Room, finished, started, whole_run
 from PySide6.QtGui import QColor, QGuiApplication, QImage, QPalette
 from pytestqt.qtbot import QtBot
 
-from thighview.core.gap import decompose, sentence
+from thighview.core.gap import decompose
+from thighview.core.gap_words import sentence
 from thighview.core.run import EpochEnded, RunEvent
 from thighview.ui import dialogs
 from thighview.ui.sample_size_fold import RULE

@@ -13,8 +13,9 @@ from pytestqt.qtbot import QtBot
 
 from thighview.app import jobs
 from thighview.app.gap_in_full import label_gaps
-from thighview.core.gap import sentence, with_difficulty, with_selection
+from thighview.core.gap import with_difficulty, with_selection
 from thighview.core.gap_passes import END_OF_EPOCH, INFERENCE, LEARNING, TRAIN, VAL
+from thighview.core.gap_words import sentence
 from thighview.core.run import RunEvent, TrainConfig
 from thighview.core.sums import PER_CLASS, PLAIN, Sums
 from thighview.io.atomic import write_json_atomic
@@ -64,7 +65,7 @@ def test_what_was_measured_is_shown_again_with_all_its_bars(
     follow(panel, room, ENDED, qtbot)
     card = panel.run.why_card
     qtbot.waitUntil(lambda: card.epochs.findText("epoch 16 (kept)") >= 0)
-    assert "is ema: validation uses averaged weights" in said(panel)
+    assert "is “Averaged weights”: validation uses averaged weights" in said(panel)
     assert card.in_full.isHidden(), "what is lacking is told with the parts"
     card.parts_button.click()
     assert card.in_full.reasons.text() == "Best: no."
@@ -74,7 +75,7 @@ def test_what_was_measured_is_shown_again_with_all_its_bars(
     assert card.waterfall.height() == 9 * 38
     assert card.residual.text().startswith("Adds up")
     assert "Judged by thigh_tissues" in card.waterfall.tip_of(5)
-    assert "is difficulty: the validation people are harder also for thigh_tissues" in said(panel)
+    assert "is “Harder or easier people”: the validation people are harder also for thigh_tissues" in said(panel)
     panel.run.curves.choose(metric="dice", label="muscle")
     assert card.missing.text() == "Not measured for Dice of Muscle at this epoch."
     card.epochs.setCurrentIndex(card.epochs.findData(20))
@@ -108,7 +109,7 @@ def test_it_is_offered_when_a_run_has_ended_also_one_that_measured_nothing(
     follow(panel, room, [*whole_run(20), finished()], qtbot)
     card.in_full.show_run(None)
     card.in_full.show_run(run)
-    qtbot.waitUntil(lambda: "is ema" in said(panel))
+    qtbot.waitUntil(lambda: "is “Averaged weights”" in said(panel))
 
 
 def test_measuring_shows_its_progress_and_can_be_cancelled(

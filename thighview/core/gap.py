@@ -40,15 +40,6 @@ FEWEST = 5
 PER_CENT = ("accuracy", "dice")
 """Metrics told in points (hundredths); the loss is told as it is."""
 
-_CAUSES = {
-    "lag": "the training score is averaged over the epoch, while the network was still learning",
-    "regime": "dropout is on while training and off for validation",
-    "augmentation": "training images are distorted, validation images are not",
-    "ema": "validation uses averaged weights, the training score those of the moment",
-    "aggregation": "the two scores lump slices together in different ways",
-    "selection": "this epoch was chosen because it was the best on these very people",
-}
-
 
 @dataclass(frozen=True)
 class Gap:
@@ -170,75 +161,3 @@ def interval_of(train: Sequence[float], validation: Sequence[float]) -> tuple[fl
     validation people or fewer than 2 training people.
     """
     return difference_interval(train, validation) if len(validation) >= FEWEST else None
-
-
-def sentence(gap: Gap) -> str:
-    """The gap in words: the largest cause first, the real difference between the people last, with its interval."""
-    what = {"accuracy": "pixel accuracy", "dice": "Dice", "loss": "loss"}[gap.metric]
-    if gap.label:
-        what += f" of {gap.label.replace('_', ' ')}"
-    total = gap.validation - gap.train
-    if float(_said(gap, abs(total), unit=False)) == 0:
-        first = f"Validation and training read the same {what}."
-    else:
-        word = "higher" if total > 0 else "lower"
-        first = f"Validation reads {_said(gap, abs(total))} {word} than training while learning ({what})."
-    causes = [term for term in gap.terms if term[0] not in ("split", "generalisation")]
-    name, value = max(causes, key=lambda term: abs(term[1]))
-    parts = [first, _cause(gap, name, value, total)]
-    if gap.leaked:
-        parts.append(
-            f"{gap.leaked} of {gap.val_people} validation people are also trained on: "
-            "this number does not measure new people."
-        )
-    if gap.made_up:
-        parts.append(
-            f"Validation is made-up thighs: the difference to the training people is {_said(gap, gap.split, True)}, "
-            "and says nothing about new people."
-        )
-    else:
-        if gap.difficulty is not None and name != "difficulty":
-            parts.append(f"{_said(gap, gap.difficulty, True)} of what is real is difficulty: {_harder(gap)}.")
-        parts.append(_people(gap))
-    return " ".join(part for part in parts if part)
-
-
-def _said(gap: Gap, value: float, sign: bool = False, unit: bool = True) -> str:
-    points = gap.metric in PER_CENT
-    digits = 1 if points else 4
-    text = f"{value * (100.0 if points else 1.0):{'+' if sign else ''}.{digits}f}"
-    text = text if float(text) else f"{0:.{digits}f}"
-    text = text.replace("-", "−")
-    return f"{text} points" if unit and points else text
-
-
-def _cause(gap: Gap, name: str, value: float, total: float) -> str:
-    """The largest part, or nothing where it is told as zero."""
-    if not float(_said(gap, abs(value), unit=False)):
-        return ""
-    why = _harder(gap) if name == "difficulty" else _CAUSES[name]
-    part = _said(gap, abs(value), unit=False)
-    if value * total >= 0 and float(part) <= float(_said(gap, abs(total), unit=False)):
-        return f"{part} of that is {name}: {why}."
-    return f"The largest part, {_said(gap, value, True, unit=False)}, is {name}: {why}."
-
-
-def _harder(gap: Gap) -> str:
-    harder = ((gap.difficulty or 0.0) > 0) == (gap.metric == "loss")
-    return f"the validation people are {'harder' if harder else 'easier'} also for {gap.judge}, never trained on them"
-
-
-def _people(gap: Gap) -> str:
-    """The real difference between the people and what its interval says."""
-    people = f"{gap.val_people} validation {'person' if gap.val_people == 1 else 'people'}"
-    real = f"The real difference between the two groups of people is {_said(gap, gap.split, True)}"
-    if gap.interval is None:
-        return f"{real}; {people} {'is' if gap.val_people == 1 else 'are'} too few for an interval."
-    low, high = gap.interval
-    real += f" (95 % interval {_said(gap, low, True, unit=False)} to {_said(gap, high, True, unit=False)}, {people})"
-    worse = gap.split > 0 if gap.metric == "loss" else gap.split < 0
-    if low <= 0 <= high:
-        return f"{real}: no evidence that the groups differ."
-    if worse:
-        return f"{real}: the network does worse on people it has not seen; more people help more than more epochs."
-    return f"{real}: the validation people are easier than the training people."

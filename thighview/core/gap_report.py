@@ -4,22 +4,8 @@ import csv
 import io
 from collections.abc import Mapping
 
-from thighview.core.gap import FEWEST, PER_CENT, TERMS, Gap, sentence
-
-TITLES: dict[str, str] = {
-    "train": "Training, as reported",
-    "lag": "Still learning",
-    "regime": "Dropout",
-    "augmentation": "Distorted images",
-    "ema": "Averaged weights",
-    "aggregation": "Way of averaging",
-    "difficulty": "Harder or easier people",
-    "split": "Other people",
-    "generalisation": "People not trained on",
-    "selection": "Best epoch chosen",
-    "validation": "Validation, as reported",
-}
-"""The bars of the waterfall in plain words, in order."""
+from thighview.core.gap import FEWEST, PER_CENT, TERMS, Gap
+from thighview.core.gap_words import TITLES, amount, sentence
 
 REASONS: dict[str, str] = {
     "train": "What Keras wrote down while the network learnt: averaged over the batches of the epoch, weights still "
@@ -47,26 +33,6 @@ REASONS: dict[str, str] = {
 """What each bar stands for; the numbers are the order, which is part of the definition."""
 
 _NAMES = {"loss": "loss", "accuracy": "pixel accuracy", "dice": "Dice"}
-
-
-def amount(metric: str, value: float, sign: bool = False, digits: int | None = None, unit: bool = True) -> str:
-    """A value or a difference as it is told: points (hundredths) for accuracy and Dice, plain for the loss."""
-    points = metric in PER_CENT
-    places = digits if digits is not None else 1 if points else 4
-    scaled = value * 100.0 if points else value
-    said = f"{scaled:{'+' if sign else ''}.{places}f}"
-    if not float(said):
-        said = f"{0:.{places}f}"
-    said = said.replace("-", "−")
-    return f"{said} points" if unit and points else said
-
-
-def direction(gap: Gap) -> str:
-    """``higher``, ``lower`` or ``same``: how validation reads, rounded as it is told."""
-    total = gap.validation - gap.train
-    if not float(amount(gap.metric, abs(total), unit=False)):
-        return "same"
-    return "higher" if total > 0 else "lower"
 
 
 def methods_text(gap: Gap) -> str:

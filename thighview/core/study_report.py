@@ -5,7 +5,7 @@ import io
 from collections.abc import Sequence
 
 from thighview.core.gap import PER_CENT
-from thighview.core.gap_report import amount
+from thighview.core.gap_words import amount
 from thighview.core.people import score_of
 from thighview.core.sample_size import people_needed
 from thighview.core.studies import CURVE, KINDS, LEAVE_ONE_OUT, Retraining

@@ -15,8 +15,9 @@ import numpy as np
 from keras import ops as keras_ops
 
 from thighview.core.doubts import head_warning
-from thighview.core.gap import Gap, sentence
+from thighview.core.gap import Gap
 from thighview.core.gap_passes import LEARNING, TRAIN, VAL, gaps_of
+from thighview.core.gap_words import sentence
 from thighview.core.phantom import make_phantom
 from thighview.core.run import ExampleStep, TrainConfig
 from thighview.core.sums import mean_scores, seed_scores

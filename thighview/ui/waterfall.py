@@ -21,8 +21,9 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from thighview.core.gap import PEOPLE, PER_CENT, Gap, sentence
-from thighview.core.gap_report import REASONS, TITLES, amount
+from thighview.core.gap import PEOPLE, PER_CENT, Gap
+from thighview.core.gap_report import REASONS
+from thighview.core.gap_words import TITLES, amount, sentence
 from thighview.ui.cards import plain_tip
 from thighview.ui.picture import GROUND, double_size
 from thighview.ui.plot_colours import COLOURS

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
-from thighview.core.gap import Gap, sentence
-from thighview.core.gap_report import amount, as_text, direction, small_set_words, to_csv
+from thighview.core.gap import Gap
+from thighview.core.gap_report import as_text, small_set_words, to_csv
+from thighview.core.gap_words import amount, direction, sentence
 from thighview.core.run import GapMeasured, RunEvent, Started, TrainConfig
 from thighview.io.runs import run_folder
 from thighview.ui import dialogs
