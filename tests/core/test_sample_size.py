@@ -2,8 +2,11 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from thighview.core.sample_size import DRAWS, by_sample_size, people_needed, sizes_up_to
+from thighview.core.student import mean_interval
 
 
 @pytest.mark.parametrize(
@@ -50,8 +53,19 @@ def test_the_same_people_give_the_same_plot_and_nobody_gives_none() -> None:
 
 def test_people_needed_by_hand() -> None:
     values = [0.7, 0.8, 0.9]  # s = 0.1
-    assert people_needed(values, 0.05) == math.ceil((1.96 * 0.1 / 0.05) ** 2) == 16
-    assert people_needed(values, 0.196) == 2, "an interval takes two"
-    assert people_needed(values, 0.098) == 4, "a whole number is not rounded up once more"
+    assert people_needed(values, 0.05) == 18, "2.110 x 0.1 / sqrt(18) is below 0.05, 2.120 x 0.1 / sqrt(17) is not"
+    assert people_needed(values, 4.303 * 0.1 / math.sqrt(3)) == 3, "not one more where it just fits"
+    assert people_needed(values, 1.0) == 2, "an interval takes two"
+    assert people_needed(values, 0.002) == 9607, "of ever so many, t is 1.96"
     assert people_needed([0.5], 0.1) is None
     assert people_needed(values, 0.0) is None
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=30), st.floats(0.5, 2))
+def test_the_people_needed_and_the_interval_there_is_agree(values: list[float], share: float) -> None:
+    """Who has an interval as narrow as wanted needs no more people, and who has not needs more."""
+    low, high = mean_interval(values) or (0.0, 0.0)
+    wanted = share * (high - low) / 2
+    if wanted > 1e-9:
+        needed = people_needed(values, wanted) or 0
+        assert needed <= len(values) if share > 1.001 else share > 0.999 or needed > len(values)

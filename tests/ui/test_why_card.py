@@ -222,7 +222,7 @@ def test_the_people_needed_are_said_in_words(panel: TrainPanel, room: Room, qtbo
     sizes = panel.run.why_card.sizes
     sizes.heading.click()
     sizes.half_width.setValue(5.0)
-    assert sizes.needed.text().startswith("16 people for a 95 % interval of ±5.0 points: the 3 validation people")
+    assert sizes.needed.text().startswith("18 people for a 95 % interval of ±5.0 points: the 3 validation people")
     assert "10.0 points (standard deviation)" in sizes.needed.text()
     assert sizes.half_width.text() == "± 5.0 points"
     panel.run.curves.choose(metric="loss")

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from thighview.core.student import t_975
+
 DRAWS = 500
-_Z95 = 1.96
+_T_OF_MANY = 1.9599
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,17 @@ def by_sample_size(values: Sequence[float], draws: int = DRAWS, seed: int = 0) -
 
 
 def people_needed(values: Sequence[float], half_width: float) -> int | None:
-    """People needed for a 95 % interval of ``+- half_width``: ``ceil((1.96 s / half_width)^2)``, at least 2.
+    """People needed for a 95 % interval of ``+- half_width``: the fewest with ``t s / sqrt(n)`` no wider.
 
-    ``s`` is the standard deviation between the people given (n - 1 in the denominator). None for fewer than two
-    people or a half-width that is not positive.
+    ``t`` is the 97.5 % point of Student's distribution with n - 1 degrees of freedom, as in the intervals themselves;
+    ``s`` the standard deviation between the people given (n - 1 in the denominator). None for fewer than two people
+    or a half-width that is not positive.
     """
     if len(values) < 2 or half_width <= 0:
         return None
-    needed = (_Z95 * float(np.std(np.asarray(values, np.float64), ddof=1)) / half_width) ** 2
-    return max(2, math.ceil(needed - 1e-9))
+    wanted = half_width * (1 + 1e-9)
+    spread = float(np.std(np.asarray(values, np.float64), ddof=1))
+    n = max(2, math.floor((_T_OF_MANY * spread / wanted) ** 2))  # no fewer would do with t of ever so many
+    while t_975(n - 1) * spread / math.sqrt(n) > wanted:
+        n += 1
+    return n
