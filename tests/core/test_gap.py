@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thighview.core.gap import TERMS, Gap, decompose, interval_of
+from thighview.core.gap import TERMS, Gap, decompose
 from thighview.core.gap_passes import END_OF_EPOCH, INFERENCE, LEARNING, TRAIN, VAL, gaps_of
 from thighview.core.gap_words import TITLES, amount, sentence
+from thighview.core.student import difference_interval
 from thighview.core.sums import Sums, seed_scores
 
 numbers = st.floats(-10, 10, allow_nan=False)
@@ -32,13 +33,13 @@ def test_each_part_is_the_difference_its_name_says() -> None:
     assert gap.split == pytest.approx(-0.06)
 
 
-@pytest.mark.parametrize("people", [5, 15])
-def test_the_interval_covers_the_truth_about_as_often_as_it_says(people: int) -> None:
+@pytest.mark.parametrize(("train", "val"), [(5, 5), (15, 15), (14, 3), (3, 14)])
+def test_the_interval_covers_the_truth_about_as_often_as_it_says(train: int, val: int) -> None:
     """2000 studies of two groups without a difference: intervals of 95 % miss zero in about 100 of them."""
     rng = np.random.default_rng(1)
     missed = 0
     for _ in range(2000):
-        low, high = interval_of(*rng.normal(0.8, 0.1, (2, people)).tolist()) or ()
+        low, high = difference_interval(rng.normal(0.8, 0.1, train).tolist(), rng.normal(0.8, 0.1, val).tolist()) or ()
         missed += not low <= 0 <= high
     assert 60 <= missed <= 140
 
@@ -47,15 +48,15 @@ def test_the_interval_is_that_of_the_standard_error() -> None:
     """The check of the formula: half width about 1.96 sqrt(s_v^2 / n_v + s_t^2 / n_t)."""
     rng = np.random.default_rng(2)
     train, val = rng.normal(0.9, 0.05, 60), rng.normal(0.8, 0.1, 40)
-    low, high = interval_of(train.tolist(), val.tolist()) or (0.0, 0.0)
+    low, high = difference_interval(train.tolist(), val.tolist()) or (0.0, 0.0)
     expected = 1.96 * np.sqrt(train.var(ddof=1) / 60 + val.var(ddof=1) / 40)
     assert (high - low) / 2 == pytest.approx(expected, rel=0.04)
     assert low < val.mean() - train.mean() < high
 
 
 def test_too_few_people_have_no_interval() -> None:
-    assert interval_of([0.5] * 9, [0.1] * 4) is None
-    assert interval_of([0.5], [0.1] * 9) is None
+    for train, val in ((9, 2), (2, 9)):
+        assert difference_interval([0.5] * train, [0.1] * val) is None
 
 
 def _gap(**changes: object) -> Gap:
@@ -132,7 +133,13 @@ def test_the_sentence_of_a_real_loss_on_new_people() -> None:
 
 def test_the_sentence_of_a_leak_and_of_few_people_and_of_phantoms() -> None:
     assert "does not measure new people" in sentence(_gap(leaked=3))
-    assert "too few for an interval" in sentence(_gap(interval=None, val_people=2))
+    few = sentence(_gap(interval=None, val_people=2))
+    assert few.endswith(
+        "; 2 validation people are too few for an interval: a difference between two groups takes 3 of each."
+    )
+    both = sentence(_gap(interval=None, val_people=1, train_people=2))
+    assert "1 validation and 2 training people are too few for an interval" in both
+    assert sentence(_gap(interval=None)).endswith("without an interval.")
     assert "made-up thighs" in sentence(_gap(made_up=True))
     assert sentence(_gap(metric="loss", train=0.02, validation=0.0097)).startswith("Validation reads 0.0103 lower")
 

@@ -46,8 +46,8 @@ def test_the_text_has_sentence_numbers_and_methods() -> None:
     assert methods_text(GAP) in text
     assert "6 validation with 4 training people" in text
     assert "(Welch)" in text
-    few = replace(GAP, interval=None, val_people=3)
-    assert "no interval is given, as there were fewer than 5" in methods_text(few)
+    few = replace(GAP, interval=None, val_people=2)
+    assert "no interval is given, as there were fewer than 3 people in a group" in methods_text(few)
     assert "95 % interval" not in as_text(few, 1)
 
 

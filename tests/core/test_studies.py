@@ -196,17 +196,35 @@ def test_a_curve_is_scored_on_the_same_people_and_its_last_step_in_pairs() -> No
     gain = last_gain(points)
     assert gain is not None and gain.mean == pytest.approx(0.105)
     assert gain.interval is not None and gain.interval[0] > 0
-    assert gain_sentence(plan_, results, "dice").endswith("more people still help.")
-    assert gain_sentence(plan_, results, "loss").endswith("more people still help.")
+    assert gain_sentence(plan_, results, "dice").endswith(
+        "(95 % interval +4.1 to +16.9, the same 2 people). That says nothing yet: it takes 3 people who validate."
+    )
     rows = rows_of(CURVE, plan_, results, "dice")
     assert [row[:2] for row in rows[1:]] == [("1", "2"), ("2", "1 of 2"), ("4", "1")]
-    assert "chance" in gain_sentence(plan_, {1: results[1], 2: ended(2, {"p00": 0.1, "p01": 0.9})}, "dice")
-    assert "One person" in gain_sentence(plan_, {1: ended(1, {"p00": 0.1}), 2: ended(2, {"p00": 0.2})}, "dice")
+    one = {1: ended(1, {"p00": 0.1}), 2: ended(2, {"p00": 0.2})}
+    assert gain_sentence(plan_, one, "dice").endswith("That says nothing yet: one person validates, and it takes 3.")
     assert gain_sentence(plan_, {}, "dice") == ""
 
 
+def test_a_curve_concludes_from_three_people_and_two_draws() -> None:
+    plan_ = plan(CURVE, cohort(7, 3), CONFIG, 5)  # 1, 2, 4 of 4, then 1 and 2 again
+    small, large = {"p00": 0.5, "p01": 0.7, "p02": 0.6}, {"p00": 0.6, "p01": 0.81, "p02": 0.71}
+    drawn = {1: ended(1, small), 4: ended(4, small), 2: ended(2, small), 5: ended(5, small), 3: ended(3, large)}
+    assert gain_sentence(plan_, drawn, "dice").endswith("the same 3 people): more people still help.")
+    assert gain_sentence(plan_, drawn, "loss").endswith("more people still help.")
+    worse = drawn | {3: ended(3, {"p00": 0.4, "p01": 0.59, "p02": 0.5})}
+    assert gain_sentence(plan_, worse, "dice").endswith("more people did not help.")
+    chance = drawn | {3: ended(3, {"p00": 0.4, "p01": 0.9, "p02": 0.7})}
+    assert gain_sentence(plan_, chance, "dice").endswith("that may be chance.")
+    once = {number: result for number, result in drawn.items() if number != 5}
+    assert gain_sentence(plan_, once, "dice").endswith(
+        "That says nothing yet: 2 people were drawn only once, and others may teach more or less."
+    )
+    assert "1 person and 2 people were drawn only once" in gain_sentence(plan_, {k: drawn[k] for k in (1, 2)}, "dice")
+
+
 def test_people_needed_are_said() -> None:
-    assert needed_sentence([0.8, 0.9], 0.02, "dice").startswith("49 people")
+    assert needed_sentence([0.8, 0.9], 0.02, "dice").startswith("51 people")
     assert "takes two" in needed_sentence([0.8], 0.02, "dice")
 
 

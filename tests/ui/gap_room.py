@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 from panel_room import TISSUES, batches, epoch, started
 
-from thighview.core.gap import Gap, interval_of
+from thighview.core.gap import Gap
 from thighview.core.people import mean_of
 from thighview.core.run import EpochEnded, GapMeasured, PersonScores, RunEvent, Scores
+from thighview.core.student import difference_interval
 
 PROBE_EVERY = 5
 
@@ -58,7 +59,7 @@ def gap(
     lumped = 0.004 * sign
     values = [[p for p in (mean_of((one,), metric) for one in group) if p is not None] for group in (a, b)]
     start = m4 - lag - regime - bent - lumped
-    return Gap(metric, start, m5, lag, regime, bent, lumped, m5 - m4, interval_of(*values), train, val, leaked)
+    return Gap(metric, start, m5, lag, regime, bent, lumped, m5 - m4, difference_interval(*values), train, val, leaked)
 
 
 def measured(k: int, **more: float | int) -> GapMeasured:

@@ -181,6 +181,23 @@ def test_a_leaked_split_is_hatched_and_a_whisker_needs_an_interval(qtbot: QtBot)
     assert "Hatched: 2 of 6 validation people are trained on, too." in drawn.tip_at(split * ROW_PX + 3)
 
 
+def test_the_whisker_of_few_people_leaves_the_bars_their_room(qtbot: QtBot) -> None:
+    """It may be fifty times as long as they: it runs out of the picture, and its numbers are told."""
+    near = gap("dice", 10)
+    wide = replace(near, val_people=3, interval=(near.split - 2, near.split + 0.0001))
+    levels = [row.end for row in bars_of(wide)]
+    low, high = axis_of(wide)
+    assert high - low < 3 * (max(levels) - min(levels))
+    drawn = Waterfall()
+    qtbot.addWidget(drawn)
+    drawn.resize(270, drawn.height())
+    drawn.show_gap(near)
+    assert "outside the picture" not in drawn.tip_of(5)
+    drawn.show_gap(wide)
+    assert drawn.tip_of(5).endswith("An end without a stroke lies outside the picture.")
+    assert counted(drawn, colour("text"), 5) > 10
+
+
 def test_every_row_explains_itself_and_its_place_in_the_order(qtbot: QtBot) -> None:
     drawn = Waterfall()
     qtbot.addWidget(drawn)

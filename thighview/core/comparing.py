@@ -10,10 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from thighview.core.student import t_975
+from thighview.core.student import FEWEST, t_975
 
-FEWEST = 3
-"""People below which nothing is said."""
 MARGIN, LABEL_MARGIN = 0.02, 0.05
 """Drop of Dice, over all labels and of one label, that must lie outside the interval before it says "not worse"."""
 DRAWS = 2000

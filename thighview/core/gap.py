@@ -35,8 +35,6 @@ BARS = ("lag", "regime", "augmentation", "ema", "aggregation", "difficulty", "sp
 """All parts there can be, in the order in which the waterfall shows them."""
 PEOPLE = ("split", "generalisation", "difficulty")
 """Parts that are a real difference between the two groups of people."""
-FEWEST = 5
-"""Validation people from which on an interval is given."""
 PER_CENT = ("accuracy", "dice")
 """Metrics told in points (hundredths); the loss is told as it is."""
 
@@ -45,7 +43,7 @@ PER_CENT = ("accuracy", "dice")
 class Gap:
     """One metric at one epoch: ``validation - train`` and its parts, in the unit of the metric.
 
-    ``interval`` is the 95 % interval of ``split`` over people, None for fewer than ``FEWEST`` validation people.
+    ``interval`` is the 95 % interval of ``split`` over people (Welch), None for a group that is too small for one.
     ``leaked`` counts validation people who are trained on, too; ``made_up``: the validation people are phantoms.
     ``label`` is the one label it is about, empty for all. The parts measured on demand are None where they were not;
     ``judge`` is the model by which ``difficulty`` (a part of ``split``) was judged.
@@ -114,7 +112,7 @@ def decompose(
     before = averaged[0] if averaged else m3
     return Gap(
         metric, m0, m6, m1 - m0, m2 - m1, m3 - m2, (m4 - before) + (m6 - m5), m5 - m4,
-        interval_of(train, validation), len(train), len(validation), leaked, made_up,
+        difference_interval(train, validation), len(train), len(validation), leaked, made_up,
         ema=before - m3 if averaged else None,
     )  # fmt: skip
 
@@ -133,7 +131,7 @@ def with_selection(gap: Gap, train: Sequence[float], validation: Sequence[float]
     """
     optimism = _mean(validation) - _mean(unchosen)
     real = gap.split - optimism
-    return replace(gap, split=real, selection=optimism, interval=interval_of(train, unchosen))
+    return replace(gap, split=real, selection=optimism, interval=difference_interval(train, unchosen))
 
 
 def with_difficulty(gap: Gap, train: Sequence[float], validation: Sequence[float], judge: str) -> Gap:
@@ -152,12 +150,3 @@ def with_difficulty(gap: Gap, train: Sequence[float], validation: Sequence[float
 
 def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values))
-
-
-def interval_of(train: Sequence[float], validation: Sequence[float]) -> tuple[float, float] | None:
-    """95 % interval of mean(validation) - mean(train) over people (Welch).
-
-    People, not slices, are counted: slices of one person are not independent. None with fewer than ``FEWEST``
-    validation people or fewer than 2 training people.
-    """
-    return difference_interval(train, validation) if len(validation) >= FEWEST else None

@@ -4,8 +4,9 @@ import csv
 import io
 from collections.abc import Mapping
 
-from thighview.core.gap import FEWEST, PER_CENT, TERMS, Gap
+from thighview.core.gap import PER_CENT, TERMS, Gap
 from thighview.core.gap_words import TITLES, amount, sentence
+from thighview.core.student import FEWEST
 
 REASONS: dict[str, str] = {
     "train": "What Keras wrote down while the network learnt: averaged over the batches of the epoch, weights still "
@@ -32,13 +33,16 @@ REASONS: dict[str, str] = {
 }
 """What each bar stands for; the numbers are the order, which is part of the definition."""
 
+_SMALL = 5
+"""People of a group below which its parts are called a hint."""
 _NAMES = {"loss": "loss", "accuracy": "pixel accuracy", "dice": "Dice"}
 
 
 def methods_text(gap: Gap) -> str:
     """How it was measured, for the methods section of a paper."""
     if gap.interval is None:
-        spread = f"no interval is given, as there were fewer than {FEWEST} validation people"
+        few = min(gap.train_people, gap.val_people) < FEWEST
+        spread = f"no interval is given{f', as there were fewer than {FEWEST} people in a group' if few else ''}"
     else:
         spread = "its 95 % interval is that of the difference of two means over people (Welch)"
     further = ""
@@ -89,7 +93,7 @@ def small_set_words(gap: Gap, dropout: float = 0.0, trained_on: int = 0) -> str:
         Everybody trained on: ``gap.train_people`` may be fewer, for only some are measured.
     """
     sides = ((gap.val_people, "validation"), (gap.train_people, "training"))
-    few = [(number, side) for number, side in sides if number < FEWEST]
+    few = [(number, side) for number, side in sides if number < _SMALL]
     subset = gap.train_people < trained_on
     if few:
         who = " and ".join(_so_many(number, side, gap.made_up) for number, side in few)

@@ -1,6 +1,7 @@
 """A measured gap in plain words: what its parts are called, how its numbers are told, and one sentence on all of it."""
 
 from thighview.core.gap import PER_CENT, Gap
+from thighview.core.student import FEWEST
 
 TITLES: dict[str, str] = {
     "train": "Training, as reported",
@@ -126,12 +127,22 @@ def _why(gap: Gap, name: str) -> str:
     return f"the validation people are {'harder' if harder else 'easier'} also for {gap.judge}, never trained on them"
 
 
+def _no_interval(gap: Gap) -> str:
+    sides = ((gap.val_people, "validation"), (gap.train_people, "training"))
+    few = [(n, f"{n} {side}") for n, side in sides if n < FEWEST]
+    if not few:
+        return ", without an interval"
+    people = "person is" if [n for n, _ in few] == [1] else "people are"
+    who = " and ".join(said for _, said in few)
+    return f"; {who} {people} too few for an interval: a difference between two groups takes {FEWEST} of each"
+
+
 def _people(gap: Gap) -> str:
     """The real difference between the people and what its interval says."""
     people = f"{gap.val_people} validation {'person' if gap.val_people == 1 else 'people'}"
     real = f"The real difference between the two groups of people is {_told(gap, gap.split)}"
     if gap.interval is None:
-        return f"{real}; {people} {'is' if gap.val_people == 1 else 'are'} too few for an interval."
+        return f"{real}{_no_interval(gap)}."
     low, high = gap.interval
     real += f" (95 % interval {_told(gap, low, unit=False)} to {_told(gap, high, unit=False)}, {people})"
     worse = gap.split > 0 if gap.metric == "loss" else gap.split < 0

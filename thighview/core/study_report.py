@@ -8,6 +8,7 @@ from thighview.core.gap import PER_CENT
 from thighview.core.gap_words import amount
 from thighview.core.people import score_of
 from thighview.core.sample_size import people_needed
+from thighview.core.student import FEWEST
 from thighview.core.studies import CURVE, KINDS, LEAVE_ONE_OUT, Retraining
 from thighview.core.study_results import Mean, Results, curve_points, last_gain, pooled
 
@@ -67,7 +68,11 @@ def sentences(kind: str, plan: Plan, results: Results, metric: str, label: int |
 
 
 def gain_sentence(plan: Plan, results: Results, metric: str, label: int | None = None) -> str:
-    """What the last step of a learning curve brought, and whether that can be chance; empty without two points."""
+    """What the last step of a learning curve brought, and whether that can be chance; empty without two points.
+
+    Nothing is concluded from fewer than ``FEWEST`` people who validate, nor from a single draw of some of the people
+    who train (of all of them there is only one).
+    """
     points = curve_points(plan, results, metric, label)
     gain = last_gain(points)
     if gain is None:
@@ -75,9 +80,16 @@ def gain_sentence(plan: Plan, results: Results, metric: str, label: int | None =
     before, after = points[-2].n, points[-1].n
     first = f"From {before} to {after} people: {METRICS[metric]} {amount(metric, gain.mean, True)}"
     if gain.interval is None:
-        return f"{first}. One person who validates is too few to tell whether that is chance."
+        return f"{first}. That says nothing yet: one person validates, and it takes {FEWEST}."
     low, high = (amount(metric, end, True, unit=False) for end in gain.interval)
     first = f"{first} (95 % interval {low} to {high}, the same {len(gain.people)} people)"
+    if len(gain.people) < FEWEST:
+        return f"{first}. That says nothing yet: it takes {FEWEST} people who validate."
+    largest = max(len(one.train) for one in plan)
+    single = [point.n for point in points[-2:] if len(point.draws) < 2 and point.n < largest]
+    if single:
+        who = " and ".join(f"{n} {'person' if n == 1 else 'people'}" for n in single)
+        return f"{first}. That says nothing yet: {who} were drawn only once, and others may teach more or less."
     if gain.interval[0] <= 0 <= gain.interval[1]:
         return f"{first}: that may be chance."
     better = (gain.mean < 0) == (metric == "loss")
@@ -85,7 +97,7 @@ def gain_sentence(plan: Plan, results: Results, metric: str, label: int | None =
 
 
 def needed_sentence(values: Sequence[float], half_width: float, metric: str) -> str:
-    """People who must validate for an interval of this half-width: ``n = (1.96 s / w)^2`` of ``core.sample_size``."""
+    """People who must validate for an interval of this half-width, see ``core.sample_size``."""
     needed = people_needed(values, half_width)
     if needed is None:
         return "How far people differ takes two of them at least."

@@ -64,11 +64,15 @@ def bars_of(gap: Gap) -> list[Bar]:
 
 
 def axis_of(gap: Gap) -> tuple[float, float]:
-    """Ends of the axis: all levels and the whisker with some room; from 0 where that is near."""
-    rows = bars_of(gap)
-    levels = [row.end for row in rows]
-    levels += whisker_of(gap) or ()
+    """Ends of the axis: all levels and the whisker with some room; from 0 where that is near.
+
+    The whisker of a few people can be many times as long as all bars: it has as much room as they, and runs out of it.
+    """
+    levels = [row.end for row in bars_of(gap)]
     low, high = min(levels), max(levels)
+    if whisker := whisker_of(gap):
+        reach = max(high - low, 1e-4)
+        low, high = max(low - reach, min(low, whisker[0])), min(high + reach, max(high, whisker[1]))
     room = max(high - low, 1e-4) * _SPARE
     left = low - 2 * room
     return (0.0 if left < 0.0 <= low or 0.0 <= low < (high - low) else left), high + room
@@ -181,6 +185,9 @@ class Waterfall(QWidget):
             if self._gap.interval is not None:
                 low, high = (amount(self._gap.metric, end, True, 2) for end in self._gap.interval)
                 tip += f" Here {low} to {high}."
+                axis, whisker = axis_of(self._gap), whisker_of(self._gap)
+                if whisker and (whisker[0] < axis[0] or axis[1] < whisker[1]):
+                    tip += " An end without a stroke lies outside the picture."
             if self._gap.leaked:
                 tip += f" Hatched: {self._gap.leaked} of {self._gap.val_people} validation people are trained on, too."
         return tip
@@ -264,7 +271,7 @@ def paint_waterfall(painter: QPainter, gap: Gap, width: int, font: QFont, ground
             painter.setBrush(QBrush(colour("warning"), Qt.BrushStyle.BDiagPattern))
             painter.drawRoundedRect(area, 2, 2)
         if row.name in _SPLIT and whisker is not None:
-            _whisker(painter, across(whisker[0]), across(whisker[1]), top + BAR_PX / 2)
+            _whisker(painter, across(whisker[0]), across(whisker[1]), width - 1, top + BAR_PX / 2)
         _words(painter, row, QRectF(0, top + BAR_PX, width, WORDS_PX), ground)
 
 
@@ -283,11 +290,13 @@ def _fill(row: Bar, gap: Gap, low: float) -> QBrush:
     return QBrush(fade)
 
 
-def _whisker(painter: QPainter, left: float, right: float, y: float) -> None:
+def _whisker(painter: QPainter, left: float, right: float, edge: float, y: float) -> None:
+    """A line with a stroke at each end that lies between 0 and the edge."""
     painter.setPen(QPen(colour("text"), 1.4))
-    painter.drawLine(QPointF(left, y), QPointF(right, y))
+    painter.drawLine(QPointF(max(0.0, left), y), QPointF(min(edge, right), y))
     for x in (left, right):
-        painter.drawLine(QPointF(x, y - 4), QPointF(x, y + 4))
+        if 0 <= x <= edge:
+            painter.drawLine(QPointF(x, y - 4), QPointF(x, y + 4))
 
 
 def _words(painter: QPainter, row: Bar, area: QRectF, ground: QColor) -> None:
