@@ -22,7 +22,7 @@ from thighview.core.studies import (
     plan,
     work_of,
 )
-from thighview.core.study_report import csv_text, gain_sentence, headline, needed_sentence, rows_of, sentences
+from thighview.core.study_report import csv_text, gain_sentence, headline, needed_sentence, rows_of, rule_of, sentences
 from thighview.core.study_results import (
     RetrainingEnded,
     StudyMoved,
@@ -204,6 +204,20 @@ def test_a_curve_is_scored_on_the_same_people_and_its_last_step_in_pairs() -> No
     one = {1: ended(1, {"p00": 0.1}), 2: ended(2, {"p00": 0.2})}
     assert gain_sentence(plan_, one, "dice").endswith("That says nothing yet: one person validates, and it takes 3.")
     assert gain_sentence(plan_, {}, "dice") == ""
+
+
+@pytest.mark.parametrize(
+    ("people", "known", "folds", "said"),
+    [
+        (8, 0, 2, "No two trainings share a person."), (9, 0, 3, "share 50 % of their people, so"),
+        (10, 0, 5, "share 75 % of their people, so"), (12, 4, 2, "share 50 % of their people, so"),
+    ],
+)  # fmt: skip
+def test_folds_say_how_much_of_their_people_they_share(people: int, known: int, folds: int, said: str) -> None:
+    made = plan(FOLDS, cohort(people, known=known), CONFIG, folds)
+    assert said in rule_of(FOLDS, made)
+    common = len(set(made[0].train) & set(made[1].train)) / len(made[0].train)
+    assert ("No two" in said) == (common == 0) and (not common or f"{100 * common:.0f} %" in said)
 
 
 def test_a_curve_concludes_from_three_people_and_two_draws() -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Sequence
 
 from thighview.core.gap import PER_CENT
@@ -20,16 +21,22 @@ CURVE_RULE = (
 )
 FOLDS_RULE = (
     "Each person is scored once, by a network that never saw them, at its last epoch: nothing is chosen on the people"
-    " scored. The trainings share most of their people, so the interval is a little too narrow."
+    " scored."
 )
 NONE = "–"
 
 Plan = Sequence[Retraining]
 
 
-def rule_of(kind: str) -> str:
-    """How to read a study of this kind."""
-    return CURVE_RULE if kind == CURVE else FOLDS_RULE
+def rule_of(kind: str, plan: Plan) -> str:
+    """How to read a study of this kind; for folds, how much of their people the trainings share."""
+    if kind == CURVE:
+        return CURVE_RULE
+    shared = _shared(plan)
+    if not shared:
+        return f"{FOLDS_RULE} No two trainings share a person."
+    part = f"{100 * shared:.0f} % of their people"
+    return f"{FOLDS_RULE} Two trainings share {part}, so the interval is a little too narrow."
 
 
 def headline(kind: str, plan: Plan, results: Results) -> str:
@@ -64,7 +71,7 @@ def sentences(kind: str, plan: Plan, results: Results, metric: str, label: int |
     if whole is None:
         return []
     people = "1 person" if len(whole.people) == 1 else f"{len(whole.people)} people"
-    return [f"{METRICS[metric]} on people never seen: {mean_words(whole, metric)}, {people}.", FOLDS_RULE]
+    return [f"{METRICS[metric]} on people never seen: {mean_words(whole, metric)}, {people}.", rule_of(kind, plan)]
 
 
 def gain_sentence(plan: Plan, results: Results, metric: str, label: int | None = None) -> str:
@@ -132,6 +139,14 @@ def mean_words(mean: Mean, metric: str) -> str:
     """A mean with its interval: ``0.873 (0.851 to 0.895)``."""
     ends = _ends(mean, metric)
     return f"{number_words(mean.mean)} ({' to '.join(ends)})" if ends else number_words(mean.mean)
+
+
+def _shared(plan: Plan) -> float:
+    """The share of its people that a training has in common with another one, on average."""
+    trainings, trained = len(plan), Counter(person for one in plan for person in one.train)
+    if trainings < 2:
+        return 0.0
+    return sum(n * (n - 1) for n in trained.values()) / ((trainings - 1) * trained.total())
 
 
 def _ends(mean: Mean, metric: str) -> list[str]:

@@ -103,7 +103,7 @@ class StudyResult(QWidget):
             self._values = list(whole.people.values()) if whole else []
         said = sentences(study.kind, study.trainings, results, *asked)
         show_words(self.found, said[0] if said else "")
-        show_words(self.rule, f"{rule_of(study.kind)} {_WHISKERS * curve}".strip())
+        show_words(self.rule, f"{rule_of(study.kind, study.trainings)} {_WHISKERS * curve}".strip())
         self._say_needed()
 
     # ------------------------------------------------------------------ the interval wanted
