@@ -6,6 +6,7 @@ from scipy import stats
 
 from thighview.core.comparing import Comparison, compare_models, paired_interval, points, scores_of
 from thighview.core.promotion import Promotions
+from thighview.core.split import assign
 from thighview.core.student import t_975
 
 
@@ -63,10 +64,25 @@ def test_better_not_worse_worse_and_undecided() -> None:
 def test_a_hopeful_mean_of_few_people_is_no_verdict() -> None:
     assert both({"a": [0.2, 0.2]}).verdict == "too few"
     assert "2 locked people are too few, it needs 3" in both({"a": [0.2, 0.2]}).sentence
-    assert "1 locked person is too few" in both({"a": [0.2]}).sentence
+    assert both({"a": [0.2]}).sentence == (
+        "The gate cannot decide: 1 locked person is too few, it needs 3. With about 13 more people it has them: one in "
+        "7 is locked away."
+    )
     nobody = compare_models({}, {})
-    assert nobody.sentence == "The gate cannot decide: it needs 8 people so that some are locked away."
+    assert nobody.sentence == (
+        "The gate cannot decide: there is nobody to compare them on. The first person is locked away at 8 people; 3, "
+        "as many as it needs, are at about 21."
+    )
     assert (nobody.overall, nobody.people) == (None, ())
+
+
+def test_about_so_many_people_as_it_says_lock_three_away() -> None:
+    """The mean over 200 projects of the number of people at which the third is locked away."""
+    needed: list[int] = []
+    for salt in range(200):
+        parts = assign([f"p{i}" for i in range(90)], bytes([salt] * 16), {})
+        needed.append([n for n, part in enumerate(parts.values(), 1) if part == "test"][2])
+    assert sum(needed) / 200 == pytest.approx(21, abs=1.5)
 
 
 def test_the_same_model_twice_is_not_worse() -> None:

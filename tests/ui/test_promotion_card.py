@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 
 from thighview.app import jobs, promoting
 from thighview.app.gate_process import place_of_pair
+from thighview.core.comparing import compare_models
 from thighview.core.guard import SEEDS, guard_id
 from thighview.core.phantom_names import CONTRASTS
 from thighview.core.volume import Volume
@@ -166,7 +167,7 @@ def test_a_candidate_must_be_compared_first(card: PromotionCard, room: Room) -> 
 
 def test_without_locked_people_the_made_up_thighs_still_warn(card: PromotionCard, room: Room, qtbot: QtBot) -> None:
     show(card, room, people=0)
-    cannot = "The gate cannot decide: it needs 8 people so that some are locked away."
+    cannot = compare_models({}, {}).sentence
     assert card.verdict_words.text() == cannot
     assert card.compare_button.isEnabled() and card.compare_button.toolTip() == "Both models on made-up thighs"
     assert not card.promote_button.isEnabled() and card.promote_button.toolTip() == "Compare it first."
@@ -237,6 +238,7 @@ def test_who_was_trained_on_is_not_counted(card: PromotionCard, room: Room, qtbo
     write_result(room.project_folder, [0.2, 0.2, 0.02, 0.03], seen=2)
     show(card, room, people=4)
     qtbot.waitUntil(lambda: "2 locked people are too few" in card.verdict_words.text())
+    assert "±" not in card.left_words.text() and "±" not in shown(card), "there is no interval"
     assert card.left_words.text().splitlines()[-1] == "Not counted, for a model was trained on them: sub-000, sub-001."
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from thighview.core.split import TEST_FROM, TRAIN_SHARE, VALIDATION_SHARE
 from thighview.core.student import FEWEST, t_975
 
 MARGIN, LABEL_MARGIN = 0.02, 0.05
@@ -57,6 +58,11 @@ class Comparison:
     labels: tuple[Paired, ...]
     people: tuple[PersonPair, ...]
     left_out: tuple[str, ...]
+
+    @property
+    def pairs(self) -> tuple[Paired, ...]:
+        """All labels together, and each."""
+        return (self.overall, *self.labels) if self.overall else self.labels
 
 
 def scores_of(result: Mapping[str, Any]) -> tuple[dict[str, dict[str, float | None]], set[str]]:
@@ -141,13 +147,17 @@ def _paired(label: str, pairs: Sequence[tuple[float, float]]) -> Paired:
 
 def _judge(overall: Paired | None, labels: Sequence[Paired], kind: str) -> tuple[str, str]:
     if overall is None:
-        return "too few", "The gate cannot decide: it needs 8 people so that some are locked away."
+        enough = TEST_FROM + _people_for(FEWEST - 1)
+        return "too few", (
+            "The gate cannot decide: there is nobody to compare them on. The first person is locked away at "
+            f"{TEST_FROM} people; {FEWEST}, as many as it needs, are at about {enough}."
+        )
     people = f"{overall.people} {kind}{'person' if overall.people == 1 else 'people'}"
     if overall.interval is None:
         verb = "is" if overall.people == 1 else "are"
-        return "too few", (
-            f"The gate cannot decide: {people} {verb} too few, it needs {FEWEST}. People are locked away from 8 on."
-        )
+        more = f" With about {_people_for(FEWEST - overall.people)} more people it has them: one in 7 is locked away."
+        said = f"The gate cannot decide: {people} {verb} too few, it needs {FEWEST}."
+        return "too few", said + (more if kind else "")
     worst = min((one for one in labels if one.interval and one.interval[1] < 0), key=_difference, default=None)
     said = f"Dice {points(overall.difference)} points over all labels ({_range(overall)}, {people})"
     if overall.interval[1] < 0:
@@ -164,6 +174,11 @@ def _judge(overall: Paired | None, labels: Sequence[Paired], kind: str) -> tuple
     if overall.interval[0] > 0:
         return "better", f"Better: {said}, and no label is worse."
     return "not worse", f"Not worse: {said}."
+
+
+def _people_for(locked: int) -> int:
+    """About how many people must be added until so many more are locked away."""
+    return round(locked / (1 - TRAIN_SHARE - VALIDATION_SHARE))
 
 
 def _difference(one: Paired) -> float:

@@ -222,20 +222,21 @@ class PromotionCard(Card):
         for part in (self.figures_part, self.people_fold, self.worst_fold):
             part.setVisible(bool(people))
         left = verdict.comparison.left_out if verdict else ()
-        said = ["± is half the 95 % interval over people."] if verdict and verdict.comparison.labels else []
+        pairs = verdict.comparison.pairs if verdict else ()
+        sure = any(one.interval for one in pairs)
+        said = ["± is half the 95 % interval over people."] if sure else []
         said += [f"Not counted, for a model was trained on them: {', '.join(left)}."] if left else []
         show_words(self.left_words, "\n".join(said))
         if verdict is None or verdict is self._shown:
             return
         self._shown = verdict
-        found = verdict.comparison
-        pairs = (*([found.overall] if found.overall else []), *found.labels)
         named = [(_label(one), one) for one in pairs]
-        self.figures.fill_pairs(named, "Dice × 100", "change ±", tuple(_kind(one) for one in pairs))
+        change = "change ±" if sure else "change"
+        self.figures.fill_pairs(named, "Dice × 100", change, tuple(_kind(one) for one in pairs))
         lines = [("Person", "old", "new", "change")]
-        lines += [(p.subject, f"{100 * p.old:.1f}", f"{100 * p.new:.1f}", points(p.difference)) for p in found.people]
+        lines += [(p.subject, f"{100 * p.old:.1f}", f"{100 * p.new:.1f}", points(p.difference)) for p in people]
         self.people.fill(lines)
-        self.worst.want(verdict.pictures, found.people)
+        self.worst.want(verdict.pictures, people)
 
 
 def _state_line(model: "ModelEntry", state: str, old: "ModelEntry | None", active: "ModelEntry | None") -> str:
