@@ -309,6 +309,12 @@ def truncated(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+def scratched(path: Path) -> None:
+    """The root group is overwritten; the size is right."""
+    sound = path.read_bytes()
+    path.write_bytes(sound[:48] + b"\x55" * 400 + sound[448:])
+
+
 def no_file(path: Path) -> None:
     path.unlink()
 
@@ -342,8 +348,10 @@ def of_keras_one(path: Path) -> None:
         (virtual, "another file"), (soft_link, "is a link"), (external_link, "is a link"), (gone, "not there"),
         (group_for_array, "no array"), (deep_name, "none"), (climbing_name, "none"),
         (numbers_for_names, "list of names"),
-        (too_many_names, "list of names"), (truncated, "damaged or no HDF5 file"), (no_file, "There is no file"),
-        (other_bytes, "damaged or no HDF5 file"), (empty, "damaged or no HDF5 file"), (keras_three, "Keras 3"),
+        (too_many_names, "list of names"), (no_file, "There is no file"),
+        (truncated, "a.h5 is cut short: its end is missing."),
+        (other_bytes, "a.h5 is no HDF5 file."), (empty, "a.h5 is empty."), (keras_three, "Keras 3"),
+        (scratched, "a.h5 is damaged: it cannot be read to its end."),
         (of_theano, "theano"), (of_keras_one, "Keras 1.2.2"),
     ],
 )  # fmt: skip

@@ -10,7 +10,8 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit
 from pytestqt.qtbot import QtBot
 from window_room import open_window
 
-from thighview.app.tasks import Workspace
+from thighview.app.tasks import OldWeightsError, Workspace
+from thighview.core.errors import UserError
 from thighview.engine.old_file import read_old_file
 from thighview.io.models import find_model
 from thighview.ui.export_model_dialog import ExportModelDialog
@@ -42,6 +43,21 @@ def test_the_dialog_proposes_a_free_name_and_says_what_is_wrong(qtbot: QtBot) ->
     assert "multiple of 16" in dialog.problem.text()
     dialog.edge.setValue(256)
     assert dialog.agree.isEnabled() and dialog.answer.input_size == 256
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("thigh old (2016).h5", "thigh old (2016)"),
+        ("-(a) .h5", "a)"),
+        ("weights (.h5", "weights"),
+        ("().h5", "old weights"),
+    ],
+)
+def test_a_year_in_brackets_stays_in_the_name(file: str, name: str, qtbot: QtBot) -> None:
+    dialog = OldWeightsDialog(None, Path("/a") / file, [])
+    qtbot.addWidget(dialog)
+    assert dialog.answer.name == name and dialog.agree.isEnabled()
 
 
 def answer_export(out: Path) -> list[str]:
@@ -79,8 +95,13 @@ def test_the_menu_takes_a_file_to_the_list_of_models_and_back(qtbot: QtBot, weig
                 box.label.setText("Outer surface")
                 box.agree.click()
 
+        for error in (OldWeightsError("b.h5 is empty."), UserError("Another thing went wrong.")):
+            window.workspace.failed.emit(error)
         QTimer.singleShot(200, answer)
         window.actions_table["old_weights"].trigger()
+        assert [n.message for n in window.notices.shown] == ["Another thing went wrong."], (
+            "of an import before this one"
+        )
         qtbot.waitUntil(lambda: any(m.card.name == "unet_membrane" for m in window.workspace.models), timeout=120_000)
         assert panel.model is not None and panel.model.card.name == "unet_membrane"
         assert "counted only saturated pixels" in panel.doubts.lines.text() and not panel.doubts.isHidden()
@@ -113,4 +134,5 @@ def test_what_is_refused_is_a_notice_and_no_model(qtbot: QtBot, tmp_path: Path, 
         qtbot.waitUntil(lambda: job.is_over, timeout=120_000)
         qtbot.waitUntil(lambda: bool(window.notices.shown))
         assert "first missing one (head)" in window.notices.shown[-1].message
+        assert isinstance(window.notices.shown[-1].cause, OldWeightsError)
         assert not list((thighview_home / "models").glob("*"))

@@ -195,6 +195,10 @@ def test_labels_are_matched_by_name_and_side() -> None:
     table = tissue_table()
     assert match_labels(table, table).line() == "All 10 labels exist in this case already."
     assert match_labels(table, LabelTable()).line() == "All 10 labels will be added to this case."
+    one = LabelTable(tuple(table)[:1])
+    title = next(iter(one)).title
+    assert match_labels(one, LabelTable()).line() == f"The label {title} will be added to this case."
+    assert match_labels(one, table).line() == f"The label {title} exists in this case already."
     half = LabelTable(tuple(label for label in table if label.side == "left"))
     assert (
         match_labels(table, half).line().startswith("5 labels exist in this case, 5 will be added: Subcutaneous fat R")

@@ -30,6 +30,10 @@ _IMPORT_S = 300.0
 """Longest time that importing or exporting weights may take; the reading in it has its own, shorter one."""
 
 
+class OldWeightsError(UserError):
+    """Old weights that were refused; of no interest once others are imported."""
+
+
 class Workspace(OpenScans):
     """The open project with its cases and models, the engine and the training; one verb per wish.
 
@@ -87,8 +91,12 @@ class Workspace(OpenScans):
             self.said.emit(f"The model {name} is one of yours now; what to know of it stands in the Segment panel.")
             self.refresh_models()
 
+        def refused(error: object) -> None:
+            known = isinstance(error, UserError)
+            self.failed.emit(OldWeightsError(error.message, error.hint) if known else error)
+
         job.succeeded.connect(done)
-        job.failed.connect(self.failed)
+        job.failed.connect(refused)
         self.job_started.emit(job, f"Importing {path.name}")
         return job
 

@@ -35,6 +35,7 @@ SECONDS = 60
 _LONGEST_NAME = 512
 _SAFE_FILTERS = {1, 2, 3}
 """Deflate, shuffle and checksum: those built into the HDF5 library."""
+_COPY = "Copy it again from where it lies in full."
 _HINT = "Choose a weights file of the seed's network, as Keras 2 saves it (.h5 or .hdf5)."
 
 
@@ -135,12 +136,18 @@ def read_old_file(path: Path) -> OldFile:
     """
     import h5py
 
+    name = Path(path).name
     try:
+        if not Path(path).stat().st_size:
+            raise UserError(f"{name} is empty.", _COPY)
+        if not h5py.is_hdf5(path):
+            raise UserError(f"{name} is no HDF5 file.", _HINT)
         with h5py.File(path, "r") as file:
-            return _Reader(h5py, Path(path).name).read(file)
+            return _Reader(h5py, name).read(file)
     except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, MemoryError) as error:
-        what = " ".join(str(error).split())[:160] or type(error).__name__
-        raise UserError(f"{Path(path).name} is damaged or no HDF5 file: {what}.", _HINT) from error
+        if "truncated file" in str(error):
+            raise UserError(f"{name} is cut short: its end is missing.", _COPY) from error
+        raise UserError(f"{name} is damaged: it cannot be read to its end.", _COPY) from error
 
 
 class _Reader:

@@ -96,7 +96,7 @@ class OldWeightsDialog(QDialog):
 
     def _free(self, stem: str) -> str:
         """A name for the model that no other has."""
-        plain = re.sub(r"[^\w.()+,-]+", " ", stem).strip(" .()+,-")[:70] or "old weights"
+        plain = re.sub(r"[^\w.()+,-]+", " ", stem).lstrip(" .()+,-")[:70].rstrip(" .(+,-") or "old weights"
         name, number = plain, 2
         while name.lower() in self._taken:
             name, number = f"{plain} {number}", number + 1

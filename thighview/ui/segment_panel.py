@@ -48,12 +48,16 @@ class LabelMatch:
     def line(self) -> str:
         """The same in a sentence."""
         if not self.known:
-            return f"All {count(len(self.new), 'label')} will be added to this case." if self.new else ""
+            return f"{_all(self.new)} will be added to this case." if self.new else ""
         if not self.new:
-            return f"All {count(len(self.known), 'label')} exist in this case already."
+            return f"{_all(self.known)} {'exists' if len(self.known) == 1 else 'exist'} in this case already."
         added = ", ".join(label.title for label in self.new[:4]) + (" …" if len(self.new) > 4 else "")
         verb = "exists" if len(self.known) == 1 else "exist"
         return f"{count(len(self.known), 'label')} {verb} in this case, {len(self.new)} will be added: {added}."
+
+
+def _all(labels: tuple[Label, ...]) -> str:
+    return f"All {len(labels)} labels" if len(labels) > 1 else f"The label {labels[0].title}"
 
 
 def match_labels(model: LabelTable, case: LabelTable) -> LabelMatch:

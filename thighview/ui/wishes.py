@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from PySide6.QtWidgets import QWidget
 
 from thighview.app.session import Session
+from thighview.app.tasks import OldWeightsError
 from thighview.ui import dialogs
 from thighview.ui.export_model_dialog import ask_export_model
 from thighview.ui.notices import Notices
@@ -141,6 +142,7 @@ def import_old_weights(window: Window) -> None:
     if said:
         settings.keep_place("old_weights", said.path.parent)
         window.show_tab("Segment")
+        window.notices.settle(OldWeightsError)
         window.workspace.import_old_weights(said.path, said.name, said.label, said.input_size)
 
 
