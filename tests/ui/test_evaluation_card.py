@@ -261,3 +261,21 @@ def test_the_panel_shows_it_when_a_run_has_finished(room: Room, qtbot: QtBot) ->
     assert panel.result.people_card.isHidden()
     room.runs.follow("run 3", [*whole_run(4), finished()])
     qtbot.waitUntil(lambda: not panel.result.people_card.isHidden())
+
+
+def test_the_people_of_the_model_shown_stay_while_another_run_trains(room: Room, tmp_path: Path, qtbot: QtBot) -> None:
+    (tmp_path / "runs" / "run 3" / "evaluation.json").write_text(json.dumps(evaluation()))
+    room.session.open(make_case())
+    panel = TrainPanel(room)  # type: ignore[arg-type]
+    qtbot.addWidget(panel)
+    room.show_models(model("run 3", "project", tmp_path / "models" / "run 3"))
+    room.runs.follow("run 3", [*whole_run(4), finished()])
+    card = panel.result.people_card
+    qtbot.waitUntil(lambda: not card.table.isHidden())
+    room.runs.follow("run 4", [started()])
+    qtbot.waitUntil(lambda: panel.run.run_name == "run 4")
+    assert not card.isHidden() and not card.table.isHidden()
+    room.show_models(model("run 4", "project", tmp_path / "models" / "run 4"), *room.models)
+    room.runs.follow("run 4", [*whole_run(4), finished("run 4")])
+    qtbot.waitUntil(lambda: card.table.isHidden())
+    assert not card.isHidden() and card.measure_button.isEnabled()

@@ -89,6 +89,11 @@ class PromotionCard(Card):
             self._run, self._model, self._against = self._finished, None, None
             self._show()
 
+    @property
+    def run_shown(self) -> str:
+        """The run whose model is shown as the new one; empty while there is none."""
+        return self._model.folder.name if self._model else ""
+
     def compare(self) -> None:
         """Compare the two chosen models, unless they are being compared."""
         old = self._other()

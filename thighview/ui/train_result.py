@@ -33,7 +33,7 @@ class ResultPage(Page):
         self.column.addStretch(1)
 
     def show_run(self, name: str, status: RunStatus | None) -> None:
-        """Show what came out of this run."""
+        """Show what came out of this run; until it has finished, the people of the model that is shown above them."""
         finished = bool(status and status.finished)
         waiting = f"when “{name}” has finished" if status and status.alive else "after a training"
         self.empty_words.setText(
@@ -44,4 +44,5 @@ class ResultPage(Page):
         self.doubts_card.setVisible(bool(model and model.card.warnings))
         self.promotion_card.show_status(status)
         self.empty_card.setVisible(not finished and self.promotion_card.isHidden())
-        self.people_card.show_run(name, finished)
+        shown = name if finished else self.promotion_card.run_shown if status else ""
+        self.people_card.show_run(shown, bool(shown))
