@@ -1,6 +1,7 @@
 """The puzzle in miniature: every step comes, and its numbers add up."""
 
 import json
+import re
 
 import pytest
 
@@ -30,6 +31,12 @@ def test_the_puzzle_is_played_to_its_answer() -> None:
     exact, right = (dict(told[1].curves)[name][-1] for name in ("exact pixels (Accuracy)", "right pixels"))
     assert exact < 0.5 < right  # what the seed's Accuracy counts is not what is right
     assert all("-0." not in step.text for step in told)
+    for step, named in ((told[2], [3]), (told[3], [5, 3])):  # a gap, and its parts, each told with its sign
+        numbers = [float(n.replace("−", "-")) for n in re.findall(r"(?<![\d.])[+−]?0\.\d{4}", step.text)]
+        for many in named:
+            gap, parts, numbers = numbers[0], numbers[1:many], numbers[many:]
+            assert sum(parts) == pytest.approx(gap, abs=0.0003)
+        assert not numbers
     by_person = told[5].gaps[0]
     assert by_person.leaked == 0
     assert told[6].gaps[0].leaked > 0

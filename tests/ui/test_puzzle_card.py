@@ -70,7 +70,27 @@ def test_a_failure_is_said_and_cancel_ends_it(qtbot: QtBot) -> None:
     assert waiting.cancel_button.isVisible()
     waiting.cancel_button.click()
     qtbot.waitUntil(lambda: waiting.play_button.isEnabled())
+    assert waiting.cancelled.text() == "Cancelled before step 1."
     go.set()
+
+
+def test_what_a_cancelled_one_has_told_is_called_half(qtbot: QtBot) -> None:
+    def two_steps(report: object, stopped: Callable[[], bool]) -> None:
+        say_all(report, stopped)
+        while not stopped():
+            threading.Event().wait(0.01)
+
+    card = make(qtbot, two_steps)
+    card.start()
+    qtbot.waitUntil(lambda: card.told == 2)
+    assert card.cancelled.isHidden()
+    card.cancel_button.click()
+    qtbot.waitUntil(lambda: card.play_button.isEnabled())
+    assert card.cancelled.text() == "Cancelled after step 2 of 3; below are the steps done."
+    card.start()
+    assert card.cancelled.isHidden()
+    card.cancel()
+    qtbot.waitUntil(lambda: card.play_button.isEnabled())
 
 
 @pytest.mark.parametrize("width", [300, 420])

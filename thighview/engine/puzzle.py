@@ -17,7 +17,7 @@ from keras import ops as keras_ops
 from thighview.core.doubts import head_warning
 from thighview.core.gap import Gap
 from thighview.core.gap_passes import LEARNING, TRAIN, VAL, gaps_of
-from thighview.core.gap_words import sentence
+from thighview.core.gap_words import amount, sentence
 from thighview.core.phantom import make_phantom
 from thighview.core.run import ExampleStep, TrainConfig
 from thighview.core.sums import mean_scores, seed_scores
@@ -119,10 +119,11 @@ def _steps(size: PuzzleSize) -> Iterator[tuple[str, str, dict[str, tuple[float, 
     n = size.epochs
     yield (
         "What the seed's program prints",
-        f"Its network and loss, dropout, augmentation, slices split at random. Its Accuracy reads "
-        f"{_pc(first.curve('train_exact')[-1])} in training and {_pc(first.curve('val_exact')[-1])} in validation; "
-        f"validation loss is better in {first.better('loss')} of {n} epochs, share of right pixels in "
-        f"{first.better('accuracy')}.",
+        f"Its network and loss, dropout, augmentation, slices split at random. Its Accuracy ends at "
+        f"{_pc(first.curve('train_exact')[-1])} in training and {_pc(first.curve('val_exact')[-1])} in validation. Of "
+        f"{n} epochs, validation reads better in {first.better('loss')} by the loss, in {first.better('accuracy')} by "
+        f"the share of right pixels, in {first.better('exact')} by that Accuracy. On a set as small as this any of "
+        "them may come out the other way; the steps that follow take apart whatever difference there is.",
         {"training Accuracy": first.curve("train_exact"), "validation Accuracy": first.curve("val_exact")},
         (),
     )  # fmt: skip
@@ -139,10 +140,11 @@ def _steps(size: PuzzleSize) -> Iterator[tuple[str, str, dict[str, tuple[float, 
     lag = _of(same.gaps, "loss")
     yield (
         "Validating on the training batches",
-        f"The same slices on both sides, no dropout, no augmentation: validation still reads better in "
-        f"{same.better('loss')} of {n} epochs. Of the last gap ({_signed(lag.validation - lag.train)} loss) "
-        f"{_signed(lag.lag)} is lag: the training number is averaged over the epoch while the network learns, so "
-        "it trails by about half an epoch, not by a whole one.",
+        f"The same slices on both sides, no dropout, no augmentation: validation reads better in "
+        f"{same.better('loss')} of {n} epochs, by the loss. Of the last gap ({_loss(lag.validation - lag.train)}) "
+        f"{_loss(lag.lag)} is lag, the rest ({_loss(lag.validation - lag.train - lag.lag)}) the way of averaging. Lag: "
+        "the training number is averaged over the epoch while the network learns, so it trails by about half an epoch, "
+        "not by a whole one.",
         {"training loss": same.curve("train_loss"), "validation loss": same.curve("val_loss")},
         same.gaps,
     )  # fmt: skip
@@ -150,11 +152,12 @@ def _steps(size: PuzzleSize) -> Iterator[tuple[str, str, dict[str, tuple[float, 
     with_, without = _of(first.gaps, "loss"), _of(plain.gaps, "loss")
     yield (
         "Without dropout and augmentation",
-        f"With them, the last gap ({_signed(with_.validation - with_.train)} loss) holds {_signed(with_.regime)} "
-        f"from dropout, {_signed(with_.augmentation)} from augmentation: only training is made harder. Without them "
-        f"both parts are zero; the gap ({_signed(without.validation - without.train)}) is lag "
-        f"({_signed(without.lag)}) and the difference between the two sets of slices "
-        f"({_signed(without.split + without.aggregation)}).",
+        f"With them, the last gap of the loss ({_loss(with_.validation - with_.train)}) holds {_loss(with_.regime)} "
+        f"from dropout and {_loss(with_.augmentation)} from augmentation, which act on training alone; the rest is lag "
+        f"({_loss(with_.lag)}) and the difference between the two sets of slices "
+        f"({_loss(with_.split + with_.aggregation)}). Without them both parts are zero; the gap "
+        f"({_loss(without.validation - without.train)}) is lag ({_loss(without.lag)}) and the difference between the "
+        f"two sets of slices ({_loss(without.split + without.aggregation)}).",
         {"training loss": plain.curve("train_loss"), "validation loss": plain.curve("val_loss")},
         plain.gaps,
     )  # fmt: skip
@@ -162,8 +165,9 @@ def _steps(size: PuzzleSize) -> Iterator[tuple[str, str, dict[str, tuple[float, 
     gaps = [trial.mean_gap("loss") for trial in others]
     yield (
         f"{len(gaps)} different initial splits",
-        f"Loss gaps {', '.join(_signed(g, 3) for g in gaps)}: {_alike(gaps)}. Slices of one leg are on both sides "
-        f"each time, so every such split is the same split: validation looks like training.{_one_sided(others)}",
+        f"Loss gaps {', '.join(amount('loss', g, True, 3) for g in gaps)}: {_alike(gaps)}. Slices of one leg are on "
+        f"both sides each time, so every such split is the same split: validation looks like training."
+        f"{_one_sided(others)}",
         {f"split {i + 1}": t.curve("val_loss") for i, t in enumerate(others)},
         (),
     )  # fmt: skip
@@ -271,12 +275,12 @@ def _of(gaps: Sequence[Gap], metric: str) -> Gap:
     return next(gap for gap in gaps if gap.metric == metric)
 
 
-def _signed(value: float, digits: int = 4) -> str:
-    return f"{value:+.{digits}f}".replace("-", "−")
-
-
 def _pc(share: float) -> str:
     return f"{100 * share:.1f} %"
+
+
+def _loss(difference: float) -> str:
+    return amount("loss", difference, True)
 
 
 def _one_sided(trials: Sequence[Trial]) -> str:

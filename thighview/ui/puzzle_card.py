@@ -88,19 +88,23 @@ class PuzzleCard(Card):
         super().__init__("The puzzle", " ")
         self._play = play
         self._job: Job | None = None
+        self._all = 0
         self.about = words(_ABOUT, "muted")
         self.play_button = button("Play it through", self.start, "Trains eight small networks on made-up thighs")
         self.cancel_button = button("Cancel", self.cancel, "Ends it; what is told so far stays")
         self.progress = ProgressLine()
         self.failure = words("", "error")
+        self.cancelled = words("", "muted")
         self.steps = QVBoxLayout()
         self.steps.setSpacing(10)
         self.body.addWidget(self.about)
         self.body.addLayout(row(self.play_button, self.cancel_button))
         self.body.addWidget(self.progress)
         self.body.addWidget(self.failure)
+        self.body.addWidget(self.cancelled)
         self.body.addLayout(self.steps)
         self.failure.hide()
+        self.cancelled.hide()
         self._show_running(False)
 
     @property
@@ -117,6 +121,7 @@ class PuzzleCard(Card):
             if widget is not None:
                 widget.deleteLater()
         show_words(self.failure, "")
+        show_words(self.cancelled, "")
         self._show_running(True)
         self.progress.show_progress(0, 0)
         job = self._job = self._play()
@@ -143,8 +148,12 @@ class PuzzleCard(Card):
         if step.curves:
             inside.addWidget(StepPlot(step.curves))
         self.steps.addWidget(part)
+        self._all = step.steps
 
     def _ended(self) -> None:
+        if self._job is not None and self._job.cancelled and not 0 < self._all == self.told:
+            after = f"after step {self.told} of {self._all}; below are the steps done" if self.told else "before step 1"
+            show_words(self.cancelled, f"Cancelled {after}.")
         self._job = None
         self._show_running(False)
         self.play_button.setText("Play it again" if self.told else "Play it through")
