@@ -221,6 +221,7 @@ def test_a_wish_to_stop_arrives_although_the_program_ends(qtbot: QtBot, run: Run
     desk = RunDesk()
     with qtbot.waitSignal(desk.run_changed):
         desk.follow_project(run.project)
+    assert desk.names == {run.name}
     began, go = threading.Event(), threading.Event()
     jobs.run_in_thread(lambda *_: (began.set(), go.wait(20)), lane="runs")  # a look at a slow disk
     assert began.wait(20)

@@ -69,7 +69,7 @@ def test_painting_on_does_not_change_a_frozen_run(tmp_path: Path) -> None:
     project.close()
     assert (run.path / frozen.cases[0].mask).read_bytes() == before
     assert sets.read_dataset(run) == frozen
-    with pytest.raises(UserError, match="started before"):
+    with pytest.raises(UserError, match="There is a run “"):
         _freeze(folder)
 
 

@@ -89,6 +89,7 @@ class Runs(QObject):
         super().__init__()
         self.name = ""
         self.history: list[RunEvent] = []
+        self.names: set[str] = set()
         self.wishes: list[str] = []
         self.can_go_on = False
 
@@ -99,6 +100,7 @@ class Runs(QObject):
     def follow(self, name: str, events: list[RunEvent]) -> None:
         """As the real one: the past comes event by event."""
         self.name, self.history = name, []
+        self.names.add(name)
         self.run_changed.emit(name)
         for event in events:
             self.say(event)

@@ -245,6 +245,25 @@ def test_start_hands_over_name_and_settings(panel: TrainPanel, room: Room, qtbot
     assert panel.set_up.form.run_name.text() == ""
 
 
+def test_a_name_that_is_taken_is_told_while_it_is_typed(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
+    """By a run, whether it has ended or not, or by a model of the project."""
+    room.show_cases(*SET)
+    room.runs.follow("run 3", [*whole_run(4), finished()])
+    qtbot.waitUntil(panel.set_up.start_button.isEnabled)
+    form = panel.set_up.form
+    form.run_name.setText("run 3")
+    assert form.name_words.text() == "“run 3” is taken already. Choose another name."
+    assert not form.name_words.isHidden() and not panel.set_up.start_button.isEnabled()
+    assert panel.set_up.start_words.text() == form.name_words.text()
+    form.run_name.setText("run 34")
+    assert form.name_words.isHidden() and panel.set_up.start_button.isEnabled()
+    assert room.project_folder
+    room.show_models(model("run 34", "project", room.project_folder / "models" / "run 34"))
+    assert not form.name_words.isHidden() and not panel.set_up.start_button.isEnabled()
+    form.run_name.clear()
+    assert form.name_words.isHidden() and panel.set_up.start_button.isEnabled()
+
+
 def test_the_panel_tells_which_labels_the_model_to_start_from_knows(panel: TrainPanel, room: Room) -> None:
     room.show_models(model())
     assert panel.set_up.form.config().start_from == "/models/thigh_tissues"

@@ -22,6 +22,8 @@ class RunDesk(QObject):
     ----------
     history : list of RunEvent
         Everything the followed run has said so far, batches included.
+    names : set of str
+        The runs there are, as far as is known.
     """
 
     run_changed = Signal(str)
@@ -36,6 +38,7 @@ class RunDesk(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.history: list[RunEvent] = []
+        self.names: set[str] = set()
         self._watch: RunWatch | None = None
         self._folder: Path | None = None
 
@@ -57,6 +60,7 @@ class RunDesk(QObject):
     def follow_project(self, folder: Path) -> None:
         """Look for a run of this project: one at work, else the latest one."""
         self._folder = folder
+        self.names = set()
         self._follow(None)
         # each is asked once: one that ends meanwhile must not fall between two lists
         job = run_in_thread(
@@ -122,8 +126,10 @@ class RunDesk(QObject):
         return job
 
     def _found(self, folder: Path, runs: list[RunFolder]) -> None:
-        if folder == self._folder and self._watch is None and runs:
-            self._follow(runs[-1])
+        if folder == self._folder:
+            self.names |= {run.name for run in runs}
+            if self._watch is None and runs:
+                self._follow(runs[-1])
 
     def _follow(self, run: RunFolder | None) -> None:
         had = self._watch
@@ -133,6 +139,7 @@ class RunDesk(QObject):
             self._watch = None
         self.history = []
         if run is not None:
+            self.names.add(run.name)
             watch = self._watch = RunWatch(run, self)
             watch.said.connect(self._heard)
             watch.follow()

@@ -83,9 +83,9 @@ def freeze(
     """
     write = write or (lambda change: change(project))
     if run.dataset.exists():
-        raise UserError(f"The run {run.name!r} was started before.", "Choose another name, or let it go on.")
+        raise UserError(f"There is a run “{run.name}” already.", "Choose another name.")
     if (project.folder / "models" / run.name).exists():  # the run's model would take its place
-        raise UserError(f"The project has a model {run.name!r} already.", "Choose another name for the run.")
+        raise UserError(f"The project has a model “{run.name}” already.", "Choose another name for the run.")
     cases = reviewed_cases(project)
     learnt = (labels, []) if labels is not None else painted_labels(cases)
     subjects = {case.subject for case in cases}

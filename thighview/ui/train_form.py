@@ -1,6 +1,6 @@
 """The settings of a training, as a form made from the fields of ``TrainConfig``: words, tips and ranges live there."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import Field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,6 +79,7 @@ class TrainForm(QWidget):
         self._start = ""
         self._start_chosen = False
         self._set_aside: dict[str, Any] = {}
+        self._taken: frozenset[str] = frozenset()
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(6)
@@ -94,12 +95,15 @@ class TrainForm(QWidget):
         self.run_name.setPlaceholderText("named by itself")
         self.run_name.setMaxLength(80)
         self.run_name.setToolTip("What the run, and the model that comes out of it, is called")
+        self.run_name.textChanged.connect(self._check)
+        self.name_words = words("", "warning")
         by_name = {f.name: f for f in fields(TrainConfig)}
         first, more = _form(), _form()
         self._headings = [words("Preset", wrap=False), words("Run name", wrap=False)]
         first.addRow(self._headings[0], self.preset)
         first.addRow(self.warning_words)
         first.addRow(self._headings[1], self.run_name)
+        first.addRow(self.name_words)
         self.held_words = words("", "muted")
         self.start_doubts = Doubts()
         self.mix_words = words("", "muted")
@@ -179,6 +183,13 @@ class TrainForm(QWidget):
         start.blockSignals(False)
         show_value(start, chosen)
         self._follow_start()
+
+    def show_taken(self, names: Collection[str]) -> None:
+        """Names that a run cannot have: something is called so."""
+        taken = frozenset(name.casefold() for name in names)
+        if taken != self._taken:
+            self._taken = taken
+            self._check()
 
     @property
     def start_model(self) -> "ModelEntry | None":
@@ -262,14 +273,17 @@ class TrainForm(QWidget):
         self.start_doubts.show_doubts(model.card.warnings if model else ())
         self._check()
 
-    def _check(self) -> None:
+    def _check(self, *_: object) -> None:
+        name = self.run_name.text().strip()
+        taken = name.casefold() in self._taken
+        show_words(self.name_words, f"“{name}” is taken already. Choose another name." if taken else "")
         try:
             config = self.config()
         except UserError as error:
             self.problem_text = _plain(str(error))
         else:
             lost = config.start_from and self._missing_start()
-            self.problem_text = "The model to start from is gone. Choose another." if lost else ""
+            self.problem_text = "The model to start from is gone. Choose another." if lost else self.name_words.text()
             show_words(self.mix_words, mix_line(config))
             self.forgetting.show_doubts(forgetting_doubts(config))
         self.changed.emit()

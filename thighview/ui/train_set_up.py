@@ -79,7 +79,15 @@ class SetUpPage(QWidget):
         self._run, self._training = name, alive
         if name and name == self.form.run_name.text().strip():
             self.form.run_name.clear()
+        self._show_taken()
         self.refresh()
+
+    def _show_taken(self) -> None:
+        """Which names a run cannot have: those of the runs there are, and of the project's models."""
+        workspace = self._workspace
+        folder = workspace.project_folder
+        models = {m.folder.name for m in workspace.models if folder and m.folder.parent == folder / "models"}
+        self.form.show_taken(workspace.runs.names | models)
 
     def show_study(self, name: str) -> None:
         """A study of this name is at work (empty: none is); a training beside it would slow both down."""
