@@ -57,7 +57,7 @@ class LabelMatch:
 
 
 def _all(labels: tuple[Label, ...]) -> str:
-    return f"All {len(labels)} labels" if len(labels) > 1 else f"The label {labels[0].title}"
+    return f"The label {labels[0].title}" if len(labels) == 1 else f"All {len(labels)} labels"
 
 
 def match_labels(model: LabelTable, case: LabelTable) -> LabelMatch:
