@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QTimer
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSizePolicy, QSpinBox, QVBoxLayout, QWidget
 
 from thighview.app.jobs import run_in_thread
 from thighview.app.studying import Prospect, StudyDesk, StudyHistory, look_ahead
@@ -112,6 +112,7 @@ class StudyCard(Card):
         self.kind.activated.connect(self._kind_chosen)
         self.number = QSpinBox()
         pad_number(self.number)
+        self.number.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)  # narrow panels are narrower
         self.number.setRange(2, 2)
         self.number.hide()
         self.number.valueChanged.connect(self._number_chosen)
