@@ -1,4 +1,4 @@
-"""DICOM: a classic series (one file per slice) read from a folder, ordered by position, never by name."""
+"""DICOM: a series, classic or enhanced, read from a folder; its images are ordered by position, never by name."""
 
 import contextlib
 import hashlib
@@ -85,11 +85,7 @@ def choose_series(path: Path) -> Series:
     if path.is_file():
         mine = [series for series in folder.series if any(s.path == path for s in series.slices)]
         if len(mine) > 1:
-            listed = "; ".join(series.title for series in mine[:8]) + ("; ..." if len(mine) > 8 else "")
-            raise UserError(
-                f"{path.name} holds {len(mine)} series, one was expected: {listed}.",
-                "Split it with dcm2niix first; choosing among them is not possible yet.",
-            )
+            raise _several(path.name, mine)
         if mine:
             return mine[0]
         raise UserError(f"{path.name} cannot be opened: it is {_refusals(folder) or 'no image'}.", COPY_AGAIN)
@@ -97,17 +93,23 @@ def choose_series(path: Path) -> Series:
         what = f": {_refusals(folder)}" if folder.refused else ""
         raise UserError(
             f"No DICOM series that can be opened was found in {path}{what}.",
-            "Choose the folder that holds one classic MR series, one file per slice, or NIfTI files themselves.",
+            "Choose the folder that holds the series itself, or NIfTI files.",
         )
     stacks = [s for s in folder.series if len(s.slices) > 1] or folder.series
     if len(stacks) > 1:
-        listed = "; ".join(s.title for s in stacks[:8]) + ("; ..." if len(stacks) > 8 else "")
-        raise SeveralScansError(
-            f"This folder holds {len(stacks)} series, one was expected: {listed}.",
-            "Open one file of the series you want.",
-            tuple((s.title, min(slice_.path for slice_ in s.slices)) for s in stacks),
-        )
+        raise _several("This folder", stacks)
     return stacks[0]
+
+
+def _several(what: str, stacks: list[Series]) -> UserError:
+    """What is said of several series where one was expected; where each has files of its own, one can be chosen."""
+    listed = "; ".join(s.title for s in stacks[:8]) + ("; ..." if len(stacks) > 8 else "")
+    said = f"{what} holds {len(stacks)} series, one was expected: {listed}."
+    first = [min(s.path for s in series.slices) for series in stacks]
+    if len(set(first)) < len(first):
+        return UserError(said, "They lie in one file, among which nobody can choose yet: split it with dcm2niix first.")
+    choices = tuple((series.title, path) for series, path in zip(stacks, first, strict=True))
+    return SeveralScansError(said, "Open one file of the series you want.", choices)
 
 
 def scan(root: Path, only_like: Path | None = None) -> Folder:
