@@ -18,11 +18,11 @@ _DOUBTED_SHARE, _REFUSED_SHARE = 0.02, 0.05
 """How far a slice may be from its even place, as a share of the distance between slices, without a word (scanners
 round); at all."""
 _MOST_MISSING = 0.5
-"""Of a stack, as a share: with more slices missing than there are, it is no stack."""
+"""Slices that may be missing, as a share of those that are there: with more it is no stack."""
 
 
 def ordered(slices: list[Slice], warnings: list[str]) -> list[Slice]:
-    """The slices along their normal; copies of one image are left out, anything uneven is refused."""
+    """The slices along their normal; copies of one image are left out, two images in one place refused."""
     normal = np.cross(*slices[0].directions)
     at = {id(s): float(s.position @ normal) for s in slices}
     along = sorted(slices, key=lambda s: (at[id(s)], s.instance))
