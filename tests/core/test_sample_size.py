@@ -69,3 +69,11 @@ def test_the_people_needed_and_the_interval_there_is_agree(values: list[float], 
     if wanted > 1e-9:
         needed = people_needed(values, wanted) or 0
         assert needed <= len(values) if share > 1.001 else share > 0.999 or needed > len(values)
+
+
+def test_ever_so_many_people_are_counted_at_once_and_no_number_is_none() -> None:
+    values = [0.0, 20.0, 40.0, 60.0]
+    n = people_needed(values, 1e-4)
+    assert n is not None and n > 10**11
+    assert people_needed([0.5, float("nan"), 0.7], 0.1) is None
+    assert people_needed([0.5, 0.5], 0.1) == 2

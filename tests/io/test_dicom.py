@@ -12,7 +12,7 @@ import SimpleITK as sitk  # noqa: N813
 from dicom_files import write_series
 from pydicom.uid import DeflatedExplicitVRLittleEndian, EnhancedMRImageStorage, generate_uid
 
-from thighview.core.errors import UserError
+from thighview.core.errors import SeveralScansError, UserError
 from thighview.io import dicom
 from thighview.io.dicom import read_dicom
 from thighview.io.reading import inspect, patient_id, read_volume, sha256_of
@@ -72,8 +72,8 @@ def test_order_place_and_names(tmp_path):
 @pytest.mark.parametrize(
     ("positions", "words"),
     [
-        ([0, 5, 11, 16, 21], "do not follow each other evenly: slices 2 and 3 of 5 lie 6.00 mm apart"),
-        ([0, 5, 10, 15, 60], "evenly: slices 4 and 5 of 5 lie 45.00 mm apart"),
+        ([0, 5, 11, 16, 21], "5 slices of this series do not follow each other evenly: they lie 5.00 to 6.00 mm apart"),
+        ([0, 5, 10, 15, 60], "evenly: they lie 5.00 to 45.00 mm apart"),
         ([0, 5, 10, 10, 15], "5 different images of this series share 4 positions"),
         ([0, 0, 0], "share 1 position:"),
     ],
@@ -165,6 +165,52 @@ def test_time_points_of_one_series_are_volumes(tmp_path):
     assert sha256_of(tmp_path / "000") == sha256_of(tmp_path / "003")
 
 
+@pytest.mark.parametrize(
+    ("numbers", "volumes"),
+    [
+        ([[1, 2, 3], [4, 5, 6]], True),  # volume by volume
+        ([[1, 3, 5], [2, 4, 6]], True),  # position by position
+        ([[1, 4, 5], [2, 3, 6]], True),  # the same, back and forth
+        ([[1, 2, 4], [3, 6, 5]], False),  # nothing says which images belong together
+        ([[1, 1, 1], [1, 1, 1]], False),
+    ],
+)
+def test_images_are_parted_into_volumes_only_for_certain(tmp_path, numbers, volumes):
+    uid = generate_uid()
+    for n, own in enumerate(numbers):
+        write_series(tmp_path, [0, 5, 10], 3 * n, SeriesInstanceUID=uid, InstanceNumber=tuple(own))
+    with pytest.raises(UserError, match="holds 2 series" if volumes else "6 different images .* share 3 positions"):
+        read_dicom(tmp_path)
+
+
+def test_volumes_are_those_of_one_value(tmp_path):
+    """Whatever the numbers say."""
+    uid = generate_uid()
+    values = [(0, 800, 0), (800, 0, 800)]
+    for n, own in enumerate(values):
+        write_series(
+            tmp_path, [0, 5, 10], 3 * n, SeriesInstanceUID=uid, DiffusionBValue=own, InstanceNumber=(1, 2, 3),
+            RescaleIntercept=own,
+        )  # fmt: skip
+    for first, b in (("000", 0), ("001", 800)):
+        assert {int(v) // 100 for v in read_dicom(tmp_path / first).voxels[:, 0, 0]} == {b // 100}
+
+
+def test_only_what_one_path_opens_is_offered(tmp_path):
+    uid = generate_uid()
+    write_series(tmp_path / "s" / "a", [0, 5], SeriesInstanceUID=uid)
+    write_series(tmp_path / "s" / "b", [10, 15], SeriesInstanceUID=uid)
+    write_series(tmp_path / "s" / "c", [0, 5, 10], SeriesDescription="t2")
+    with pytest.raises(SeveralScansError, match="holds 2 series") as caught:
+        read_dicom(tmp_path / "s")
+    assert [path for _, path in caught.value.choices] == [tmp_path / "s" / "c" / "000"]
+    write_series(tmp_path / "s" / "c", [0, 5, 10], 3, SeriesDescription="t2")
+    with pytest.raises(SeveralScansError) as caught:
+        read_dicom(tmp_path / "s")
+    titles = [title for title, _ in caught.value.choices]
+    assert len(set(titles)) == 2 and titles[0].endswith(", from 000") and titles[1].endswith(", from 003")
+
+
 def test_a_localiser_beside_the_series_is_passed_over(tmp_path):
     uid = generate_uid()
     write_series(tmp_path, [0, 5, 10], SeriesInstanceUID=uid)
@@ -211,6 +257,12 @@ def test_a_deflated_image_opens_and_a_bomb_is_refused(tmp_path):
     squeeze = zlib.compressobj(9, zlib.DEFLATED, -15)
     bomb = tmp_path / "bomb.dcm"
     bomb.write_bytes(whole[:start] + squeeze.compress(bytes(200 << 20)) + squeeze.flush())
+    with pytest.raises(UserError, match="inflates to more than 50 MB"):
+        read_dicom(bomb)
+    long = whole[:132] + whole[132:140] + (start - 144 + 2012).to_bytes(4, "little") + b"\x02\0\x02\1OB\0\0"
+    long += (2000).to_bytes(4, "little") + bytes(2000) + whole[144:start]
+    squeeze = zlib.compressobj(9, zlib.DEFLATED, -15)
+    bomb.write_bytes(long + squeeze.compress(bytes(200 << 20)) + squeeze.flush())
     with pytest.raises(UserError, match="inflates to more than 50 MB"):
         read_dicom(bomb)
     bomb.write_bytes(whole[: start + 8] + bytes(64))

@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import EnhancedMRImageStorage, ExplicitVRLittleEndian, JPEGLSLossless, RLELossless, generate_uid
 
 from thighview.core.errors import UserError
-from thighview.io.dicom import read_dicom
+from thighview.io.dicom import read_dicom, read_series, scan
 from thighview.io.reading import inspect, read_volume, sha256_of
 
 
@@ -81,6 +81,19 @@ def test_echoes_in_one_file_are_not_mixed(tmp_path):
     told = inspect(tmp_path).to_json()
     assert told["shape_zyx"] == [3, 4, 5] and [row["images"] for row in told["series"]] == [3, 3]
     assert "2 series" in told["warnings"][0]
+
+
+def test_b_values_in_one_file_are_not_mixed(tmp_path):
+    path = write_enhanced(tmp_path / "one", [0, 0, 4, 4, 8, 8])
+    image = pydicom.dcmread(path)
+    for own, b in zip(image.PerFrameFunctionalGroupsSequence, (0, 500, 500, 0, 0, 500), strict=True):
+        own.MRDiffusionSequence = [item(DiffusionBValue=b)]
+    image.save_as(path)
+    with pytest.raises(UserError, match=r"volume 1 of 2.*volume 2 of 2.*share files"):
+        read_dicom(path)
+    assert inspect(tmp_path).to_json()["shape_zyx"] == [3, 4, 5]
+    first = [series for series in scan(tmp_path).series if series.volume == "volume 1 of 2"]
+    assert read_series(path, first[0]).voxels[:, 0, 0].tolist() == [1, 4, 5]
 
 
 def test_two_frames_at_one_place_are_no_volume(tmp_path):

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from gap_room import people, run_of_people, told
 from panel_room import batches, epoch, started, whole_run
-from PySide6.QtCore import QPointF, Qt
+from PySide6.QtCore import QEvent, QPointF, Qt
 from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from thighview.core.people import mean_of, values_of
@@ -478,3 +479,16 @@ def test_a_band_that_reaches_zero_goes_to_the_bottom_of_a_logarithmic_axis(curve
     _, low, high = curves._bands["val"].ends
     assert high.tolist() == pytest.approx(np.log10(data.band("loss", "val")[2]).tolist())
     assert low.max() < axis_range(curves, 1)[0]
+
+
+def test_the_mouse_may_leave_a_plot_that_is_half_made(qtbot: QtBot) -> None:
+    made = Curves()
+    qtbot.addWidget(made)
+    made.show()
+    qtbot.waitUntil(lambda: made._view is not None)
+    made.hide()
+    with qtbot.captureExceptions() as caught:
+        QApplication.sendEvent(made._view.viewport(), QEvent(QEvent.Type.Leave))
+    assert not caught
+    made.show()
+    qtbot.waitUntil(lambda: bool(made._items))

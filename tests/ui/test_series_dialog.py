@@ -50,6 +50,16 @@ def test_the_one_chosen_opens(qtbot: QtBot, folder: Path) -> None:
         assert not window.notices.shown
 
 
+@pytest.mark.parametrize("key", [Qt.Key.Key_Return, Qt.Key.Key_Escape])
+def test_what_was_dropped_beside_it_is_opened_too(qtbot: QtBot, folder: Path, tmp_path: Path, key: Qt.Key) -> None:
+    beside = write_series(tmp_path / "beside", [0, 5], SeriesDescription="pd")
+    with open_window(qtbot) as window:
+        answer(key)
+        window.workspace.open_paths([folder, beside])
+        wanted = {"t1", "pd"} if key == Qt.Key.Key_Return else {"pd"}
+        qtbot.waitUntil(lambda: {case.title for case in window.workspace.cases} == wanted, timeout=20_000)
+
+
 def test_thinking_better_of_it_leaves_everything(qtbot: QtBot, folder: Path) -> None:
     with open_window(qtbot) as window:
         seen = answer(Qt.Key.Key_Escape)

@@ -21,8 +21,8 @@ class OpenScans(OpenProject):
 
     job_started = Signal(object, str)
     """A Job a person waits for, and its words."""
-    choice_needed = Signal(object)
-    """SeveralScansError: one of several scans is to be chosen, and opened by its own path."""
+    choice_needed = Signal(object, object)
+    """SeveralScansError, and whom to give the path of the one chosen, or None where none is."""
 
     def __init__(self, settings: Settings | None = None, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -172,10 +172,16 @@ class OpenScans(OpenProject):
         def refused(error: Exception) -> None:
             self._opening = None
             if isinstance(error, SeveralScansError):
-                self.choice_needed.emit(error)
+                self.choice_needed.emit(error, chosen)
             else:
                 self.failed.emit(error)
-            self._read_first(others)
+                self._read_first(others)
+
+        def chosen(one: Path | None) -> None:
+            if one is None:
+                self._read_first(others)
+            else:
+                self._read(one, into, others)
 
         if self._opening:
             self._opening.cancel()

@@ -130,6 +130,8 @@ def measure(args: Namespace) -> int:
     need_path(args.image)
     need_path(args.mask)
     volume = read_volume(args.image)
+    for warning in volume.warnings:
+        warn(warning)
     labels, table = read_mask(args.mask, volume)
     axis = volume.axial_axis
     counts = counts_per_slice(labels, axis)

@@ -104,7 +104,8 @@ def _largest(gap: Gap) -> list[str]:
         said.append(f"The largest part, {_told(gap, parts[0][1], unit=False)}, is “{TITLES[parts[0][0]]}”.")
     if causes:
         said.append(f"{_share(gap, causes[0], 'The largest of the others' if said else 'The largest part')}.")
-    if gap.difficulty is not None and not gap.made_up and causes[:1] != [("difficulty", gap.difficulty)]:
+    told = gap.difficulty is not None and not _is_none(gap, gap.difficulty)
+    if told and gap.difficulty is not None and not gap.made_up and causes[:1] != [("difficulty", gap.difficulty)]:
         harder = f"“{TITLES['difficulty']}”: {_why(gap, 'difficulty')}"
         said.append(f"{_told(gap, gap.difficulty)} of what is real is {harder}.")
     return said
@@ -146,7 +147,7 @@ def _people(gap: Gap) -> str:
     low, high = gap.interval
     real += f" (95 % interval {_told(gap, low, unit=False)} to {_told(gap, high, unit=False)}, {people})"
     worse = gap.split > 0 if gap.metric == "loss" else gap.split < 0
-    if low <= 0 <= high:
+    if low <= 0 <= high or _is_none(gap, gap.split):
         return f"{real}: no evidence that the groups differ."
     if worse:
         return f"{real}: the network does worse on people it has not seen; more people help more than more epochs."

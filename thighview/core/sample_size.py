@@ -69,13 +69,23 @@ def people_needed(values: Sequence[float], half_width: float) -> int | None:
 
     ``t`` is the 97.5 % point of Student's distribution with n - 1 degrees of freedom, as in the intervals themselves;
     ``s`` the standard deviation between the people given (n - 1 in the denominator). None for fewer than two people
-    or a half-width that is not positive.
+    a half-width that is not positive, or values that are no numbers.
     """
     if len(values) < 2 or half_width <= 0:
         return None
     wanted = half_width * (1 + 1e-9)
     spread = float(np.std(np.asarray(values, np.float64), ddof=1))
-    n = max(2, math.floor((_T_OF_MANY * spread / wanted) ** 2))  # no fewer would do with t of ever so many
-    while t_975(n - 1) * spread / math.sqrt(n) > wanted:
-        n += 1
-    return n
+    if not math.isfinite(spread):
+        return None
+
+    def too_wide(n: int) -> bool:
+        return t_975(n - 1) * spread / math.sqrt(n) > wanted
+
+    low = 1
+    high = max(2, math.ceil((_T_OF_MANY * spread / wanted) ** 2))  # no fewer would do with t of ever so many
+    while too_wide(high):
+        low, high = high, 2 * high
+    while high - low > 1:  # the width falls with every person more
+        middle = (low + high) // 2
+        low, high = (middle, high) if too_wide(middle) else (low, middle)
+    return high

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from thighview.io.dicom_header import (
     read_slices,
     text_of,
 )
-from thighview.io.dicom_stack import affine_of, evenly, ordered, pixels_of
+from thighview.io.dicom_stack import SAME_PLACE_MM, affine_of, evenly, ordered, pixels_of
 
 _MAX_FILES = 20_000
 
@@ -89,14 +90,20 @@ def choose_series(path: Path) -> Series:
 
 
 def _several(what: str, stacks: list[Series]) -> UserError:
-    """What is said of several series where one was expected; where each has files of its own, one can be chosen."""
+    """What is said of several series where one was expected; those that a path of their own opens can be chosen."""
     listed = "; ".join(s.title for s in stacks[:8]) + ("; ..." if len(stacks) > 8 else "")
     said = f"{what} holds {len(stacks)} series, one was expected: {listed}."
-    first = [min(s.path for s in series.slices) for series in stacks]
-    if len(set(first)) < len(first):
-        return UserError(said, "They lie in one file, among which nobody can choose yet: split it with dcm2niix first.")
-    choices = tuple((series.title, path) for series, path in zip(stacks, first, strict=True))
-    return SeveralScansError(said, "Open one file of the series you want.", choices)
+    owners = Counter(path for series in stacks for path in {s.path for s in series.slices})
+    choices: list[tuple[str, Path]] = []
+    for series in stacks:
+        paths = sorted({s.path for s in series.slices})
+        if len({path.parent for path in paths}) == 1 and all(owners[path] == 1 for path in paths):
+            choices.append((series.title, paths[0]))
+    if not choices:
+        return UserError(said, "They share files, or lie over several folders: sort them with dcm2niix first.")
+    titles = Counter(title for title, _ in choices)
+    named = tuple((f"{title}, from {path.name}" if titles[title] > 1 else title, path) for title, path in choices)
+    return SeveralScansError(said, "Open one file of the series you want.", named)
 
 
 def scan(root: Path, only_like: Path | None = None) -> Folder:
@@ -210,25 +217,56 @@ def _sort_in(folder: Folder, found: Slice) -> None:
 
 
 def _volumes(series: Series) -> list[Series]:
-    """A series whose positions all have the same number of images (time points, b-values), parted into volumes.
+    """A series with several images at each of its positions (time points, b-values), parted into volumes.
 
-    The n-th image of each position, in the order of measuring, makes the n-th volume.
+    One value of it must tell the images of a position apart, and be the same set of values at every position; else
+    their numbers must run through one volume after the other, or through one position after the other. What cannot be
+    parted for certain stays as it is, and is refused as a stack.
     """
     normal = np.cross(*series.slices[0].directions)
-    places: dict[float, dict[tuple[str, int], Slice]] = {}
-    for s in series.slices:
-        places.setdefault(round(float(s.position @ normal), 2), {}).setdefault(s.instance, s)
-    counts = {len(place) for place in places.values()}
-    if len(places) < 2 or len(counts) > 1 or counts == {1}:
+    along = sorted({s.instance: s for s in series.slices}.values(), key=lambda s: float(s.position @ normal))
+    places: list[list[Slice]] = []
+    for s in along:
+        if places and float((s.position - places[-1][0].position) @ normal) < SAME_PLACE_MM:
+            places[-1].append(s)
+        else:
+            places.append([s])
+    count = len(places[0])
+    if len(places) < 2 or count < 2 or any(len(place) != count for place in places):
         return [series]
-    count = counts.pop()
-    ordered = [sorted(place.values(), key=_when) for place in places.values()]
-    return [Series(series.key, [place[n] for place in ordered], f"volume {n + 1} of {count}") for n in range(count)]
+    for value in (*_TELL_APART, None):
+        parted = _by_value(places, value) if value else _by_number(places)
+        if parted:
+            return [Series(series.key, one, f"volume {n + 1} of {count}") for n, one in enumerate(parted)]
+    return [series]
 
 
-def _when(s: Slice) -> tuple[float, ...]:
-    tags = ("TemporalPositionIdentifier", "AcquisitionNumber", "TriggerTime", "InstanceNumber")
-    return tuple(number_of(s.header, tag) or 0.0 for tag in tags)
+_TELL_APART = ("TemporalPositionIdentifier", "DiffusionBValue", "AcquisitionNumber")
+
+
+def _by_value(places: list[list[Slice]], tag: str) -> list[list[Slice]]:
+    """Volumes of the images that have the same value; empty where that does not part them."""
+    values = [[number_of(s.header, tag) for s in place] for place in places]
+    first = set(values[0])
+    if None in first or len(first) < len(places[0]) or any(set(others) != first for others in values):
+        return []
+    ordered_values = sorted(value for value in first if value is not None)
+    return [[place[own.index(v)] for place, own in zip(places, values, strict=True)] for v in ordered_values]
+
+
+def _by_number(places: list[list[Slice]]) -> list[list[Slice]]:
+    """Volumes by the numbers of the images, where these run volume by volume or position by position; else empty."""
+    numbers = {id(s): number_of(s.header, "InstanceNumber") for place in places for s in place}
+    if None in numbers.values() or len(set(numbers.values())) < len(numbers):
+        return []
+    rank = {key: n for n, key in enumerate(sorted(numbers, key=lambda key: numbers[key] or 0.0))}
+    sorted_places = [sorted(place, key=lambda s: rank[id(s)]) for place in places]
+    volumes = [list(one) for one in zip(*sorted_places, strict=True)]
+    whole = any(
+        all(max(rank[id(s)] for s in group) - min(rank[id(s)] for s in group) == len(group) - 1 for group in groups)
+        for groups in (volumes, sorted_places)
+    )
+    return volumes if whole else []
 
 
 def _refusals(folder: Folder) -> str:

@@ -30,6 +30,7 @@ _FROM = (
     ("MRImageFrameTypeSequence", "FrameType", "ImageType"),
     ("CTImageFrameTypeSequence", "FrameType", "ImageType"),
     ("PETFrameTypeSequence", "FrameType", "ImageType"),
+    ("MRDiffusionSequence", "DiffusionBValue", "DiffusionBValue"),
     ("FrameContentSequence", "TemporalPositionIndex", "TemporalPositionIndex"),
 )
 """Group, element in it, and the name it has in a classic header."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _MAX_SIDE = 4096
 _MOST_INFLATED = 50 << 20
+_MOST_META = 1 << 20
 _CHUNK_BYTES = 1 << 20
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 COPY_AGAIN = "Copy the series again from the scanner or the archive."
@@ -28,7 +29,7 @@ _TAGS = (
     "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "RescaleSlope",
     "RescaleIntercept", "EchoTime", "EchoNumbers", "RepetitionTime", "FlipAngle", "MagneticFieldStrength",
     "Manufacturer", "ManufacturerModelName", "SliceThickness", "SpacingBetweenSlices", "PatientID", "InstanceNumber",
-    "TemporalPositionIdentifier", "AcquisitionNumber", "TriggerTime",
+    "TemporalPositionIdentifier", "DiffusionBValue", "AcquisitionNumber",
     *GROUPS,
 )  # fmt: skip
 
@@ -82,6 +83,8 @@ def read_dataset(path: Path, pixels: bool = False) -> "Dataset":
     """A file's header, only the tags used here, or all of it with the pixels."""
     with path.open("rb") as file:
         start = file.read(1024)
+        if start[132:136] == b"\x02\0\0\0":  # the length of the group in which the packing is named
+            start += file.read(max(0, min(144 + int.from_bytes(start[140:144], "little"), _MOST_META) - len(start)))
         if _DEFLATED in start:
             _check_inflated(start, file)
     try:

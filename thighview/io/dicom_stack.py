@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _DOUBTED_SHARE, _REFUSED_SHARE = 0.02, 0.05
 """How far a slice may be from its even place, as a share of the distance between slices, without a word (scanners
 round); at all."""
+SAME_PLACE_MM = 0.01
+"""Images nearer to each other than this lie in one place."""
 _MOST_MISSING = 0.5
 """Slices that may be missing, as a share of those that are there: with more it is no stack."""
 
@@ -28,7 +30,7 @@ def ordered(slices: list[Slice], warnings: list[str]) -> list[Slice]:
     along = sorted(slices, key=lambda s: (at[id(s)], s.instance))
     single: list[Slice] = []
     for s in along:
-        if single and abs(at[id(s)] - at[id(single[-1])]) < 0.01:
+        if single and abs(at[id(s)] - at[id(single[-1])]) < SAME_PLACE_MM:
             if s.instance != single[-1].instance:
                 _refuse_shared_positions(along, at)
             continue
@@ -50,10 +52,9 @@ def evenly(slices: list[Slice], warnings: list[str]) -> "list[Slice | None]":
     worst = int(np.argmax(np.abs(off)))
     missing = int(steps.sum()) - len(gaps)
     if abs(off[worst]) > _REFUSED_SHARE * usual or missing > _MOST_MISSING * len(slices):
-        at = int(np.argmax(np.abs(gaps - usual)))
         raise UserError(
-            f"The slices of this series do not follow each other evenly: slices {at + 1} and {at + 2} of "
-            f"{len(slices)} lie {gaps[at]:.2f} mm apart, the others {usual:.2f} mm.",
+            f"The {len(slices)} slices of this series do not follow each other evenly: they lie {gaps.min():.2f} to "
+            f"{gaps.max():.2f} mm apart.",
             "Copy the complete series again.",
         )
     if abs(off[worst]) > max(0.01, _DOUBTED_SHARE * usual):

@@ -264,13 +264,13 @@ class Curves(QWidget):
             return False
         if self._view:
             self._items, self._bands, self._hair = fill_frame(self._view)
+            self._view.scene().sigMouseMoved.connect(self._hovered)
+            self._view.viewport().installEventFilter(self)
             return True
         self._view = make_frame(self.font())
         plot = self._view.getPlotItem()
         plot.getAxis("bottom").count_minutes(self._axis == "minutes")
         plot.getViewBox().sigRangeChangedManually.connect(self._user_zoomed)
-        self._view.scene().sigMouseMoved.connect(self._hovered)
-        self._view.viewport().installEventFilter(self)
         self._place.takeAt(0)
         self._place.addWidget(self._view)
         return True

@@ -74,6 +74,6 @@ def ask_export_model(parent: QWidget, start: Path, model: str) -> tuple[Path, st
         path = ask_new_folder(parent, title, why, f"{model}_savedmodel", start, "Export")
     else:
         kinds = f"{FORMATS[[name for name, *_ in FORMATS].index(form)][1].partition(' (')[0]} (*{ending})"
-        chosen = choose(parent, title, start / f"{model}{ending}", QFileDialog.FileMode.AnyFile, kinds)
+        chosen = choose(parent, title, start / f"{model}{ending}", QFileDialog.FileMode.AnyFile, kinds, form)
         path = with_ending(chosen, ending, (ending,))
     return (path, form) if path else None

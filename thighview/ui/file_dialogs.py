@@ -27,9 +27,10 @@ def choose(
     start: Path | None,
     mode: QFileDialog.FileMode = QFileDialog.FileMode.Directory,
     kinds: str = "",
+    ending: str = "",
 ) -> Path | None:
     """One path of :func:`choose_all`, or None."""
-    return next(iter(choose_all(parent, title, start, mode, kinds)), None)
+    return next(iter(choose_all(parent, title, start, mode, kinds, ending)), None)
 
 
 def choose_all(
@@ -38,9 +39,14 @@ def choose_all(
     start: Path | None,
     mode: QFileDialog.FileMode = QFileDialog.FileMode.Directory,
     kinds: str = "",
+    ending: str = "",
 ) -> list[Path]:
-    """The system's own dialog where it has one, Qt's elsewhere; ``AnyFile`` is a file to be written."""
+    """The system's own dialog where it has one, Qt's elsewhere; ``AnyFile`` is a file to be written.
+
+    ``ending``, without its dot, is put to a name without one, before it is asked whether a file there may go.
+    """
     dialog = QFileDialog(parent, title, "", kinds)
+    dialog.setDefaultSuffix(ending)
     dialog.setFileMode(mode)
     dialog.setOption(QFileDialog.Option.ShowDirsOnly, mode is QFileDialog.FileMode.Directory)
     if mode is QFileDialog.FileMode.AnyFile and start:

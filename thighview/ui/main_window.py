@@ -1,5 +1,6 @@
 """The main window: lays everything out, and passes on what belongs to no part of it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -191,10 +192,8 @@ class MainWindow(QMainWindow):
         for changed in (workspace.runs.run_changed, workspace.runs.run_ended):
             changed.connect(self._show_training)
 
-    def _choose_series(self, needed: SeveralScansError) -> None:
-        path = ask_series(self, needed)
-        if path is not None:
-            self.workspace.open_path(path)
+    def _choose_series(self, needed: SeveralScansError, answer: Callable[[Path | None], None]) -> None:
+        answer(ask_series(self, needed))
 
     def _show_training(self, _: object = None) -> None:
         """A dot on the tab while a training goes on, wherever the person looks."""
