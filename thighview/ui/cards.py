@@ -8,6 +8,8 @@ from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent, QResizeEv
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QComboBox,
+    QDialog,
+    QDialogButtonBox,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -136,6 +138,16 @@ def button(text: str, pressed: Callable[[], object], tip: str = "", kind: str = 
         made.setProperty(kind, True)
     made.clicked.connect(lambda *_: pressed())
     return made
+
+
+def agree_buttons(dialog: QDialog, words_: str) -> tuple[QDialogButtonBox, QPushButton]:
+    """The last line of a dialog: Cancel, and the button that agrees, with these words on it; both end the dialog."""
+    buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel, parent=dialog)
+    agree = buttons.addButton(words_, QDialogButtonBox.ButtonRole.AcceptRole)
+    mark(agree, "primary", True)
+    buttons.accepted.connect(dialog.accept)
+    buttons.rejected.connect(dialog.reject)
+    return buttons, agree
 
 
 def chooser(tip: str = "") -> QComboBox:

@@ -5,14 +5,13 @@ from pathlib import Path
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
-    QDialogButtonBox,
     QFileDialog,
     QFormLayout,
     QVBoxLayout,
     QWidget,
 )
 
-from thighview.ui.cards import mark, words
+from thighview.ui.cards import agree_buttons, words
 from thighview.ui.file_dialogs import ask_new_folder, choose, with_ending
 
 FORMATS = (
@@ -48,11 +47,7 @@ class ExportModelDialog(QDialog):
         self.about = words("", "muted")
         box.addWidget(self.about)
         box.addStretch(1)
-        self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel, parent=self)
-        self.agree = self.buttons.addButton("Choose a place…", QDialogButtonBox.ButtonRole.AcceptRole)
-        mark(self.agree, "primary", True)
-        self.buttons.accepted.connect(self.accept)
-        self.buttons.rejected.connect(self.reject)
+        self.buttons, self.agree = agree_buttons(self, "Choose a place…")
         box.addWidget(self.buttons)
         self.format.currentIndexChanged.connect(self._look)
         self._look()

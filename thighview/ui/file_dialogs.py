@@ -7,7 +7,6 @@ from pathlib import Path
 from PySide6.QtCore import QSignalBlocker
 from PySide6.QtWidgets import (
     QDialog,
-    QDialogButtonBox,
     QFileDialog,
     QFormLayout,
     QHeaderView,
@@ -18,7 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from thighview.app.jobs import run_in_thread
-from thighview.ui.cards import button, mark, row, show_words, words
+from thighview.ui.cards import agree_buttons, button, row, show_words, words
 
 
 def choose(
@@ -95,11 +94,7 @@ class FolderDialog(QDialog):
         self.problem = words("", "warning")
         box.addWidget(self.problem)
         box.addStretch(1)
-        self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel, parent=self)
-        self.agree = self.buttons.addButton(agree, QDialogButtonBox.ButtonRole.AcceptRole)
-        mark(self.agree, "primary", True)
-        self.buttons.accepted.connect(self.accept)
-        self.buttons.rejected.connect(self.reject)
+        self.buttons, self.agree = agree_buttons(self, agree)
         box.addWidget(self.buttons)
         self._plain = name
         self._proposing = True

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from PySide6.QtWidgets import (
     QDialog,
-    QDialogButtonBox,
     QFormLayout,
     QLineEdit,
     QSpinBox,
@@ -15,7 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from thighview.ui.cards import mark, pad_number, show_words, words
+from thighview.ui.cards import agree_buttons, pad_number, show_words, words
 from thighview.ui.dialogs import ask_file
 
 WEIGHTS = "Keras 2 weights (*.h5 *.hdf5);;All files (*)"
@@ -75,11 +74,7 @@ class OldWeightsDialog(QDialog):
         self.problem = words("", "warning")
         box.addWidget(self.problem)
         box.addStretch(1)
-        self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel, parent=self)
-        self.agree = self.buttons.addButton("Import", QDialogButtonBox.ButtonRole.AcceptRole)
-        mark(self.agree, "primary", True)
-        self.buttons.accepted.connect(self.accept)
-        self.buttons.rejected.connect(self.reject)
+        self.buttons, self.agree = agree_buttons(self, "Import")
         box.addWidget(self.buttons)
         for edit in (self.name, self.label):
             edit.textChanged.connect(self._look)

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
 from thighview.core.errors import SeveralScansError
-from thighview.ui.cards import count, mark, plain_tip, words
+from thighview.ui.cards import agree_buttons, count, plain_tip, words
 
 _MOST_ROWS, _ROW_PX, _MOST_WIDTH_PX = 14, 26, 900
 
@@ -34,12 +34,8 @@ class SeriesDialog(QDialog):
         self.list.setMinimumWidth(min(self.list.sizeHintForColumn(0) + 24, _MOST_WIDTH_PX))
         self.list.setFixedHeight(_ROW_PX * min(len(needed.choices), _MOST_ROWS) + 2 * self.list.frameWidth() + 4)
         box.addWidget(self.list)
-        self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel, parent=self)
-        self.agree = self.buttons.addButton("Open", QDialogButtonBox.ButtonRole.AcceptRole)
+        self.buttons, self.agree = agree_buttons(self, "Open")
         self.agree.setDefault(True)
-        mark(self.agree, "primary", True)
-        self.buttons.accepted.connect(self.accept)
-        self.buttons.rejected.connect(self.reject)
         self.list.itemActivated.connect(lambda _: self.accept())
         box.addWidget(self.buttons)
         self.list.setFocus()
