@@ -41,10 +41,16 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     limit_s = float(marker.args[0] if marker else item.config.getini("timeout") if option is None else option)
     if limit_s and not item.config.getoption("usepdb"):
         faulthandler.dump_traceback_later(limit_s + STUCK_S, exit=True, file=_console)
+    with_qt = bool({"qtbot", "qapp"} & set(getattr(item, "fixturenames", ())))
+    if with_qt:
+        gc.disable()  # as in the program: a widget collected on another thread can hang Qt
     try:
         return (yield)
     finally:
         faulthandler.cancel_dump_traceback_later()
+        if with_qt:
+            gc.collect(0)  # all that the test has made
+            gc.enable()
 
 
 @pytest.fixture(autouse=True)

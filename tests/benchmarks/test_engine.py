@@ -22,7 +22,8 @@ from thighview.app import jobs
 from thighview.core.run import EpochEnded, TrainConfig
 from thighview.core.volume import Volume
 from thighview.io.images import write_volume
-from thighview.ui.application import load_plots, make_application, open_window, settle_memory
+from thighview.ui.application import load_plots, make_application, open_window
+from thighview.ui.collector import settle_memory
 from thighview.ui.main_window import MainWindow
 
 HERE = Path(__file__).parent

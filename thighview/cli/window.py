@@ -89,7 +89,7 @@ def _run(paths: Sequence[Path] = (), demo: bool = False) -> int:
     """The window, until it is closed."""
 
     def start() -> int:
-        gc.disable()  # nothing that is loaded for the window is garbage; the window turns it on again
+        gc.disable()  # nothing that is loaded for the window is garbage; the window looks for it by itself later
         from thighview.ui.application import run
 
         return run(paths, demo)

@@ -1,6 +1,5 @@
 """The application: builds the three objects of the program, and lives on when something goes wrong."""
 
-import gc
 import importlib
 import logging
 import logging.handlers
@@ -17,6 +16,7 @@ from PySide6.QtWidgets import QApplication
 from thighview.app import jobs
 from thighview.app.tasks import Workspace
 from thighview.io.paths import home
+from thighview.ui.collector import collect_on_this_thread, settle_memory
 from thighview.ui.icons import program_icon
 from thighview.ui.main_window import MainWindow
 from thighview.ui.theme import apply_theme, styled_at_the_end
@@ -48,15 +48,6 @@ def load_plots() -> None:
     job.succeeded.connect(lambda _: settle_memory())
 
 
-def settle_memory() -> None:
-    """Take what the start has made out of the garbage collector's sight.
-
-    A full collection would look at all of it again each time, and the window would stand still for some 40 ms.
-    """
-    gc.freeze()
-    gc.enable()
-
-
 def make_application() -> QApplication:
     """The Qt application with the program's name and theme; the one there is, if there is one."""
     there = QApplication.instance()
@@ -76,6 +67,7 @@ def open_window(paths: Sequence[Path] = (), catcher: "BugCatcher | None" = None,
     with styled_at_the_end():
         window = MainWindow(workspace)
     workspace.setParent(window)
+    collect_on_this_thread(window)
     if catcher:
         catcher.caught.connect(window.notices.show_error)
     window.show()
