@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thighview.core.mask import Region
-from thighview.core.volume import Volume
+from thighview.core.volume import LETTERS, Volume
 
 VIEWS = ("axial", "coronal", "sagittal")
+_OBLIQUE = 0.2
+"""Part of a unit vector from which on a direction is named, too: 11.5 degrees."""
 _OPPOSITE = {"L": "R", "R": "L", "P": "A", "A": "P", "S": "I", "I": "S"}
 _SHOWN = {"S": "H", "I": "F"}
 """Head and foot are what a reader of thighs calls them; L R A P stay."""
@@ -67,6 +69,9 @@ class Plane:
         Distance of voxel centres along the array axes, mm.
     letters : str
         Patient directions at the screen's top, right, bottom and left edge, of ``L R A P H F``.
+    edges : tuple of str
+        The same edges in full: where a scan is oblique the lesser directions follow, as in ``LA``; ``?`` where the
+        source does not say how the scan lies.
     """
 
     view: str
@@ -78,6 +83,7 @@ class Plane:
     shape_zyx: tuple[int, int, int]
     spacing_mm_zyx: tuple[float, float, float]
     letters: str
+    edges: tuple[str, str, str, str]
 
     @staticmethod
     def of(volume: Volume, view: str, radiological: bool = True) -> "Plane":
@@ -92,6 +98,11 @@ class Plane:
         world = volume.world_axes
         row_axis, column_axis = (world.index({"L": 0, "R": 0, "P": 1, "A": 1}.get(d, 2)) for d in (bottom, right))
         corner = [_OPPOSITE[bottom], right, bottom, _OPPOSITE[right]]
+        down, along = (_direction(volume, axis, word) for axis, word in ((row_axis, bottom), (column_axis, right)))
+        if "orientation" in volume.unsure:
+            edges = ["?"] * 4
+        else:
+            edges = [_in_full(letter, way) for letter, way in zip(corner, (-down, along, down, -along), strict=True)]
         return Plane(
             view,
             world.index(world_through),
@@ -102,6 +113,7 @@ class Plane:
             volume.shape,
             volume.spacing_mm,
             "".join(_SHOWN.get(letter, letter) for letter in corner),
+            (edges[0], edges[1], edges[2], edges[3]),
         )
 
     @property
@@ -184,6 +196,20 @@ class Plane:
         if self.row_axis > self.column_axis:
             piece = piece.T
         return np.expand_dims(piece, self.through)
+
+
+def _direction(volume: Volume, axis: int, towards: str) -> NDArray[np.float64]:
+    """The unit vector (LPS) along an array axis, turned so that it points towards this patient direction."""
+    way = volume.affine[:3, axis] / np.linalg.norm(volume.affine[:3, axis])
+    return way if volume.axes[axis] == towards else -way
+
+
+def _in_full(letter: str, way: NDArray[np.float64]) -> str:
+    """The letter of an edge and, for an oblique scan, the lesser directions it also points to."""
+    first = next(i for i, pair in enumerate(LETTERS) if letter in pair)
+    others = sorted((i for i in range(3) if i != first and abs(way[i]) >= _OBLIQUE), key=lambda i: -abs(way[i]))
+    found = [letter, *(LETTERS[i][0 if way[i] > 0 else 1] for i in others)]
+    return "".join(_SHOWN.get(one, one) for one in found)
 
 
 @dataclass(frozen=True)

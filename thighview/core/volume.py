@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
 
-_LETTERS = (("L", "R"), ("P", "A"), ("S", "I"))
+LETTERS = (("L", "R"), ("P", "A"), ("S", "I"))
 """Letters of the LPS axes: towards +, towards -."""
 
 
@@ -33,6 +33,8 @@ class Volume:
         Facts for the information panel, plain strings.
     file_geometry : bytes
         The position of the file in its own format, opaque: a mask carries the very same back. Empty without one.
+    unsure : frozenset of str
+        What the source does not say and was put in: ``"orientation"`` (which side is left), ``"spacing"``.
     """
 
     voxels: NDArray[np.generic]
@@ -42,6 +44,7 @@ class Volume:
     warnings: tuple[str, ...] = ()
     details: dict[str, str] = field(default_factory=dict)
     file_geometry: bytes = b""
+    unsure: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if self.voxels.ndim != 3 or 0 in self.voxels.shape:
@@ -69,7 +72,7 @@ class Volume:
     def axes(self) -> str:
         """Three letters in (z, y, x) order, each the patient direction (L R P A S I) in which the index grows."""
         world = self.world_axes
-        return "".join(_LETTERS[world[i]][0 if self.affine[world[i], i] > 0 else 1] for i in range(3))
+        return "".join(LETTERS[world[i]][0 if self.affine[world[i], i] > 0 else 1] for i in range(3))
 
     @cached_property
     def world_axes(self) -> tuple[int, int, int]:

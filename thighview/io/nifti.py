@@ -102,7 +102,9 @@ def read_nifti_file(path: Path, volume_index: int | None = None) -> tuple[Volume
         details["Unit of length"] = "not named, mm taken"
     if header.volumes > 1:
         details["Volume"] = f"{chosen + 1} of {header.volumes}"
-    volume = Volume(voxels, header.affine, stem(path), "nifti", tuple(warnings), details, header.position)
+    volume = Volume(
+        voxels, header.affine, stem(path), "nifti", tuple(warnings), details, header.position, header.unsure
+    )
     return volume, header
 
 

@@ -68,6 +68,7 @@ class NiftiHeader:
     names_unit: bool
     position: bytes
     warnings: tuple[str, ...]
+    unsure: frozenset[str]
 
     @property
     def volume_bytes(self) -> int:
@@ -113,14 +114,14 @@ def parse_header(data: bytes) -> NiftiHeader:
         if not 0 <= raw[name] <= _MAX_CODE:
             raw[name] = 0
     raw["xyzt_units"] = int(raw["xyzt_units"]) & 7
-    affine, position_from = _affine(raw, shape, warnings)
+    affine, position_from, unsure = _affine(raw, shape, warnings)
     position: Any = Nifti1Header(endianness="<")
     for name in (*_POSITION, "xyzt_units"):
         position[name] = raw[name]
     position["pixdim"][4:] = 1
     return NiftiHeader(
         version, shape, volumes, _dtype(raw), int(offset), slope, inter, affine, position_from,
-        int(raw["xyzt_units"]) != 0, position.binaryblock, tuple(warnings),
+        int(raw["xyzt_units"]) != 0, position.binaryblock, tuple(warnings), unsure,
     )  # fmt: skip
 
 
@@ -168,8 +169,10 @@ def build_header(volume: Volume, dtype: np.dtype[np.generic], channels: int = 0,
     return header.binaryblock + bytes(4)
 
 
-def _affine(raw: Any, shape: tuple[int, int, int], warnings: list[str]) -> tuple[NDArray[np.float64], str]:
-    """The matrix from (z, y, x, 1) to LPS mm, where it came from, and what is doubtful about it.
+def _affine(
+    raw: Any, shape: tuple[int, int, int], warnings: list[str]
+) -> tuple[NDArray[np.float64], str, frozenset[str]]:
+    """The matrix from (z, y, x, 1) to LPS mm, where it came from, and what of it is not known.
 
     The sform holds where its code is above 0, else the qform; a coded form that is no transform at all is
     passed over with a warning.
@@ -187,10 +190,13 @@ def _affine(raw: Any, shape: tuple[int, int, int], warnings: list[str]) -> tuple
             f"The two positions this file gives, sform and qform, lie {apart:.3g} mm apart; the sform was used. "
             "Check left and right."
         )
+    unsure: frozenset[str] = frozenset()
     if forms:
         source, matrix = forms[0]
     else:
-        source, matrix = "nothing", np.diag([*_spacing(pixdim[1:], warnings), 1.0])
+        told = pixdim[1:]
+        unsure = frozenset({"orientation"} | ({"spacing"} if not (np.isfinite(told) & (told != 0)).all() else set()))
+        source, matrix = "nothing", np.diag([*_spacing(told, warnings), 1.0])
         warnings.append(
             "This file does not say how the scan lies in the patient (no sform, no qform): "
             "left and right, front and back are not known."
@@ -201,7 +207,7 @@ def _affine(raw: Any, shape: tuple[int, int, int], warnings: list[str]) -> tuple
     if source.startswith("qform") and min(pixdim[1:]) < 0:
         warnings.append("This file gives a negative spacing; its size was used.")
     factor = _millimetres(int(raw["xyzt_units"]), float(spacing.max()), warnings)
-    return (_TO_LPS @ np.diag([factor, factor, factor, 1.0]) @ matrix)[:, [2, 1, 0, 3]], source
+    return (_TO_LPS @ np.diag([factor, factor, factor, 1.0]) @ matrix)[:, [2, 1, 0, 3]], source, unsure
 
 
 def _qform(raw: Any, pixdim: NDArray[np.float64]) -> NDArray[np.float64] | None:

@@ -123,6 +123,7 @@ def read_volume_parts(path: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]
         "warnings": list(volume.warnings),
         "details": volume.details,
         "file_geometry": volume.file_geometry.hex(),
+        "unsure": sorted(volume.unsure),
     }
     return facts, {"voxels": volume.voxels}
 
@@ -137,6 +138,7 @@ def volume_from_parts(facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) ->
         tuple(facts["warnings"]),
         dict(facts["details"]),
         bytes.fromhex(facts["file_geometry"]),
+        frozenset(facts["unsure"]),
     )
 
 

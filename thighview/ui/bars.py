@@ -24,9 +24,10 @@ from thighview.core.history import HistoryState
 from thighview.core.planes import Plane
 from thighview.core.view import ViewState
 from thighview.ui.actions import MENUS, Actions
-from thighview.ui.cards import button, row, words
+from thighview.ui.cards import button, count, plain_tip, row, words
 from thighview.ui.help import RESEARCH_USE
 from thighview.ui.icons import icon
+from thighview.ui.scan_facts import doubts_of
 from thighview.ui.theme import colour
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ class TopBar(QWidget):
         self.menu_button.setMenu(self.menu)
         self.name = words("thighview", "name", wrap=False)
         self.case_line = Elided()
+        self.badge = button("", actions["scan_facts"].trigger, "", "quiet")
+        self.badge.setIcon(icon("warning"))
         self.undo = QPushButton(" Undo")
         self.undo.setIcon(icon("undo"))
         self.undo.clicked.connect(lambda *_: self._session.undo())
@@ -88,6 +91,7 @@ class TopBar(QWidget):
         line.addWidget(self.menu_button)
         line.addWidget(self.name)
         line.addSpacing(6)
+        line.addWidget(self.badge)
         line.addWidget(self.case_line, 1)
         for part in (self.undo, self.redo, self.layout_button, self.masks, self.segment):
             part.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -136,9 +140,16 @@ class TopBar(QWidget):
             name = next((v for v in ("axial", "coronal", "sagittal") if Plane.of(volume, v).through == 0), "")
             place = f"{folder.name} / " if folder else ""
             self.case_line.show_text(f"{place}{case.subject} · {name} · {x}×{y}×{z} · {_mm(dx)}×{_mm(dy)}×{_mm(dz)} mm")
+        self._show_doubts(doubts_of(case))
         for part in (self.layout_button, self.masks):
             part.setEnabled(case is not None)
         self._show_run(self._session.busy_run is not None)
+
+    def _show_doubts(self, doubts: tuple[str, ...]) -> None:
+        """The badge stays as long as a scan with doubts is open."""
+        self.badge.setVisible(bool(doubts))
+        self.badge.setText(f" {count(len(doubts), 'doubt')}")
+        self.badge.setToolTip(plain_tip("\n\n".join((*doubts, "Click for all that is known of this scan  (I)"))))
 
     def _show_history(self, state: HistoryState) -> None:
         metrics, first = QFontMetrics(self.undo.font()), state.undo_name.partition(" · ")[0]

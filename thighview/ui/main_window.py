@@ -256,6 +256,17 @@ class MainWindow(QMainWindow):
 
         self._show_dialog(ShortcutSheet(sheet(), self))
 
+    def show_scan_facts(self) -> None:
+        """Show what is known of the open scan, or bring it to the front."""
+        from thighview.ui.scan_facts import ScanFacts
+
+        there = self.findChild(ScanFacts)
+        if there:
+            there.raise_()
+            there.activateWindow()
+        else:
+            self._show_dialog(ScanFacts(self.session, self))
+
     def show_about(self) -> None:
         """Show what this program is."""
         from thighview.ui.help import About

@@ -243,7 +243,7 @@ class SliceCanvas(QWidget):
                 width, height, 0 if width > _WIDE_PX else self._corner_px - 10, 0 if width > _NARROW_PX else 18
             )
             if any(asked.intersects(rect) for rect in rects):
-                draw.draw_letters(painter, plane.letters, rects)
+                draw.draw_letters(painter, plane.edges, rects)
         if asked.intersects(QRect(0, 0, 130, 30)):
             draw.draw_name(painter, self.name)
         if asked.intersects(self.corner_rect()):

@@ -1,6 +1,7 @@
 """What a slice view draws over the picture: letters, crosshair, words, scale bar, the brush, a polygon under way."""
 
 import math
+from collections.abc import Sequence
 
 from PySide6.QtCore import QLineF, QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPen, QPolygonF
@@ -35,21 +36,23 @@ def draw_words(painter: QPainter, rect: QRect, text: str, flags: Qt.AlignmentFla
 
 def letter_rects(width: int, height: int, below: int, above: int = 0) -> tuple[QRect, QRect, QRect, QRect]:
     """Where the letters at top, right, bottom and left stand; ``above`` and ``below`` pixels belong to others."""
-    side = 18
-    middle_x, middle_y = width // 2 - side // 2, height // 2 - side // 2
+    wide, high = 36, 18
+    middle_x, middle_y = width // 2 - wide // 2, height // 2 - high // 2
     return (
-        QRect(middle_x, MARGIN - 2 + above, side, side),
-        QRect(width - MARGIN - side + 4, middle_y, side, side),
-        QRect(middle_x, height - MARGIN - side + 2 - below, side, side),
-        QRect(MARGIN - 4, middle_y, side, side),
+        QRect(middle_x, MARGIN - 2 + above, wide, high),
+        QRect(width - MARGIN - wide + 4, middle_y, wide, high),
+        QRect(middle_x, height - MARGIN - high + 2 - below, wide, high),
+        QRect(MARGIN - 4, middle_y, wide, high),
     )
 
 
-def draw_letters(painter: QPainter, letters: str, rects: tuple[QRect, QRect, QRect, QRect]) -> None:
+def draw_letters(painter: QPainter, edges: Sequence[str], rects: tuple[QRect, QRect, QRect, QRect]) -> None:
     """Patient directions on the four edges."""
     painter.setFont(words_font(bold=True))
-    for letter, rect in zip(letters, rects, strict=True):
-        draw_words(painter, rect, letter, Qt.AlignmentFlag.AlignCenter, LETTER)
+    centre, left, right = Qt.AlignmentFlag.AlignHCenter, Qt.AlignmentFlag.AlignLeft, Qt.AlignmentFlag.AlignRight
+    for words, rect, side in zip(edges, rects, (centre, right, centre, left), strict=True):
+        inner = rect.adjusted(4, 0, -4, 0) if side != centre else rect
+        draw_words(painter, inner, words, side | Qt.AlignmentFlag.AlignVCenter, LETTER)
 
 
 def cross_lines(x: float, y: float, width: int, height: int) -> tuple[QLineF, ...]:

@@ -67,6 +67,10 @@ class Window(Protocol):
         """Show the sheet."""
         ...
 
+    def show_scan_facts(self) -> None:
+        """Show what is known of the open scan."""
+        ...
+
     def show_about(self) -> None:
         """Show what this program is."""
         ...

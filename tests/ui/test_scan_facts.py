@@ -1,0 +1,50 @@
+"""The badge for a doubtful scan, and the window that says all that is known of one."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from pytestqt.qtbot import QtBot
+
+sys.path.insert(0, str(Path(__file__).parent))
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QLabel
+from window_room import open_window
+
+from thighview.core.case import Case
+from thighview.core.volume import Volume
+from thighview.ui.scan_facts import ScanFacts
+
+
+def case(warnings: tuple[str, ...] = ()) -> Case:
+    volume = Volume(
+        np.zeros((4, 16, 12), np.int16), np.diag([5.0, 1, 1, 1])[[2, 1, 0, 3]], "knee", "nifti", warnings,
+        {"Echo time": "6.3 ms"},
+    )  # fmt: skip
+    return Case.of(volume, Path("knee.nii.gz"))
+
+
+def texts(dialog: ScanFacts) -> list[str]:
+    return [label.text() for label in dialog.page.findChildren(QLabel)]
+
+
+def test_the_badge_stays_as_long_as_a_doubtful_scan_is_open(qtbot: QtBot) -> None:
+    with open_window(qtbot) as window:
+        assert window.top.badge.isHidden()
+        window.session.open(case(("Left and right are not known.", "1 mm was put in.")))
+        assert not window.top.badge.isHidden()
+        assert window.top.badge.text().strip() == "2 doubts"
+        assert "Left and right are not known." in window.top.badge.toolTip()
+        window.top.badge.click()
+        (dialog,) = window.findChildren(ScanFacts)
+        assert {"Doubts", "1 mm was put in.", "12 × 16 × 4", "6.3 ms"} <= set(texts(dialog))
+        window.session.open(case())
+        assert window.top.badge.isHidden()
+        assert "Doubts" not in texts(dialog)
+        window.show_scan_facts()
+        assert window.findChildren(ScanFacts) == [dialog]
+        dialog.copy.click()
+        assert "  Matrix: 12 × 16 × 4\n" in QGuiApplication.clipboard().text()
+        window.session.open(None)
+        assert "No scan is open." in texts(dialog)
+        dialog.close()

@@ -1,0 +1,107 @@
+"""What is known of the open scan: its doubts, its geometry, how it was measured."""
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QFontDatabase, QGuiApplication
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QLabel, QVBoxLayout, QWidget
+
+from thighview.app.session import Session
+from thighview.core.case import Case
+from thighview.core.scan_facts import affine_text, geometry_rows
+from thighview.ui.cards import Card, Page, button, words
+
+_WIDTH_PX, _HEIGHT_PX, _TITLE_PX = 520, 640, 130
+
+
+class ScanFacts(QDialog):
+    """A window beside the main one; it follows the case that is open, until it is closed."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self.setWindowTitle("About this scan")
+        self.resize(_WIDTH_PX, _HEIGHT_PX)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 12)
+        self.place = QVBoxLayout()
+        column.addLayout(self.place, 1)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.setContentsMargins(14, 0, 14, 0)
+        buttons.rejected.connect(self.reject)
+        self.copy = button("Copy", self._copy, "Copies all of it as text.")
+        buttons.addButton(self.copy, QDialogButtonBox.ButtonRole.ActionRole)
+        column.addWidget(buttons)
+        self.page: Page | None = None
+        session.case_opened.connect(self._show_case)
+        self._show_case(session.case)
+
+    def _show_case(self, case: Case | None) -> None:
+        if self.page:
+            self.page.deleteLater()
+        self.page = page = Page()
+        for title, rows in sections(case):
+            card = Card(title)
+            card.body.addLayout(_grid(rows) if title != _DOUBTS else _lines(rows))
+            page.column.addWidget(card)
+        if case is None:
+            page.column.addWidget(words("No scan is open.", "muted"))
+        page.column.addStretch(1)
+        self.place.addWidget(page)
+        self.copy.setEnabled(case is not None)
+
+    def _copy(self) -> None:
+        lines: list[str] = []
+        for title, rows in sections(self._session.case):
+            lines += [title, *(f"  {name}: {value}" if name else f"  {value}" for name, value in rows), ""]
+        QGuiApplication.clipboard().setText("\n".join(lines))
+
+
+_DOUBTS, _AFFINE = "Doubts", "Affine, x y z to LPS mm"
+
+
+def sections(case: Case | None) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Titles, and under each the rows (title, value); nothing where nothing is open."""
+    if case is None:
+        return []
+    volume = case.volume
+    found: list[tuple[str, list[tuple[str, str]]]] = []
+    if doubts := doubts_of(case):
+        found.append((_DOUBTS, [("", sentence) for sentence in doubts]))
+    found.append(("Geometry", [*geometry_rows(volume), (_AFFINE, affine_text(volume))]))
+    found.append(("Source", [("Name", volume.name), *volume.details.items(), ("Lies at", str(case.series[0].path))]))
+    return found
+
+
+def doubts_of(case: Case | None) -> tuple[str, ...]:
+    """What is doubtful about the open case: its image, and what could not be restored of its mask."""
+    return (*case.volume.warnings, *case.warnings) if case else ()
+
+
+def _lines(rows: list[tuple[str, str]]) -> QVBoxLayout:
+    column = QVBoxLayout()
+    column.setSpacing(8)
+    for _, sentence in rows:
+        column.addWidget(words(sentence, "warning"))
+    return column
+
+
+def _grid(rows: list[tuple[str, str]]) -> QGridLayout:
+    grid = QGridLayout()
+    grid.setHorizontalSpacing(12)
+    grid.setVerticalSpacing(6)
+    grid.setColumnMinimumWidth(0, _TITLE_PX)
+    grid.setColumnStretch(1, 1)
+    for line, (title, value) in enumerate(rows):
+        shown = words(value)
+        shown.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        if title == _AFFINE:
+            shown.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+            shown.setWordWrap(False)
+            grid.addWidget(words(title, "muted", wrap=False), line, 0, 1, 2)
+            grid.addWidget(shown, line + 1, 0, 1, 2)
+        else:
+            name = QLabel(title)
+            name.setTextFormat(Qt.TextFormat.PlainText)
+            name.setProperty("muted", True)
+            grid.addWidget(name, line, 0, Qt.AlignmentFlag.AlignTop)
+            grid.addWidget(shown, line, 1)
+    return grid
