@@ -15,6 +15,9 @@ from thighview.core.volume import Volume
 from thighview.io.nifti import stem
 from thighview.io.project import DATABASE, Project
 
+HASHED = re.compile(r"P[0-9a-f]{10}")
+"""How a subject is called whose files name a patient."""
+
 
 @dataclass(frozen=True)
 class Scan:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from thighview.app.model_run import ModelRun
-from thighview.core.case import Case
+from thighview.core.case import Case, Series
 from thighview.core.errors import UserError
 from thighview.core.history import Edit, HistoryState
 from thighview.core.labels import LabelTable
@@ -75,6 +75,8 @@ class Session(QObject):
     """ViewState old, new: a view compares and touches only what differs."""
     labels_changed = Signal(object)
     """LabelTable."""
+    images_changed = Signal(object)
+    """Case: its list of images, a role, or what is read of them."""
     run_changed = Signal(bool)
     """Whether a model run is filling slices."""
     said = Signal(str)
@@ -89,6 +91,7 @@ class Session(QObject):
         self._view = ViewState()
         self._gesture: OpenEdit | None = None
         self._run: ModelRun | None = None
+        self._windows: dict[int, tuple[float, float]] = {}
 
     # ------------------------------------------------------------------ what is open
 
@@ -119,7 +122,7 @@ class Session(QObject):
             self._gesture = None
         if self._run:
             self.end_run(keep=False)
-        self._case, self._journal = case, journal
+        self._case, self._journal, self._windows = case, journal, {}
         old = self._view
         if case:
             values = [label.value for label in case.table]
@@ -129,6 +132,8 @@ class Session(QObject):
                 window=auto_window(case.volume.voxels),
                 hidden_labels=frozenset(),
                 active_label=old.active_label if old.active_label in values else (values[0] if values else 1),
+                base=0,
+                other=None,
             )
         self.case_opened.emit(case)
         self.view_changed.emit(old, self._view)
@@ -149,6 +154,64 @@ class Session(QObject):
         """Move the cursor to a slice of the stored slice axis."""
         _, y, x = self._view.cursor
         self.update_view(cursor=(index, y, x))
+
+    # ------------------------------------------------------------------ images
+
+    def show_image(self, series_id: int) -> None:
+        """Look at this image of the case (0: the reference) with the window it was looked at last."""
+        case = self._case
+        if case is None or series_id == self._view.base or case.image(series_id) is None:
+            return
+        self._windows[self._view.base] = self._view.window
+        other = None if series_id == self._view.other else self._view.other
+        self.update_view(base=series_id, window=self._window_of(series_id), other=other)
+
+    def compare_with(self, series_id: int | None) -> None:
+        """Look at a second image with the first one; None: at the first one alone."""
+        view, case = self._view, self._case
+        if view.other is not None:
+            self._windows[view.other] = view.other_window
+        if case is None or series_id is None or series_id == view.base or case.image(series_id) is None:
+            self.update_view(other=None)
+        else:
+            self.update_view(other=series_id, other_window=self._window_of(series_id))
+
+    def reset_windows(self) -> None:
+        """Choose the windows of what is shown anew, as when it was first looked at."""
+        self._windows = {}
+        view = self._view
+        if self._case:
+            other = self._window_of(view.other) if view.other is not None else view.other_window
+            self.update_view(window=self._window_of(view.base), other_window=other)
+
+    def set_images(self, series: Sequence[Series], computed: Sequence[Series] = (), doubts: Sequence[str] = ()) -> None:
+        """Change what the case has besides its reference, which stays the first; what is gone is no longer shown."""
+        case = self._need_case()
+        if not series or series[0] is not case.series[0]:
+            raise ValueError("the reference of a case stays its first series")
+        case.series, case.computed, case.image_doubts = list(series), tuple(computed), tuple(doubts)
+        if case.image(self._view.base) is None:
+            self.show_image(0)
+        if self._view.other is not None and case.image(self._view.other) is None:
+            self.compare_with(None)
+        self.images_changed.emit(case)
+
+    def set_role(self, series_id: int, role: str) -> None:
+        """Say what an image shows; 0 is the reference."""
+        case = self._need_case()
+        for index, one in enumerate(case.series):
+            if one.series_id == series_id or (series_id == 0 and index == 0):
+                one.role = role
+                self.images_changed.emit(case)
+
+    def _window_of(self, series_id: int) -> tuple[float, float]:
+        case = self._need_case()
+        if series_id in self._windows:
+            return self._windows[series_id]
+        if any(one.series_id == series_id and one.role == "fat_fraction" for one in case.images):
+            return (0.0, 100.0)
+        volume = case.image(series_id)
+        return auto_window(volume.voxels) if volume else (0.0, 1.0)
 
     # ------------------------------------------------------------------ gestures and edits
 

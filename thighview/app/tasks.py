@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, Signal
 
 from thighview.app import opening
 from thighview.app.engine_link import Engine
+from thighview.app.images import CaseImages
 from thighview.app.jobs import Job, run_in_process, run_in_thread
 from thighview.app.promoting import Promoting
 from thighview.app.run_desk import RunDesk
@@ -57,6 +58,11 @@ class Workspace(OpenScans):
         self.gate = Promoting(self, self)
         self.gate.use_model.connect(self.choose_model)
         self.gate.failed.connect(self.failed)
+        self.images = CaseImages(self, self)
+        self.images.failed.connect(self.failed)
+        self.images.said.connect(self.said)
+        self.images.job_started.connect(self.job_started)
+        self.images.choice_needed.connect(self.choice_needed)
         self._segmenting = Segmenting(self.session, self.engine, self)
         self._segmenting.changed.connect(self._segment_changed)
         self._segmenting.failed.connect(self.failed)

@@ -17,8 +17,8 @@ from thighview.core.volume import Volume
 class Series:
     """One image of a case and where it came from.
 
-    ``role`` says what it shows (``image``, ``water``, ``fat``, ...); ``volume`` is None until it is read; ``part`` is
-    that of its :class:`ScanKey`.
+    ``role`` says what it shows, one of ``image_roles.ROLES``; ``volume`` is None until it is read; ``part`` is that of
+    its :class:`ScanKey`. ``on_grid`` is the image on the grid of the case: the volume itself, where it lies on that.
     """
 
     series_id: int
@@ -27,6 +27,12 @@ class Series:
     sha256: str
     volume: Volume | None = None
     part: str = ""
+    on_grid: Volume | None = None
+
+    @property
+    def title(self) -> str:
+        """Its name, for people."""
+        return self.volume.name if self.volume and self.volume.name else self.key.name
 
     @property
     def key(self) -> ScanKey:
@@ -36,11 +42,12 @@ class Series:
 
 @dataclass
 class Case:
-    """What is open: series on one reference grid, and one reader's mask with its history.
+    """What is open: series around one reference grid, and one reader's mask with its history.
 
-    ``labels`` (the label map) has the shape of the reference series. ``reviews`` has one entry per slice of the
-    stored slice axis (array axis 0). Only ``app.Session`` changes a case. ``warnings`` are
-    sentences about what could not be restored when the case was loaded.
+    The first of ``series`` is the reference; the others are shown on its grid, and ``computed`` holds images made of
+    them, whose ``series_id`` is negative. ``image_doubts`` is what their comparison found. ``labels`` (the label map)
+    has the shape of the reference. ``reviews`` has one entry per slice of the stored slice axis (array axis 0). Only
+    ``app.Session`` changes a case. ``warnings`` are sentences about what could not be restored when it was loaded.
     """
 
     case_id: int
@@ -54,6 +61,8 @@ class Case:
     reader_id: int = 1
     visit: str = ""
     warnings: tuple[str, ...] = ()
+    computed: tuple[Series, ...] = ()
+    image_doubts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.reviews:
@@ -66,6 +75,24 @@ class Case:
         if volume is None:
             raise ValueError("the reference series of this case has not been read")
         return volume
+
+    @property
+    def images(self) -> tuple[Series, ...]:
+        """All that can be looked at: the series, then what was computed of them."""
+        return (*self.series, *self.computed)
+
+    def image(self, series_id: int) -> Volume | None:
+        """An image on the grid of the case; 0 is the reference. None where it is not there, or not read yet."""
+        if series_id == 0:
+            return self.volume
+        return next((one.on_grid for one in self.images if one.series_id == series_id), None)
+
+    def image_of(self, role: str) -> Volume | None:
+        """The one image with this role, on the grid of the case; None without one, with several, or not read yet."""
+        found = [index for index, one in enumerate(self.series) if one.role == role]
+        if len(found) != 1:
+            return None
+        return self.series[0].volume if found[0] == 0 else self.series[found[0]].on_grid
 
     def is_blank(self, index: int) -> bool:
         """Whether nothing is drawn on a slice and no model has been asked about it."""

@@ -59,9 +59,10 @@ def exchanged(water: Volume, fat: Volume) -> tuple[Exchanged, ...]:
     for index in range(plane.count):
         w, f = (_signal(plane.take(v.voxels, index)) for v in (water, fat))
         body = ndimage.binary_fill_holes(body_mask(w + f))
-        limbs, count = ndimage.label(body)
+        limbs: NDArray[np.int32] = np.zeros(body.shape, np.int32)
+        ndimage.label(body, output=limbs)
         flags: dict[str, bool] = {}
-        for number in range(1, count + 1):
+        for number in range(1, int(limbs.max()) + 1):
             limb = limbs == number
             if limb.mean() < _LEAST_SHARE:
                 continue

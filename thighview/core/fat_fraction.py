@@ -56,10 +56,8 @@ def fat_fraction_percent(water: NDArray[np.generic], fat: NDArray[np.generic]) -
     return out
 
 
-def label_fat_fractions(
-    labels: LabelMap, water: NDArray[np.generic], fat: NDArray[np.generic]
-) -> dict[int, FatFraction]:
-    """Fat fraction of every label of a mask that has voxels with signal, by its value.
+def fat_sums(labels: LabelMap, water: NDArray[np.generic], fat: NDArray[np.generic]) -> NDArray[np.float64]:
+    """What the fractions of all labels are made of, slice by slice, so that a painted slice alone is counted again.
 
     Parameters
     ----------
@@ -68,31 +66,39 @@ def label_fat_fractions(
     water, fat : ndarray, shape (z, y, x)
         The images on its grid.
 
+    Returns
+    -------
+    ndarray of float64, shape (z, 256, 5)
+        By slice and value: voxels with signal, voxels without, the sum of their fractions (percent), of F, of W + F.
+    """
+    out = np.zeros((len(labels), 256, 5))
+    for line, (mask, w, f) in enumerate(zip(labels, water, fat, strict=True)):
+        values = mask.ravel()
+        w, f = (np.maximum(np.nan_to_num(image.ravel().astype(np.float64)), 0) for image in (w, f))
+        whole = w + f
+        lit = whole > 0
+        sums = ((lit, None), (~lit, None), (lit, 100 * f[lit] / whole[lit]), (lit, f[lit]), (lit, whole[lit]))
+        for column, (where, weights) in enumerate(sums):
+            out[line, :, column] = np.bincount(values[where], weights, minlength=256)
+    return out
+
+
+def fat_fractions(sums: NDArray[np.float64]) -> dict[int, FatFraction]:
+    """Fat fraction of every label that has voxels with signal, by its value, from :func:`fat_sums`.
+
     Examples
     --------
     Three voxels of one label, W 9 1 0 and F 1 1 0: fractions 10 and 50 %, the third has none; sums 2 of 12.
 
     >>> import numpy as np
     >>> mask = np.ones((1, 1, 3), np.uint8)
-    >>> found = label_fat_fractions(mask, np.array([[[9, 1, 0]]]), np.array([[[1, 1, 0]]]))[1]
+    >>> found = fat_fractions(fat_sums(mask, np.array([[[9, 1, 0]]]), np.array([[[1, 1, 0]]])))[1]
     >>> found.voxels, found.without_signal, found.mean_of_voxels, round(found.of_the_sums, 3)
     (2, 1, 30.0, 16.667)
     """
-    counts, dark, fractions, fats, wholes = (np.zeros(256) for _ in range(5))
-    for mask, w, f in zip(labels, water, fat, strict=True):  # plane by plane, to hold neither memory nor interpreter
-        values = mask.ravel()
-        w, f = (np.maximum(np.nan_to_num(image.ravel().astype(np.float64)), 0) for image in (w, f))
-        whole = w + f
-        lit = whole > 0
-        counts += np.bincount(values[lit], minlength=256)
-        dark += np.bincount(values[~lit], minlength=256)
-        fractions += np.bincount(values[lit], 100 * f[lit] / whole[lit], minlength=256)
-        fats += np.bincount(values, f, minlength=256)
-        wholes += np.bincount(values, whole, minlength=256)
+    whole = sums.sum(axis=0)
     return {
-        int(v): FatFraction(
-            int(v), int(counts[v]), int(dark[v]), float(fractions[v] / counts[v]), float(100 * fats[v] / wholes[v])
-        )
-        for v in np.flatnonzero(counts)
-        if v
+        int(v): FatFraction(int(v), int(n), int(dark), float(fractions / n), float(100 * fat / signal))
+        for v, (n, dark, fractions, fat, signal) in enumerate(whole)
+        if v and n
     }

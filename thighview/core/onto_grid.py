@@ -1,6 +1,7 @@
 """An image shown on the grid of another, each voxel at its place in the patient."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,7 @@ def onto_grid(volume: Volume, grid: Volume) -> Volume:
     source = np.nan_to_num(volume.voxels.astype(exact, copy=False))
     out = np.zeros(grid.shape, kind)
     for index in range(grid.shape[0]):  # plane by plane: the whole in between would take the memory once more
-        start = back[:3, 3] + back[:3, 0] * index
+        start: Any = back[:3, 3] + back[:3, 0] * index
         plane = affine_transform(
             source, back[:3, :3], start, (1, *grid.shape[1:]), exact, order=1, mode="nearest"
         )[0]  # fmt: skip

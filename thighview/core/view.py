@@ -36,6 +36,14 @@ class ViewState:
         Patient right on screen left.
     crosshair, letters : bool
         Whether they are drawn.
+    base : int
+        ``series_id`` of the image shown, 0 for the reference; ``window`` is its window.
+    other : int or None
+        A second image to compare it with, and ``other_window`` its window.
+    beside : bool
+        The second one in a view of its own; otherwise it is blended over the first.
+    mix : float
+        How much of the second one a blend shows, 0 to 1.
     """
 
     cursor: tuple[int, int, int] = (0, 0, 0)
@@ -51,6 +59,11 @@ class ViewState:
     radiological: bool = True
     crosshair: bool = True
     letters: bool = True
+    base: int = 0
+    other: int | None = None
+    other_window: tuple[float, float] = (0.0, 1.0)
+    beside: bool = False
+    mix: float = 0.5
 
 
 def auto_window(voxels: NDArray[np.generic]) -> tuple[float, float]:

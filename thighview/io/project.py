@@ -1,7 +1,6 @@
 """A project: a folder with the database of cases, edits, readers, models and runs, and the files beside it."""
 
 import contextlib
-import json
 import re
 import secrets
 import sqlite3
@@ -172,13 +171,7 @@ class Project(Records):
                 (case.subject, case.visit, case.title, *case.labels.shape, in_training_set, now, now),
             )
             for channel, series in enumerate(case.series):
-                volume = series.volume or case.volume
-                self._insert(
-                    "INSERT INTO series (case_id, channel, role, path, sha256, z, y, x, affine, part)"
-                    " VALUES (?,?,?,?,?,?,?,?,?,?)",
-                    (case_id, channel, series.role, str(series.path.absolute()), series.sha256, *volume.shape,
-                     json.dumps(volume.affine.tolist()), series.part),
-                )  # fmt: skip
+                self._insert_series(case_id, channel, series, series.volume or case.volume)
             self._write_table(case_id, case.table)
             self._insert("INSERT OR IGNORE INTO reader VALUES (?,?)", (case.reader_id, f"Reader {case.reader_id}"))
             Journal.begin(self._connection, case_id, case.reader_id, start, codes, secrets.token_bytes(16))

@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thighview.core import split
+from thighview.core.case import Series
 from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
 from thighview.core.review import SliceState
 from thighview.core.scan_key import ScanKey
+from thighview.core.volume import Volume
 from thighview.io import schema
 
 FIRST_READER = 1
@@ -170,6 +172,40 @@ class Records:
         with self._writing():
             self._connection.execute("UPDATE case_ SET in_training_set=? WHERE case_id=?", (chosen, case_id))
 
+    def add_series(self, case_id: int, series: Series) -> int:
+        """Give a case one more image, which must have been read; returns its ``series_id``.
+
+        Raises
+        ------
+        UserError
+            When the case has it already.
+        """
+        if series.volume is None:
+            raise ValueError("a series is added once it has been read")
+        place = (case_id, str(series.path.absolute()), series.part)
+        if self._connection.execute("SELECT 1 FROM series WHERE case_id=? AND path=? AND part=?", place).fetchone():
+            raise UserError(f"{series.key.name} is among the images of this case already.")
+        with self._writing():
+            last = self._connection.execute("SELECT max(channel) FROM series WHERE case_id=?", (case_id,)).fetchone()
+            series_id = self._insert_series(case_id, last[0] + 1, series, series.volume)
+            self._touch(case_id)
+        return series_id
+
+    def set_role(self, case_id: int, series_id: int, role: str) -> None:
+        """Say what an image of a case shows; 0 is its reference."""
+        which = "series_id=?" if series_id else "channel=?"
+        with self._writing():
+            self._connection.execute(
+                f"UPDATE series SET role=? WHERE {which} AND case_id=?", (role, series_id, case_id)
+            )
+
+    def remove_series(self, case_id: int, series_id: int) -> None:
+        """Take an image out of a case; its reference stays."""
+        with self._writing():
+            self._connection.execute(
+                "DELETE FROM series WHERE series_id=? AND case_id=? AND channel>0", (series_id, case_id)
+            )
+
     def set_sha256(self, case_id: int, sha256: str, channel: int = 0) -> None:
         """Keep the hash of a source that was worked out after the case was added."""
         with self._writing():
@@ -242,6 +278,14 @@ class Records:
         if not self.writable:
             raise UserError(f"The project {self.name} is open for reading only.", "Close the other window first.")
         return schema.transaction(self._connection)
+
+    def _insert_series(self, case_id: int, channel: int, series: Series, volume: Volume) -> int:
+        return self._insert(
+            "INSERT INTO series (case_id, channel, role, path, sha256, z, y, x, affine, part)"
+            " VALUES (?,?,?,?,?,?,?,?,?,?)",
+            (case_id, channel, series.role, str(series.path.absolute()), series.sha256, *volume.shape,
+             json.dumps(volume.affine.tolist()), series.part),
+        )  # fmt: skip
 
     def _insert(self, statement: str, values: tuple[Any, ...]) -> int:
         return int(self._connection.execute(statement, values).lastrowid or 0)

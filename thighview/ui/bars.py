@@ -99,6 +99,7 @@ class TopBar(QWidget):
         session = self._session
         session.history_changed.connect(self._show_history)
         session.case_opened.connect(self._show_case)
+        session.images_changed.connect(self._show_case)
         session.view_changed.connect(self._show_view)
         session.run_changed.connect(self._show_run)
         session.reviews_changed.connect(self._show_segment)

@@ -109,9 +109,12 @@ def words(text: str = "", kind: str = "", wrap: bool = True) -> QLabel:
     return label
 
 
-def mark(widget: QWidget, kind: str, on: bool) -> None:
-    """Give a widget a kind of the theme (``muted``, ``error``, ``primary``) or take it away, and draw it so."""
-    if bool(widget.property(kind)) != on:
+def mark(widget: QWidget, kind: str, on: bool | str) -> None:
+    """Give a widget a kind of the theme (``muted``, ``error``, ``primary``) or take it away, and draw it so.
+
+    Of a kind with several forms (``segment``) ``on`` is the form.
+    """
+    if (widget.property(kind) or False) != on:
         widget.setProperty(kind, on)
         widget.style().unpolish(widget)
         widget.style().polish(widget)

@@ -31,6 +31,11 @@ def ask_open_files(parent: QWidget, start: Path | None = None) -> list[Path]:
     return choose_all(parent, "Open scans", start, QFileDialog.FileMode.ExistingFiles, SCANS)
 
 
+def ask_image_files(parent: QWidget, start: Path | None = None) -> list[Path]:
+    """Which further images of the open case to read; of a DICOM series one file."""
+    return choose_all(parent, "Add images of this visit", start, QFileDialog.FileMode.ExistingFiles, SCANS)
+
+
 def ask_open_folder(parent: QWidget, start: Path | None = None) -> list[Path]:
     """Which DICOM folder or project to open."""
     return choose_all(parent, "Open a DICOM folder or a project", start)

@@ -45,6 +45,7 @@ from thighview.ui.bars import StatusBar, TopBar
 from thighview.ui.empty_page import EmptyPage
 from thighview.ui.history_panel import HistoryPanel
 from thighview.ui.icons import icon, program_icon
+from thighview.ui.images_panel import ImagesPanel
 from thighview.ui.labels_panel import LabelsPanel
 from thighview.ui.measure_panel import MeasurePanel
 from thighview.ui.notices import Notices
@@ -81,6 +82,7 @@ class MainWindow(QMainWindow):
         self.actions_table = Actions(self)
         self.top = TopBar(workspace, self.actions_table)
         self.worklist = Worklist(workspace)
+        self.images = ImagesPanel(self.session, workspace.images, self.actions_table)
         self.labels = LabelsPanel(self.session)
         self.tools = ToolColumn(self.actions_table)
         self.options = ToolOptions(self.session)
@@ -148,6 +150,7 @@ class MainWindow(QMainWindow):
         for part in (self.left, centre, right):
             self.body.addWidget(part)
         self.left.addWidget(self.worklist)
+        self.left.addWidget(self.images)
         self.left.addWidget(self.labels)
         across.addWidget(self.tools)
         across.addWidget(self.middle, 1)
@@ -160,7 +163,8 @@ class MainWindow(QMainWindow):
             self.tabs.addTab(self.panels[name], name)
         self.left.setProperty("bar", "side")
         right.setProperty("bar", "right")
-        self.left.setSizes([400, 400])
+        self.left.setSizes([320, 70, 360])
+        self.left.setStretchFactor(1, 0)
         self.body.setStretchFactor(1, 1)
         self.body.setSizes([244, 988, 372])
         self.left.setMinimumWidth(170)
@@ -180,6 +184,7 @@ class MainWindow(QMainWindow):
         session.case_opened.connect(actions.refresh)
         session.history_changed.connect(actions.refresh)
         session.run_changed.connect(actions.refresh)
+        session.images_changed.connect(actions.refresh)
         session.view_changed.connect(self._view_changed)
         workspace.project_changed.connect(actions.refresh)
         workspace.models_changed.connect(actions.refresh)

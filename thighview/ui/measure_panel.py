@@ -1,9 +1,6 @@
 """Measure: voxels, area and volume of every label, and left against right; counted away from the window's thread."""
 
-import csv
-import io
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -23,77 +20,17 @@ from PySide6.QtWidgets import (
 
 from thighview.app.jobs import Job, run_in_thread
 from thighview.core.case import Case
-from thighview.core.labels import Label
+from thighview.core.fat_fraction import fat_sums
 from thighview.core.mask import LabelMap, Region
-from thighview.core.measure import counts_per_slice, face_area_mm2
+from thighview.core.measure import counts_per_slice
 from thighview.ui import dialogs
-from thighview.ui.cards import button, plain_tip, row, show_words, words
+from thighview.ui.cards import button, mark, plain_tip, row, show_words, words
+from thighview.ui.measure_rows import Counts, TableRows, fat_rows, label_rows, pair_rows
 
 if TYPE_CHECKING:
     from thighview.app.tasks import Workspace
 
 COUNT_AFTER_MS = 150
-Counts = NDArray[np.int64]
-"""Voxels per slice and label value, shape (z, 256)."""
-
-
-@dataclass(frozen=True)
-class TableRows:
-    """What the table shows: headings with tips, rows of a colour, a name and texts; ``columns`` name them in a file."""
-
-    headings: tuple[str, ...]
-    tips: tuple[str, ...]
-    columns: tuple[str, ...]
-    rows: tuple[tuple[tuple[int, int, int], tuple[str, ...]], ...]
-
-    def to_text(self, separator: str) -> str:
-        """The table as text, headings first."""
-        out = io.StringIO()
-        table = csv.writer(out, delimiter=separator, lineterminator="\n")
-        table.writerow(self.columns)
-        table.writerows([cell.replace("−", "-") for cell in cells] for _, cells in self.rows)
-        return out.getvalue()
-
-
-def label_rows(case: Case, counts: Counts, slice_index: int) -> TableRows:
-    """One row per painted label: area on one slice (mm2), volume (ml), voxels."""
-    area_mm2 = face_area_mm2(case.volume)
-    totals = counts.sum(axis=0)
-    unnamed = [Label(v, f"label_{v}") for v in range(1, 256) if totals[v] and case.table.get(v) is None]
-    rows = tuple(
-        (
-            case.table.shown_colour(label),
-            (
-                label.title,
-                f"{counts[slice_index, label.value] * area_mm2:.1f}",
-                f"{totals[label.value] * case.volume.voxel_volume_ml:.2f}",
-                f"{totals[label.value]}",
-            ),
-        )
-        for label in (*case.table, *unnamed)
-        if totals[label.value]
-    )
-    tips = ("", "Area on the slice shown", "Volume of the whole stack", "Voxels of the whole stack")
-    columns = ("label", f"area_mm2_slice_{slice_index + 1}", "volume_ml", "voxels")
-    return TableRows(("Label", "mm²", "ml", "voxels"), tips, columns, rows)
-
-
-def pair_rows(case: Case, counts: Counts) -> TableRows:
-    """One row per label with both sides: volumes (ml), and 100 (left - right) / mean of both (percent)."""
-    totals = counts.sum(axis=0)
-    ml = case.volume.voxel_volume_ml
-    rows: list[tuple[tuple[int, int, int], tuple[str, ...]]] = []
-    for left in case.table:
-        right = case.table.find(left.name, "right")
-        if left.side != "left" or right is None or not (totals[left.value] or totals[right.value]):
-            continue
-        a, b = float(totals[left.value] * ml), float(totals[right.value] * ml)
-        difference = 200.0 * (a - b) / (a + b)
-        name = left.name.replace("_", " ").capitalize()
-        rows.append((left.colour, (name, f"{a:.2f}", f"{b:.2f}", f"{difference:+.1f}".replace("-", "−"))))
-    tips = ("", "Patient left", "Patient right", "(left − right) / mean of both, in percent")
-    columns = ("label", "left_ml", "right_ml", "difference_percent")
-    return TableRows(("Label", "left", "right", "diff. %"), tips, columns, tuple(rows))
 
 
 class MeasureTable(QAbstractTableModel):
@@ -170,19 +107,23 @@ class MeasurePanel(QWidget):
         self._counts: Counts = np.zeros((0, 256), np.int64)
         self._dirty: set[int] = set()
         self._job: Job | None = None
-        self._paired = False
+        self._fat: NDArray[np.float64] = np.zeros((0, 256, 5))
+        self._pair: tuple[NDArray[np.generic], NDArray[np.generic]] | None = None
+        self._kind = "labels"
         column = QVBoxLayout(self)
         column.setContentsMargins(12, 12, 12, 12)
         column.setSpacing(8)
         group = QButtonGroup(self)
         self.labels_button, self.pairs_button = QPushButton("Labels"), QPushButton("Left and right")
-        for press, place, paired in ((self.labels_button, "first", False), (self.pairs_button, "last", True)):
+        self.fat_button = QPushButton("Fat fraction")
+        self._kinds = {"labels": self.labels_button, "pairs": self.pairs_button, "fat": self.fat_button}
+        for kind, press in self._kinds.items():
             press.setCheckable(True)
-            press.setProperty("segment", place)
-            press.clicked.connect(lambda _=False, p=paired: self.show_pairs(p))
+            press.clicked.connect(lambda _=False, k=kind: self.show_kind(k))
             group.addButton(press)
+        self._place_ends()
         self.labels_button.setChecked(True)
-        self._choices = row(self.labels_button, self.pairs_button, spacing=0)
+        self._choices = row(*self._kinds.values(), spacing=0)
         column.addLayout(self._choices)
         self.note = words("", "muted")
         column.addWidget(self.note)
@@ -204,14 +145,21 @@ class MeasurePanel(QWidget):
         session.mask_changed.connect(self._mask_changed)
         session.labels_changed.connect(self._show)
         session.view_changed.connect(self._view_changed)
+        session.images_changed.connect(self._images_changed)
         self._case_opened(session.case)
 
-    def show_pairs(self, paired: bool) -> None:
-        """Show left against right, or every label."""
-        self._paired = paired
-        self.pairs_button.setChecked(paired)
-        self.labels_button.setChecked(not paired)
+    def show_kind(self, kind: str) -> None:
+        """Show every label (``labels``), left against right (``pairs``), or fat fractions (``fat``)."""
+        self._kind = kind
+        self._kinds[kind].setChecked(True)
         self._show()
+
+    def _place_ends(self) -> None:
+        """The buttons are one piece: the first and the last of those that are there have round ends."""
+        shown = [press for kind, press in self._kinds.items() if kind != "fat" or self._pair]
+        for press in shown:
+            place = "first" if press is shown[0] else "last" if press is shown[-1] else "middle"
+            mark(press, "segment", place)
 
     def showEvent(self, event: QShowEvent) -> None:
         """Count what changed while out of sight."""
@@ -233,8 +181,29 @@ class MeasurePanel(QWidget):
             self._job = None
         n = case.labels.shape[0] if isinstance(case, Case) else 0
         self._counts = np.zeros((n, 256), np.int64)
+        self._fat = np.zeros((n, 256, 5))
         self._dirty = set(range(n))
+        self._take_pair()
         self._count_soon()
+        self._show()
+
+    def _take_pair(self) -> None:
+        """Water and fat of the case, where there is one of each."""
+        case = self._session.case
+        found = [case.image_of(role) for role in ("water", "fat")] if case else [None, None]
+        water, fat = found
+        self._pair = (water.voxels, fat.voxels) if water and fat else None
+        if self._kind == "fat" and self._pair is None:
+            self.show_kind("labels")
+        self._place_ends()
+
+    def _images_changed(self, case: Case) -> None:
+        before = self._pair
+        self._take_pair()
+        same = before and self._pair and all(a is b for a, b in zip(before, self._pair, strict=True))
+        if self._pair and not same:
+            self._dirty.update(range(len(self._counts)))
+            self._count_soon()
         self._show()
 
     def _mask_changed(self, region: Region) -> None:
@@ -251,15 +220,22 @@ class MeasurePanel(QWidget):
             return
         slices = sorted(self._dirty)
         self._dirty.clear()
-        labels = case.labels
-        job = self._job = run_in_thread(lambda _report, stopped: count_slices(labels, slices, stopped), lane="measure")
-        job.succeeded.connect(lambda counts: self._counted(job, slices, counts))
+        labels, pair = case.labels, self._pair
+
+        def work(_report: object, stopped: Callable[[], bool]) -> tuple[Counts, NDArray[np.float64] | None]:
+            fat = fat_sums(labels[slices], *(image[slices] for image in pair)) if pair else None
+            return count_slices(labels, slices, stopped), fat
+
+        job = self._job = run_in_thread(work, lane="measure")
+        job.succeeded.connect(lambda found: self._counted(job, slices, *found))
         job.failed.connect(self._workspace.failed)
         job.ended.connect(lambda: self._count_ended(job))
 
-    def _counted(self, job: Job, slices: list[int], counts: Counts) -> None:
+    def _counted(self, job: Job, slices: list[int], counts: Counts, fat: NDArray[np.float64] | None) -> None:
         if job is self._job:
             self._counts[slices] = counts
+            if fat is not None:
+                self._fat[slices] = fat
             self._show()
 
     def _count_ended(self, job: Job) -> None:
@@ -271,7 +247,7 @@ class MeasurePanel(QWidget):
     # ------------------------------------------------------------------ showing
 
     def _view_changed(self, old: Any, new: Any) -> None:
-        if old.cursor[0] != new.cursor[0] and not self._paired:
+        if old.cursor[0] != new.cursor[0] and self._kind == "labels":
             self._show()
 
     def _show(self, _change: object = None) -> None:
@@ -280,7 +256,11 @@ class MeasurePanel(QWidget):
         case = self._session.case
         if case is None:
             return self._show_empty("Open a scan to measure its labels.")
-        if self._paired:
+        if self._kind == "fat":
+            rows = fat_rows(case, self._fat)
+            note = "Signal fat fraction 100 F / (W + F), percent, by both ways of averaging"
+            nothing = "Nothing is painted yet. Paint a label, and its fat fraction appears here."
+        elif self._kind == "pairs":
             rows = pair_rows(case, self._counts)
             note = "Volumes in ml of labels that exist on both sides"
             nothing = "No label is painted on both sides."
@@ -297,6 +277,7 @@ class MeasurePanel(QWidget):
         show_words(self.empty, "")
         for part in (self.table, self.copy_button, self.csv_button, self.labels_button, self.pairs_button):
             part.show()
+        self.fat_button.setVisible(self._pair is not None)
         return None
 
     def _show_empty(self, sentence: str, choices: bool = False) -> None:
@@ -306,6 +287,7 @@ class MeasurePanel(QWidget):
             part.hide()
         for part in (self.labels_button, self.pairs_button):
             part.setVisible(choices)
+        self.fat_button.setVisible(choices and self._pair is not None)
 
     def _copy(self) -> None:
         QGuiApplication.clipboard().setText(self.model.shown.to_text("\t"))

@@ -32,6 +32,7 @@ class ScanFacts(QDialog):
         column.addWidget(buttons)
         self.page: Page | None = None
         session.case_opened.connect(self._show_case)
+        session.images_changed.connect(self._show_case)
         self._show_case(session.case)
 
     def _show_case(self, case: Case | None) -> None:
@@ -72,8 +73,8 @@ def sections(case: Case | None) -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 def doubts_of(case: Case | None) -> tuple[str, ...]:
-    """What is doubtful about the open case: its image, and what could not be restored of its mask."""
-    return (*case.volume.warnings, *case.warnings) if case else ()
+    """What is doubtful about the open case: its image, what of its mask is lost, what its images say of each other."""
+    return (*case.volume.warnings, *case.warnings, *case.image_doubts) if case else ()
 
 
 def _lines(rows: list[tuple[str, str]]) -> QVBoxLayout:

@@ -5,12 +5,14 @@ from collections.abc import Iterable
 from typing import cast
 
 import numpy as np
-from PySide6.QtCore import QPointF, QRect, QRectF, Qt
+from numpy.typing import NDArray
+from PySide6.QtCore import QPointF, QRect, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QPolygonF, QRegion, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from thighview.app.session import Session
 from thighview.core.case import Case
+from thighview.core.image_roles import ROLES
 from thighview.core.mask import Region
 from thighview.core.planes import Box, Placement, Plane, body_box
 from thighview.core.view import ViewState
@@ -37,12 +39,19 @@ class SliceCanvas(QWidget):
         Whose case it shows.
     name : {"axial", "coronal", "sagittal"}
         Which plane.
+    second : bool
+        Whether it shows the image to compare with, not the first one.
     """
 
-    def __init__(self, session: Session, name: str, parent: QWidget | None = None) -> None:
+    placed = Signal()
+    """The person has moved or zoomed the picture, or fitted it."""
+
+    def __init__(self, session: Session, name: str, parent: QWidget | None = None, second: bool = False) -> None:
         super().__init__(parent)
         self.session = session
         self.name = name
+        self.second = second
+        self._over = SlicePicture()
         self.plane: Plane | None = None
         self.placement: Placement | None = None
         self.picture = SlicePicture()
@@ -62,6 +71,7 @@ class SliceCanvas(QWidget):
         session.view_changed.connect(self._show_view)
         session.mask_changed.connect(self._show_mask)
         session.labels_changed.connect(self._show_labels)
+        session.images_changed.connect(self._show_images)
         self._show_case(session.case)
 
     # ------------------------------------------------------------------ what it shows
@@ -75,6 +85,14 @@ class SliceCanvas(QWidget):
         """Fit to the body, or to the whole slice, and stay fitted when the view changes size."""
         self._fitted, self._fit_body = True, body
         self._place()
+        self.placed.emit()
+
+    def show_plane(self, name: str) -> None:
+        """Become the view of another plane."""
+        if name != self.name:
+            self.name = name
+            self.setAccessibleName(f"{name} view")
+            self._show_case(self.session.case)
 
     def zoom(self, factor: float) -> None:
         """Enlarge about the mouse, or about the middle."""
@@ -87,6 +105,15 @@ class SliceCanvas(QWidget):
         self._fitted = False
         self.placement = placement
         self.update()
+        self.placed.emit()
+
+    def follow(self, other: "SliceCanvas") -> None:
+        """Show the slice as another view of the same plane does."""
+        self._fitted, self._fit_body, self.placement = other._fitted, other._fit_body, other.placement
+        if self.placement and not self._fitted:
+            middle = ((self.width() - other.width()) / 2, (self.height() - other.height()) / 2)
+            self.placement = self.placement.moved(*middle)
+        self._place()
 
     def step(self, slices: int) -> None:
         """Go some slices on."""
@@ -115,8 +142,42 @@ class SliceCanvas(QWidget):
             )
         else:
             self.picture.show_case(None, None, None)
+        self._over.show_case(None, None, None)
+        self._take_images()
         self._refresh_palette()
         self._place()
+
+    @property
+    def _shown(self) -> int | None:
+        """``series_id`` of the image this view is of."""
+        view = self.session.view
+        return view.other if self.second else view.base
+
+    @property
+    def window_shown(self) -> tuple[float, float]:
+        """Intensities drawn black and white here."""
+        view = self.session.view
+        return view.other_window if self.second else view.window
+
+    @property
+    def _blended(self) -> bool:
+        view = self.session.view
+        return view.other is not None and not view.beside and not self.second
+
+    def _take_images(self) -> None:
+        """Give the pictures the images chosen; what is not read yet leaves the reference in its place."""
+        case, plane = self.session.case, self.plane
+        if case is None or plane is None:
+            return
+        self.picture.show_image(*_pixels(case, self._shown))
+        if self._blended:
+            voxels, ink = _pixels(case, self.session.view.other)
+            self._over.show_case(voxels, None, plane)
+            self._over.show_image(voxels, ink)
+
+    def _show_images(self, _: object) -> None:
+        self._take_images()
+        self.update()
 
     def _place(self) -> None:
         if self.plane and self._fitted:
@@ -142,11 +203,14 @@ class SliceCanvas(QWidget):
             return
         if old.radiological != new.radiological:
             self._load(self.session.case)
+        elif (old.base, old.other, old.beside) != (new.base, new.other, new.beside):
+            self._take_images()
+            self.update()
         elif (old.opacity, old.masks_shown, old.hidden_labels) != (new.opacity, new.masks_shown, new.hidden_labels):
             self._refresh_palette()
             self.update()
-        elif (old.outline, old.window, old.crosshair, old.letters) != (
-            new.outline, new.window, new.crosshair, new.letters,
+        elif (old.outline, old.window, old.other_window, old.mix, old.crosshair, old.letters) != (
+            new.outline, new.window, new.other_window, new.mix, new.crosshair, new.letters,
         ) or old.cursor[self.plane.through] != new.cursor[self.plane.through]:  # fmt: skip
             self.update()
         elif old.cursor != new.cursor and new.crosshair:
@@ -206,10 +270,15 @@ class SliceCanvas(QWidget):
             plane, placement, view = self.plane, self.placement, self.session.view
             if plane is None or placement is None:
                 return
-            self.picture.show_slice(self.index, view.window)
+            self.picture.show_slice(self.index, self.window_shown)
             target = QRectF(placement.left, placement.top, *placement.size)
             painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, True)
             painter.drawImage(target, self.picture.grey())
+            if self._blended and view.mix > 0:
+                self._over.show_slice(self.index, view.other_window)
+                painter.setOpacity(view.mix)
+                painter.drawImage(target, self._over.grey())
+                painter.setOpacity(1.0)
             painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
             if view.masks_shown and view.opacity > 0:
                 self._paint_masks(painter, event.region(), target, placement, view.outline)
@@ -244,8 +313,8 @@ class SliceCanvas(QWidget):
             )
             if any(asked.intersects(rect) for rect in rects):
                 draw.draw_letters(painter, plane.edges, rects)
-        if asked.intersects(QRect(0, 0, 130, 30)):
-            draw.draw_name(painter, self.name)
+        if asked.intersects(QRect(0, 0, width // 2, 30)):
+            draw.draw_name(painter, self._title(), max(120, width // 2 - draw.MARGIN - 24))
         if asked.intersects(self.corner_rect()):
             draw.draw_corner(painter, self.corner_rect(), self._corner_lines())
         if asked.intersects(draw.scale_bar(placement, width, height)[2]):
@@ -253,6 +322,14 @@ class SliceCanvas(QWidget):
         if self.mouse is not None and TOOLS[view.tool].round and self.brush_shown:
             radius_px = view.brush_radius_mm * placement.px_per_mm
             draw.draw_brush(painter, self.mouse.x(), self.mouse.y(), radius_px, self._ink())
+
+    def _title(self) -> str:
+        """The plane, and which image it is where there are several."""
+        case, view = self.session.case, self.session.view
+        if case is None or len(case.images) < 2 or self.width() < _PLACE_PX:
+            return self.name
+        title = image_words(case, self._shown)
+        return f"{self.name} · {title}" + (f" + {image_words(case, view.other)}" if self._blended else "")
 
     def _ink(self) -> QColor:
         view, case = self.session.view, self.session.case
@@ -273,11 +350,12 @@ class SliceCanvas(QWidget):
         return _CORNER_PX + (_LINE_PX if self.width() > _PLACE_PX else 0)
 
     def _corner_lines(self) -> tuple[str, ...]:
-        plane, view = self.plane, self.session.view
+        plane = self.plane
         if plane is None:
             return ()
         first = f"{'slice ' if self.width() > 240 else ''}{self.index + 1} / {plane.count}"
-        window = f" · W {number_words(view.window[1] - view.window[0])} L {number_words(sum(view.window) / 2)}"
+        low, high = self.window_shown
+        window = f" · W {number_words(high - low)} L {number_words((low + high) / 2)}"
         if QFontMetrics(draw.words_font()).horizontalAdvance(first + window) <= self.corner_rect().width():
             first += window
         under = self.under_mouse_words()
@@ -299,7 +377,7 @@ class SliceCanvas(QWidget):
         value = int(case.labels[z, y, x])
         parts = [
             "x {:.{n}f} y {:.{n}f} z {:.{n}f} mm".format(*at, n=int(roomy)).replace("-", "−"),
-            ("signal " if roomy or not value else "") + number_words(case.volume.voxels[z, y, x]),
+            ("signal " if roomy or not value else "") + number_words(_pixels(case, self._shown)[0][z, y, x]),
         ]
         if value:
             label = case.table.get(value)
@@ -316,6 +394,19 @@ class SliceCanvas(QWidget):
             old = event.oldSize()
             self.placement = self.placement.moved((self.width() - old.width()) / 2, (self.height() - old.height()) / 2)
         self._place()
+
+
+def _pixels(case: Case, series_id: int | None) -> tuple[NDArray[np.generic], str]:
+    """Voxels of an image of the case, and the ink it is drawn with; of the reference where it is not there."""
+    volume = case.image(series_id) if series_id is not None else None
+    warm = any(one.series_id == series_id and one.role == "fat_fraction" for one in case.images)
+    return (volume or case.volume).voxels, "warm" if warm and volume else "grey"
+
+
+def image_words(case: Case, series_id: int | None) -> str:
+    """What an image is called on the screen: its role where it has one, else its name."""
+    at = next((one for one in case.images if one.series_id == series_id), case.series[0])
+    return ROLES[at.role] if at.role in ROLES and at.role != "image" else at.title
 
 
 def number_words(value: object) -> str:

@@ -112,11 +112,12 @@ def draw_corner(painter: QPainter, rect: QRect, lines: tuple[str, ...]) -> None:
         draw_words(painter, place, text, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, _WORDS)
 
 
-def draw_name(painter: QPainter, name: str) -> None:
-    """The view's name at the upper left."""
+def draw_name(painter: QPainter, name: str, width: int) -> None:
+    """The view's name at the upper left, in so many pixels."""
     painter.setFont(words_font(bold=True))
     flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-    draw_words(painter, QRect(MARGIN, MARGIN - 4, 120, 20), name, flags, LETTER)
+    cut = QFontMetrics(painter.font()).elidedText(name, Qt.TextElideMode.ElideRight, width)
+    draw_words(painter, QRect(MARGIN, MARGIN - 4, width, 20), cut, flags, LETTER)
 
 
 def brush_rect(x: float, y: float, radius_px: float) -> QRect:

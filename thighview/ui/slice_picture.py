@@ -11,16 +11,30 @@ from thighview.core.planes import Box, Placement, Plane
 
 Pixels = NDArray[np.uint32]
 _GREYS = (0xFF000000 | np.arange(256, dtype=np.uint32) * 0x010101).astype(np.uint32)
+_WARM_ANCHORS = ((0, 0, 0), (44, 20, 96), (150, 40, 110), (226, 88, 60), (250, 180, 60), (255, 250, 210))
+
+
+def _warm() -> Pixels:
+    """From black over violet and orange to white: lightness grows evenly, so that it reads without colours, too."""
+    anchors = np.array(_WARM_ANCHORS, np.float64)
+    at = np.linspace(0, len(anchors) - 1, 256)
+    red, green, blue = (
+        np.interp(at, np.arange(len(anchors)), anchors[:, i]).astype(np.uint32) for i in range(3)
+    )  # fmt: skip
+    return (0xFF000000 | red << 16 | green << 8 | blue).astype(np.uint32)
+
+
+_INKS = {"grey": _GREYS, "warm": _warm()}
 
 
 @lru_cache(maxsize=8)
-def _grey_table(kind: str, low: float, high: float) -> Pixels:
+def _table(kind: str, low: float, high: float, ink: str) -> Pixels:
     """Screen pixel of every possible 8- or 16-bit intensity, in the order of its unsigned bit pattern."""
     signed, bits = kind[0] == "i", 8 * int(kind[1])
     values = np.arange(1 << bits)
     if signed:
         values = np.where(values >= 1 << (bits - 1), values - (1 << bits), values)
-    return _GREYS[_levels(values.astype(np.float64), low, high)]
+    return _INKS[ink][_levels(values.astype(np.float64), low, high)]
 
 
 def _levels(values: NDArray[np.floating], low: float, high: float) -> NDArray[np.uint8]:
@@ -49,6 +63,7 @@ class SlicePicture:
         self._plane: Plane | None = None
         self._index = -1
         self._window = (0.0, 1.0)
+        self._ink = "grey"
         self._palette: Pixels = np.zeros(256, np.uint32)
         self._grey = np.zeros((1, 1), np.uint32)
         self._over = np.zeros((1, 1), np.uint32)
@@ -59,7 +74,7 @@ class SlicePicture:
 
     def show_case(self, voxels: NDArray[np.generic] | None, labels: LabelMap | None, plane: Plane | None) -> None:
         """Take another scan, mask or plane."""
-        self._voxels, self._labels, self._plane, self._index = voxels, labels, plane, -1
+        self._voxels, self._labels, self._plane, self._index, self._ink = voxels, labels, plane, -1, "grey"
         if plane is None:
             return
         shape = (plane.rows, plane.columns)
@@ -70,6 +85,11 @@ class SlicePicture:
             self._over.data, columns, rows, 4 * columns, QImage.Format.Format_ARGB32_Premultiplied
         )
         self._grey_stale = self._over_stale = True
+
+    def show_image(self, voxels: NDArray[np.generic], ink: str = "grey") -> None:
+        """Take another image on the same grid, in greys or in warm colours."""
+        if voxels is not self._voxels or ink != self._ink:
+            self._voxels, self._ink, self._grey_stale = voxels, ink, True
 
     def show_slice(self, index: int, window: tuple[float, float]) -> None:
         """Take another slice or window."""
@@ -108,10 +128,10 @@ class SlicePicture:
             kind = shown.dtype.str[1:]
             if shown.dtype.isnative and kind in ("i1", "u1", "i2", "u2"):
                 unsigned = shown.view(np.uint8 if kind[1] == "1" else np.uint16)
-                np.take(_grey_table(kind, *self._window), unsigned, out=self._grey, mode="clip")
+                np.take(_table(kind, *self._window, self._ink), unsigned, out=self._grey, mode="clip")
             else:
                 values = shown.astype(np.float32 if kind in ("f2", "f4") else np.float64)
-                np.take(_GREYS, _levels(values, *self._window), out=self._grey, mode="clip")
+                np.take(_INKS[self._ink], _levels(values, *self._window), out=self._grey, mode="clip")
         return self._grey_image
 
     def overlay(self) -> QImage | None:

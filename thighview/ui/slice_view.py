@@ -7,7 +7,7 @@ from PySide6.QtGui import QEnterEvent, QKeyEvent, QMouseEvent, QWheelEvent
 from PySide6.QtWidgets import QWidget
 
 from thighview.app.session import Session
-from thighview.core.view import ViewState, auto_window
+from thighview.core.view import ViewState
 from thighview.ui.slice_canvas import SliceCanvas
 from thighview.ui.tools import TOOLS, Aim, Gesture, Happening
 
@@ -21,8 +21,8 @@ class SliceView(SliceCanvas):
     entered = Signal(object)
     """This view: the mouse has come over it."""
 
-    def __init__(self, session: Session, name: str, parent: QWidget | None = None) -> None:
-        super().__init__(session, name, parent)
+    def __init__(self, session: Session, name: str, parent: QWidget | None = None, second: bool = False) -> None:
+        super().__init__(session, name, parent, second)
         self.gesture: Gesture | None = None
         self._aim: Aim | None = None
         self._drag: tuple[str, QPointF, tuple[float, float]] | None = None
@@ -61,7 +61,7 @@ class SliceView(SliceCanvas):
         shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
         if button == Qt.MouseButton.RightButton:
             self.brush_shown = False
-            self._drag = ("window", at, self.session.view.window)
+            self._drag = ("window", at, self.window_shown)
             self.setCursor(Qt.CursorShape.SizeAllCursor)
         elif button == Qt.MouseButton.MiddleButton or (button == Qt.MouseButton.LeftButton and shift):
             self.brush_shown = False
@@ -218,7 +218,8 @@ class SliceView(SliceCanvas):
         width, level = window[1] - window[0], (window[0] + window[1]) / 2
         level += moved.y() * width / 300.0
         width *= math.exp(max(-600.0, min(600.0, moved.x())) / 180.0)
-        self.session.update_view(window=(level - width / 2, level + width / 2))
+        window = (level - width / 2, level + width / 2)
+        self.session.update_view(**{"other_window" if self.second else "window": window})
 
     def _show_pointer(self) -> None:
         tool = TOOLS[self.session.view.tool]
@@ -232,9 +233,3 @@ def resize_brush(session: Session, factor: float) -> None:
     """Make the brush larger or smaller, within reason."""
     radius_mm = session.view.brush_radius_mm * factor
     session.update_view(brush_radius_mm=min(max(radius_mm, _LEAST_RADIUS_MM), _MOST_RADIUS_MM))
-
-
-def reset_window(session: Session) -> None:
-    """Choose the window by percentiles, as when the scan was opened."""
-    if session.case:
-        session.update_view(window=auto_window(session.case.volume.voxels))

@@ -1,4 +1,4 @@
-"""The three slice views and how they share the middle of the window."""
+"""The slice views and how they share the middle of the window."""
 
 import numpy as np
 from PySide6.QtCore import Qt
@@ -16,7 +16,7 @@ _SHARE = (18, 7)
 
 
 class Views(QWidget):
-    """One view large, two in a column beside it, or the large one alone."""
+    """One view large, two in a column beside it, or the large one alone, or a second image beside the large one."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -24,6 +24,7 @@ class Views(QWidget):
         self.setProperty("bar", "views")
         self.by_name = {name: SliceView(session, name) for name in VIEWS}
         self.large = self.by_name["axial"]
+        self.twin: SliceView | None = None
         self._under_mouse = self.large
         self._across = QSplitter(Qt.Orientation.Horizontal)
         self._column = QSplitter(Qt.Orientation.Vertical)
@@ -35,7 +36,7 @@ class Views(QWidget):
         box.addWidget(self._across)
         self._arrange()
         for view in self.by_name.values():
-            view.entered.connect(self._entered)
+            self._listen(view)
         session.view_changed.connect(self._show_view)
         session.case_opened.connect(self._case_opened)
 
@@ -57,12 +58,12 @@ class Views(QWidget):
 
     def cancel_gestures(self) -> bool:
         """Drop every gesture under way; False when there was none."""
-        dropped = [view.cancel_gesture() for view in self.by_name.values()]
+        dropped = [view.cancel_gesture() for view in self._all()]
         return any(dropped)
 
     def send_key(self, kind: str) -> bool:
         """Tell a shape under way ``back`` or ``close``; False when there is none."""
-        told = [view.send_key(kind) for view in self.by_name.values()]
+        told = [view.send_key(kind) for view in self._all()]
         return any(told)
 
     def _arrange(self) -> None:
@@ -72,19 +73,51 @@ class Views(QWidget):
             self._column.insertWidget(place, view)
             self._column.setStretchFactor(place, 1)  # a view that was the large one brings its share along
         self._across.insertWidget(1, self._column)
+        if self.twin:
+            self._across.insertWidget(1, self.twin)
+            self.twin.show_plane(self.large.name)
         for view in self.by_name.values():
             view.show()
         self._across.setStretchFactor(0, _SHARE[0])
         self._across.setStretchFactor(1, _SHARE[1])
         self._column.setSizes([1000, 1000])
-        self._across.setSizes([_SHARE[0] * 40, _SHARE[1] * 40])
-        self._column.setVisible(self._session.view.layout != "axial")
+        self._show_parts()
+
+    def _show_parts(self) -> None:
+        """What there is room for: the second image beside the large view takes the place of the other two."""
+        view = self._session.view
+        compared = view.beside and view.other is not None
+        if self.twin:
+            self.twin.setVisible(compared)
+            if compared:
+                self.twin.follow(self.large)
+        self._column.setVisible(view.layout != "axial" and not compared)
+        self._across.setSizes([_SHARE[0] * 40] * (2 if self.twin else 1) + [_SHARE[1] * 40])
+
+    def _all(self) -> list[SliceView]:
+        return [*self.by_name.values(), *([self.twin] if self.twin else [])]
+
+    def _listen(self, view: SliceView) -> None:
+        view.entered.connect(self._entered)
+        view.placed.connect(lambda: self._placed(view))
+
+    def _placed(self, view: SliceView) -> None:
+        """The large view and its twin show the same place."""
+        if self.twin and self.twin.isVisible() and view in (self.large, self.twin):
+            (self.twin if view is self.large else self.large).follow(view)
 
     def _entered(self, view: SliceView) -> None:
         self._under_mouse = view
 
     def _show_view(self, old: ViewState, new: ViewState) -> None:
-        self._column.setVisible(new.layout != "axial")
+        if (old.layout, old.beside, old.other is None) == (new.layout, new.beside, new.other is None):
+            return
+        if new.beside and new.other is not None and self.twin is None:
+            self.twin = SliceView(self._session, self.large.name, second=True)
+            self._listen(self.twin)
+            self._across.insertWidget(1, self.twin)
+            self._across.setStretchFactor(1, _SHARE[0])
+        self._show_parts()
 
     def _case_opened(self, case: Case | None) -> None:
         """The plane the scan was taken in is the large one: the others have few, thick rows."""

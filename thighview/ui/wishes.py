@@ -8,11 +8,11 @@ from PySide6.QtWidgets import QWidget
 
 from thighview.app.session import Session
 from thighview.app.tasks import OldWeightsError
+from thighview.core.scan_key import ScanKey
 from thighview.ui import dialogs
 from thighview.ui.export_model_dialog import ask_export_model
 from thighview.ui.notices import Notices
 from thighview.ui.old_weights_dialog import ask_old_weights
-from thighview.ui.slice_view import reset_window
 from thighview.ui.views import Views
 
 if TYPE_CHECKING:
@@ -285,13 +285,37 @@ def reset_views(window: Window) -> None:
     """Whole slices, and the window by percentiles."""
     for view in window.views.by_name.values():
         view.fit(body=False)
-    reset_window(window.session)
+    window.session.reset_windows()
 
 
 def fit_views(window: Window) -> None:
     """Fit every view to the body."""
     for view in window.views.by_name.values():
         view.fit()
+
+
+def add_images(window: Window) -> None:
+    """Ask for further images of the open case."""
+    workspace = window.workspace
+    paths = dialogs.ask_image_files(window.as_widget, workspace.settings.last_folder)
+    if paths:
+        workspace.settings.last_folder = paths[0].parent
+        workspace.images.add([ScanKey(path) for path in paths])
+
+
+def has_images(window: Window) -> bool:
+    """The open case has more than one image."""
+    case = window.session.case
+    return case is not None and len(case.images) > 1
+
+
+def show_next_image(window: Window) -> None:
+    """Look at the next image of the case; after the last one at the first."""
+    session = window.session
+    if session.case is None:
+        return
+    keys = [0, *(one.series_id for one in session.case.images[1:] if one.on_grid)]
+    session.show_image(keys[(keys.index(session.view.base) + 1) % len(keys)])
 
 
 def change_layout(window: Window) -> None:
