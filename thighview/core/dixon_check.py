@@ -58,7 +58,7 @@ def exchanged(water: Volume, fat: Volume) -> tuple[Exchanged, ...]:
     sides: dict[str, list[int]] = {"left": [], "right": []}
     for index in range(plane.count):
         w, f = (_signal(plane.take(v.voxels, index)) for v in (water, fat))
-        body = ndimage.binary_fill_holes(body_mask(w + f))
+        body: NDArray[np.bool_] = np.asarray(ndimage.binary_fill_holes(body_mask(w + f)))
         limbs: NDArray[np.int32] = np.zeros(body.shape, np.int32)
         ndimage.label(body, output=limbs)
         flags: dict[str, bool] = {}
