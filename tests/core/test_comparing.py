@@ -131,3 +131,13 @@ def test_promoting_holding_and_rolling_back() -> None:
     assert third.promoted("c") == third
     assert Promotions.from_json(third.to_json()) == third
     assert Promotions.from_json([]) == Promotions.from_json({"line": [1, ""], "held": "x"}) == none
+
+
+def test_why_nobody_is_left_to_compare_on_is_said_as_it_is() -> None:
+    scores = {"a": {"x": 0.8}, "b": {"x": 0.9}}
+    trained = compare_models(scores, scores, {"a", "b"})
+    assert (trained.verdict, trained.overall) == ("too few", None)
+    assert trained.sentence == "The gate cannot decide: each of the 2 people here trained one of the two models."
+    strangers = compare_models(scores, {"a": {"y": 0.8}, "b": {"y": 0.9}})
+    assert "no label in common" in strangers.sentence
+    assert "nobody to compare them on" in compare_models({}, {}).sentence

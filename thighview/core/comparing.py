@@ -109,7 +109,13 @@ def compare_models(old: Scores, new: Scores, trained_on: Collection[str] = (), l
     people.sort(key=lambda person: (person.difference, person.subject))
     overall = _paired("", [(p.old, p.new) for p in people]) if people else None
     labels = tuple(_paired(label, list(row.values())) for label, row in by_label.items())
-    verdict, sentence = _judge(overall, labels, "locked " if locked else "")
+    if overall is None and shared and not subjects:
+        every = "the one person" if len(shared) == 1 else f"each of the {len(shared)} people"
+        verdict, sentence = "too few", f"The gate cannot decide: {every} here trained one of the two models."
+    elif overall is None and subjects:
+        verdict, sentence = "too few", "The gate cannot decide: the two models have no label in common on these people."
+    else:
+        verdict, sentence = _judge(overall, labels, "locked " if locked else "")
     left_out = tuple(sorted(set(shared) & set(trained_on)))
     return Comparison(verdict, sentence, overall, labels, tuple(people), left_out)
 

@@ -61,7 +61,7 @@ def sentence(gap: Gap) -> str:
             "says" if nothing else f"the difference to the training people is {_told(gap, gap.split)}, and says"
         )
         parts.append(f"Validation is made-up thighs: {difference} nothing about new people.")
-    elif not nothing:
+    elif not nothing and gap.leaked < gap.val_people:  # of people who are all trained on it says nothing
         parts.append(_people(gap))
     return " ".join(parts)
 
