@@ -33,6 +33,9 @@ class Volume:
         Facts for the information panel, plain strings.
     file_geometry : bytes
         The position of the file in its own format, opaque: a mask carries the very same back. Empty without one.
+    frame_uid, series_uid : str
+        Frame of reference and series of a DICOM scan, by which a segmentation names what it was drawn on; never shown,
+        never kept. Empty for any other.
     """
 
     voxels: NDArray[np.generic]
@@ -42,6 +45,8 @@ class Volume:
     warnings: tuple[str, ...] = ()
     details: dict[str, str] = field(default_factory=dict)
     file_geometry: bytes = b""
+    frame_uid: str = ""
+    series_uid: str = ""
 
     def __post_init__(self) -> None:
         if self.voxels.ndim != 3 or 0 in self.voxels.shape:

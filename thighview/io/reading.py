@@ -123,6 +123,8 @@ def read_volume_parts(path: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]
         "warnings": list(volume.warnings),
         "details": volume.details,
         "file_geometry": volume.file_geometry.hex(),
+        "frame_uid": volume.frame_uid,
+        "series_uid": volume.series_uid,
     }
     return facts, {"voxels": volume.voxels}
 
@@ -137,6 +139,8 @@ def volume_from_parts(facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) ->
         tuple(facts["warnings"]),
         dict(facts["details"]),
         bytes.fromhex(facts["file_geometry"]),
+        facts["frame_uid"],
+        facts["series_uid"],
     )
 
 
