@@ -181,9 +181,7 @@ def test_segments_of_slicer_keep_name_side_colour_and_number(tmp_path, tiny_volu
     ]  # fmt: skip
     assert table.get(3).colour == (128, 255, 0) and table.get(9).colour == (0, 0, 51)
     assert (
-        len(found.notes) == 3
-        and "coded as right" in found.notes[0]
-        and "does not name the numbers 40" in found.notes[1]
+        len(found.notes) == 3 and "coded as right" in found.notes[0] and "does not name the number 40" in found.notes[1]
     )
     assert "stood there twice" in found.notes[2]
 

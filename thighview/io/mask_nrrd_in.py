@@ -231,7 +231,8 @@ def _segments(
         strange = [i for i in numbers_in(layer) if i and (index, i) not in taken]
         found += [Segment(i, layer=index, code=i) for i in strange]
         if strange:
-            notes.append(f"{path.name} does not name the numbers {', '.join(map(str, strange[:6]))}.")
+            listed = ", ".join(map(str, strange[:6])) + (", …" if len(strange) > 6 else "")
+            notes.append(f"{path.name} does not name the number{'s' * (len(strange) > 1)} {listed}.")
     return tuple(found), tuple(notes)
 
 

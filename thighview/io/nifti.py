@@ -8,7 +8,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
 from isal import igzip, isal_zlib
@@ -24,6 +24,7 @@ _MOST_DEFLATE_GAINS = 1100
 Stream = io.BufferedReader | gzip.GzipFile
 _ISAL_ERROR = cast(type[Exception], isal_zlib.error)
 _SLACK_BYTES = 1 << 16
+_NIFTI_1, _LABEL_INTENT = 348, 1002
 _CHUNK_BYTES = 1 << 20
 _DAMAGED = "Copy it again from where it came from."
 
@@ -38,6 +39,17 @@ def is_nifti(path: Path) -> bool:
     with path.open("rb") as file:
         start = file.read(4)
     return start[:2] == _GZIP_MAGIC or header_size(start) > 0
+
+
+def calls_itself_labels(path: Path) -> bool:
+    """Whether the header of a NIfTI file says that its numbers are labels (intent code 1002)."""
+    with _stream(path) as (stream, _, _):
+        first = stream.read(4)
+        size = header_size(first)
+        at, width = (68, 2) if size == _NIFTI_1 else (504, 4)
+        header = first + stream.read(max(0, size - 4))
+    order: Literal["big", "little"] = "big" if size and int.from_bytes(first, "big") == size else "little"
+    return bool(size) and int.from_bytes(header[at : at + width], order) == _LABEL_INTENT
 
 
 def stem(path: Path) -> str:

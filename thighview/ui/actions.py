@@ -34,6 +34,7 @@ from thighview.ui.wishes import (
     has_project,
     import_old_weights,
     label_key,
+    name_labels,
     next_unreviewed,
     open_mask,
     open_with,
@@ -109,8 +110,13 @@ ACTIONS: tuple[Spec, ...] = (
     Spec("demo", "Open a made-up thigh", lambda w: w.open_demo(), (),
          "A thigh drawn by the program, to try everything on, in a project of its own. "
          "No patient was scanned for it.", "File", "demo"),
-    Spec("open_mask", "Load mask onto the scan…", open_mask, ("Ctrl+M",),
-         "Put a mask file over the open scan, as one step that undo takes back.", "File", when=has_idle_case, gap=True),
+    Spec("open_mask", "Open mask…", open_mask, ("Ctrl+M",),
+         "Put a mask over the open scan, as one step that undo takes back: NIfTI, NRRD, a segmentation of 3D Slicer, "
+         "or a DICOM segmentation. On another grid, or where labels overlap, it asks first.", "File",
+         when=has_idle_case, gap=True),
+    Spec("label_names", "Load label names…", name_labels, (),
+         "Name and colour the labels by their numbers, from a label description of ITK-SNAP.", "File",
+         when=has_idle_case),
     Spec("save", "Save mask into the project", lambda w: w.workspace.save(), ("Ctrl+S",),
          "Every stroke is on disk already; this also writes the mask as plain NIfTI into the project's masks folder.",
          "File", "save", has_case),

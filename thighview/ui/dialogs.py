@@ -23,6 +23,11 @@ from thighview.ui.file_dialogs import ask_new_folder, choose, choose_all, with_e
 
 SCANS = "NIfTI and DICOM (*.nii *.nii.gz *.dcm *.ima *.DCM *.IMA);;All files (*)"
 MASKS = "NIfTI (*.nii *.nii.gz);;All files (*)"
+MASKS_IN = (
+    "Masks (*.nii *.nii.gz *.nrrd *.mha *.dcm *.DCM *.ima *.IMA);;NIfTI (*.nii *.nii.gz);;NRRD, 3D Slicer (*.nrrd);;"
+    "DICOM segmentation (*.dcm *.DCM *.ima *.IMA);;All files (*)"
+)
+LABEL_NAMES = "Label descriptions of ITK-SNAP (*.txt *.label);;All files (*)"
 SIDE_WORDS = (("No side", ""), ("Left", "left"), ("Right", "right"))
 
 
@@ -38,7 +43,12 @@ def ask_open_folder(parent: QWidget, start: Path | None = None) -> list[Path]:
 
 def ask_mask_file(parent: QWidget, start: Path | None = None) -> Path | None:
     """Which mask to load onto the open scan."""
-    return choose(parent, "Load a mask for this scan", start, QFileDialog.FileMode.ExistingFile, MASKS)
+    return choose(parent, "Open a mask of this scan", start, QFileDialog.FileMode.ExistingFile, MASKS_IN)
+
+
+def ask_label_names(parent: QWidget, start: Path | None = None) -> Path | None:
+    """Which file names the labels of the open scan."""
+    return choose(parent, "Load label names", start, QFileDialog.FileMode.ExistingFile, LABEL_NAMES)
 
 
 def ask_file(parent: QWidget, title: str, kinds: str, start: Path | None = None) -> Path | None:
