@@ -189,3 +189,25 @@ def test_what_is_dropped_is_a_mask_only_where_that_can_be_told(
     with qtbot.waitSignal(workspace.session.case_opened) as shown:
         workspace.open_dropped([other])
     assert shown.args[0].subject == "sub-08"
+
+
+def test_pairs_of_a_folder_are_imported_behind_the_window(
+    qtbot: QtBot, workspace: Workspace, case: Case, tmp_path: Path, tiny_volume: Volume
+) -> None:
+    folder = tmp_path / "pairs"
+    folder.mkdir()
+    for name in "ab":
+        write_volume(folder / f"{name}.nii.gz", tiny_volume)
+        write_nrrd(folder / f"{name}_seg.nrrd", some_labels(tiny_volume), tiny_volume.affine)
+    with qtbot.waitSignal(workspace.said, check_params_cb=lambda words: "taken in" in words) as told:
+        workspace.import_cases(folder)
+    assert told.args == ["2 cases taken in, 12 of 12 slices reviewed."]
+    qtbot.waitUntil(lambda: len(workspace.cases) == 3)
+    assert [c.in_training_set for c in workspace.cases if c.title in "ab"] == [True, True]
+    overlapping = np.ones((2, *tiny_volume.shape), np.uint8)
+    fields = slicer_fields(("a", "1 0 0", 1, 0, ""), ("b", "1 0 0", 1, 1, ""))
+    write_volume(folder / "c.nii.gz", tiny_volume)
+    write_nrrd(folder / "c.seg.nrrd", overlapping, tiny_volume.affine, fields=fields)
+    with qtbot.waitSignal(workspace.failed) as refused:
+        workspace.import_cases(folder)
+    assert "Labels of c.seg.nrrd overlap" in str(refused.args[0]) and len(workspace.cases) == 3

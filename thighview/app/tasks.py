@@ -249,18 +249,18 @@ class Workspace(OpenMasks):
 
         self._call(assign, lambda _: self._run(work, "Exporting", done))
 
-    def import_nnunet(self, folder: Path) -> Job | None:
-        """Take the cases of an nnU-Net raw folder into the project."""
+    def import_cases(self, folder: Path) -> Job | None:
+        """Take cases with masks into the project: an nnU-Net raw folder, or images with masks beside them."""
         store = self.store
         if store is None:
             return None
 
         def work(report: Any, stopped: Any) -> Any:  # it takes long, and the writer must stay free for strokes
-            from thighview.io import nnunet
+            from thighview.io import importing
 
             project = Project.open(store.folder, writable=False)
             try:
-                return nnunet.import_raw(project, folder, report, stopped, lambda *new: report.say(new))
+                return importing.import_cases(project, folder, None, report, stopped, lambda *new: report.say(new))
             finally:
                 project.close()
 

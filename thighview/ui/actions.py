@@ -127,8 +127,9 @@ ACTIONS: tuple[Spec, ...] = (
     Spec("export", "Export training data (nnU-Net)…", export_training_set,
          ("Ctrl+E",), "Write the project's training set as nnU-Net raw; slices nobody reviewed are marked as ignore.",
          "File", when=has_project),
-    Spec("import", "Import cases (nnU-Net)…", with_folder(dialogs.ask_import_folder, "import_nnunet"), (),
-         "Take the cases of an nnU-Net raw folder into the project; their masks count as drawn by hand.", "File",
+    Spec("import", "Import cases with masks…", with_folder(dialogs.ask_import_folder, "import_cases"), (),
+         "Take in an nnU-Net raw folder, or images with masks beside them (X.nii.gz with X_seg.nii.gz, or DICOM with a "
+         "segmentation); the masks count as drawn by hand.", "File",
          when=has_project),
     Spec("quit", "Quit", lambda w: w.close(), ("Ctrl+Q",), "Close the window; everything is saved already.", "File",
          gap=True),

@@ -69,8 +69,8 @@ def ask_export_folder(parent: QWidget, start: Path | None = None) -> Path | None
 
 
 def ask_import_folder(parent: QWidget, start: Path | None = None) -> Path | None:
-    """Which nnU-Net raw folder to import."""
-    return choose(parent, "Import cases from an nnU-Net raw folder", start)
+    """Which folder of cases with masks to import."""
+    return choose(parent, "Import cases with masks: nnU-Net raw, pairs of images and masks, or DICOM with SEG", start)
 
 
 def ask_project_folder(parent: QWidget, start: Path | None = None) -> Path | None:
