@@ -18,6 +18,7 @@ from mask_files import (
     write_nrrd,
     write_seg,
 )
+from pydicom.uid import RLELossless
 
 from thighview.core.errors import UserError
 from thighview.core.found_mask import MaskWish
@@ -61,6 +62,12 @@ def segments_of_three():
 
 
 SLICER = slicer_fields(("n1", "1 0 0", 1, 0, ""), ("n2", "0 1 0", 1, 1, ""), ("n3", "0 0 1", 1, 2, ""))
+
+
+def packed(seg):
+    seg.compress(RLELossless, encoding_plugin="pydicom")
+
+
 WRITERS = {
     "nifti": lambda path, a, m, sources: write_nifti(path.with_suffix(".nii.gz"), a, m),
     "nrrd": lambda path, a, m, sources: write_nrrd(path.with_suffix(".nrrd"), a, m),
@@ -73,6 +80,9 @@ WRITERS = {
         path, sources, np.moveaxis(layered(a), 0, -1).astype(np.float32), segments_of_three(), "FRACTIONAL", m
     ),
     "seg_label_map": lambda path, a, m, sources: write_seg(path, sources, a, segments_of_three(), "LABELMAP", m),
+    "seg_compressed": lambda path, a, m, sources: write_seg(
+        path, sources, a, segments_of_three(), "LABELMAP", m, packed
+    ),
 }
 
 
@@ -139,12 +149,14 @@ def test_a_segmentation_of_another_scan_is_refused_unless_it_has_the_same_voxels
     labels = some_labels(volume).clip(0, 1)
     path = write_seg(tmp_path / "s.dcm", sources, labels, [described(1, "a")])
     scan_files(tmp_path / "other", (0, 2, 4, 6, 8), FrameOfReferenceUID="1.2.9")
-    assert np.array_equal(read_mask(path, read_volume(tmp_path / "other"))[0], labels)
+    found = find_mask(path, read_volume(tmp_path / "other"))
+    assert np.array_equal(found.settled()[0], labels) and "another frame of reference" in found.notes[0]
     scan_files(tmp_path / "away", (1, 3, 5, 7, 9), FrameOfReferenceUID="1.2.9")
     with pytest.raises(UserError, match="drawn on another scan"):
         find_mask(path, read_volume(tmp_path / "away"))
     scan_files(tmp_path / "same", (1, 3, 5, 7, 9))
-    assert find_mask(path, read_volume(tmp_path / "same")).grid is not None  # the same frame: it may be carried over
+    found = find_mask(path, read_volume(tmp_path / "same"))  # the same frame: it may be carried over
+    assert found.grid is not None and "drawn on another series" in found.grid.doubt
 
 
 def test_an_nrrd_without_a_space_is_refused(tmp_path, tiny_volume):

@@ -112,7 +112,7 @@ class OpenMasks(OpenScans):
     def open_dropped(self, paths: Sequence[Path]) -> None:
         """Open what was dropped: onto an open scan masks as masks; where a file may be either, the person is asked."""
         case = self.session.case
-        if case is None or self.session.busy_run is not None:
+        if case is None:
             self.open_paths(paths)
             return
 

@@ -79,7 +79,7 @@ class FoundMask:
         """
         wish = wish or MaskWish()
         if self.grid and not wish.resample:
-            raise other_grid(self.name, self.grid.difference)
+            raise other_grid(self.name, str(self.grid))
         if wish.only:
             table = LabelTable(tuple(label for label in self.table if label.value == wish.only))
             return flatten(keep_values(self.layers, (wish.only,)), (wish.only,)), table

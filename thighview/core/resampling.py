@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +60,11 @@ class GridChange:
     changes: tuple[VolumeChange, ...]
     doubt: str = ""
 
+    def __str__(self) -> str:
+        before, after = (sum(getattr(change, name) for change in self.changes) for name in ("before_ml", "after_ml"))
+        lost = f", {self.outside:.1%} of it lying outside the scan" if self.outside else ""
+        return f"{self.difference}; resampled, it would be {after:.4g} ml instead of {before:.4g} ml{lost}"
+
 
 def nearest(layer: LabelMap, grid: Volume, volume: Volume) -> LabelMap:
     """The value of the nearest voxel of a mask for every voxel of a scan; 0 where the mask has none there.
@@ -76,18 +82,37 @@ def nearest(layer: LabelMap, grid: Volume, volume: Volume) -> LabelMap:
     """
     to_grid = np.linalg.inv(grid.affine) @ volume.affine
     out = np.zeros(volume.shape, np.uint8)
-    rows, columns = (np.arange(n, dtype=np.float64) for n in volume.shape[1:])
-    flat = layer.ravel()
     for z in range(volume.shape[0]):
-        inside: NDArray[np.bool_] = np.ones(volume.shape[1:], bool)
-        at = np.zeros(volume.shape[1:], np.int64)
-        for axis, count in enumerate(grid.shape):
-            along = to_grid[axis, 3] + to_grid[axis, 0] * z + to_grid[axis, 2] * columns + 0.5 + _NUDGE
-            index = np.floor((to_grid[axis, 1] * rows)[:, None] + along[None, :]).astype(np.int64)
-            inside &= (index >= 0) & (index < count)
-            at = at * count + index
-        out[z][inside] = flat[at[inside]]
+        inside, index = _voxels(to_grid, z, volume.shape, grid.shape)
+        if inside.any():
+            at = (index[0] * grid.shape[1] + index[1]) * grid.shape[2] + index[2]
+            out[z] = np.where(inside, layer.ravel()[np.where(inside, at, 0)], 0)
     return out
+
+
+def _voxels(
+    to_other: NDArray[np.float64], z: int, shape: tuple[int, int, int], other: tuple[int, int, int]
+) -> tuple[NDArray[np.bool_], list[NDArray[np.int64]]]:
+    """In which voxel of another grid the centres of one plane lie.
+
+    Returns
+    -------
+    inside : ndarray of bool
+        Whether the other grid has that voxel; it and the indices broadcast to (rows, columns).
+    index : list of ndarray of int64
+        Of the voxel along (z, y, x) of the other grid.
+    """
+    rows, columns = np.arange(shape[1])[:, None], np.arange(shape[2])[None, :]
+    inside: NDArray[np.bool_] = np.ones((1, 1), np.bool_)
+    index: list[NDArray[np.int64]] = []
+    for axis, count in enumerate(other):
+        at: Any = to_other[axis, 3] + to_other[axis, 0] * z + 0.5 + _NUDGE
+        for step, along in ((to_other[axis, 1], rows), (to_other[axis, 2], columns)):
+            if abs(step) * along.size > _NUDGE / 10:  # where both grids have the same axes, this stays one line
+                at = at + step * along
+        index.append(np.floor(np.atleast_2d(at)).astype(np.int64))
+        inside = inside & (index[-1] >= 0) & (index[-1] < count)
+    return inside, index
 
 
 def grid_change(
@@ -96,10 +121,13 @@ def grid_change(
     table: LabelTable,
     grid: Volume,
     volume: Volume,
-    partial: bool = False,
+    words: str = "",
     doubt: str = "",
 ) -> GridChange:
-    """What is told before a mask is carried over: the layers as they are, and as they would be on the scan."""
+    """What is told before a mask is carried over: the layers as they are, and as they would be on the scan.
+
+    ``words`` say in what the grids differ, where the caller knows better; ``doubt`` is passed on.
+    """
     counts = [sum((_counts(layer) for layer in layers), np.zeros(256, np.int64)) for layers in (before, after)]
     changes = tuple(
         VolumeChange(
@@ -111,7 +139,7 @@ def grid_change(
     )
     shape, spacing = in_axes_of(volume, grid)
     return GridChange(
-        difference(grid, volume, partial), spacing, volume.spacing_mm, shape, volume.shape,
+        words or difference(grid, volume), spacing, volume.spacing_mm, shape, volume.shape,
         share_outside(before, grid, volume), changes, doubt,
     )  # fmt: skip
 
@@ -119,15 +147,12 @@ def grid_change(
 def share_outside(layers: Sequence[LabelMap], grid: Volume, volume: Volume) -> float:
     """Share of the drawn voxels of a mask whose centre lies in no voxel of the scan, 0 to 1; 0 where none is drawn."""
     to_volume = np.linalg.inv(volume.affine) @ grid.affine
-    high = np.array(volume.shape) - 0.5
     drawn = lost = 0
     for z in range(grid.shape[0]):
         there = reduce(np.logical_or, [layer[z] > 0 for layer in layers])
-        y, x = np.nonzero(there)
-        at = np.stack([np.full(len(y), z, float), y.astype(float), x.astype(float)], axis=1)
-        index = at @ to_volume[:3, :3].T + to_volume[:3, 3] + _NUDGE
-        drawn += len(y)
-        lost += int(((index < -0.5) | (index >= high)).any(axis=1).sum())
+        inside, _ = _voxels(to_volume, z, grid.shape, volume.shape)
+        drawn += int(np.count_nonzero(there))
+        lost += int(np.count_nonzero(there & ~inside))
     return lost / drawn if drawn else 0.0
 
 

@@ -164,6 +164,14 @@ def value_layers(mask: MaskFile, values: Sequence[int]) -> tuple[LabelMap, ...]:
         if layer.dtype == np.uint8 and all(number == value for number, value in own):
             done.append(np.ascontiguousarray(layer, np.uint8))
             continue
+        low, high = int(layer.min()), int(layer.max())
+        if low >= 0 and high < 1 << 16:
+            lookup = np.zeros(high + 1, np.uint8)
+            for number, value in own:
+                if 0 < number <= high:
+                    lookup[number] = value
+            done.append(np.stack([lookup[plane] for plane in layer]))
+            continue
         numbers = np.array(sorted({0, *(number for number, _ in own)}), np.int64)
         value_of = dict(own)
         new = np.array([value_of.get(int(number), 0) for number in numbers], np.uint8)

@@ -115,7 +115,7 @@ def load_pair(pair: Pair, wish: ImportWish, salt: bytes) -> tuple[Case, FoundMas
         When one of them cannot be read, or the mask does not fit.
     """
     source = read_source(pair.image)
-    found = find_mask(pair.mask, source.volume, wish.resample)
+    found = find_mask(pair.mask, source.volume)
     labels, table = found.settled(MaskWish(wish.resample, found.ordered(wish.overlaps)))
     automatic = any(label.value in found.automatic for label in table)
     review = SliceReview().after_model() if automatic else SliceReview(SliceState.DRAWN)

@@ -36,10 +36,10 @@ def kind_of(path: Path) -> str:
 
 
 def _by_numbers(path: Path) -> str:
-    if names_beside(path):
-        return "mask"
     if mask_nrrd_in.is_nrrd(path):
         count = len(mask_nrrd_in.read_nrrd_mask(path).segments)
     else:
         count = len(set(numbers_in(whole_numbers(read_volume(path).voxels, path.name))) - {0})
-    return "either" if count <= _MOST_LABELS else "scan"
+    if count > _MOST_LABELS:
+        return "scan"
+    return "mask" if names_beside(path) else "either"

@@ -53,11 +53,11 @@ def read_mask(
     UserError
         When it is not a label map, lies on another grid than the scan, or has labels over each other.
     """
-    found = find_mask(path, volume, resample)
+    found = find_mask(path, volume)
     return found.settled(MaskWish(resample, found.ordered(overlaps)))
 
 
-def find_mask(path: Path | str, volume: Volume, resample: bool = True) -> FoundMask:
+def find_mask(path: Path | str, volume: Volume) -> FoundMask:
     """Read a mask onto the voxels of a scan, with what has to be settled before it can be taken.
 
     NIfTI and any other image of whole numbers, NRRD label maps, segmentations of 3D Slicer, DICOM segmentations.
@@ -68,13 +68,16 @@ def find_mask(path: Path | str, volume: Volume, resample: bool = True) -> FoundM
         The file.
     volume : Volume
         The scan it belongs to.
-    resample : bool
-        Whether a mask on another grid may be carried over to the scan's, which ``grid`` then tells; else it is refused.
+
+    Returns
+    -------
+    FoundMask
+        Of a mask on another grid ``grid`` tells what carrying it over to the scan's has changed.
 
     Raises
     ------
     UserError
-        When it is no mask, damaged, drawn on another scan, or lies on another grid and may not be carried over.
+        When it is no mask, damaged, drawn on another scan, or does not say where it lies.
     """
     mask = read_mask_file(Path(path), volume)
     table, values, notes = number_segments(mask.segments)
@@ -86,11 +89,12 @@ def find_mask(path: Path | str, volume: Volume, resample: bool = True) -> FoundM
         layers = tuple(np.ascontiguousarray(fit.put(layer, volume.shape)) for layer in layers)
     else:
         _need_one_space(mask, volume)
-        if not resample:
-            raise other_grid(mask.name, _difference(mask, layers, volume))
         carried = tuple(nearest(layer, mask.grid, volume) for layer in layers)
-        grid = grid_change(layers, carried, table, mask.grid, volume, mask.partial, _doubt(mask, volume))
+        words, doubt = _difference(mask, layers, volume), _doubt(mask, volume)
+        grid = grid_change(layers, carried, table, mask.grid, volume, words, doubt)
         layers = carried
+    if grid is None and mask.frame_uid and volume.frame_uid not in ("", mask.frame_uid):
+        notes = (*notes, f"{mask.name} names another frame of reference, but its voxels are those of the scan.")
     overlaps = overlaps_of(layers, table, volume.voxel_volume_ml)
     return FoundMask(mask.name, layers, table, values, grid, overlaps, automatic, (*mask.notes, *notes))
 
@@ -176,6 +180,8 @@ def _doubt(mask: MaskFile, volume: Volume) -> str:
         return "The scan does not name its frame of reference, so the mask may have been drawn on another one."
     if not says_where(volume):
         return "The scan does not say where it lies: whether the mask lies right cannot be told."
+    if mask.series_uids and volume.series_uid and volume.series_uid not in mask.series_uids:
+        return "It was drawn on another series, in the same frame of reference: the person may have moved meanwhile."
     return ""
 
 

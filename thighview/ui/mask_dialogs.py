@@ -26,7 +26,7 @@ from thighview.core.found_mask import FoundMask, MaskWish
 from thighview.core.labels import Label
 from thighview.core.overlaps import Overlap
 from thighview.core.resampling import GridChange, VolumeChange
-from thighview.ui.cards import agree_buttons, button, mark, row, words
+from thighview.ui.cards import agree_buttons, button, mark, plain_tip, row, words
 from thighview.ui.labels_panel import ml_words
 
 _ROW_PX, _MOST_ROWS = 26, 8
@@ -282,7 +282,7 @@ def _fill(table: QTableWidget, line: int, cells: Sequence[str], *labels: Label) 
         item.setTextAlignment(_LEFT if column < len(labels) else _RIGHT)
         if column < len(labels):
             item.setIcon(_swatch(labels[column]))
-            item.setToolTip(text)
+            item.setToolTip(plain_tip(text))
         table.setItem(line, column, item)
 
 
