@@ -1,6 +1,7 @@
 """Masks of other programs: in the right place, with their names, and never a guess."""
 
 import gzip
+import json
 import random
 
 import highdicom as hd
@@ -24,7 +25,9 @@ from thighview.core.errors import UserError
 from thighview.core.found_mask import MaskWish
 from thighview.core.volume import Volume
 from thighview.io.mask_codes import rgb_of_lab
+from thighview.io.mask_file import read_mask_file
 from thighview.io.mask_names import is_description, read_description, renamed
+from thighview.io.mask_parts import mask_of_parts, read_seg_parts
 from thighview.io.masks import find_mask, read_mask
 from thighview.io.reading import read_volume
 
@@ -364,6 +367,20 @@ def test_layers_that_do_not_overlap_are_one_mask(tmp_path, tiny_volume):
     found = find_mask(path, tiny_volume)
     assert found.is_clear and not found.overlaps and np.array_equal(found.settled()[0] > 0, labels > 0)
     assert any("share the number" in note for note in found.notes), "all three had the number 1"
+
+
+def test_a_mask_travels_between_processes_as_it_is(tmp_path, scan):
+    sources, volume = scan
+    shares = np.random.default_rng(2).random((*volume.shape, 2)).astype(np.float32)
+    segments = [described(1, "a left", colour=(1, 2, 3)), described(2, "b", "AUTOMATIC")]
+    path = write_seg(tmp_path / "s.dcm", sources, shares, segments, "FRACTIONAL")
+    whole = read_mask_file(path, volume)
+    facts, arrays = read_seg_parts(str(path), volume.affine[:3, :3].T.tolist())
+    back = mask_of_parts(json.loads(json.dumps(facts)), arrays)
+    assert len(back.layers) == 2 and all(map(np.array_equal, back.layers, whole.layers))
+    for field in ("name", "segments", "partial", "frame_uid", "series_uids", "notes"):
+        assert getattr(back, field) == getattr(whole, field), field
+    assert back.grid.same_grid(whole.grid, 1e-9) and back.grid.details == whole.grid.details
 
 
 def test_fractions_are_cut_at_a_half_and_it_is_said(tmp_path, scan):

@@ -35,7 +35,7 @@ def read_mask_file(path: Path, volume: Volume | None = None) -> MaskFile:
         if path.is_file() and mask_nrrd_in.is_nrrd(path):
             return mask_nrrd_in.read_nrrd_mask(path)
         if path.is_file() and dicom_header.is_dicom(path) and mask_seg_in.is_seg(path):
-            return mask_seg_in.read_seg(path, volume)
+            return mask_seg_in.read_seg(path, None if volume is None else volume.affine[:3, :3].T.tolist())
     except OSError as error:
         raise UserError(f"{path} could not be read: {error.strerror or error}.", "Check the path.") from error
     return of_image(read_volume(path), path)

@@ -60,7 +60,7 @@ def seg_facts(path: Path) -> SegFacts:
     return SegFacts(_series(dataset), text_of(dataset, "FrameOfReferenceUID"), text_of(dataset, "SeriesDescription"))
 
 
-def read_seg(path: Path, volume: Volume | None = None) -> MaskFile:
+def read_seg(path: Path, steps_mm: Sequence[Sequence[float]] | None = None) -> MaskFile:
     """Read a segmentation, of whatever type, onto a grid of its own.
 
     Slices without a frame are empty. Of a fractional one, voxels of at least half the maximum are taken, and
@@ -70,8 +70,9 @@ def read_seg(path: Path, volume: Volume | None = None) -> MaskFile:
     ----------
     path : Path
         The file.
-    volume : Volume, optional
-        The scan; its step between slices is taken where the file does not say how far apart its own lie.
+    steps_mm : three vectors of three numbers, optional
+        From one voxel of the scan to the next along each of its axes, LPS mm: the step between slices is taken from
+        them where the file does not say how far apart its own lie.
 
     Raises
     ------
@@ -80,7 +81,7 @@ def read_seg(path: Path, volume: Volume | None = None) -> MaskFile:
     """
     dataset = _dataset(path)
     try:
-        return _read(dataset, path, volume)
+        return _read(dataset, path, None if steps_mm is None else np.array(steps_mm, np.float64))
     except UserError:
         raise
     except (NotImplementedError, RuntimeError) as error:
@@ -100,7 +101,7 @@ def _dataset(path: Path) -> "Dataset":
         raise UserError(f"{path.name} cannot be opened: it is {error.message}.", error.hint) from error
 
 
-def _read(dataset: "Dataset", path: Path, volume: Volume | None) -> MaskFile:
+def _read(dataset: "Dataset", path: Path, steps_mm: NDArray[np.float64] | None) -> MaskFile:
     kind = text_of(dataset, "SegmentationType")
     if kind not in ("BINARY", "FRACTIONAL", "LABELMAP"):
         raise UserError(f"{path.name} is a segmentation of the type {kind or 'that it does not name'!r}.")
@@ -108,7 +109,7 @@ def _read(dataset: "Dataset", path: Path, volume: Volume | None) -> MaskFile:
     if not (1 <= rows <= _MOST_SIDE and 1 <= columns <= _MOST_SIDE and 1 <= count <= _MOST_FRAMES):
         raise UserError(f"{path.name} says it has {count:,} frames of {columns} x {rows}, which cannot be.", COPY_AGAIN)
     frames, directions, spacing, told = _frames(dataset, count, kind == "LABELMAP", path)
-    step, rest = _step(frames, directions, told, volume, path)
+    step, rest = _step(frames, directions, told, steps_mm, path)
     grid = _grid(path, frames, directions, spacing, step, rest, (rows, columns))
     pixels = _pixels(dataset, count, kind)
     segments, notes = _segments(dataset)
@@ -176,7 +177,11 @@ def _inside(own: "Dataset", shared: "Dataset | None", name: str, path: Path) -> 
 
 
 def _step(
-    frames: Sequence[_Frame], directions: NDArray[np.float64], told: float, volume: Volume | None, path: Path
+    frames: Sequence[_Frame],
+    directions: NDArray[np.float64],
+    told: float,
+    steps_mm: NDArray[np.float64] | None,
+    path: Path,
 ) -> tuple[NDArray[np.float64], list[int]]:
     """From one slice to the next, LPS mm, and the slice each frame belongs to, from 0.
 
@@ -191,7 +196,7 @@ def _step(
         raise UserError(f"The position of {path.name} in the patient cannot be.", COPY_AGAIN)
     gaps = np.unique(np.round(away, 4))
     smallest = float(np.diff(gaps).min()) if len(gaps) > 1 else 0.0
-    scan = _step_of_scan(volume, normal)
+    scan = _step_of_scan(steps_mm, normal)
     for length in (told, float(np.linalg.norm(scan)) if scan is not None else 0.0, smallest, 1.0):
         if length <= _SAME_PLACE_MM:
             continue
@@ -214,11 +219,10 @@ def _step(
     raise UserError(f"The frames of {path.name} do not follow each other evenly.", _EXPORT_AGAIN)
 
 
-def _step_of_scan(volume: Volume | None, normal: NDArray[np.float64]) -> NDArray[np.float64] | None:
+def _step_of_scan(steps: NDArray[np.float64] | None, normal: NDArray[np.float64]) -> NDArray[np.float64] | None:
     """The scan's own step along the axis that runs across these frames; None where it has no such axis."""
-    if volume is None:
+    if steps is None:
         return None
-    steps = volume.affine[:3, :3].T
     lean = np.abs(steps @ normal) / np.linalg.norm(steps, axis=1)
     axis = int(np.argmax(lean))
     return steps[axis] if lean[axis] > 0.9 else None
