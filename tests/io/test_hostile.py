@@ -11,7 +11,6 @@ from thighview.io.reading import inspect
 _MANIFEST = Path(__file__).parents[3] / "shared" / "hostile" / "manifest.csv"
 _NOWHERE = "images that do not say where they lie are refused"
 NOT_YET = {
-    "n026": "pairs of .hdr and .img are not read yet",
     "o080": "NRRD is not read yet",
     "d124": _NOWHERE,
     "d142": _NOWHERE,

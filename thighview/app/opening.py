@@ -12,7 +12,7 @@ from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
-from thighview.io.nifti import stem
+from thighview.io.names import stem
 from thighview.io.project import DATABASE, Project
 
 

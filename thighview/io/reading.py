@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from thighview.core.errors import SeveralScansError, UserError
 from thighview.core.volume import Volume
-from thighview.io import dicom, dicom_header, nifti
+from thighview.io import bounded, dicom, dicom_header, nifti
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,8 @@ def read_source(path: Path, part: str = "") -> Source:
     A DICOM series is known by its folder, whichever of its files was given, where the folder opens that series.
     """
     if _kind(path) != "dicom":
-        return Source(path, nifti.read_nifti(path, part), "", frozenset({path}), part)
+        files = nifti.files_of(path)
+        return Source(files[0], nifti.read_nifti(path, part), "", frozenset(files), part)
     series = _series(path, part)
     volume, files = dicom.read_series(path, series), frozenset(s.path for s in series.slices)
     return Source(dicom.place_of(path, series), volume, dicom.patient_of(series), files, part)
@@ -110,13 +111,17 @@ def inspect(path: Path | str) -> Inspection:
 def sha256_of(path: Path | str, part: str = "") -> str:
     """SHA-256 of a file's bytes, or of a DICOM series whatever its files are called. Not on the window's thread.
 
-    That of a part is made of the file's and the part: no two scans have the same.
+    That of a scan in several files is made of theirs; that of a part of the whole and the part: no two scans have
+    the same.
     """
     found = Path(path)
     if _kind(found) == "dicom":
         return dicom.series_digest(_series(found, part))
-    with found.open("rb") as file:
-        whole = hashlib.file_digest(file, "sha256").hexdigest()
+    own: list[str] = []
+    for one in nifti.files_of(found):
+        with one.open("rb") as file:
+            own.append(hashlib.file_digest(file, "sha256").hexdigest())
+    whole = own[0] if len(own) == 1 else hashlib.sha256("\n".join(own).encode()).hexdigest()
     return hashlib.sha256(f"{whole}\npart {part}".encode()).hexdigest() if part else whole
 
 
@@ -164,10 +169,13 @@ def _kind(path: Path) -> str:
             raise UserError(f"{path} is neither a file nor a folder.")
         if path.stat().st_size == 0:
             raise UserError(f"{path.name} is empty (0 bytes).", "Copy it again from where it came from.")
-        if nifti.is_nifti(path):
+        first = bounded.first_bytes(path)
+        if nifti.starts(first):
             return "nifti"
         if dicom_header.is_dicom(path):
             return "dicom"
+        if not first or nifti.is_image_half(path):  # packed and damaged, or without anything to be known by
+            return "nifti"
     except OSError as error:
         raise UserError(f"{path} could not be read: {error.strerror or error}.", "Check the path.") from error
     raise UserError(
