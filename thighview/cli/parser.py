@@ -13,7 +13,7 @@ For research, not for clinical decisions.
 
 open the window:
   thighview                       empty; drop a scan on it
-  thighview PATH ...              NIfTI files and DICOM folders become cases, the first is shown; or a project folder
+  thighview PATH ...              scans and DICOM folders become cases, the first is shown; or a project folder
   thighview demo                  a made-up thigh to segment, correct and retrain; without a display, off-screen
   thighview --add-to-menu         put the program into the desktop's menu
 
@@ -29,6 +29,7 @@ without a window:
   thighview import-weights FILE   an old Keras .h5 or .hdf5 of the seed U-Net becomes a model
   thighview export-model MODEL    a model as .h5, SavedModel or ONNX
 
+Scans: NIfTI and Analyze pairs, DICOM, NRRD, MetaImage, MGH, TIFF stacks, NumPy arrays.
 thighview COMMAND --help explains a command. A file named like a command is opened by its path: thighview ./demo
 """
 
@@ -139,11 +140,11 @@ def command_parser() -> tuple[Parser, tuple[str, ...]]:
     demo.add_argument("--off-screen", action="store_true", help="walk the loop off-screen even where a display is")
 
     info = command("info", "What a file is: kind, shape, spacing, axes, series found, warnings.")
-    info.add_argument("path", type=Path, metavar="PATH", help="NIfTI file, DICOM file or folder")
+    info.add_argument("path", type=Path, metavar="PATH", help="file of a scan, DICOM folder, or project")
     info.add_argument("--json", action="store_true", help="as one JSON object on standard output")
 
     segment = command("segment", "Draw the masks of a scan with a model.", _SEGMENT)
-    segment.add_argument("path", type=Path, metavar="PATH", help="NIfTI file or DICOM folder")
+    segment.add_argument("path", type=Path, metavar="PATH", help="file of a scan, or DICOM folder")
     segment.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.nii.gz", help="the mask to write")
     segment.add_argument("--part", default="", metavar="P", help=_PART)
     segment.add_argument("--model", default="thigh_tissues", metavar="M", help="name or folder (%(default)s)")
@@ -199,7 +200,7 @@ def command_parser() -> tuple[Parser, tuple[str, ...]]:
 
     measure = command("measure", "Voxels, area_mm2 per slice and volume_ml of each label.")
     measure.add_argument("image", type=Path, metavar="IMAGE", help="the scan, for its spacing")
-    measure.add_argument("mask", type=Path, metavar="MASK", help="NIfTI mask on the scan's grid")
+    measure.add_argument("mask", type=Path, metavar="MASK", help="mask on the scan's grid")
     measure.add_argument("--part", default="", metavar="P", help=_PART)
     measure.add_argument("-o", "--output", type=Path, metavar="OUT.csv", help="write the table here, not on the screen")
 

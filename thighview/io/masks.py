@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -12,7 +13,7 @@ from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
 from thighview.core.mask import LabelMap, painted_values
 from thighview.core.volume import Volume
-from thighview.io import nifti
+from thighview.io import formats, nifti, numpy_in
 from thighview.io.atomic import write_atomic, write_json_atomic
 
 _SIDE = re.compile(r"^(.+?)[ _-]+(left|right|l|r)$", re.IGNORECASE)
@@ -30,7 +31,7 @@ def read_mask(path: Path | str, volume: Volume) -> tuple[LabelMap, LabelTable]:
     Parameters
     ----------
     path : Path
-        A NIfTI file.
+        A file of any format of ``formats``; of a Dafne bundle all its masks.
     volume : Volume
         The scan it belongs to.
 
@@ -47,7 +48,9 @@ def read_mask(path: Path | str, volume: Volume) -> tuple[LabelMap, LabelTable]:
         When it is not a label map, or lies on another grid than the scan.
     """
     found = Path(path)
-    mask = nifti.read_nifti(found)
+    if bundle := numpy_in.bundle_masks(found):
+        return _of_bundle(found, bundle, volume)
+    mask = formats.read_file(found)
     stored = _in_place(mask, volume, found.name)
     codes = _whole_numbers(stored, found.name)
     ids = _ids(codes)
@@ -112,6 +115,28 @@ def split_side(name: str) -> tuple[str, str]:
     if match is None:
         return name.strip(), ""
     return match[1], "left" if match[2].lower() in ("left", "l") else "right"
+
+
+def _of_bundle(path: Path, bundle: dict[str, NDArray[np.bool_]], volume: Volume) -> tuple[LabelMap, LabelTable]:
+    """The masks of a Dafne bundle, numbered in their order; two of them in one voxel are refused."""
+    image = numpy_in.read_numpy(path)
+    if len(bundle) > 255:
+        raise UserError(f"{path.name} holds {len(bundle)} masks; at most 255 fit.", "Merge some first.")
+    codes = np.zeros(image.shape, np.uint8)
+    names = list(bundle)
+    for value, (name, mask) in enumerate(bundle.items(), 1):
+        taken = codes[mask]
+        if taken.any():
+            other = names[int(taken[taken > 0][0]) - 1]
+            count = int(np.count_nonzero(taken == names.index(other) + 1))
+            raise UserError(
+                f"{count} voxels belong to both {other} and {name} in {path.name}; a voxel has one label here.",
+                "Remove the overlap in Dafne (Edit masks) and save the bundle again.",
+            )
+        codes[mask] = value
+    placed = _in_place(replace(image, voxels=codes), volume, path.name)
+    named = {value: (*split_side(name), None) for value, name in enumerate(bundle, 1)}
+    return np.ascontiguousarray(placed, np.uint8), _named(LabelTable.from_ids(set(named)), named)
 
 
 def _in_place(mask: Volume, volume: Volume, name: str) -> NDArray[Any]:

@@ -94,17 +94,17 @@ def read_nifti(path: Path, part: str = "") -> Volume:
     with bounded.opened(path):  # whatever is wrong with it
         files = files_of(path)
     if len(files) == 1:
-        with bounded.opened(path) as (stream, size_bytes, packed):
+        with bounded.opened(path) as (stream, there, packing):
             header = _header(stream, path)
-            return _volume(path, path, header, part, stream, size_bytes, packed)
+            return _volume(path, path, header, part, stream, there, packing)
     with bounded.opened(files[0]) as (stream, _, _):
         header = _header(stream, files[0])
         extensions = stream.read(_MOST_EXTENSIONS)
         if header.version:
             check_extensions(extensions, header.big_endian)
-    with bounded.opened(files[1]) as (stream, size_bytes, packed):
+    with bounded.opened(files[1]) as (stream, there, packing):
         bounded.skip(stream, header.offset, files[1])
-        return _volume(files[0], files[1], header, part, stream, size_bytes, packed)
+        return _volume(files[0], files[1], header, part, stream, there, packing)
 
 
 def write_label_map(file: BinaryIO, codes: NDArray[np.integer[Any]], volume: Volume, compressed: bool) -> None:
@@ -144,17 +144,14 @@ def _header(stream: Stream, path: Path) -> NiftiHeader:
 
 
 def _volume(
-    place: Path, data: Path, header: NiftiHeader, part: str, stream: Stream, size_bytes: int, packed: bool
+    place: Path, data: Path, header: NiftiHeader, part: str, stream: Stream, there: int, packing: str
 ) -> Volume:
     """One volume of a stream that stands at the first voxel of the first of them; ``place`` is what it is known by."""
     chosen = parts.choose(place, part, parts.volumes(place, header.volumes, header.shape[2]))
-    bounded.check_size(data, header.offset + header.volumes * header.volume_bytes, size_bytes, packed)
-    bounded.check_budget(data, header.shape, header.dtype.itemsize)
-    bounded.skip(stream, chosen * header.volume_bytes, data)
-    stored = np.empty(header.shape[::-1], header.dtype)
-    bounded.fill(stream, stored, data)
-    trailing = bounded.drain(stream, (header.volumes - 1 - chosen) * header.volume_bytes, data)
-    stored = bounded.native(stored)
+    bounded.check_size(data, header.offset + header.volumes * header.volume_bytes, there, packing)
+    shape = (header.volumes, *header.shape[::-1])
+    stored, left = bounded.take(stream, shape, header.dtype, 0, chosen, data)
+    trailing = bounded.drain(stream, left, data)
     plain = (header.slope, header.inter) == (1, 0)
     details = {
         "Format": header.format,

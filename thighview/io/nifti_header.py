@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
 from thighview.core.volume import Volume
-from thighview.io.placing import NOT_KNOWN, SPACING_NOT_KNOWN, doubts, is_transform
+from thighview.io.positions import NOT_KNOWN, SPACING_NOT_KNOWN, doubts, is_transform
 
 _SIZES = (348, 540)
 _MAGIC = (b"n+1\0", b"n+2\0\r\n\x1a\n")
