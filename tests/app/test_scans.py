@@ -1,14 +1,19 @@
 """Several things opened at once, one series in two guises, and the demo that leaves no trace."""
 
+import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PySide6.QtCore import QSettings
 from pytestqt.qtbot import QtBot
 
 from thighview.app import demo, jobs
+from thighview.app.settings import Settings
 from thighview.app.tasks import Workspace
 from thighview.core.errors import UserError
+from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
 from thighview.io.images import write_volume
 from thighview.io.paths import scratch_project
@@ -80,6 +85,37 @@ def test_every_path_becomes_a_case_and_the_first_is_shown(
     qtbot.waitUntil(lambda: len(errors) == 2)
     assert "notes.txt" in str(errors[0]) and "gone.nii" in str(errors[1])
     assert all(isinstance(error, UserError) for error in errors)
+
+
+def test_files_of_every_format_become_cases_and_a_pair_is_one(
+    qtbot: QtBot, workspace: Workspace, tmp_path: Path, tiny_volume: Volume
+) -> None:
+    import nibabel
+    import SimpleITK as sitk  # noqa: N813
+    import tifffile
+    from nibabel.freesurfer.mghformat import MGHImage
+
+    voxels = tiny_volume.voxels
+    affine = np.diag([-1.0, -1, 1, 1]) @ tiny_volume.affine[:, [2, 1, 0, 3]]
+    for ending in ("nrrd", "mha", "mhd"):
+        sitk.WriteImage(sitk.GetImageFromArray(voxels), str(tmp_path / f"{ending}.{ending}"))
+    MGHImage(voxels.T, affine).to_filename(tmp_path / "mgz.mgz")
+    nibabel.Nifti1Pair(voxels.T, affine).to_filename(tmp_path / "pair.img")
+    tifffile.imwrite(tmp_path / "tif.tif", voxels, photometric="minisblack", metadata=None)
+    np.savez(tmp_path / "npz.npz", image=voxels)
+    workspace.failed.connect(lambda error: pytest.fail(str(error)))
+    names = ["nrrd.nrrd", "mha.mha", "mhd.mhd", "mgz.mgz", "tif.tif", "npz.npz", "pair.hdr"]
+    workspace.open_paths([tmp_path / name for name in ("pair.img", *names)])
+    until_listed(qtbot, workspace, *names)
+    assert sorted(case.title for case in workspace.cases) == sorted(name.partition(".")[0] for name in names)
+    case = workspace.session.case
+    assert case is not None and case.series[0].path == tmp_path / "pair.hdr"
+    for summary in workspace.cases:
+        workspace.open_case(summary.case_id)
+        qtbot.waitUntil(lambda n=summary.case_id: workspace.session.case.case_id == n)
+        assert np.array_equal(workspace.session.case.volume.voxels, voxels)
+    with qtbot.waitSignal(workspace.said, check_params_cb=lambda text: "open already" in text):
+        workspace.open_path(workspace.session.case.series[0].path)
 
 
 def test_where_the_first_cannot_be_opened_the_next_is_shown(
@@ -179,7 +215,7 @@ def test_the_demo_has_a_home_of_its_own_and_leaves_no_trace(
     assert jobs.shutdown()
 
     again = Workspace()
-    assert again.settings.recent == (scans[1], *recent)
+    assert again.settings.recent == (ScanKey(scans[1]), *recent)
     assert (again.settings.last_folder, again.settings.last_model) == (folder, "mine")
     again.close()
 
@@ -195,11 +231,12 @@ def test_a_recent_scan_opens_as_the_case_it_is_in_its_project(
     workspace.open_scratch()
     qtbot.waitUntil(lambda: workspace.project_folder == scratch)
     for n in range(9):
-        workspace.settings.add_recent(tmp_path / f"other {n}.nii", scratch)
-    workspace.settings.add_recent(scans[0], study)
-    assert workspace.settings.recent[:2] == (study, scans[0]), "projects stand above scans, whatever was opened since"
+        workspace.settings.add_recent(ScanKey(tmp_path / f"other {n}.nii"), scratch)
+    workspace.settings.add_recent(ScanKey(scans[0]), study)
+    recent = [key.path for key in workspace.settings.recent]
+    assert recent[:2] == [study, scans[0]], "projects stand above scans, whatever was opened since"
 
-    workspace.open_recent(scans[0])
+    workspace.open_recent(ScanKey(scans[0]))
     qtbot.waitUntil(lambda: workspace.session.case is not None)
     assert workspace.project_folder == study
     until_listed(qtbot, workspace, scans[0].name)
@@ -208,9 +245,27 @@ def test_a_recent_scan_opens_as_the_case_it_is_in_its_project(
     assert workspace.cases == (), "no second case of it was made there"
     qtbot.waitUntil(lambda: all(job.is_over for job in workspace._leaving.values()))
     shutil.rmtree(study)
-    workspace.open_recent(scans[0])
+    workspace.open_recent(ScanKey(scans[0]))
     until_listed(qtbot, workspace, scans[0].name)
     assert workspace.project_folder == scratch, "its project is gone"
+
+
+def test_parts_of_one_file_are_remembered_apart_and_what_was_remembered_before_parts_holds(tmp_path: Path) -> None:
+    scan, project, file = tmp_path / "dixon.nii.gz", tmp_path / "Study", tmp_path / "settings.ini"
+    older = QSettings(str(file), QSettings.Format.IniFormat)
+    older.setValue("recent/scans", json.dumps([[str(scan), str(project)]]))
+    older.setValue("slices", json.dumps({str(scan): 4}))
+    older.sync()
+    settings = Settings(file)
+    assert settings.recent == (ScanKey(scan),) and settings.slice_of(ScanKey(scan)) == 4
+    for part, index in (("1", 7), ("2", 9)):
+        settings.add_recent(ScanKey(scan, part), project)
+        settings.keep_slice(ScanKey(scan, part), index)
+    settings.sync()
+    again = Settings(file)
+    assert again.recent == (ScanKey(scan, "2"), ScanKey(scan, "1"), ScanKey(scan))
+    assert [again.slice_of(key) for key in again.recent] == [9, 7, 4]
+    assert again.last_scan_in(project) == ScanKey(scan, "2") and again.project_of(ScanKey(scan, "3")) is None
 
 
 def test_a_case_opens_at_the_slice_it_was_left_at(qtbot: QtBot, scans: list[Path]) -> None:

@@ -139,7 +139,7 @@ def test_nothing_is_half_imported(
 ) -> None:
     whole = (pairs / "c.seg.nrrd").read_bytes()
     (pairs / "c.seg.nrrd").write_bytes(whole[:-6])
-    with pytest.raises(UserError, match=r"c\.seg\.nrrd is damaged"):
+    with pytest.raises(UserError, match=r"c\.seg\.nrrd is cut short"):
         import_cases(project, pairs)
     assert not project.cases()
     (pairs / "c.seg.nrrd").write_bytes(whole)

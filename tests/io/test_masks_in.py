@@ -71,10 +71,25 @@ def packed(seg):
     seg.compress(RLELossless, encoding_plugin="pydicom")
 
 
+def with_itk(path, array, affine):
+    """A label map as SimpleITK writes it; the ending says how."""
+    import SimpleITK
+
+    image = SimpleITK.GetImageFromArray(array)
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    image.SetSpacing(spacing[::-1].tolist())
+    image.SetOrigin(affine[:3, 3].tolist())
+    image.SetDirection((affine[:3, :3] / spacing)[:, ::-1].ravel().tolist())
+    SimpleITK.WriteImage(image, str(path))
+    return path
+
+
 WRITERS = {
     "nifti": lambda path, a, m, sources: write_nifti(path.with_suffix(".nii.gz"), a, m),
     "nrrd": lambda path, a, m, sources: write_nrrd(path.with_suffix(".nrrd"), a, m),
     "nrrd_ras": lambda path, a, m, sources: write_nrrd(path.with_suffix(".nrrd"), a, m, "right-anterior-superior"),
+    "metaimage": lambda path, a, m, sources: with_itk(path.with_suffix(".mha"), a, m),
+    "nrrd_of_itk": lambda path, a, m, sources: with_itk(path.with_suffix(".nrrd"), a, m),
     "slicer_layers": lambda path, a, m, sources: write_nrrd(
         path.with_suffix(".nrrd"), layered(a), m, "left-anterior-superior", SLICER
     ),
@@ -427,21 +442,23 @@ def test_what_is_no_label_map_is_refused_in_a_sentence(tmp_path, tiny_volume, da
     head = whole.index(b"\n\n") + 2
     cases = {
         "no label map": floats.read_bytes(),
-        "does not end": whole[: head - 20],
-        "end too early": whole[:-6],
-        "do not add up": whole[:-8] + bytes(8),
-        "its header announces": whole.replace(b"sizes: 32 32 6", b"sizes: 32 32 5"),
+        "header cannot be read": whole[: head - 20],
+        "ends too early": whole[:-6],
+        "does not add up": whole[:-8] + bytes(8),
         "announces": whole.replace(b"sizes: 32 32 6", b"sizes: 999999 999999 6"),
-        "in another file": whole.replace(b"encoding: gzip", b"encoding: gzip\ndata file: ../../secret.raw"),
+        "outside its folder": whole.replace(b"encoding: gzip", b"encoding: gzip\ndata file: ../../secret.raw"),
         "packed as": whole.replace(b"encoding: gzip", b"encoding: zstd"),
         "gives no proper sizes": whole.replace(b"dimension: 3", b"dimension: 4"),
-        "its axes are": whole.replace(b"kinds: domain domain domain", b"kinds: domain domain RGB-color"),
+        "colour picture": whole.replace(b"kinds: domain domain domain", b"kinds: domain domain RGB-color"),
     }
     for words, content in cases.items():
         bad.write_bytes(content)
         with pytest.raises(UserError, match=words) as caught:
             find_mask(bad, tiny_volume)
         assert "\n" not in str(caught.value) and "bad.nrrd" in str(caught.value)
+    raw = write_nrrd(tmp_path / "r.nrrd", some_labels(tiny_volume), tiny_volume.affine, encoding="raw").read_bytes()
+    bad.write_bytes(raw + b"more")
+    assert find_mask(bad, tiny_volume).notes == ("4 bytes after the last voxel were left unread.",)
     bomb = whole[:head] + gzip.compress(bytes(50 << 20))
     bad.write_bytes(bomb)
     with pytest.raises(UserError, match="announces"):

@@ -7,9 +7,10 @@ import numpy as np
 
 from thighview.core.case import Case
 from thighview.core.errors import UserError
+from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
 from thighview.io import subjects
-from thighview.io.nifti import stem
+from thighview.io.names import stem
 from thighview.io.project import DATABASE, Project
 
 
@@ -18,7 +19,7 @@ class Scan:
     """A scan that has been read: where it lies, its volume, the patient id its files name (never shown).
 
     ``asked`` is the path it was opened by: for a DICOM series perhaps one of its ``files``, where ``path`` is its
-    folder.
+    folder. ``part`` is the part of it all that was read.
     """
 
     path: Path
@@ -26,6 +27,12 @@ class Scan:
     patient_id: str = ""
     asked: Path | None = None
     files: frozenset[Path] = frozenset()
+    part: str = ""
+
+    @property
+    def key(self) -> ScanKey:
+        """What it is known by."""
+        return ScanKey(self.path, self.part)
 
     def is_at(self, path: Path) -> bool:
         """Whether this path means the same scan."""
@@ -33,8 +40,8 @@ class Scan:
 
     def known_to(self, project: Project) -> int | None:
         """The project's case of this scan, or None."""
-        known = project.find_case(self.path)
-        return known if known is not None or self.asked is None else project.find_case(self.asked)
+        known = project.find_case(*self.key)
+        return known if known is not None or self.asked is None else project.find_case(self.asked, self.part)
 
 
 def project_at(path: Path) -> Path | None:
@@ -46,12 +53,12 @@ def project_at(path: Path) -> Path | None:
         return None
 
 
-def read_scan(path: Path) -> Scan:
-    """Read a NIfTI file or a DICOM series folder."""
+def read_scan(path: Path, part: str = "") -> Scan:
+    """Read the scan at a path, or one of several."""
     from thighview.io import reading
 
-    source = reading.read_source(path)
-    return Scan(source.place, source.volume, source.patient_id, path, source.files)
+    source = reading.read_source(path, part)
+    return Scan(source.place, source.volume, source.patient_id, path, source.files, source.part)
 
 
 def subject_of(scan: Scan, salt: bytes) -> str:
@@ -80,7 +87,7 @@ def add_scan(project: Project, scan: Scan) -> None:
 
 
 def _new_case(project: Project, scan: Scan) -> Case:
-    case = Case.of(scan.volume, scan.path.absolute(), subject=subject_of(scan, project.salt))
+    case = Case.of(scan.volume, scan.path.absolute(), subject=subject_of(scan, project.salt), part=scan.part)
     case.title = scan.volume.name or stem(scan.path)
     case.case_id = project.add_case(case)
     return case
@@ -91,7 +98,7 @@ def take_in(project: Project, case: Case, part: str) -> None:
 
     A scan that the project has already stays as it is.
     """
-    if project.find_case(case.series[0].path) is None:
+    if project.find_case(*case.series[0].key) is None:
         drawn = any(review.state.reviewed for review in case.reviews)
         project.add_case(case, in_training_set=drawn, part=part)
 

@@ -13,7 +13,7 @@ For research, not for clinical decisions.
 
 open the window:
   thighview                       empty; drop a scan on it
-  thighview PATH ...              NIfTI files and DICOM folders become cases, the first is shown; or a project folder
+  thighview PATH ...              scans and DICOM folders become cases, the first is shown; or a project folder
   thighview demo                  a made-up thigh to segment, correct and retrain; without a display, off-screen
   thighview --add-to-menu         put the program into the desktop's menu
 
@@ -29,6 +29,7 @@ without a window:
   thighview import-weights FILE   an old Keras .h5 or .hdf5 of the seed U-Net becomes a model
   thighview export-model MODEL    a model as .h5, SavedModel or ONNX
 
+Scans: NIfTI and Analyze pairs, DICOM, NRRD, MetaImage, MGH, TIFF stacks, NumPy arrays.
 thighview COMMAND --help explains a command. A file named like a command is opened by its path: thighview ./demo
 """
 
@@ -111,6 +112,8 @@ goes in and what comes out.
   onnx         the network as ONNX; needs pip install 'thighview[onnx]'
 """
 
+_PART = "which of several volumes of a file, as thighview info counts them: 2"
+
 
 class Parser(argparse.ArgumentParser):
     """A parser whose refusals are one sentence, like every other refusal of the program."""
@@ -157,12 +160,13 @@ def command_parser() -> tuple[Parser, tuple[str, ...]]:
     demo.add_argument("--off-screen", action="store_true", help="walk the loop off-screen even where a display is")
 
     info = command("info", "What a file is: kind, shape, spacing, axes, series found, warnings.")
-    info.add_argument("path", type=Path, metavar="PATH", help="NIfTI file, DICOM file or folder")
+    info.add_argument("path", type=Path, metavar="PATH", help="file of a scan, DICOM folder, or project")
     info.add_argument("--json", action="store_true", help="as one JSON object on standard output")
 
     segment = command("segment", "Draw the masks of a scan with a model.", _SEGMENT)
-    segment.add_argument("path", type=Path, metavar="PATH", help="NIfTI file or DICOM folder")
+    segment.add_argument("path", type=Path, metavar="PATH", help="file of a scan, or DICOM folder")
     segment.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.nii.gz", help="the mask to write")
+    segment.add_argument("--part", default="", metavar="P", help=_PART)
     segment.add_argument("--model", default="thigh_tissues", metavar="M", help="name or folder (%(default)s)")
     segment.add_argument(
         "--device",
@@ -181,6 +185,7 @@ def command_parser() -> tuple[Parser, tuple[str, ...]]:
     take_in.add_argument("project", type=Path, metavar="PROJECT", help="project folder; made when not there yet")
     take_in.add_argument("source", type=Path, metavar="SOURCE", help="folder of cases, or one image with --mask")
     take_in.add_argument("--mask", type=Path, metavar="FILE", help="the mask of the one image SOURCE")
+    take_in.add_argument("--part", default="", metavar="P", help=_PART)
     fitting(take_in)
 
     train = command("train", "Train a model on a project, or go on with a run.", _TRAIN)
@@ -219,6 +224,7 @@ def command_parser() -> tuple[Parser, tuple[str, ...]]:
     measure = command("measure", "Voxels, area_mm2 per slice and volume_ml of each label.")
     measure.add_argument("image", type=Path, metavar="IMAGE", help="the scan, for its spacing")
     measure.add_argument("mask", type=Path, metavar="MASK", help="its mask: NIfTI, NRRD, 3D Slicer or DICOM SEG")
+    measure.add_argument("--part", default="", metavar="P", help=_PART)
     fitting(measure)
     measure.add_argument("-o", "--output", type=Path, metavar="OUT.csv", help="write the table here, not on the screen")
 

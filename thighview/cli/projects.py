@@ -26,7 +26,7 @@ def import_cases(args: Namespace) -> int:
     need_path(args.source)
     if args.mask is not None:
         need_path(args.mask)
-    wish = importing.ImportWish(args.mask, args.resample, args.overlaps)
+    wish = importing.ImportWish(args.mask, args.resample, args.overlaps, args.part)
     importing.check_source(args.source, wish)
     new = not (args.project / DATABASE).exists()
     there = args.project.exists()

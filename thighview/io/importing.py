@@ -35,11 +35,14 @@ class ImportWish:
         Carry masks over to the grid of their image by nearest neighbours.
     overlaps : str
         Which label wins where several lie over each other: ``first`` or ``last`` of the file; else it is refused.
+    part : str
+        Which of several scans the one image is; see :class:`ScanKey`.
     """
 
     mask: Path | None = None
     resample: bool = False
     overlaps: str = ""
+    part: str = ""
 
     @property
     def is_plain(self) -> bool:
@@ -61,7 +64,7 @@ def check_source(source: Path, wish: ImportWish | None = None) -> None:
     elif not wish.is_plain:
         raise UserError(
             "An nnU-Net raw folder names its masks itself, and they lie on their images.",
-            "Leave out --mask, --resample and --overlaps.",
+            "Leave out --mask, --part, --resample and --overlaps.",
         )
     else:
         read_dataset(source)
@@ -114,12 +117,13 @@ def load_pair(pair: Pair, wish: ImportWish, salt: bytes) -> tuple[Case, FoundMas
     UserError
         When one of them cannot be read, or the mask does not fit.
     """
-    source = read_source(pair.image)
+    source = read_source(pair.image, wish.part)
     found = find_mask(pair.mask, source.volume)
     labels, table = found.settled(MaskWish(wish.resample, found.ordered(wish.overlaps)))
     automatic = any(label.value in found.automatic for label in table)
     review = SliceReview().after_model() if automatic else SliceReview(SliceState.DRAWN)
-    series = Series(0, "image", source.place.absolute(), sha256_of(source.place), source.volume)
+    digest = sha256_of(source.place, source.part)
+    series = Series(0, "image", source.place.absolute(), digest, source.volume, source.part)
     subject = subject_of(source.place, source.patient_id, salt)
     title = source.volume.name or stem_of(source.place)
     return Case(0, subject, title, [series], labels, table, [review] * labels.shape[0]), found
@@ -140,7 +144,7 @@ def _import_pairs(
         if report:
             report(done, steps)
         case, mask = load_pair(pair, wish, project.salt)
-        if project.find_case(case.series[0].path) is None:
+        if project.find_case(*case.series[0].key) is None:
             new.append(pair)
             said.append(_said(pair, mask, case))
             notes += [note for note in mask.notes if note not in notes]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from thighview.core.errors import UserError
 from thighview.core.segments import numbers_in
-from thighview.io import dicom_header, mask_nrrd_in, mask_seg_in, nifti
+from thighview.io import dicom_header, formats, mask_nrrd_in, mask_seg_in, nifti
 from thighview.io.mask_file import whole_numbers
 from thighview.io.mask_names import is_description, names_beside
 from thighview.io.reading import read_volume
@@ -24,13 +24,13 @@ def kind_of(path: Path) -> str:
             return "scan"
         if mask_nrrd_in.is_nrrd(path):
             return "mask" if mask_nrrd_in.is_segmentation(path) else _by_numbers(path)
-        if nifti.is_nifti(path):
-            return "mask" if nifti.calls_itself_labels(path) else _by_numbers(path)
         if dicom_header.is_dicom(path):
             return "mask" if mask_seg_in.is_seg(path) else "scan"
         if path.suffix.lower() in (".txt", ".label"):
             return "names" if is_description(path) else "scan"
-        return _by_numbers(path)
+        if formats.format_of(path) is None:
+            return "scan"
+        return "mask" if nifti.calls_itself_labels(path) else _by_numbers(path)
     except (UserError, OSError):
         return "scan"
 

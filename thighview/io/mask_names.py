@@ -8,10 +8,10 @@ from pathlib import Path
 from thighview.core.errors import UserError
 from thighview.core.labels import PALETTE, Label, LabelTable
 from thighview.core.segments import Segment, named, split_side
+from thighview.io.names import stem
 
 _MAX_BYTES = 1 << 20
 _MOST_LABELS = 255
-_ENDINGS = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha", ".gz")
 _TITLE = "itk-snap label description file"
 _LINE = re.compile(r'^\s*(-?\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s+([\d.eE+-]+)\s+(\d+)\s+(\d+)\s+"(.*)"\s*$')
 DESCRIPTIONS = (".label", ".txt")
@@ -29,10 +29,9 @@ class LabelName:
 
 def stem_of(path: Path) -> str:
     """The name of a mask file without its ending, of which ``.nii.gz`` and ``.seg.nrrd`` are one each."""
-    for ending in _ENDINGS:
-        if path.name.lower().endswith(ending):
-            return path.name[: -len(ending)]
-    return path.stem
+    name = stem(path)
+    slicer = path.name.lower().endswith((".seg.nrrd", ".seg.nhdr"))
+    return name[: -len(".seg")] if slicer else name if name != path.name else path.stem
 
 
 def names_beside(path: Path) -> dict[int, LabelName]:

@@ -12,7 +12,10 @@ from thighview.io.mask_seg_in import LABEL_MAP, SEGMENTATION, seg_facts
 
 MARKS = ("_seg", "_mask", "_labels", "_label", "-label", "-seg", "-mask")
 """What a mask's name has behind that of its image."""
-_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd", ".nhdr", ".mgz", ".mgh")
+_ENDINGS = (
+    ".nii.gz", ".nii", ".hdr", ".hdr.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".mgz", ".mgh", ".tif", ".tiff", ".npy",
+    ".npz",
+)  # fmt: skip
 _MOST_FILES = 20_000
 _NAME_ONE = "Take them in one by one, each with --mask."
 

@@ -99,7 +99,8 @@ _OUTLINE, _CROSS, _LETTERS, _RADIOLOGICAL = (switch(f) for f in ("outline", "cro
 
 ACTIONS: tuple[Spec, ...] = (
     Spec("open", "Open scan…", open_with(dialogs.ask_open_files), ("Ctrl+O",),
-         "Open NIfTI files, or one file of a DICOM series. Dropping them on the window does the same.", "File", "open"),
+         "Open NIfTI, NRRD, MetaImage, MGH, TIFF or NumPy files, or one file of a DICOM series. Dropping them on the "
+         "window does the same.", "File", "open"),
     Spec("open_folder", "Open DICOM folder or project…", open_with(dialogs.ask_open_folder), ("Ctrl+Shift+O",),
          "Open a folder: a DICOM series, or a project with its worklist.", "File", "folder"),
     Spec("project", "New project…", with_folder(dialogs.ask_new_project, "new_project"), ("Ctrl+N",),

@@ -21,11 +21,23 @@ from PySide6.QtWidgets import (
 from thighview.ui.cards import count, show_words, words
 from thighview.ui.file_dialogs import ask_new_folder, choose, choose_all, with_ending
 
-SCANS = "NIfTI and DICOM (*.nii *.nii.gz *.dcm *.ima *.DCM *.IMA);;All files (*)"
+_NIFTI = "*.nii *.nii.gz *.hdr *.hdr.gz *.img *.img.gz"
+_OTHERS = "*.nrrd *.nhdr *.mha *.mhd *.mgh *.mgz *.tif *.tiff *.npz *.npy"
+_DICOM = "*.dcm *.ima *.DCM *.IMA"
+SCANS = ";;".join((
+    f"Scans ({_NIFTI} {_DICOM} {_OTHERS})",
+    f"NIfTI and Analyze ({_NIFTI})",
+    f"DICOM ({_DICOM})",
+    "NRRD and MetaImage (*.nrrd *.nhdr *.mha *.mhd)",
+    "FreeSurfer (*.mgh *.mgz)",
+    "TIFF stacks (*.tif *.tiff)",
+    "NumPy and Dafne (*.npz *.npy)",
+    "All files (*)",
+))  # fmt: skip
 MASKS = "NIfTI (*.nii *.nii.gz);;All files (*)"
 MASKS_IN = (
-    "Masks (*.nii *.nii.gz *.nrrd *.mha *.dcm *.DCM *.ima *.IMA);;NIfTI (*.nii *.nii.gz);;NRRD, 3D Slicer (*.nrrd);;"
-    "DICOM segmentation (*.dcm *.DCM *.ima *.IMA);;All files (*)"
+    f"Masks ({_NIFTI} {_DICOM} {_OTHERS});;NIfTI and Analyze ({_NIFTI});;NRRD and 3D Slicer (*.nrrd *.nhdr);;"
+    f"DICOM segmentation ({_DICOM});;All files (*)"
 )
 LABEL_NAMES = "Label descriptions of ITK-SNAP (*.txt *.label);;All files (*)"
 SIDE_WORDS = (("No side", ""), ("Left", "left"), ("Right", "right"))
