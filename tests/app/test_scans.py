@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PySide6.QtCore import QSettings
 from pytestqt.qtbot import QtBot
@@ -84,6 +85,37 @@ def test_every_path_becomes_a_case_and_the_first_is_shown(
     qtbot.waitUntil(lambda: len(errors) == 2)
     assert "notes.txt" in str(errors[0]) and "gone.nii" in str(errors[1])
     assert all(isinstance(error, UserError) for error in errors)
+
+
+def test_files_of_every_format_become_cases_and_a_pair_is_one(
+    qtbot: QtBot, workspace: Workspace, tmp_path: Path, tiny_volume: Volume
+) -> None:
+    import nibabel
+    import SimpleITK as sitk  # noqa: N813
+    import tifffile
+    from nibabel.freesurfer.mghformat import MGHImage
+
+    voxels = tiny_volume.voxels
+    affine = np.diag([-1.0, -1, 1, 1]) @ tiny_volume.affine[:, [2, 1, 0, 3]]
+    for ending in ("nrrd", "mha", "mhd"):
+        sitk.WriteImage(sitk.GetImageFromArray(voxels), str(tmp_path / f"{ending}.{ending}"))
+    MGHImage(voxels.T, affine).to_filename(tmp_path / "mgz.mgz")
+    nibabel.Nifti1Pair(voxels.T, affine).to_filename(tmp_path / "pair.img")
+    tifffile.imwrite(tmp_path / "tif.tif", voxels, photometric="minisblack", metadata=None)
+    np.savez(tmp_path / "npz.npz", image=voxels)
+    workspace.failed.connect(lambda error: pytest.fail(str(error)))
+    names = ["nrrd.nrrd", "mha.mha", "mhd.mhd", "mgz.mgz", "tif.tif", "npz.npz", "pair.hdr"]
+    workspace.open_paths([tmp_path / name for name in ("pair.img", *names)])
+    until_listed(qtbot, workspace, *names)
+    assert sorted(case.title for case in workspace.cases) == sorted(name.partition(".")[0] for name in names)
+    case = workspace.session.case
+    assert case is not None and case.series[0].path == tmp_path / "pair.hdr"
+    for summary in workspace.cases:
+        workspace.open_case(summary.case_id)
+        qtbot.waitUntil(lambda n=summary.case_id: workspace.session.case.case_id == n)
+        assert np.array_equal(workspace.session.case.volume.voxels, voxels)
+    with qtbot.waitSignal(workspace.said, check_params_cb=lambda text: "open already" in text):
+        workspace.open_path(workspace.session.case.series[0].path)
 
 
 def test_where_the_first_cannot_be_opened_the_next_is_shown(

@@ -355,7 +355,7 @@ def test_strokes_are_written_while_an_import_reads(
     nnunet.export_raw(source, study)
     source.close()
     go_on = hold(monkeypatch, nnunet, "load_case")
-    job = workspace.import_nnunet(study)
+    job = workspace.import_cases(study)
     assert job is not None
     stroke(workspace, 2)
     settle(qtbot, workspace)

@@ -48,3 +48,16 @@ def test_the_right_side_is_deeper_where_both_have_one_colour() -> None:
     assert tuple(table.lookup_rgba()[2, :3]) == table.shown_colour(right)
     assert table.to_json()[1]["colour"] == [100, 50, 0]
     assert table.recoloured(2, (0, 0, 200)).lookup_rgba()[2, 2] == 200
+
+
+def test_labels_are_matched_whatever_joins_their_words_and_two_of_a_file_stay_two() -> None:
+    table = LabelTable((Label(1, "vastus_lateralis", "left"), Label(2, "femur", file_id=40)))
+    other = LabelTable((Label(1, "Femur"), Label(5, "Vastus lateralis", "left"), Label(6, "vastus_lateralis", "right")))
+    joined, values = table.joined(other)
+    assert values == {1: 2, 5: 1, 6: 6} and [b.name for b in joined][:2] == ["vastus_lateralis", "femur"]
+    assert joined.get(2) == table.get(2), "the number in the file stays that of the case"
+    twins = LabelTable((Label(1, "Femur"), Label(2, "femur"), Label(3, "FEMUR")))
+    joined, values = table.joined(twins)
+    assert values[2] == 2 and len(set(values.values())) == 3 and len(joined) == 4
+    both = LabelTable((Label(1, "A b"), Label(2, "a_b")))
+    assert both.like("a-b") is None and both.like("a_b") == both.get(2)

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
+from thighview.core.segments import split_side
 from thighview.core.volume import Volume
 from thighview.io import masks, nifti
-from thighview.io.masks import read_mask, split_side, write_mask, write_sidecar
+from thighview.io.masks import read_mask, write_mask, write_sidecar
 from thighview.io.reading import read_volume
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import itertools
+import re
 import struct
 
 import nibabel as nib
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from thighview.core.errors import UserError
 from thighview.core.volume import Volume
-from thighview.io import nifti
+from thighview.io import bounded, nifti
 from thighview.io.nifti import read_nifti
 from thighview.io.nifti_header import build_header
 
@@ -101,7 +102,41 @@ def test_every_kind_of_number(tmp_path, dtype):
         image = nib.Nifti1Image(voxels, np.eye(4), image.header.as_byteswapped(">"))
     image.to_filename(tmp_path / "a.nii")
     volume = read_nifti(tmp_path / "a.nii")
-    assert np.array_equal(volume.voxels, voxels.T) and volume.voxels.dtype == voxels.dtype.newbyteorder("=")
+    kept = {"i8": "i4", "u8": "i4"}.get(dtype, voxels.dtype.newbyteorder("="))
+    assert np.array_equal(volume.voxels, voxels.T) and volume.voxels.dtype == kept
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values", "kept"),
+    [
+        ("i8", (-(2**31), 2**31 - 1), "i4"),
+        ("i8", (0, 2**32 - 1), "u4"),
+        ("u8", (7, 2**31), "u4"),
+        ("i8", (-1, 2**31), ""),
+        ("u8", (0, 2**63), ""),
+    ],
+)
+def test_whole_numbers_of_64_bits_open_where_32_hold_them(tmp_path, dtype, values, kept):
+    voxels = np.resize(np.array(values, dtype), (3, 4, 5))
+    nib.Nifti1Image(voxels, np.eye(4), dtype=voxels.dtype).to_filename(tmp_path / "a.nii")
+    if kept:
+        volume = read_nifti(tmp_path / "a.nii")
+        assert volume.voxels.dtype == kept and np.array_equal(volume.voxels, voxels.T)
+    else:
+        with pytest.raises(UserError, match=f"{values[1]:,}.* larger than a scan or a mask can have"):
+            read_nifti(tmp_path / "a.nii")
+
+
+@pytest.mark.parametrize("dtype", ["c8", "c16"])
+@pytest.mark.parametrize(("slope", "inter"), [(1, 0), (2, -3)])
+def test_complex_numbers_are_shown_as_their_magnitude(tmp_path, dtype, slope, inter):
+    rng = np.random.default_rng(4)
+    voxels = (rng.normal(0, 90, (4, 5, 6)) + 1j * rng.normal(0, 90, (4, 5, 6))).astype(dtype)
+    path = save(tmp_path / "a.nii", voxels, change=lambda b: struct.pack_into("<2f", b, 112, slope, inter))
+    volume = read_nifti(path)
+    wanted = np.hypot(slope * voxels.real + inter, slope * voxels.imag + inter).T
+    assert volume.voxels.dtype == {"c8": "f4", "c16": "f8"}[dtype] and np.allclose(volume.voxels, wanted, rtol=1e-5)
+    assert volume.warnings == () and volume.details["Shown"] == "the magnitude of complex numbers"
 
 
 @pytest.mark.parametrize(
@@ -140,7 +175,10 @@ def test_several_volumes_are_refused_unless_one_is_named(tmp_path):
         (40, "<8h", (3, 32767, 32767, 32767, 1, 1, 1, 1), "announces"),
         (70, "<2h", (2, 16), "bits"),
         (70, "<2h", (128, 24), "colour"),
-        (70, "<2h", (32, 64), "complex"),
+        (70, "<2h", (2304, 32), "colour"),
+        (70, "<2h", (1536, 128), "float128"),
+        (70, "<2h", (2048, 256), "complex256"),
+        (70, "<2h", (1, 1), "of type"),
         (108, "<f", (0,), "start at byte"),
         (108, "<f", (1e9,), "start at byte"),
         (108, "<f", (float("nan"),), "start at byte"),
@@ -184,6 +222,54 @@ def test_unknown_doubtful_and_broken_positions_are_said(tmp_path):
     assert volume.spacing_mm == pytest.approx((0.005, 0.0015, 0.0015)) or "micrometres" in said
 
 
+NAN = float("nan")
+EVEN = (5, 1.5, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("at", "numbers", "forms", "spacing", "axes", "words"),
+    [
+        (292, (-1.6,), (1, 1), EVEN, "SAL", "lie 1.6 mm apart"),
+        (292, (0.05,), (1, 1), EVEN, "SAL", ""),
+        (292, (), (0, 0), EVEN, "SAR", "left and right, front and back are not known"),
+        (280, (NAN,), (1, 1), EVEN, "SAL", "sform of this file .* passed over"),
+        (256, (NAN,), (0, 1), EVEN, "SAR", "qform of this file .* passed over"),
+        (312, (0, 0, 0, 0), (1, 1), EVEN, "SAL", "sform of this file .* passed over"),
+        (284, (0.3,), (1, 0), None, "SAL", "not at right angles .off by 11.3 degrees"),
+        (80, (1.5, 1.5, 0), (0, 1), (1, 1.5, 1.5), "SAR", "qform .* over.*1 mm was put in"),
+        (80, (NAN, 1.5, 5), (0, 0), (5, 1.5, 1), "SAR", "1 mm was put in"),
+        (80, (-1.5, 1.5, 5), (0, 1), EVEN, "SAL", "negative spacing; its size was used"),
+        (80, (-1.5, 1.5, 5), (0, 0), EVEN, "SAR", "negative spacing; its size was used"),
+        (80, (-1.5, 1.5, 5), (1, 1), EVEN, "SAL", "negative spacing; the sform's was used"),
+        (80, (0, 1.5, 5), (1, 0), EVEN, "SAL", "of its sform differ"),
+        (80, (1.5, 1.5, 900), (0, 1), (900, 1.5, 1.5), "SAL", "900 mm apart, which is hardly so"),
+    ],
+)
+def test_each_doubt_about_the_place_is_told(tmp_path, at, numbers, forms, spacing, axes, words):
+    def change(data):
+        struct.pack_into(f"<{len(numbers)}f", data, at, *numbers)
+
+    volume = read_nifti(save(tmp_path / "a.nii", ramp(7, 6, 5), sform=forms[0], qform=forms[1], change=change))
+    said = " ".join(volume.warnings)
+    assert re.search(words, said) if words else not said, said
+    assert volume.axes == axes and (spacing is None or volume.spacing_mm == pytest.approx(spacing, rel=0.02))
+
+
+def test_extensions_are_walked_and_left_alone(tmp_path):
+    image = nib.Nifti1Image(ramp(7, 6, 5), np.diag([1.5, 1.5, 5, 1]))
+    for code, text in ((6, b"Doe^Jane"), (44, b"x" * 5000)):
+        image.header.extensions.append(nib.nifti1.Nifti1Extension(code, text))
+    image.to_filename(tmp_path / "a.nii.gz")
+    volume = read_nifti(tmp_path / "a.nii.gz")
+    assert np.array_equal(volume.voxels, ramp(7, 6, 5).T) and not volume.warnings
+    assert b"Doe" not in volume.file_geometry
+
+
+def test_a_scaling_that_grows_beyond_all_numbers_is_said(tmp_path):
+    path = save(tmp_path / "a.nii", ramp(7, 6, 5), change=lambda b: struct.pack_into("<2f", b, 112, 3e38, 0))
+    assert "208 voxels hold no number" in read_nifti(path).warnings[0]
+
+
 def test_other_files_are_refused_in_one_sentence(tmp_path):
     scan = save(tmp_path / "a.nii.gz", ramp(20, 20, 20)).read_bytes()
     plain = save(tmp_path / "a.nii", ramp(20, 20, 20)).read_bytes()
@@ -218,7 +304,7 @@ def test_a_bomb_is_refused_before_anything_is_allocated(tmp_path, monkeypatch):
 
 
 def test_what_the_memory_cannot_take_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(nifti, "budget_bytes", lambda: 100)
+    monkeypatch.setattr(bounded, "budget_bytes", lambda: 100)
     with pytest.raises(UserError, match="memory"):
         read_nifti(save(tmp_path / "a.nii.gz", ramp(7, 6, 5)))
 

@@ -69,7 +69,7 @@ def test_a_refusal_in_a_process_is_the_same_sentence(qtbot, tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"", "empty"), (b"a letter, not a scan" * 20, "neither NIfTI nor DICOM"), (None, "not there")],
+    [(b"", "empty"), (b"a letter, not a scan" * 20, "what is in it is none of NIfTI, NRRD"), (None, "not there")],
 )
 def test_other_paths_are_refused_in_one_sentence(tmp_path, content, words):
     path = tmp_path / "scan.nii"
@@ -87,7 +87,7 @@ def test_the_hash_of_a_file_is_that_of_its_bytes(data):
 
 
 def test_the_slow_libraries_are_not_imported_with_it():
-    slow = "{'nibabel', 'pydicom', 'scipy'}"
+    slow = "{'nibabel', 'pydicom', 'scipy', 'nrrd', 'tifffile'}"
     code = f"import sys, thighview.io.reading, thighview.io.masks; print({slow} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-B", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

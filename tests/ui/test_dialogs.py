@@ -1,5 +1,6 @@
 """Questions about files and folders, answered in the dialogs themselves."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from thighview.app import jobs
 from thighview.app.settings import Settings
+from thighview.io.names import stem
 from thighview.ui import dialogs
 from thighview.ui.application import make_application
 from thighview.ui.file_dialogs import FolderDialog
@@ -152,4 +154,9 @@ def test_several_scans_are_chosen_at_once(qtbot: QtBot, tmp_path: Path) -> None:
 
 
 def test_only_what_opens_is_offered() -> None:
-    assert "nrrd" not in dialogs.SCANS + dialogs.MASKS
+    """Every ending of the chooser is one that a reader of scans knows."""
+    first, *others = dialogs.SCANS.split(";;")[:-1]
+    offered = set(re.findall(r"\*(\.[a-z.]+)", first.lower()))
+    assert offered == set(re.findall(r"\*(\.[a-z.]+)", " ".join(others).lower()))
+    assert all(stem(Path(f"scan{ending}")) == "scan" for ending in offered - {".dcm", ".ima"})
+    assert "nrrd" not in dialogs.MASKS

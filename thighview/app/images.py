@@ -16,6 +16,7 @@ from thighview.core.image_roles import ROLES, guess_role
 from thighview.core.onto_grid import onto_grid, overlap
 from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
+from thighview.io import subjects
 from thighview.io.project import Project
 
 COMPUTED = -1
@@ -145,7 +146,7 @@ class CaseImages(QObject):
 
         def work(project: Project) -> int:
             theirs = opening.subject_of(scan, project.salt)
-            if scan.patient_id and opening.HASHED.fullmatch(subject) and theirs != subject:
+            if scan.patient_id and subjects.is_hashed(subject) and theirs != subject:
                 raise UserError(
                     f"{scan.key.name} is of another patient than the open scan.", "Open it as a case of its own."
                 )

@@ -1,8 +1,5 @@
 """What opening a path means, step by step, away from the window's thread."""
 
-import hashlib
-import hmac
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,11 +9,9 @@ from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
-from thighview.io.nifti import stem
+from thighview.io import subjects
+from thighview.io.names import stem
 from thighview.io.project import DATABASE, Project
-
-HASHED = re.compile(r"P[0-9a-f]{10}")
-"""How a subject is called whose files name a patient."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +63,7 @@ def read_scan(path: Path, part: str = "") -> Scan:
 
 def subject_of(scan: Scan, salt: bytes) -> str:
     """Subject id by the rule: keyed hash of the DICOM PatientID, else BIDS ``sub-``, else the file-name stem."""
-    if scan.patient_id:
-        return "P" + hmac.new(salt, scan.patient_id.encode(), hashlib.sha256).hexdigest()[:10]
-    named = re.search(r"(?:^|[_/\\])(sub-[A-Za-z0-9]+)", str(scan.path))
-    return named.group(1) if named else stem(scan.path)
+    return subjects.subject_of(scan.path, scan.patient_id, salt)
 
 
 def case_of(project: Project, scan: Scan) -> Case:
@@ -102,9 +94,13 @@ def _new_case(project: Project, scan: Scan) -> Case:
 
 
 def take_in(project: Project, case: Case, part: str) -> None:
-    """Add a case that was imported, and its mask, to the training set, unless the project has its scan already."""
+    """Add a case that was imported, and its mask to the training set where anything of it is reviewed.
+
+    A scan that the project has already stays as it is.
+    """
     if project.find_case(*case.series[0].key) is None:
-        project.add_case(case, in_training_set=True, part=part)
+        drawn = any(review.state.reviewed for review in case.reviews)
+        project.add_case(case, in_training_set=drawn, part=part)
 
 
 def with_volume(project: Project, case: Case, volume: Volume) -> Case:

@@ -242,16 +242,21 @@ class Session(QObject):
             if self._gesture is gesture:
                 self._gesture = None
 
-    def commit(self, name: str, tool: str, labels: LabelMap) -> bool:
+    def commit(
+        self, name: str, tool: str, labels: LabelMap, table: LabelTable | None = None, by_model: bool = False
+    ) -> bool:
         """Replace the whole label map as one step (an import, an operation); False when nothing differs.
 
-        One patch per changed slice of the stored axis; their reviews go to editing.
+        One patch per changed slice of the stored axis; their reviews go to editing, or, ``by_model``, to those of a
+        model's output. ``table`` becomes that of the case unless the step is refused.
         """
         case = self._need_case()
         if self._run:
             raise UserError("A segmentation is running.", "Wait for it or cancel it first.")
         if self._gesture:
             raise UserError(f"A stroke was under way, so {name!r} did nothing.", "Finish the stroke, then try again.")
+        if table is not None:
+            self.set_table(table)
         patches: list[Patch] = []
         for index in range(labels.shape[0]):
             patch = self._slice_patch(index, case.labels[index], labels[index])
@@ -260,6 +265,8 @@ class Session(QObject):
         if not patches:
             return False
         reviews = tuple(change for patch in patches for change in self._edited(patch))
+        if by_model:
+            reviews = tuple(replace(change, after=change.before.after_model()) for change in reviews)
         case.labels[...] = labels
         self.mask_changed.emit(Region.whole(case.volume.shape))
         self._push(Edit(name, tool, tuple(patches), reviews))

@@ -9,17 +9,16 @@ from PySide6.QtCore import QObject, Signal
 from thighview.app import opening
 from thighview.app.engine_link import Engine
 from thighview.app.images import CaseImages
-from thighview.app.jobs import Job, run_in_process, run_in_thread
+from thighview.app.jobs import Job, run_in_process
+from thighview.app.mask_opening import OpenMasks
 from thighview.app.promoting import Promoting
 from thighview.app.run_desk import RunDesk
-from thighview.app.scans import OpenScans
 from thighview.app.segment_job import SegmentJob
 from thighview.app.segmenting import Segmenting
 from thighview.app.settings import Settings
 from thighview.app.training import find_running
 from thighview.core.case import Case
 from thighview.core.errors import UserError
-from thighview.core.mask import renumber
 from thighview.core.run import TrainConfig
 from thighview.io.dataset import read_dataset
 from thighview.io.models import ModelEntry
@@ -35,7 +34,7 @@ class OldWeightsError(UserError):
     """Old weights that were refused; of no interest once others are imported."""
 
 
-class Workspace(OpenScans):
+class Workspace(OpenMasks):
     """The open project with its cases and models, the engine and the training; one verb per wish.
 
     Verbs return at once; what goes wrong arrives with ``failed``.
@@ -117,38 +116,6 @@ class Workspace(OpenScans):
         return job
 
     # ------------------------------------------------------------------ masks and cases
-
-    def open_mask(self, path: Path) -> Job | None:
-        """Put a mask file over the open scan, as one step that can be taken back; its slices need review."""
-        case = self.session.case
-        if case is None:
-            self.failed.emit(UserError("A mask needs a scan to lie on.", "Open the scan first."))
-            return None
-        volume = case.volume
-
-        def work(report: object, stopped: object) -> Any:
-            from thighview.io.masks import read_mask
-
-            return read_mask(path, volume)
-
-        def done(result: Any) -> None:
-            if self.session.case is not case:
-                return
-            labels, found = result
-            try:
-                table, values = case.table.joined(found)
-                self.session.set_table(table)
-                if not self.session.commit(f"Open mask {path.name}", "import", renumber(labels, values)):
-                    self.said.emit("The mask is the one already shown.")
-                kept = {label.value: label.file_id for label in table}
-                other = [label.file_id for label in found if kept[values[label.value]] != label.file_id]
-                if other:
-                    numbers = ", ".join(map(str, other[:5])) + (", …" if len(other) > 5 else "")
-                    self.said.emit(f"Numbers of the mask that other labels have here are written anew: {numbers}.")
-            except UserError as error:
-                self.failed.emit(error)
-
-        return self._run(work, f"Opening {path.name}", done)
 
     def save(self) -> None:
         """Write the open case's mask as plain NIfTI into the project's ``masks`` folder."""
@@ -288,18 +255,18 @@ class Workspace(OpenScans):
 
         self._call(assign, lambda _: self._run(work, "Exporting", done))
 
-    def import_nnunet(self, folder: Path) -> Job | None:
-        """Take the cases of an nnU-Net raw folder into the project."""
+    def import_cases(self, folder: Path) -> Job | None:
+        """Take cases with masks into the project: an nnU-Net raw folder, or images with masks beside them."""
         store = self.store
         if store is None:
             return None
 
         def work(report: Any, stopped: Any) -> Any:  # it takes long, and the writer must stay free for strokes
-            from thighview.io import nnunet
+            from thighview.io import importing
 
             project = Project.open(store.folder, writable=False)
             try:
-                return nnunet.import_raw(project, folder, report, stopped, lambda *new: report.say(new))
+                return importing.import_cases(project, folder, None, report, stopped, lambda *new: report.say(new))
             finally:
                 project.close()
 
@@ -347,13 +314,6 @@ class Workspace(OpenScans):
     def _leave_project(self) -> None:
         self._segmenting.cancel()
         super()._leave_project()
-
-    def _run(self, work: Callable[..., Any], words: str, done: Callable[[Any], None]) -> Job:
-        job = run_in_thread(work)
-        job.succeeded.connect(done)
-        job.failed.connect(self.failed)
-        self.job_started.emit(job, words)
-        return job
 
     def _leave_case(self) -> None:
         self._segmenting.cancel()

@@ -132,7 +132,7 @@ def measure(args: Namespace) -> int:
     volume = _read_scan(args.image, args.part)
     for warning in volume.warnings:
         warn(warning)
-    labels, table = read_mask(args.mask, volume)
+    labels, table = read_mask(args.mask, volume, args.resample, args.overlaps)
     axis = volume.axial_axis
     counts = counts_per_slice(labels, axis)
     text = io.StringIO()

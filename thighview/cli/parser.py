@@ -13,14 +13,14 @@ For research, not for clinical decisions.
 
 open the window:
   thighview                       empty; drop a scan on it
-  thighview PATH ...              NIfTI files and DICOM folders become cases, the first is shown; or a project folder
+  thighview PATH ...              scans and DICOM folders become cases, the first is shown; or a project folder
   thighview demo                  a made-up thigh to segment, correct and retrain; without a display, off-screen
   thighview --add-to-menu         put the program into the desktop's menu
 
 without a window:
   thighview info PATH             what a file is
   thighview segment SCAN -o OUT.nii.gz
-  thighview import PROJECT NNUNET_RAW_FOLDER
+  thighview import PROJECT SOURCE cases with masks: a folder of them, or one image and its --mask
   thighview train PROJECT         train on the project's reviewed slices
   thighview evaluate MODEL SOURCE Dice, surface distance and volume error, per person and label
   thighview measure IMAGE MASK    areas and volumes
@@ -29,6 +29,7 @@ without a window:
   thighview import-weights FILE   an old Keras .h5 or .hdf5 of the seed U-Net becomes a model
   thighview export-model MODEL    a model as .h5, SavedModel or ONNX
 
+Scans: NIfTI and Analyze pairs, DICOM, NRRD, MetaImage, MGH, TIFF stacks, NumPy arrays.
 thighview COMMAND --help explains a command. A file named like a command is opened by its path: thighview ./demo
 """
 
@@ -41,9 +42,18 @@ SHA-256 of its weights).
 """
 
 _IMPORT = """\
-Takes the cases of an nnU-Net raw folder (dataset.json, imagesTr, labelsTr) into a project, which is made when it is
-not there yet. The masks count as drawn by hand; slices that carry nnU-Net's ignore label count as not reviewed.
-Images stay where they are. A folder written by thighview also gives back ids, persons and slice states.
+Takes cases with masks into a project, which is made when it is not there yet. Images stay where they are. The masks
+count as drawn by hand, unless a DICOM segmentation says that an algorithm drew them: then they are not reviewed.
+
+  thighview import PROJECT FOLDER      an nnU-Net raw folder (dataset.json, imagesTr, labelsTr)
+  thighview import PROJECT FOLDER      images with masks beside them: X.nii.gz with X_seg.nii.gz, X_mask, X_labels or
+                                       X.seg.nrrd; or DICOM series with a segmentation (SEG) of each
+  thighview import PROJECT scan.nii.gz --mask labels.seg.nrrd
+                                       one image (or DICOM folder) and its mask: NIfTI, NRRD, 3D Slicer, DICOM SEG
+
+A mask must lie on its image; --resample carries one on another grid over to it by nearest neighbours, and says what
+that changed. Labels that overlap are refused unless --overlaps says which wins. Of an nnU-Net folder, slices that carry
+the ignore label count as not reviewed, and one written by thighview gives back ids, persons and slice states.
 """
 
 _TRAIN = """\
@@ -134,16 +144,27 @@ def command_parser() -> tuple[Parser, tuple[str, ...]]:
         form = argparse.RawDescriptionHelpFormatter
         return commands.add_parser(name, help=what, description=text or what, formatter_class=form)
 
+    def fitting(parser: Parser) -> None:
+        parser.add_argument(
+            "--resample", action="store_true", help="carry a mask on another grid over to the image, nearest neighbour"
+        )
+        parser.add_argument(
+            "--overlaps",
+            choices=("first", "last"),
+            default="",
+            help="which label of the file wins where they overlap",
+        )
+
     demo = command("demo", "Open the window on a made-up thigh; without a display, walk the whole loop off-screen.")
     demo.add_argument("--out", type=Path, metavar="FOLDER", help="where the off-screen walk leaves its pictures")
     demo.add_argument("--off-screen", action="store_true", help="walk the loop off-screen even where a display is")
 
     info = command("info", "What a file is: kind, shape, spacing, axes, series found, warnings.")
-    info.add_argument("path", type=Path, metavar="PATH", help="NIfTI file, DICOM file or folder")
+    info.add_argument("path", type=Path, metavar="PATH", help="file of a scan, DICOM folder, or project")
     info.add_argument("--json", action="store_true", help="as one JSON object on standard output")
 
     segment = command("segment", "Draw the masks of a scan with a model.", _SEGMENT)
-    segment.add_argument("path", type=Path, metavar="PATH", help="NIfTI file or DICOM folder")
+    segment.add_argument("path", type=Path, metavar="PATH", help="file of a scan, or DICOM folder")
     segment.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.nii.gz", help="the mask to write")
     segment.add_argument("--part", default="", metavar="P", help=_PART)
     segment.add_argument("--model", default="thigh_tissues", metavar="M", help="name or folder (%(default)s)")
@@ -160,9 +181,12 @@ def command_parser() -> tuple[Parser, tuple[str, ...]]:
         help="also write probabilities: 4-D float32, label last, background first",
     )
 
-    take_in = command("import", "Take cases with masks from an nnU-Net raw folder into a project.", _IMPORT)
+    take_in = command("import", "Take cases with masks into a project.", _IMPORT)
     take_in.add_argument("project", type=Path, metavar="PROJECT", help="project folder; made when not there yet")
-    take_in.add_argument("source", type=Path, metavar="SOURCE", help="nnU-Net raw folder")
+    take_in.add_argument("source", type=Path, metavar="SOURCE", help="folder of cases, or one image with --mask")
+    take_in.add_argument("--mask", type=Path, metavar="FILE", help="the mask of the one image SOURCE")
+    take_in.add_argument("--part", default="", metavar="P", help=_PART)
+    fitting(take_in)
 
     train = command("train", "Train a model on a project, or go on with a run.", _TRAIN)
     train.add_argument("project", type=Path, nargs="?", metavar="PROJECT", help="project folder")
@@ -199,8 +223,9 @@ def command_parser() -> tuple[Parser, tuple[str, ...]]:
 
     measure = command("measure", "Voxels, area_mm2 per slice and volume_ml of each label.")
     measure.add_argument("image", type=Path, metavar="IMAGE", help="the scan, for its spacing")
-    measure.add_argument("mask", type=Path, metavar="MASK", help="NIfTI mask on the scan's grid")
+    measure.add_argument("mask", type=Path, metavar="MASK", help="its mask: NIfTI, NRRD, 3D Slicer or DICOM SEG")
     measure.add_argument("--part", default="", metavar="P", help=_PART)
+    fitting(measure)
     measure.add_argument("-o", "--output", type=Path, metavar="OUT.csv", help="write the table here, not on the screen")
 
     export = command("export", "Write what a project holds for other programs.", _EXPORT)

@@ -20,18 +20,20 @@ _LATER = ("bids", "npz", "dicomseg", "nrrd")
 
 def import_cases(args: Namespace) -> int:
     """``thighview import PROJECT SOURCE``; a project that was made for it goes again when the import is refused."""
-    from thighview.io.nnunet import import_raw
-    from thighview.io.nnunet_in import read_dataset
+    from thighview.io import importing
     from thighview.io.project import DATABASE, Project
 
     need_path(args.source)
-    read_dataset(args.source)
+    if args.mask is not None:
+        need_path(args.mask)
+    wish = importing.ImportWish(args.mask, args.resample, args.overlaps, args.part)
+    importing.check_source(args.source, wish)
     new = not (args.project / DATABASE).exists()
     there = args.project.exists()
     project = Project.open_or_create(args.project)
     try:
         with Progress("Reading cases") as bar:
-            done = import_raw(project, args.source, bar.report)
+            done = importing.import_cases(project, args.source, wish, bar.report)
         project.close()
     except BaseException:
         project.close()
@@ -40,7 +42,7 @@ def import_cases(args: Namespace) -> int:
             if there:
                 args.project.mkdir(exist_ok=True)
         raise
-    print(done)
+    print("\n".join((str(done), *done.pairs)))
     return 0
 
 

@@ -91,6 +91,11 @@ class LabelTable:
         """The label with this name and side, or None."""
         return next((label for label in self.labels if (label.name, label.side) == (name, side)), None)
 
+    def like(self, name: str, side: str = "") -> Label | None:
+        """The label with this name and side, whether words are joined by spaces or underscores, large or small."""
+        same = [b for b in self.labels if b.side == side and _plain(b.name) == _plain(name)]
+        return self.find(name, side) or (same[0] if len(same) == 1 else None)
+
     def with_label(self, label: Label) -> "LabelTable":
         """A table with this label added, or put in the place of the one with its value."""
         return LabelTable((*(other for other in self.labels if other.value != label.value), label))
@@ -122,17 +127,20 @@ class LabelTable:
         A label of the same name and side is the same label; another one keeps its value, and its number in the file,
         where that is free: two labels that share a number could not be told apart in a file.
         """
-        table, values = self, dict[int, int]()
+        values = {b.value: known.value for b in other if (known := self.find(b.name, b.side))}
         for label in other:
-            same = table.find(label.name, label.side)
-            if same is None:
+            same = self.like(label.name, label.side)
+            if label.value not in values and same and same.value not in values.values():
+                values[label.value] = same.value
+        table = self
+        for label in other:
+            if label.value not in values:
                 value = label.value if table.get(label.value) is None else table.free_value()
                 colour = label.colour if value == label.value else PALETTE[(value - 1) % len(PALETTE)]
                 taken = {known.file_id for known in table}
                 file_id = next(i for i in (label.file_id, value, table.free_value()) if i not in taken)
-                same = replace(label, value=value, colour=colour, file_id=file_id)
-                table = table.with_label(same)
-            values[label.value] = same.value
+                table = table.with_label(replace(label, value=value, colour=colour, file_id=file_id))
+                values[label.value] = value
         return table, values
 
     def recoloured(self, value: int, colour: tuple[int, int, int]) -> "LabelTable":
@@ -210,3 +218,8 @@ class LabelTable:
             table[label.value, :3] = self.shown_colour(label)
         table[[0, *hidden]] = 0
         return table
+
+
+def _plain(name: str) -> str:
+    """A name as it is compared: words in small letters, joined by underscores."""
+    return "_".join(name.casefold().replace("_", " ").replace("-", " ").split())

@@ -35,6 +35,9 @@ class Volume:
         The position of the file in its own format, opaque: a mask carries the very same back. Empty without one.
     unsure : frozenset of str
         What the source does not say and was put in: ``"orientation"`` (which side is left), ``"spacing"``.
+    frame_uid, series_uid : str
+        Frame of reference and series of a DICOM scan, by which a segmentation names what it was drawn on; never shown,
+        never kept. Empty for any other.
     """
 
     voxels: NDArray[np.generic]
@@ -45,6 +48,8 @@ class Volume:
     details: dict[str, str] = field(default_factory=dict)
     file_geometry: bytes = b""
     unsure: frozenset[str] = frozenset()
+    frame_uid: str = ""
+    series_uid: str = ""
 
     def __post_init__(self) -> None:
         if self.voxels.ndim != 3 or 0 in self.voxels.shape:

@@ -141,8 +141,9 @@ def read_series(path: Path, series: Series) -> Volume:
         warnings.append("These images are stored with dark and bright exchanged (MONOCHROME1) and shown as stored.")
     folder = path.parent if path.is_file() else path
     return Volume(
-        voxels, affine, text_of(first, "SeriesDescription") or folder.name, "dicom", tuple(warnings), details_of(first)
-    )
+        voxels, affine, text_of(first, "SeriesDescription") or folder.name, "dicom", tuple(warnings), details_of(first),
+        frame_uid=text_of(first, "FrameOfReferenceUID"), series_uid=text_of(first, "SeriesInstanceUID"),
+    )  # fmt: skip
 
 
 def series_digest(series: Series) -> str:

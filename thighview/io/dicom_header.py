@@ -29,7 +29,7 @@ _TAGS = (
     "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "RescaleSlope",
     "RescaleIntercept", "EchoTime", "EchoNumbers", "RepetitionTime", "FlipAngle", "MagneticFieldStrength",
     "Manufacturer", "ManufacturerModelName", "SliceThickness", "SpacingBetweenSlices", "PatientID", "InstanceNumber",
-    "TemporalPositionIdentifier", "DiffusionBValue", "AcquisitionNumber",
+    "TemporalPositionIdentifier", "DiffusionBValue", "AcquisitionNumber", "FrameOfReferenceUID",
     *GROUPS,
 )  # fmt: skip
 

@@ -1,62 +1,106 @@
-"""NIfTI files: a bounded, checked reader, and the writer of label maps."""
+"""NIfTI and Analyze 7.5 files: a bounded, checked reader, and the writer of label maps."""
 
 import contextlib
-import gzip
-import io
-import os
-import sys
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
-from isal import igzip, isal_zlib
+from isal import igzip
 from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
 from thighview.core.volume import Volume
-from thighview.io import parts
-from thighview.io.nifti_header import NiftiHeader, build_header, check_extensions, header_size, parse_header
+from thighview.io import bounded, numbers, parts
+from thighview.io.bounded import Stream, budget_bytes, first_bytes
+from thighview.io.names import stem
+from thighview.io.nifti_header import (
+    NiftiHeader,
+    build_header,
+    check_extensions,
+    header_size,
+    is_whole_file,
+    parse_header,
+)
+from thighview.io.positions import unsure
 
-_GZIP_MAGIC = b"\x1f\x8b"
-_MOST_DEFLATE_GAINS = 1100
-"""Deflate cannot shrink more than 1032 to 1; a header that asks for more than that lies."""
-Stream = io.BufferedReader | gzip.GzipFile
-_ISAL_ERROR = cast(type[Exception], isal_zlib.error)
-_SLACK_BYTES = 1 << 16
-_CHUNK_BYTES = 1 << 20
-_DAMAGED = "Copy it again from where it came from."
+__all__ = [
+    "budget_bytes",
+    "calls_itself_labels",
+    "files_of",
+    "is_image_half",
+    "read_nifti",
+    "starts",
+    "stem",
+    "write_label_map",
+]
+
+_MOST_EXTENSIONS = 16 << 20
+_NIFTI_1, _LABEL_INTENT = 348, 1002
+_HALVES = {".hdr": ".img", ".img": ".hdr"}
+_OPEN_WHAT = "Open a .nii or .nii.gz file, or a .hdr and .img pair."
 
 
-def budget_bytes() -> int:
-    """The largest volume that is read: 4 GiB, or a quarter of the free memory where that is less."""
-    return min(4 << 30, _free_memory_bytes() // 4)
+def starts(first: bytes) -> bool:
+    """Whether these are the first bytes of a NIfTI file or an Analyze header, unpacked."""
+    return header_size(first) > 0
 
 
-def is_nifti(path: Path) -> bool:
-    """Whether the file starts like a NIfTI file or a compressed one; read, not guessed from the name."""
-    with path.open("rb") as file:
-        start = file.read(4)
-    return start[:2] == _GZIP_MAGIC or header_size(start) > 0
+def is_image_half(path: Path) -> bool:
+    """Whether a file is called like the image of a pair: there is nothing in it to be known by."""
+    return _half_ending(path) == ".img"
 
 
-def stem(path: Path) -> str:
-    """File name without ``.nii`` or ``.nii.gz``."""
-    name = path.name
-    for ending in (".nii.gz", ".nii", ".gz"):
-        if name.lower().endswith(ending):
-            return name[: -len(ending)]
-    return name
+def calls_itself_labels(path: Path) -> bool:
+    """Whether the header of a NIfTI file says that its numbers are labels (intent code 1002)."""
+    first = first_bytes(path)
+    size = header_size(first)
+    at, width = (68, 2) if size == _NIFTI_1 else (504, 4)
+    order: Literal["big", "little"] = "big" if int.from_bytes(first[:4], "big") == size else "little"
+    return size > 0 and int.from_bytes(first[at : at + width], order) == _LABEL_INTENT
+
+
+def files_of(path: Path) -> tuple[Path, ...]:
+    """The files a scan lies in: itself, or header and image of a pair, whichever of them was given.
+
+    Raises
+    ------
+    UserError
+        When the other half is missing.
+    OSError
+        When it cannot be read.
+    """
+    first = first_bytes(path, 540)
+    if not first or is_whole_file(first) or header_size(first) > len(first):  # cut short: its reader says so
+        return (path,)
+    half = _other_half(path)
+    if header_size(first):
+        if half is None and not _half_ending(path):
+            raise UserError(
+                f"{path.name} is not a NIfTI file: its mark is missing, or it is one half of a pair.", _OPEN_WHAT
+            )
+        if half is None:
+            raise UserError(
+                f"{path.name} is one half of a pair; {_named(path, '.img')} with its voxels is not beside it.",
+                "Put both files into one folder.",
+            )
+        return (path, half)
+    if half is None and is_image_half(path):
+        raise UserError(
+            f"{path.name} holds voxels only; {_named(path, '.hdr')}, which says what they are, is not beside it.",
+            "Put both files into one folder.",
+        )
+    if half is None or not header_size(first_bytes(half, 4)):
+        raise UserError(f"{path.name} is not a NIfTI file: it does not start with a NIfTI header.", _OPEN_WHAT)
+    return (half, path)
 
 
 def read_nifti(path: Path, part: str = "") -> Volume:
-    """Read one volume of a ``.nii`` or ``.nii.gz`` file, to its last byte, so that damage is found.
+    """Read one volume of a NIfTI file or of a pair of ``.hdr`` and ``.img``, to its last byte, so that damage is found.
 
     Parameters
     ----------
     path : Path
-        The file.
+        The file, or either half of a pair.
     part : str
         Which volume of several: its number from 1.
 
@@ -67,35 +111,20 @@ def read_nifti(path: Path, part: str = "") -> Volume:
     UserError
         When it is not a NIfTI file, damaged, too large for the memory, or has no such volume.
     """
-    with _stream(path) as (stream, size_bytes, compressed):
-        header = _header(stream, path)
-        chosen = parts.choose(path, part, parts.volumes(path, header.volumes, header.shape[2]))
-        _check_size(path, header, size_bytes, compressed)
-        stream.seek(header.offset + chosen * header.volume_bytes)
-        stored = np.empty(header.shape[::-1], header.dtype)
-        _fill(stream, stored, path)
-        trailing = _drain(stream, (header.volumes - 1 - chosen) * header.volume_bytes, path)
-    warnings = [*header.warnings]
-    if trailing:
-        warnings.append(f"{trailing} bytes after the last voxel were left unread.")
-    if not stored.dtype.isnative:
-        stored = stored.byteswap(inplace=True).view(stored.dtype.newbyteorder())
-    voxels = _scaled(stored, header.slope, header.inter)
-    if voxels.dtype.kind == "f" and (odd := voxels.size - int(np.count_nonzero(np.isfinite(voxels)))):
-        warnings.append(f"{odd} voxels hold no number (NaN or infinite).")
-    details = {
-        "Format": f"NIfTI-{header.version}",
-        "Stored numbers": header.dtype.name,
-        "Scaling": "none" if (header.slope, header.inter) == (1, 0) else f"{header.slope:g} x + {header.inter:g}",
-        "Position from": header.position_from,
-    }
-    if not header.names_unit:
-        details["Unit of length"] = "not named, mm taken"
-    name = stem(path)
-    if header.volumes > 1:
-        details["Volume"] = f"{chosen + 1} of {header.volumes}"
-        name = f"{name}, volume {chosen + 1}"
-    return Volume(voxels, header.affine, name, "nifti", tuple(warnings), details, header.position, header.unsure)
+    with bounded.opened(path):  # whatever is wrong with it
+        files = files_of(path)
+    if len(files) == 1:
+        with bounded.opened(path) as (stream, there, packing):
+            header = _header(stream, path)
+            return _volume(path, path, header, part, stream, there, packing)
+    with bounded.opened(files[0]) as (stream, _, _):
+        header = _header(stream, files[0])
+        extensions = stream.read(_MOST_EXTENSIONS)
+        if header.version:
+            check_extensions(extensions, header.big_endian)
+    with bounded.opened(files[1]) as (stream, there, packing):
+        bounded.skip(stream, header.offset, files[1])
+        return _volume(files[0], files[1], header, part, stream, there, packing)
 
 
 def write_label_map(file: BinaryIO, codes: NDArray[np.integer[Any]], volume: Volume, compressed: bool) -> None:
@@ -116,108 +145,77 @@ def write_label_map(file: BinaryIO, codes: NDArray[np.integer[Any]], volume: Vol
             out.write(np.ascontiguousarray(plane, codes.dtype.newbyteorder("<")).data)
 
 
-@contextmanager
-def _stream(path: Path) -> Generator[tuple[Stream, int, bool]]:
-    """The file's bytes, unpacked, with its size on the disk; whatever is wrong with it becomes a UserError."""
-    try:
-        with path.open("rb") as file:
-            size_bytes = os.fstat(file.fileno()).st_size
-            if size_bytes == 0:
-                raise UserError(f"{path.name} is empty (0 bytes).", _DAMAGED)
-            start = file.read(4)
-            file.seek(0)
-            if start[:2] != _GZIP_MAGIC:
-                yield file, size_bytes, False
-            else:
-                with igzip.IGzipFile(fileobj=file, mode="rb") as unpacked:
-                    yield unpacked, size_bytes, True
-    except EOFError as error:
-        raise UserError(f"{path.name} is cut short: its compressed data ends too early.", _DAMAGED) from error
-    except (gzip.BadGzipFile, _ISAL_ERROR) as error:
-        raise UserError(f"{path.name} is damaged: its compressed data does not add up ({error}).", _DAMAGED) from error
-    except OSError as error:
-        raise UserError(f"{path} could not be read: {error.strerror or error}.", "Check the path.") from error
-
-
 def _header(stream: Stream, path: Path) -> NiftiHeader:
+    """The header, and of a whole file all before the first voxel."""
     first = stream.read(4)
     size = header_size(first)
     if not size:
-        raise UserError(
-            f"{path.name} is not a NIfTI file: it does not start with a NIfTI header.",
-            "Open a .nii or .nii.gz file, or a folder of DICOM files.",
-        )
+        raise UserError(f"{path.name} is not a NIfTI file: it does not start with a NIfTI header.", _OPEN_WHAT)
     rest = stream.read(size - 4)
     if len(rest) < size - 4:
-        raise UserError(f"{path.name} is cut short: it ends inside its header.", _DAMAGED)
+        raise bounded.cut_short(path, "it ends inside its header")
     header = parse_header(first + rest)
-    extensions = stream.read(header.offset - size)
-    if len(extensions) < header.offset - size:
-        raise UserError(f"{path.name} is cut short: it ends before the first voxel.", _DAMAGED)
-    check_extensions(extensions, int.from_bytes(first, "big") == size)
+    if not header.apart:
+        extensions = stream.read(header.offset - size)
+        if len(extensions) < header.offset - size:
+            raise bounded.cut_short(path, "it ends before the first voxel")
+        check_extensions(extensions, header.big_endian)
     return header
 
 
-def _check_size(path: Path, header: NiftiHeader, size_bytes: int, compressed: bool) -> None:
-    """Refuse what the file cannot hold or the memory cannot take, before anything is allocated."""
-    wanted = header.offset + header.volumes * header.volume_bytes
-    if wanted > size_bytes * (_MOST_DEFLATE_GAINS if compressed else 1):
-        raise UserError(
-            f"{path.name} is cut short or its header is wrong: it announces {wanted:,} bytes "
-            f"and has {size_bytes:,}{' compressed' if compressed else ''}.",
-            _DAMAGED,
-        )
-    if header.volume_bytes > budget_bytes():
-        size = " x ".join(map(str, header.shape))
-        raise UserError(
-            f"{path.name} is too large for this computer's memory: {size} voxels, {header.volume_bytes / 1e9:.1f} GB.",
-            "Close other programs, or cut the scan smaller.",
-        )
+def _volume(
+    place: Path, data: Path, header: NiftiHeader, part: str, stream: Stream, there: int, packing: str
+) -> Volume:
+    """One volume of a stream that stands at the first voxel of the first of them; ``place`` is what it is known by."""
+    chosen = parts.choose(place, part, parts.volumes(place, header.volumes, header.shape[2]))
+    bounded.check_size(data, header.offset + header.volumes * header.volume_bytes, there, packing)
+    shape = (header.volumes, *header.shape[::-1])
+    stored, left = bounded.take(stream, shape, header.dtype, 0, chosen, data)
+    trailing = bounded.drain(stream, left, data)
+    plain = (header.slope, header.inter) == (1, 0)
+    details = {
+        "Format": header.format,
+        "Stored numbers": header.dtype.name,
+        "Scaling": "none" if plain else f"{header.slope:g} x + {header.inter:g}",
+        "Position from": header.position_from,
+    }
+    if stored.dtype.kind == "c":
+        voxels = numbers.magnitude(stored, header.slope, header.inter)
+        details["Shown"] = "the magnitude of complex numbers"
+    else:
+        voxels = numbers.scaled(numbers.narrowed(stored, data.name), header.slope, header.inter)
+    if not header.names_unit:
+        details["Unit of length"] = "not named, mm taken"
+    name = stem(place)
+    if header.volumes > 1:
+        details["Volume"] = f"{chosen + 1} of {header.volumes}"
+        name = f"{name}, volume {chosen + 1}"
+    warnings = (*header.warnings, *bounded.trailing_words(trailing), *numbers.odd_words(voxels))
+    doubtful = unsure(header.position_from, warnings)
+    return Volume(voxels, header.affine, name, "nifti", warnings, details, header.position, doubtful)
 
 
-def _fill(stream: Stream, array: NDArray[Any], path: Path) -> None:
-    """Read straight into the array, without a copy on the way."""
-    room = array.reshape(-1).view(np.uint8).data
-    at = 0
-    while at < len(room):
-        count = stream.readinto(room[at:])
-        if not count:
-            raise UserError(f"{path.name} is cut short: it holds {at:,} of {len(room):,} bytes of voxels.", _DAMAGED)
-        at += count
+def _half_ending(path: Path) -> str:
+    """``.hdr`` or ``.img`` where the name ends so, compressed or not; else nothing."""
+    name = path.name.lower().removesuffix(".gz")
+    return next((ending for ending in _HALVES if name.endswith(ending)), "")
 
 
-def _drain(stream: Stream, wanted: int, path: Path) -> int:
-    """Read past the voxels still to come and to the end, which is what checks the checksum; returns what is left."""
-    while block := stream.read(_CHUNK_BYTES):
-        wanted -= len(block)
-        if wanted < -_SLACK_BYTES:
-            raise UserError(f"{path.name} holds more bytes than its header announces.", "Its header is wrong.")
-    if wanted > 0:
-        raise UserError(f"{path.name} is cut short: {wanted:,} bytes of voxels are missing.", _DAMAGED)
-    return -wanted
+def _named(path: Path, ending: str, packed: bool | None = None) -> str:
+    """The name of the half with this ending: written in capitals or compressed as this one is, unless told."""
+    name = path.name
+    gz = name[-3:] if name.lower().endswith(".gz") else ""
+    base = name[: len(name) - len(gz) - 4]
+    capitals = name[len(base) : len(base) + 4].isupper()
+    wanted = gz or ".gz" if packed else "" if packed is False else gz
+    return base + (ending.upper() if capitals else ending) + wanted
 
 
-def _scaled(stored: NDArray[Any], slope: float, inter: float) -> NDArray[Any]:
-    """True numbers: slope * stored + inter, integers where they stay integers, float32 for 8 and 16 bits."""
-    if (slope, inter) == (1.0, 0.0):
-        return stored
-    if stored.dtype.kind in "iu" and slope == int(slope) and inter == int(inter):
-        ends = [int(slope) * int(stored.min()) + int(inter), int(slope) * int(stored.max()) + int(inter)]
-        for name in ("i2", "i4"):
-            if (
-                np.iinfo(name).min <= min(ends)
-                and max(ends) <= np.iinfo(name).max
-                and max(map(abs, (slope, inter))) < 2**31
-            ):
-                whole = stored.astype(np.int64)
-                return (whole * int(slope) + int(inter)).astype(name)
-    exact = stored.astype(np.float64) * slope + inter
-    return exact.astype(np.float32) if stored.dtype.itemsize <= 2 or stored.dtype == np.float32 else exact
-
-
-def _free_memory_bytes() -> int:
-    if sys.platform == "linux":
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return 8 << 30
+def _other_half(path: Path) -> Path | None:
+    """The other half of a pair, compressed or not; None where it is not there."""
+    ending = _half_ending(path)
+    if not ending:
+        return None
+    like_this = path.name.lower().endswith(".gz")
+    names = (_named(path, _HALVES[ending], packed) for packed in (like_this, not like_this))
+    return next((found for name in names if (found := path.with_name(name)).is_file()), None)

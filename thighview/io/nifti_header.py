@@ -9,10 +9,16 @@ from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
 from thighview.core.volume import Volume
+from thighview.io.positions import NOT_KNOWN, SPACING_NOT_KNOWN, doubts, is_transform
 
 _SIZES = (348, 540)
 _MAGIC = (b"n+1\0", b"n+2\0\r\n\x1a\n")
+_MAGIC_APART = (b"ni1\0", b"ni2\0\r\n\x1a\n")
+_ANALYZE = 0
 _PLAIN = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64")
+_COMPLEX = ("complex64", "complex128")
+_BEFORE_SCALING = 112
+"""Up to here an Analyze 7.5 header is like that of NIfTI-1; what follows is other things, names of people too."""
 _POSITION = (
     "pixdim", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y",
     "qoffset_z", "srow_x", "srow_y", "srow_z",
@@ -34,7 +40,11 @@ class NiftiHeader:
     Parameters
     ----------
     version : int
-        1 or 2.
+        1 or 2; 0 is Analyze 7.5.
+    apart : bool
+        Whether the voxels lie in a file of their own.
+    big_endian : bool
+        Byte order of the header.
     shape : tuple of int
         (i, j, k).
     volumes : int
@@ -42,7 +52,7 @@ class NiftiHeader:
     dtype : dtype
         Of the stored numbers, with their byte order.
     offset : int
-        Bytes before the first voxel.
+        Bytes before the first voxel, in the file that holds the voxels.
     slope, inter : float
         True number = slope * stored + inter; 1 and 0 where the file says none.
     affine : ndarray of float64, shape (4, 4)
@@ -57,6 +67,8 @@ class NiftiHeader:
     """
 
     version: int
+    apart: bool
+    big_endian: bool
     shape: tuple[int, int, int]
     volumes: int
     dtype: np.dtype[np.generic]
@@ -68,7 +80,11 @@ class NiftiHeader:
     names_unit: bool
     position: bytes
     warnings: tuple[str, ...]
-    unsure: frozenset[str]
+
+    @property
+    def format(self) -> str:
+        """Name of the format, for people."""
+        return f"NIfTI-{self.version}{' pair' if self.apart else ''}" if self.version else "Analyze 7.5"
 
     @property
     def volume_bytes(self) -> int:
@@ -82,9 +98,19 @@ def header_size(first: bytes) -> int:
     return next((size for size in _SIZES if size in sizes), 0)
 
 
+def is_whole_file(start: bytes) -> bool:
+    """Whether a file with these first 540 bytes (or fewer) has header and voxels in one, as its mark says."""
+    size = header_size(start)
+    return size > 0 and _magic(start, size) in _MAGIC
+
+
+def _magic(data: bytes, size: int) -> bytes:
+    return data[344:348] if size == _SIZES[0] else data[4:12]
+
+
 @np.errstate(all="ignore")
 def parse_header(data: bytes) -> NiftiHeader:
-    """Read a header of 348 (NIfTI-1) or 540 bytes (NIfTI-2).
+    """Read a header of 348 (NIfTI-1, or Analyze 7.5 where it has no mark) or 540 bytes (NIfTI-2).
 
     Raises
     ------
@@ -95,33 +121,33 @@ def parse_header(data: bytes) -> NiftiHeader:
     from nibabel.nifti2 import Nifti2Header
 
     version = _SIZES.index(len(data)) + 1
-    magic = data[344:348] if version == 1 else data[4:12]
-    if magic[:3] in (b"ni1", b"ni2"):
-        raise UserError(
-            "This is half of a .hdr and .img pair, which cannot be opened.", "Convert it to one .nii.gz file first."
-        )
-    if magic not in _MAGIC:
-        raise UserError("This is not a NIfTI file: its mark is missing.", "Open a .nii or .nii.gz file.")
+    magic = _magic(data, len(data))
     order = "<" if int.from_bytes(data[:4], "little") == len(data) else ">"
-    raw: Any = (Nifti1Header if version == 1 else Nifti2Header)(data, order, check=False)
-    offset = float(raw["vox_offset"])
-    if not (offset.is_integer() and len(data) + 4 <= offset <= _MAX_OFFSET):
-        raise UserError(f"The header says the voxels start at byte {offset:g}, which cannot be.", _TELL)
     warnings: list[str] = []
+    if magic not in (*_MAGIC, *_MAGIC_APART):
+        if version == 2:
+            raise UserError("This is not a NIfTI file: its mark is missing.", "Open a .nii or .nii.gz file.")
+        version = _ANALYZE
+        _say_scale(data, order, warnings)
+        data = data[:_BEFORE_SCALING] + bytes(len(data) - _BEFORE_SCALING)
+    raw: Any = (Nifti2Header if version == 2 else Nifti1Header)(data, order, check=False)
+    offset, least = float(raw["vox_offset"]), len(data) + 4 if magic in _MAGIC else 0
+    if not (offset.is_integer() and least <= offset <= _MAX_OFFSET):
+        raise UserError(f"The header says the voxels start at byte {offset:g}, which cannot be.", _TELL)
     slope, inter = _scaling(float(raw["scl_slope"]), float(raw["scl_inter"]), warnings)
     shape, volumes = _shape(raw["dim"].tolist())
     for name in ("sform_code", "qform_code"):
         if not 0 <= raw[name] <= _MAX_CODE:
             raw[name] = 0
     raw["xyzt_units"] = int(raw["xyzt_units"]) & 7
-    affine, position_from, unsure = _affine(raw, shape, warnings)
+    affine, position_from = _affine(raw, shape, version, warnings)
     position: Any = Nifti1Header(endianness="<")
     for name in (*_POSITION, "xyzt_units"):
         position[name] = raw[name]
     position["pixdim"][4:] = 1
     return NiftiHeader(
-        version, shape, volumes, _dtype(raw), int(offset), slope, inter, affine, position_from,
-        int(raw["xyzt_units"]) != 0, position.binaryblock, tuple(warnings), unsure,
+        version, magic not in _MAGIC, order == ">", shape, volumes, _dtype(raw), int(offset), slope, inter, affine,
+        position_from, int(raw["xyzt_units"]) != 0, position.binaryblock, tuple(warnings),
     )  # fmt: skip
 
 
@@ -170,9 +196,9 @@ def build_header(volume: Volume, dtype: np.dtype[np.generic], channels: int = 0,
 
 
 def _affine(
-    raw: Any, shape: tuple[int, int, int], warnings: list[str]
-) -> tuple[NDArray[np.float64], str, frozenset[str]]:
-    """The matrix from (z, y, x, 1) to LPS mm, where it came from, and what of it is not known.
+    raw: Any, shape: tuple[int, int, int], version: int, warnings: list[str]
+) -> tuple[NDArray[np.float64], str]:
+    """The matrix from (z, y, x, 1) to LPS mm, where it came from, and what is doubtful about it.
 
     The sform holds where its code is above 0, else the qform; a coded form that is no transform at all is
     passed over with a warning.
@@ -181,7 +207,7 @@ def _affine(
     forms: list[tuple[str, NDArray[np.float64]]] = []
     for name, matrix in (("sform", raw.get_sform()), ("qform", _qform(raw, pixdim))):
         code = int(raw[f"{name}_code"])
-        if code and matrix is not None and _is_transform(matrix):
+        if code and matrix is not None and is_transform(matrix):
             forms.append((f"{name}, code {code}", matrix))
         elif code:
             warnings.append(f"The {name} of this file (code {code}) is no position in space; it was passed over.")
@@ -190,24 +216,22 @@ def _affine(
             f"The two positions this file gives, sform and qform, lie {apart:.3g} mm apart; the sform was used. "
             "Check left and right."
         )
-    unsure: frozenset[str] = frozenset()
     if forms:
         source, matrix = forms[0]
     else:
-        told = pixdim[1:]
-        unsure = frozenset({"orientation"} | ({"spacing"} if not (np.isfinite(told) & (told != 0)).all() else set()))
-        source, matrix = "nothing", np.diag([*_spacing(told, warnings), 1.0])
-        warnings.append(
-            "This file does not say how the scan lies in the patient (no sform, no qform): "
-            "left and right, front and back are not known."
-        )
+        source, matrix = "nothing", np.diag([*_spacing(pixdim[1:], warnings), 1.0])
+        why = "no sform, no qform" if version else "Analyze 7.5 has no place for it"
+        warnings.append(f"This file does not say how the scan lies in the patient ({why}): {NOT_KNOWN}")
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
     if source.startswith("sform") and not np.allclose(spacing, np.abs(pixdim[1:]), rtol=0.01):
         warnings.append("The spacing of this file's header and of its sform differ; the sform's was used.")
-    if source.startswith("qform") and min(pixdim[1:]) < 0:
-        warnings.append("This file gives a negative spacing; its size was used.")
+    if min(pixdim[1:]) < 0:
+        used = "the sform's was used" if source.startswith("sform") else "its size was used"
+        warnings.append(f"This file gives a negative spacing; {used}.")
     factor = _millimetres(int(raw["xyzt_units"]), float(spacing.max()), warnings)
-    return (_TO_LPS @ np.diag([factor, factor, factor, 1.0]) @ matrix)[:, [2, 1, 0, 3]], source, unsure
+    affine = (_TO_LPS @ np.diag([factor, factor, factor, 1.0]) @ matrix)[:, [2, 1, 0, 3]]
+    warnings.extend(doubts(affine))
+    return affine, source
 
 
 def _qform(raw: Any, pixdim: NDArray[np.float64]) -> NDArray[np.float64] | None:
@@ -227,7 +251,7 @@ def _qform(raw: Any, pixdim: NDArray[np.float64]) -> NDArray[np.float64] | None:
 def _spacing(told: NDArray[np.float64], warnings: list[str]) -> NDArray[np.float64]:
     known = np.isfinite(told) & (told != 0)
     if not known.all():
-        warnings.append("The spacing of this file is not given either: 1 mm was put in; lengths are wrong.")
+        warnings.append(SPACING_NOT_KNOWN)
     return np.where(known, np.abs(told), 1.0)
 
 
@@ -260,13 +284,23 @@ def _shape(dim: list[int]) -> tuple[tuple[int, int, int], int]:
 
 def _dtype(raw: Any) -> np.dtype[np.generic]:
     name, bits = raw.get_value_label("datatype"), int(raw["bitpix"])
-    if name not in _PLAIN:
+    if name not in (*_PLAIN, *_COMPLEX):
         what = f"colour ({name})" if name.startswith("RGB") else f"of type {name.strip('<>')}"
-        raise UserError(f"The numbers of this file are {what}; a scan of plain grey values was expected.")
+        raise UserError(
+            f"The numbers of this file are {what}; a scan of plain grey values was expected.",
+            "Open the scan itself, or convert this file to grey values.",
+        )
     dtype: np.dtype[np.generic] = raw.get_data_dtype()
     if bits != dtype.itemsize * 8:
         raise UserError(f"The header says {dtype.name} numbers of {bits} bits, which cannot be.", _TELL)
     return dtype
+
+
+def _say_scale(data: bytes, order: str, warnings: list[str]) -> None:
+    """Where SPM put a scaling into an Analyze header: it is no part of the format, so it is said, not used."""
+    (found,) = np.frombuffer(data, f"{order}f4", 1, _BEFORE_SCALING)
+    if np.isfinite(found) and found not in (0, 1):
+        warnings.append(f"Some programs would scale this Analyze file by {found:g}; stored numbers are shown.")
 
 
 def _scaling(slope: float, inter: float, warnings: list[str]) -> tuple[float, float]:
@@ -279,10 +313,6 @@ def _scaling(slope: float, inter: float, warnings: list[str]) -> tuple[float, fl
     if not math.isfinite(inter):
         raise UserError(f"The header's scaling intercept is {inter}, which cannot be.", _TELL)
     return slope, inter
-
-
-def _is_transform(matrix: NDArray[np.float64]) -> bool:
-    return bool(np.isfinite(matrix).all()) and 1e-12 < abs(float(np.linalg.det(matrix[:3, :3]))) < 1e12
 
 
 def _corners_apart_mm(a: NDArray[np.float64], b: NDArray[np.float64], shape: tuple[int, int, int]) -> float:

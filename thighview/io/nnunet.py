@@ -29,12 +29,13 @@ from thighview.io.stored_case import read_stored_case
 
 @dataclass(frozen=True)
 class InReport:
-    """What came in: titles of the new cases, their reviewed slices, and what a person should know."""
+    """What came in: titles of the new cases, their reviewed slices, what a person should know, and each pair's line."""
 
     cases: tuple[str, ...]
     reviewed: int
     slices: int
     notes: tuple[str, ...] = ()
+    pairs: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         words = f"{len(self.cases)} case{'s' * (len(self.cases) != 1)} taken in, {self.reviewed} of {self.slices}"
@@ -121,7 +122,7 @@ def import_raw(
     stopped: Stopped | None = None,
     take: Callable[[Case, str], object] | None = None,
 ) -> InReport:
-    """Take the cases of a raw dataset folder into a project, and into its training set.
+    """Take the cases of a raw dataset folder into a project, and those with reviewed slices into its training set.
 
     Everything is read and checked before the first case is added. Scans that the project has already stay as they
     are.
@@ -174,7 +175,8 @@ def _scan_and_mask(project: Project, case_id: int) -> tuple[Volume, LabelMap]:
 
 
 def _add(project: Project, case: Case, part: str) -> None:
-    project.add_case(case, in_training_set=True, part=part)
+    drawn = any(review.state.reviewed for review in case.reviews)
+    project.add_case(case, in_training_set=drawn, part=part)
 
 
 def _nobody(done: int, total: int) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from thighview.core.errors import SeveralScansError, UserError
 from thighview.core.volume import Volume
-from thighview.io import dicom, dicom_header, nifti
+from thighview.io import dicom, dicom_header, formats
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Inspection:
 
 
 def read_volume(path: Path | str, part: str = "") -> Volume:
-    """Read a NIfTI file, a folder with one DICOM series, or the series that a DICOM file belongs to.
+    """Read a file of any format of ``formats``, a folder with one DICOM series, or the series of a DICOM file.
 
     It takes a moment: on a worker thread or in a child process, not on the window's thread.
 
@@ -60,9 +60,9 @@ def read_volume(path: Path | str, part: str = "") -> Volume:
         When it cannot be opened as one scan, with the reason.
     """
     found = Path(path)
-    if _kind(found) == "dicom":
+    if _is_dicom(found):
         return dicom.read_series(found, _series(found, part))
-    return nifti.read_nifti(found, part)
+    return formats.read_file(found, part)
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,9 @@ def read_source(path: Path, part: str = "") -> Source:
 
     A DICOM series is known by its folder, whichever of its files was given, where the folder opens that series.
     """
-    if _kind(path) != "dicom":
-        return Source(path, nifti.read_nifti(path, part), "", frozenset({path}), part)
+    if not _is_dicom(path):
+        files = formats.files_of(path)
+        return Source(files[0], formats.read_file(path, part), "", frozenset(files), part)
     series = _series(path, part)
     volume, files = dicom.read_series(path, series), frozenset(s.path for s in series.slices)
     return Source(dicom.place_of(path, series), volume, dicom.patient_of(series), files, part)
@@ -97,7 +98,7 @@ def inspect(path: Path | str) -> Inspection:
         When nothing in it can be opened, with the reason.
     """
     found = Path(path)
-    if _kind(found) == "dicom":
+    if _is_dicom(found):
         volume, series, warnings = _inspect_dicom(found)
     else:
         volume, series, warnings = *_inspect_file(found), []
@@ -110,20 +111,24 @@ def inspect(path: Path | str) -> Inspection:
 def sha256_of(path: Path | str, part: str = "") -> str:
     """SHA-256 of a file's bytes, or of a DICOM series whatever its files are called. Not on the window's thread.
 
-    That of a part is made of the file's and the part: no two scans have the same.
+    That of a scan in several files is made of theirs; that of a part of the whole and the part: no two scans have
+    the same.
     """
     found = Path(path)
-    if _kind(found) == "dicom":
+    if _is_dicom(found):
         return dicom.series_digest(_series(found, part))
-    with found.open("rb") as file:
-        whole = hashlib.file_digest(file, "sha256").hexdigest()
+    own: list[str] = []
+    for one in formats.files_of(found):
+        with one.open("rb") as file:
+            own.append(hashlib.file_digest(file, "sha256").hexdigest())
+    whole = own[0] if len(own) == 1 else hashlib.sha256("\n".join(own).encode()).hexdigest()
     return hashlib.sha256(f"{whole}\npart {part}".encode()).hexdigest() if part else whole
 
 
 def patient_id(path: Path | str, part: str = "") -> str:
     """PatientID as it stands in DICOM, to be hashed with the project's salt; empty for any other file."""
     found = Path(path)
-    return dicom.patient_of(_series(found, part)) if _kind(found) == "dicom" else ""
+    return dicom.patient_of(_series(found, part)) if _is_dicom(found) else ""
 
 
 def read_volume_parts(path: str, part: str = "") -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -137,6 +142,8 @@ def read_volume_parts(path: str, part: str = "") -> tuple[dict[str, Any], dict[s
         "details": volume.details,
         "file_geometry": volume.file_geometry.hex(),
         "unsure": sorted(volume.unsure),
+        "frame_uid": volume.frame_uid,
+        "series_uid": volume.series_uid,
     }
     return facts, {"voxels": volume.voxels}
 
@@ -152,29 +159,30 @@ def volume_from_parts(facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) ->
         dict(facts["details"]),
         bytes.fromhex(facts["file_geometry"]),
         frozenset(facts["unsure"]),
+        facts["frame_uid"],
+        facts["series_uid"],
     )
 
 
-def _kind(path: Path) -> str:
-    """``nifti`` or ``dicom``, by the first bytes; anything else is refused."""
+def _is_dicom(path: Path) -> bool:
+    """Whether a path is a folder or file of DICOM; else it is a file of another format, or refused."""
     try:
         if path.is_dir():
-            return "dicom"
+            return True
         if not path.exists():
             raise UserError(f"{path} is not there.", "Check the path; a drive or share may be missing.")
         if not path.is_file():
             raise UserError(f"{path} is neither a file nor a folder.")
         if path.stat().st_size == 0:
             raise UserError(f"{path.name} is empty (0 bytes).", "Copy it again from where it came from.")
-        if nifti.is_nifti(path):
-            return "nifti"
         if dicom_header.is_dicom(path):
-            return "dicom"
+            return True
+        if formats.format_of(path):
+            return False
     except OSError as error:
         raise UserError(f"{path} could not be read: {error.strerror or error}.", "Check the path.") from error
     raise UserError(
-        f"{path.name} is not a scan that can be opened: it is neither NIfTI nor DICOM inside.",
-        "Open a .nii or .nii.gz file, or a folder of DICOM files.",
+        f"{path.name} is not a scan that can be opened: what is in it is none of {formats.OPENS}.", formats.HINT
     )
 
 

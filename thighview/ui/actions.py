@@ -36,6 +36,7 @@ from thighview.ui.wishes import (
     has_project,
     import_old_weights,
     label_key,
+    name_labels,
     next_unreviewed,
     open_mask,
     open_with,
@@ -101,7 +102,8 @@ _OUTLINE, _CROSS, _LETTERS, _RADIOLOGICAL = (switch(f) for f in ("outline", "cro
 
 ACTIONS: tuple[Spec, ...] = (
     Spec("open", "Open scan…", open_with(dialogs.ask_open_files), ("Ctrl+O",),
-         "Open NIfTI files, or one file of a DICOM series. Dropping them on the window does the same.", "File", "open"),
+         "Open NIfTI, NRRD, MetaImage, MGH, TIFF or NumPy files, or one file of a DICOM series. Dropping them on the "
+         "window does the same.", "File", "open"),
     Spec("open_folder", "Open DICOM folder or project…", open_with(dialogs.ask_open_folder), ("Ctrl+Shift+O",),
          "Open a folder: a DICOM series, or a project with its worklist.", "File", "folder"),
     Spec("project", "New project…", with_folder(dialogs.ask_new_project, "new_project"), ("Ctrl+N",),
@@ -115,8 +117,13 @@ ACTIONS: tuple[Spec, ...] = (
     Spec("add_image", "Add image to this case…", add_images, (),
          "Another series of the same visit: Dixon water and fat, in- and out-of-phase, T1. It is shown in its true "
          "place on the open scan, and shares its mask.", "File", when=has_case, gap=True),
-    Spec("open_mask", "Load mask onto the scan…", open_mask, ("Ctrl+M",),
-         "Put a mask file over the open scan, as one step that undo takes back.", "File", when=has_idle_case),
+    Spec("open_mask", "Open mask…", open_mask, ("Ctrl+M",),
+         "Put a mask over the open scan, as one step that undo takes back: NIfTI, NRRD, a segmentation of 3D Slicer, "
+         "or a DICOM segmentation. On another grid, or where labels overlap, it asks first.", "File",
+         when=has_idle_case),
+    Spec("label_names", "Load label names…", name_labels, (),
+         "Name and colour the labels by their numbers, from a label description of ITK-SNAP.", "File",
+         when=has_idle_case),
     Spec("save", "Save mask into the project", lambda w: w.workspace.save(), ("Ctrl+S",),
          "Every stroke is on disk already; this also writes the mask as plain NIfTI into the project's masks folder.",
          "File", "save", has_case),
@@ -127,8 +134,9 @@ ACTIONS: tuple[Spec, ...] = (
     Spec("export", "Export training data (nnU-Net)…", export_training_set,
          ("Ctrl+E",), "Write the project's training set as nnU-Net raw; slices nobody reviewed are marked as ignore.",
          "File", when=has_project),
-    Spec("import", "Import cases (nnU-Net)…", with_folder(dialogs.ask_import_folder, "import_nnunet"), (),
-         "Take the cases of an nnU-Net raw folder into the project; their masks count as drawn by hand.", "File",
+    Spec("import", "Import cases with masks…", with_folder(dialogs.ask_import_folder, "import_cases"), (),
+         "Take in an nnU-Net raw folder, or images with masks beside them (X.nii.gz with X_seg.nii.gz, or DICOM with a "
+         "segmentation); the masks count as drawn by hand.", "File",
          when=has_project),
     Spec("quit", "Quit", lambda w: w.close(), ("Ctrl+Q",), "Close the window; everything is saved already.", "File",
          gap=True),

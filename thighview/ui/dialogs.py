@@ -21,8 +21,25 @@ from PySide6.QtWidgets import (
 from thighview.ui.cards import count, show_words, words
 from thighview.ui.file_dialogs import ask_new_folder, choose, choose_all, with_ending
 
-SCANS = "NIfTI and DICOM (*.nii *.nii.gz *.dcm *.ima *.DCM *.IMA);;All files (*)"
+_NIFTI = "*.nii *.nii.gz *.hdr *.hdr.gz *.img *.img.gz"
+_OTHERS = "*.nrrd *.nhdr *.mha *.mhd *.mgh *.mgz *.tif *.tiff *.npz *.npy"
+_DICOM = "*.dcm *.ima *.DCM *.IMA"
+SCANS = ";;".join((
+    f"Scans ({_NIFTI} {_DICOM} {_OTHERS})",
+    f"NIfTI and Analyze ({_NIFTI})",
+    f"DICOM ({_DICOM})",
+    "NRRD and MetaImage (*.nrrd *.nhdr *.mha *.mhd)",
+    "FreeSurfer (*.mgh *.mgz)",
+    "TIFF stacks (*.tif *.tiff)",
+    "NumPy and Dafne (*.npz *.npy)",
+    "All files (*)",
+))  # fmt: skip
 MASKS = "NIfTI (*.nii *.nii.gz);;All files (*)"
+MASKS_IN = (
+    f"Masks ({_NIFTI} {_DICOM} {_OTHERS});;NIfTI and Analyze ({_NIFTI});;NRRD and 3D Slicer (*.nrrd *.nhdr);;"
+    f"DICOM segmentation ({_DICOM});;All files (*)"
+)
+LABEL_NAMES = "Label descriptions of ITK-SNAP (*.txt *.label);;All files (*)"
 SIDE_WORDS = (("No side", ""), ("Left", "left"), ("Right", "right"))
 
 
@@ -43,7 +60,12 @@ def ask_open_folder(parent: QWidget, start: Path | None = None) -> list[Path]:
 
 def ask_mask_file(parent: QWidget, start: Path | None = None) -> Path | None:
     """Which mask to load onto the open scan."""
-    return choose(parent, "Load a mask for this scan", start, QFileDialog.FileMode.ExistingFile, MASKS)
+    return choose(parent, "Open a mask of this scan", start, QFileDialog.FileMode.ExistingFile, MASKS_IN)
+
+
+def ask_label_names(parent: QWidget, start: Path | None = None) -> Path | None:
+    """Which file names the labels of the open scan."""
+    return choose(parent, "Load label names", start, QFileDialog.FileMode.ExistingFile, LABEL_NAMES)
 
 
 def ask_file(parent: QWidget, title: str, kinds: str, start: Path | None = None) -> Path | None:
@@ -64,8 +86,8 @@ def ask_export_folder(parent: QWidget, start: Path | None = None) -> Path | None
 
 
 def ask_import_folder(parent: QWidget, start: Path | None = None) -> Path | None:
-    """Which nnU-Net raw folder to import."""
-    return choose(parent, "Import cases from an nnU-Net raw folder", start)
+    """Which folder of cases with masks to import."""
+    return choose(parent, "Import cases with masks: nnU-Net raw, pairs of images and masks, or DICOM with SEG", start)
 
 
 def ask_project_folder(parent: QWidget, start: Path | None = None) -> Path | None:

@@ -34,7 +34,7 @@ class EmptyPage(QWidget):
         sign = QLabel()
         sign.setPixmap(picture("open", 44, COLOURS["accent"], self.devicePixelRatioF()))
         self.headline = words("Drop a scan here", "hero", wrap=False)
-        self.note = words("NIfTI, a folder of DICOM slices, or a project.", "muted", wrap=False)
+        self.note = words("NIfTI, NRRD, MetaImage…, a folder of DICOM slices, or a project.", "muted", wrap=False)
         stays = words("Scans stay on this computer.", "muted", wrap=False)
         for part in (sign, self.headline, self.note, stays):
             part.setAlignment(Qt.AlignmentFlag.AlignHCenter)

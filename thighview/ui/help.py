@@ -17,6 +17,7 @@ MOUSE: tuple[tuple[str, str], ...] = (
     ("Ctrl + stroke", "the brush erases, the eraser paints"),
     ("Hold Space", "hide the masks"),
     ("1 to 9, 0", "choose the label to paint"),
+    ("Drop a file", "open a scan; a mask is put over the open scan"),
 )
 WHAT_IT_IS = (
     "Look at MRI of the thigh, let a U-Net draw the masks, correct them by hand, train a better network on your "

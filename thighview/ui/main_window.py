@@ -1,6 +1,6 @@
 """The main window: lays everything out, and passes on what belongs to no part of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,9 +34,11 @@ from PySide6.QtWidgets import (
 )
 
 from thighview.app.engine_worker import EngineState
+from thighview.app.mask_opening import MaskReport
 from thighview.app.segment_job import EngineGoneError, SegmentError
 from thighview.app.session import Session
 from thighview.core.errors import SeveralScansError, UserError
+from thighview.core.found_mask import FoundMask, MaskWish
 from thighview.core.scan_key import ScanKey
 from thighview.core.view import ViewState
 from thighview.ui import dialogs
@@ -193,6 +195,9 @@ class MainWindow(QMainWindow):
         session.history_changed.connect(lambda _: self.notices.close_passing())
         workspace.failed.connect(self.notices.show_error)
         workspace.choice_needed.connect(self._choose_series)
+        workspace.mask_doubtful.connect(self._settle_mask)
+        workspace.kind_needed.connect(self._ask_kind)
+        workspace.mask_opened.connect(self._say_mask)
         workspace.segmenting.connect(self._segmenting)
         workspace.engine.state_changed.connect(self._engine_changed)
         for changed in (workspace.runs.run_changed, workspace.runs.run_ended):
@@ -200,6 +205,24 @@ class MainWindow(QMainWindow):
 
     def _choose_series(self, needed: SeveralScansError, answer: Callable[[ScanKey | None], None]) -> None:
         answer(ask_series(self, needed))
+
+    def _settle_mask(self, mask: FoundMask, answer: Callable[[MaskWish | None], None]) -> None:
+        from thighview.ui.mask_dialogs import ask_mask_wish
+
+        answer(ask_mask_wish(self, mask))
+
+    def _ask_kind(self, paths: Sequence[Path], answer: Callable[[str], None]) -> None:
+        from thighview.ui.mask_dialogs import ask_kind
+
+        case = self.session.case
+        answer(ask_kind(self, paths, case.title if case else "the open scan"))
+
+    def _say_mask(self, report: MaskReport) -> None:
+        """What was found in a mask fades by itself; what a person should know of it stays."""
+        if report.notes:
+            self.notices.warn(str(report), " ".join(report.notes))
+        else:
+            self.notices.say(str(report))
 
     def _show_training(self, _: object = None) -> None:
         """A dot on the tab while a training goes on, wherever the person looks."""
@@ -357,7 +380,7 @@ class MainWindow(QMainWindow):
         paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
         event.acceptProposedAction()
         if paths:
-            self.workspace.open_paths(paths)
+            self.workspace.open_dropped(paths)
 
     # ------------------------------------------------------------------ coming and going
 

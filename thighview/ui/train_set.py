@@ -14,7 +14,7 @@ from thighview.app.twin_warnings import Twins, read_unread, twin_warnings
 from thighview.core.review import SliceState
 from thighview.core.scan_key import ScanKey
 from thighview.core.split import VALIDATION_FROM
-from thighview.io.nifti import stem
+from thighview.io.names import stem
 from thighview.ui import dialogs
 from thighview.ui.cards import Card, Fold, SharesBar, button, count, mark, plain_tip, row, show_words, words
 from thighview.ui.chips import Chips, label_chips

@@ -138,6 +138,13 @@ def open_mask(window: Window) -> None:
         window.workspace.open_mask(path)
 
 
+def name_labels(window: Window) -> None:
+    """Ask for a file of label names, then give them to the labels of the open scan."""
+    path = dialogs.ask_label_names(window.as_widget, window.workspace.settings.last_folder)
+    if path:
+        window.workspace.name_labels(path)
+
+
 def import_old_weights(window: Window) -> None:
     """Ask for a weights file and what is known of it, then make a model of it and show what is told of that."""
     settings = window.workspace.settings

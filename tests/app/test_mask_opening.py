@@ -1,0 +1,213 @@
+"""Masks of every kind onto the open scan: told what they hold, settled where they do not fit, one step each."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mask_files import described, scan_files, slicer_fields, some_labels, write_nifti, write_nrrd, write_seg
+from pytestqt.qtbot import QtBot
+
+from thighview.app.mask_opening import MaskReport
+from thighview.app.tasks import Workspace
+from thighview.core.case import Case
+from thighview.core.errors import UserError
+from thighview.core.found_mask import FoundMask, MaskWish
+from thighview.core.labels import Label, LabelTable
+from thighview.core.mask import Region
+from thighview.core.review import SliceState
+from thighview.core.volume import Volume
+from thighview.io.images import write_volume
+from thighview.io.mask_kind import kind_of
+from thighview.io.masks import read_mask, write_mask
+
+Answer = Callable[[Any], None]
+
+
+@pytest.fixture
+def case(qtbot: QtBot, workspace: Workspace, tmp_path: Path, tiny_volume: Volume) -> Case:
+    write_volume(tmp_path / "sub-07_t1.nii.gz", tiny_volume)
+    return opened(qtbot, workspace, tmp_path / "sub-07_t1.nii.gz")
+
+
+def opened(qtbot: QtBot, workspace: Workspace, path: Path) -> Case:
+    with qtbot.waitSignal(workspace.session.case_opened, check_params_cb=lambda case: case is not None):
+        workspace.open_path(path)
+    assert workspace.session.case is not None
+    return workspace.session.case
+
+
+def report_of(qtbot: QtBot, workspace: Workspace, do: Callable[[], object]) -> MaskReport:
+    """What is said at the end of opening a mask."""
+    with qtbot.waitSignal(workspace.mask_opened) as told:
+        do()
+    return told.args[0]
+
+
+def test_labels_are_matched_by_name_and_side_and_it_is_said(
+    qtbot: QtBot, workspace: Workspace, case: Case, tmp_path: Path
+) -> None:
+    session = workspace.session
+    session.set_table(LabelTable((Label(1, "vastus_lateralis", "left"), Label(3, "femur", file_id=40))))
+    labels = some_labels(case.volume)
+    right = "TerminologyEntry:l~SCT^1^x~SCT^2^y~SCT^24028007^Right~|"
+    fields = slicer_fields(
+        ("Vastus lateralis left", "1 0 0", 2, 0, ""),
+        ("Vastus lateralis", "0 1 0", 3, 0, right),
+        ("Skin", "0 0 1", 1, 0, ""),
+    )
+    path = write_nrrd(tmp_path / "s.seg.nrrd", labels, case.volume.affine, fields=fields)
+    report = report_of(qtbot, workspace, lambda: workspace.open_mask(path))
+    assert report.matched == ("Vastus lateralis L",) and set(report.new) == {"Vastus lateralis R", "Skin"}
+    assert str(report).startswith("s.seg.nrrd: 3 labels, 1 known here (Vastus lateralis L), 2 new (")
+    assert session.history.names == ("Open mask s.seg.nrrd",)
+    value = {(b.name.lower(), b.side): b.value for b in case.table}
+    assert value["vastus_lateralis", "left"] == 1 and case.table.get(3).file_id == 40  # type: ignore[union-attr]
+    expected = np.array([0, value["skin", ""], 1, value["vastus_lateralis", "right"]], np.uint8)[labels]
+    assert np.array_equal(case.labels, expected)
+    session.undo()
+    assert not case.labels.any()
+
+
+def test_a_mask_on_another_grid_waits_for_an_answer(
+    qtbot: QtBot, workspace: Workspace, case: Case, tmp_path: Path
+) -> None:
+    fine = Volume(np.zeros((12, 32, 32), np.int16), case.volume.affine @ np.diag([0.5, 1, 1, 1]))
+    path = write_nrrd(tmp_path / "fine.nrrd", some_labels(fine), fine.affine)
+    answers: list[Answer] = []
+    found: list[FoundMask] = []
+    workspace.mask_doubtful.connect(lambda mask, answer: (found.append(mask), answers.append(answer)))
+    for wish in (None, MaskWish(resample=True)):
+        with qtbot.waitSignal(workspace.mask_doubtful):
+            workspace.open_mask(path)
+        assert found[-1].grid is not None and not case.labels.any()
+        if wish is None:
+            answers[-1](None)
+            assert workspace.session.history.names == () and not list(case.table)
+        else:
+            report_of(qtbot, workspace, lambda wish=wish: answers[-1](wish))
+    assert workspace.session.history.names == ("Open mask fine.nrrd, resampled",)
+    assert np.array_equal(case.labels, read_mask(path, case.volume, resample=True)[0])
+    assert {review.state for review in case.reviews} == {SliceState.EDITING}
+    workspace.session.undo()
+    assert not case.labels.any()
+
+
+def test_labels_over_each_other_wait_for_an_answer(
+    qtbot: QtBot, workspace: Workspace, case: Case, tmp_path: Path
+) -> None:
+    a, b = (np.zeros(case.volume.shape, np.uint8) for _ in range(2))
+    a[1:3], b[2:4] = 1, 1
+    fields = slicer_fields(("a", "1 0 0", 1, 0, ""), ("b", "1 0 0", 1, 1, ""))
+    path = write_nrrd(tmp_path / "s.seg.nrrd", np.stack([a, b]), case.volume.affine, fields=fields)
+    with qtbot.waitSignal(workspace.mask_doubtful) as doubt:
+        workspace.open_mask(path)
+    mask, answer = doubt.args
+    report = report_of(qtbot, workspace, lambda: answer(MaskWish(order=mask.ordered("last"))))
+    assert report.new == ("A", "B") and workspace.session.history.names == ("Open mask s.seg.nrrd",)
+    names = {label.value: label.name for label in case.table}
+    assert [names.get(int(case.labels[z, 0, 0]), "") for z in range(6)] == ["", "a", "b", "b", "", ""]
+    with qtbot.waitSignal(workspace.mask_doubtful) as doubt:
+        workspace.open_mask(path)
+    report = report_of(qtbot, workspace, lambda: doubt.args[1](MaskWish(only=mask.order[0])))
+    assert report.matched == ("A",) and report.new == ()
+    assert set(np.unique(case.labels)) == {0, next(v for v, name in names.items() if name == "a")}
+
+
+def test_what_an_algorithm_drew_counts_as_a_model_s(qtbot: QtBot, workspace: Workspace, tmp_path: Path) -> None:
+    sources = scan_files(tmp_path / "scan")
+    case = opened(qtbot, workspace, tmp_path / "scan")
+    labels = np.zeros(case.volume.shape, np.uint8)
+    labels[1:3, 1:3] = 1
+    for algorithm, state in (("MANUAL", SliceState.EDITING), ("AUTOMATIC", SliceState.MODEL)):
+        path = write_seg(tmp_path / f"{algorithm}.dcm", sources, labels, [described(1, algorithm, algorithm)])
+        report = report_of(qtbot, workspace, lambda path=path: workspace.open_mask(path))
+        assert [review.state for review in case.reviews[:4]] == [SliceState.UNSEEN, state, state, SliceState.UNSEEN]
+        assert any("An algorithm drew it" in note for note in report.notes) == (algorithm == "AUTOMATIC")
+        workspace.session.undo()
+
+
+def test_a_mask_refused_under_a_stroke_leaves_no_label(
+    qtbot: QtBot, workspace: Workspace, case: Case, tmp_path: Path
+) -> None:
+    path = write_nrrd(tmp_path / "m.nrrd", some_labels(case.volume), case.volume.affine)
+    with workspace.session.edit("Brush", "brush", Region(0, 1, 0, 4, 0, 4)), qtbot.waitSignal(workspace.failed) as told:
+        workspace.open_mask(path)
+    assert "stroke was under way" in str(told.args[0]) and not list(case.table) and not case.labels.any()
+
+
+def test_names_of_itk_snap_are_given_to_the_open_case(
+    qtbot: QtBot, workspace: Workspace, case: Case, tmp_path: Path
+) -> None:
+    path = write_nifti(tmp_path / "m.nii.gz", some_labels(case.volume), case.volume.affine)
+    report_of(qtbot, workspace, lambda: workspace.open_mask(path))
+    names = tmp_path / "labels.txt"
+    names.write_text('1 9 8 7 1 1 1 "Femur"\n2 1 2 3 1 1 1 "vasti left"\n77 0 0 9 1 1 1 "Skin"\n')
+    with qtbot.waitSignal(workspace.said, check_params_cb=lambda words: "named anew" in words) as told:
+        workspace.name_labels(names)
+    assert told.args == ["labels.txt: 2 labels named anew, 1 new."]
+    assert [(b.file_id, b.key) for b in case.table] == [(1, "Femur"), (2, "vasti_left"), (3, "label_3"), (77, "Skin")]
+    assert case.table.labels[0].colour == (9, 8, 7)
+    names.write_text("no labels")
+    with qtbot.waitSignal(workspace.failed) as refused:
+        workspace.name_labels(names)
+    assert isinstance(refused.args[0], UserError)
+
+
+def test_what_is_dropped_is_a_mask_only_where_that_can_be_told(
+    qtbot: QtBot, workspace: Workspace, case: Case, tmp_path: Path, tiny_volume: Volume
+) -> None:
+    labels = some_labels(case.volume)
+    write_mask(tmp_path / "ours.nii.gz", labels, LabelTable(), case.volume)
+    either = write_nifti(tmp_path / "either.nii.gz", labels, case.volume.affine)
+    named = write_nrrd(tmp_path / "named.nrrd", labels, case.volume.affine)
+    (tmp_path / "named.txt").write_text('1 9 8 7 1 1 1 "Femur"\n')
+    slicer = write_nrrd(tmp_path / "x.nrrd", labels, case.volume.affine, fields=slicer_fields(("a", "1 0 0", 1, 0, "")))
+    sources = scan_files(tmp_path / "dicom")
+    seg = write_seg(tmp_path / "seg.dcm", sources, np.ones((5, 4, 5), np.uint8), [described(1, "a")])
+    other = tmp_path / "sub-08_t1.nii.gz"
+    write_volume(other, tiny_volume)
+    kinds = {
+        tmp_path / "ours.nii.gz": "mask", either: "either", named: "mask", tmp_path / "named.txt": "names",
+        slicer: "mask", seg: "mask", tmp_path / "dicom" / "000": "scan", tmp_path / "dicom": "scan", other: "scan",
+        tmp_path / "gone.nii": "scan",
+    }  # fmt: skip
+    assert {path: kind_of(path) for path in kinds} == kinds
+
+    report = report_of(qtbot, workspace, lambda: workspace.open_dropped([slicer]))
+    assert report.new == ("A", "Label 2", "Label 3")
+    with qtbot.waitSignal(workspace.kind_needed) as asked:
+        workspace.open_dropped([either])
+    assert asked.args[0] == (either,)
+    asked.args[1]("")
+    assert workspace.session.history.names == ("Open mask x.nrrd",) and workspace.session.case is case
+    report_of(qtbot, workspace, lambda: asked.args[1]("mask"))
+    with qtbot.waitSignal(workspace.session.case_opened) as shown:
+        asked.args[1]("scan")
+    assert shown.args[0].title == "either"
+    with qtbot.waitSignal(workspace.session.case_opened) as shown:
+        workspace.open_dropped([other])
+    assert shown.args[0].subject == "sub-08"
+
+
+def test_pairs_of_a_folder_are_imported_behind_the_window(
+    qtbot: QtBot, workspace: Workspace, case: Case, tmp_path: Path, tiny_volume: Volume
+) -> None:
+    folder = tmp_path / "pairs"
+    folder.mkdir()
+    for name in "ab":
+        write_volume(folder / f"{name}.nii.gz", tiny_volume)
+        write_nrrd(folder / f"{name}_seg.nrrd", some_labels(tiny_volume), tiny_volume.affine)
+    with qtbot.waitSignal(workspace.said, check_params_cb=lambda words: "taken in" in words) as told:
+        workspace.import_cases(folder)
+    assert told.args == ["2 cases taken in, 12 of 12 slices reviewed."]
+    qtbot.waitUntil(lambda: len(workspace.cases) == 3)
+    assert [c.in_training_set for c in workspace.cases if c.title in "ab"] == [True, True]
+    overlapping = np.ones((2, *tiny_volume.shape), np.uint8)
+    fields = slicer_fields(("a", "1 0 0", 1, 0, ""), ("b", "1 0 0", 1, 1, ""))
+    write_volume(folder / "c.nii.gz", tiny_volume)
+    write_nrrd(folder / "c.seg.nrrd", overlapping, tiny_volume.affine, fields=fields)
+    with qtbot.waitSignal(workspace.failed) as refused:
+        workspace.import_cases(folder)
+    assert "Labels of c.seg.nrrd overlap" in str(refused.args[0]) and len(workspace.cases) == 3

@@ -1,0 +1,174 @@
+"""TIFF stacks: spacing where ImageJ, OME or the resolution tell it, doubts said, colour and bombs refused."""
+
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+
+from thighview.core.errors import SeveralScansError, UserError
+from thighview.io import bounded, tiff
+from thighview.io.reading import inspect, read_volume
+
+VOXELS = np.random.default_rng(3).integers(0, 900, (4, 30, 20)).astype(np.uint16)
+
+
+def write(path: Path, voxels: np.ndarray = VOXELS, **options: Any) -> Path:
+    tifffile.imwrite(path, voxels, **({"photometric": "minisblack", "metadata": None} | options))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["u1", "i1", "u2", "i2", "u4", "i4", "f2", "f4", "f8"])
+@pytest.mark.parametrize(
+    "options", [{}, {"compression": "zlib"}, {"byteorder": ">"}, {"bigtiff": True}, {"tile": (16, 16)}]
+)
+def test_pages_are_slices(tmp_path: Path, kind: str, options: dict[str, Any]) -> None:
+    voxels = VOXELS.astype(kind)
+    volume = read_volume(write(tmp_path / "a.tif", voxels, **options))
+    assert np.array_equal(volume.voxels, voxels) and volume.voxels.dtype.isnative and volume.kind == "tiff"
+    assert volume.voxels.dtype == {"f2": "f4"}.get(kind, kind)
+    assert any("left and right" in said for said in volume.warnings)
+    assert any("lengths are wrong" in said for said in volume.warnings)
+
+
+def test_a_predictor_and_strips(tmp_path: Path) -> None:
+    for options in ({"compression": "zlib", "predictor": True}, {"rowsperstrip": 7}):
+        volume = read_volume(write(tmp_path / "a.tif", **options))
+        assert np.array_equal(volume.voxels, VOXELS)
+
+
+@pytest.mark.parametrize("unit", ["mm", "cm", "micron", "\\u00B5m", "inch"])
+def test_imagej_tells_the_spacing(tmp_path: Path, unit: str) -> None:
+    mm = {"mm": 1, "cm": 10, "micron": 1e-3, "\\u00B5m": 1e-3, "inch": 25.4}[unit]
+    facts = {"spacing": 5 / mm, "unit": unit, "axes": "ZYX"}
+    path = write(tmp_path / "a.tif", imagej=True, resolution=(mm / 0.75, mm / 1.25), metadata=facts)
+    volume = read_volume(path)
+    assert volume.spacing_mm == pytest.approx((5, 1.25, 0.75), rel=1e-4) and len(volume.warnings) == 1
+    assert np.array_equal(volume.voxels, VOXELS) and "ImageJ" in volume.details["Format"]
+
+
+def test_imagej_without_a_unit_and_with_one_page_for_all(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tif", imagej=True, resolution=(2, 2), metadata={"axes": "ZYX", "spacing": 5})
+    assert "lengths are wrong" in read_volume(path).warnings[0]
+    words = b"ImageJ=1.53t\nimages=4\nslices=4\nunit=mm\nspacing=2.5\n"
+    path = write(tmp_path / "b.tif", VOXELS[0], resolution=(2, 2), description=words.decode())
+    with tifffile.TiffFile(path) as file:
+        page = file.pages[0]
+        at, size = page.dataoffsets[0], page.databytecounts[0]
+    content = path.read_bytes()
+    assert at + size == len(content)
+    path.write_bytes(content + VOXELS[1:].tobytes())
+    volume = read_volume(path)
+    assert np.array_equal(volume.voxels, VOXELS) and volume.spacing_mm == (2.5, 0.5, 0.5)
+    path.write_bytes(content + VOXELS[1:].tobytes()[:-1])
+    with pytest.raises(UserError, match="cut short"):
+        read_volume(path)
+
+
+def test_channels_and_times_are_parts(tmp_path: Path) -> None:
+    voxels = np.random.default_rng(1).integers(0, 99, (2, 4, 3, 30, 20)).astype(np.uint8)
+    path = write(tmp_path / "a.tif", voxels, imagej=True, metadata={"axes": "TZCYX"})
+    with pytest.raises(SeveralScansError) as caught:
+        read_volume(path)
+    assert [choice.title for choice in caught.value.choices][:2] == ["channel 1, time 1", "channel 2, time 1"]
+    assert np.array_equal(read_volume(path, "5").voxels, voxels[1, :, 1])
+    write(tmp_path / "b.ome.tif", voxels, metadata={"axes": "TZCYX", "PhysicalSizeX": 0.75, "PhysicalSizeXUnit": "mm"})
+    for n in range(6):
+        volume = read_volume(tmp_path / "b.ome.tif", str(n + 1))
+        assert np.array_equal(volume.voxels, voxels[n // 3, :, n % 3])
+
+
+def test_ome_tells_the_spacing(tmp_path: Path) -> None:
+    facts = {
+        "axes": "ZYX", "PhysicalSizeX": 750.0, "PhysicalSizeY": 1.25, "PhysicalSizeYUnit": "mm", "PhysicalSizeZ": 0.5,
+        "PhysicalSizeZUnit": "cm",
+    }  # fmt: skip
+    volume = read_volume(write(tmp_path / "a.ome.tif", metadata=facts))
+    assert volume.spacing_mm == pytest.approx((5, 1.25, 0.75)) and volume.name == "a"
+    assert "OME" in volume.details["Format"]
+
+
+def test_the_resolution_tells_the_spacing_in_a_slice(tmp_path: Path) -> None:
+    volume = read_volume(write(tmp_path / "a.tif", resolution=(20, 10), resolutionunit="CENTIMETER"))
+    assert volume.spacing_mm == pytest.approx((1, 1, 0.5))
+    assert "distance of the slices" in volume.warnings[0] and len(volume.warnings) == 2
+    volume = read_volume(write(tmp_path / "a.tif", resolution=(72, 72), resolutionunit="INCH"))
+    assert "72 dots per inch" in volume.warnings[0]
+
+
+def test_pages_of_other_sizes_are_parts_and_small_copies_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as out:
+        for image in (*VOXELS, VOXELS[0, :9, :8]):
+            out.write(image, photometric="minisblack", metadata=None)
+        out.write(VOXELS[0, ::2, ::2], photometric="minisblack", subfiletype=1, metadata=None)
+    assert [row["name"] for row in inspect(path).to_json()["series"]] == ["4 images of 20 x 30", "1 images of 8 x 9"]
+    assert np.array_equal(read_volume(path, "1").voxels, VOXELS)
+
+
+def test_dark_and_bright_exchanged_is_said(tmp_path: Path) -> None:
+    volume = read_volume(write(tmp_path / "a.tif", photometric="miniswhite"))
+    assert any("white is zero" in said for said in volume.warnings) and np.array_equal(volume.voxels, VOXELS)
+
+
+def test_what_is_no_stack_of_grey_values_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    write(path, np.zeros((4, 30, 20, 3), np.uint8), photometric="rgb")
+    with pytest.raises(UserError, match="colour"):
+        read_volume(path)
+    write(path, np.zeros((30, 20), np.uint8), photometric="palette", colormap=np.zeros((3, 256), np.uint16))
+    with pytest.raises(UserError, match="colour"):
+        read_volume(path)
+    write(path, np.zeros((30, 20), np.complex64))
+    with pytest.raises(UserError, match="of a kind"):
+        read_volume(path)
+    write(path, np.zeros((30, 20), np.uint8))
+    content = bytearray(path.read_bytes())
+    at = content.index(struct.pack("<HHI", 259, 3, 1))
+    struct.pack_into("<H", content, at + 8, 5)
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="LZW"):
+        read_volume(path)
+
+
+def test_damage_is_found(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tif", compression="zlib")
+    content = path.read_bytes()
+    for cut in (len(content) - 700, 300, 60, 9, 5):
+        path.write_bytes(content[:cut])
+        with pytest.raises(UserError):
+            read_volume(path)
+
+
+def test_a_strip_that_unpacks_to_more_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tif", VOXELS[:1], compression="zlib")
+    with tifffile.TiffFile(path) as file:
+        at, size = file.pages[0].dataoffsets[0], file.pages[0].databytecounts[0]
+    bomb = zlib.compress(bytes(200_000))
+    assert len(bomb) < size
+    content = bytearray(path.read_bytes())
+    content[at : at + len(bomb)] = bomb
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="more than it announces"):
+        read_volume(path)
+
+
+def test_sizes_that_cannot_be_are_refused_before_anything_is_allocated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiff.np, "empty", lambda *_: pytest.fail("allocated"))
+    path = write(tmp_path / "a.tif", VOXELS[0])
+    content = bytearray(path.read_bytes())
+    for tag in (256, 257):
+        at = max(content.find(struct.pack("<HHI", tag, kind, 1)) for kind in (3, 4))
+        assert at > 0
+        struct.pack_into("<H", content, at + 8, 60_000)
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"announces|taken apart"):
+        read_volume(path)
+    monkeypatch.setattr(bounded, "budget_bytes", lambda: 1000)
+    with pytest.raises(UserError, match="memory"):
+        read_volume(write(tmp_path / "b.tif"))

@@ -1,0 +1,195 @@
+"""Masks that come onto the open scan: read behind the window, settled by the person, entered as one step."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import Signal
+
+from thighview.app.jobs import Job, run_in_thread
+from thighview.app.scans import OpenScans
+from thighview.core.case import Case
+from thighview.core.errors import UserError
+from thighview.core.found_mask import FoundMask, MaskWish
+from thighview.core.labels import LabelTable
+from thighview.core.mask import LabelMap, renumber
+
+_MOST_NAMED = 6
+
+
+@dataclass(frozen=True)
+class MaskReport:
+    """What became of a mask that was opened.
+
+    Parameters
+    ----------
+    name : str
+        Of its file.
+    matched, new : tuple of str
+        Titles of its labels that the case had already, and of those it did not have.
+    notes : tuple of str
+        What a person should know, one sentence each.
+    """
+
+    name: str
+    matched: tuple[str, ...]
+    new: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        count = len(self.matched) + len(self.new)
+        parts = [f"{count} label{'s' * (count != 1)}"]
+        for titles, words in ((self.matched, "known here"), (self.new, "new")):
+            if titles:
+                more = f" and {len(titles) - _MOST_NAMED} more" if len(titles) > _MOST_NAMED else ""
+                parts.append(f"{len(titles)} {words} ({', '.join(titles[:_MOST_NAMED])}{more})")
+        return f"{self.name}: {', '.join(parts)}."
+
+
+class OpenMasks(OpenScans):
+    """What is done with files of masks and of label names once a scan is open."""
+
+    mask_doubtful = Signal(object, object)
+    """FoundMask with something to be settled, and whom to give the MaskWish, or None where it is left alone."""
+    kind_needed = Signal(object, object)
+    """tuple of Path that may be scans or masks of the open one, and whom to give ``scan``, ``mask`` or nothing."""
+    mask_opened = Signal(object)
+    """MaskReport."""
+
+    def open_mask(self, path: Path) -> Job | None:
+        """Put a mask file over the open scan, as one step that can be taken back; its slices need review."""
+        case = self.session.case
+        if case is None:
+            self.failed.emit(UserError("A mask needs a scan to lie on.", "Open the scan first."))
+            return None
+        volume = case.volume
+
+        def work(report: object, stopped: object) -> tuple[FoundMask, tuple[LabelMap, LabelTable] | None]:
+            from thighview.io.masks import find_mask
+
+            mask = find_mask(path, volume)
+            return mask, mask.settled() if mask.is_clear else None
+
+        def done(found: tuple[FoundMask, tuple[LabelMap, LabelTable] | None]) -> None:
+            mask, settled = found
+            if self.session.case is not case:
+                return
+            if settled:
+                self._enter_mask(case, mask, *settled)
+            else:
+                self.mask_doubtful.emit(mask, lambda wish: self._settle(case, mask, wish))
+
+        return self._run(work, f"Opening {path.name}", done)
+
+    def name_labels(self, path: Path) -> Job | None:
+        """Give the labels of the open case the names and colours of a label description of ITK-SNAP."""
+        case = self.session.case
+        if case is None:
+            self.failed.emit(UserError("Names need a scan with labels.", "Open the scan first."))
+            return None
+
+        def work(report: object, stopped: object) -> Any:
+            from thighview.io.mask_names import read_description
+
+            return read_description(path)
+
+        def done(names: Any) -> None:
+            from thighview.io.mask_names import renamed
+
+            if self.session.case is not case:
+                return
+            try:
+                table, changed, added = renamed(case.table, names)
+                self.session.set_table(table)
+            except UserError as error:
+                self.failed.emit(error)
+                return
+            self.said.emit(f"{path.name}: {changed} label{'s' * (changed != 1)} named anew, {added} new.")
+
+        return self._run(work, f"Reading {path.name}", done)
+
+    def open_dropped(self, paths: Sequence[Path]) -> None:
+        """Open what was dropped: onto an open scan masks as masks; where a file may be either, the person is asked."""
+        case = self.session.case
+        if case is None:
+            self.open_paths(paths)
+            return
+
+        def work(report: object, stopped: object) -> dict[Path, str]:
+            from thighview.io.mask_kind import kind_of
+
+            return {path: kind_of(path) for path in paths}
+
+        def looked(kinds: dict[Path, str]) -> None:
+            unsure = tuple(path for path, kind in kinds.items() if kind == "either")
+            if unsure and self.session.case is case:
+                self.kind_needed.emit(unsure, lambda kind: self._open_as(kinds, kind))
+            else:
+                self._open_as(kinds, "scan")
+
+        job = run_in_thread(work, lane="look")
+        job.succeeded.connect(looked)
+        job.failed.connect(self.failed)
+
+    # ------------------------------------------------------------------ inside
+
+    def _run(self, work: Callable[..., Any], words: str, done: Callable[[Any], None]) -> Job:
+        """Do work behind the window that a person waits for; what goes wrong arrives with ``failed``."""
+        job = run_in_thread(work)
+        job.succeeded.connect(done)
+        job.failed.connect(self.failed)
+        self.job_started.emit(job, words)
+        return job
+
+    def _open_as(self, kinds: dict[Path, str], unsure: str) -> None:
+        """Open files by their kinds, those that may be either as ``unsure``; as nothing at all where it is empty."""
+        wanted = {path: unsure if kind == "either" else kind for path, kind in kinds.items()}
+        for path, kind in wanted.items():
+            if kind == "mask":
+                self.open_mask(path)
+            elif kind == "names":
+                self.name_labels(path)
+        scans = [path for path, kind in wanted.items() if kind == "scan"]
+        if scans:
+            self.open_paths(scans)
+
+    def _settle(self, case: Case, mask: FoundMask, wish: MaskWish | None) -> None:
+        """Take a mask as the person wants it, if the scan is still the one that is open."""
+        if wish is None or self.session.case is not case:
+            return
+
+        def done(settled: tuple[LabelMap, LabelTable]) -> None:
+            if self.session.case is case:
+                self._enter_mask(case, mask, *settled, resampled=mask.grid is not None)
+
+        self._run(lambda report, stopped: mask.settled(wish), f"Placing {mask.name}", done)
+
+    def _enter_mask(
+        self, case: Case, mask: FoundMask, labels: LabelMap, found: LabelTable, resampled: bool = False
+    ) -> None:
+        before = case.table
+        name = f"Open mask {mask.name}{', resampled' if resampled else ''}"
+        automatic = any(label.value in mask.automatic for label in found)
+        notes = list(mask.notes)
+        try:
+            table, values = before.joined(found)
+            changed = self.session.commit(name, "import", renumber(labels, values), table, automatic)
+        except UserError as error:
+            self.failed.emit(error)
+            return
+        added = [label for label in table if before.get(label.value) is None]
+        kept = {label.value: label.file_id for label in table}
+        other = [label.file_id for label in found if kept[values[label.value]] != label.file_id]
+        if other:
+            numbers = ", ".join(map(str, other[:5])) + (", …" if len(other) > 5 else "")
+            notes.append(f"Numbers of the mask that other labels have here are written anew: {numbers}.")
+        if automatic:
+            notes.append("An algorithm drew it, says the file: it counts as a model's, until you have reviewed it.")
+        if not changed:
+            notes.append("The mask is the one already shown.")
+        new = tuple(label.title for label in added)
+        matched = tuple(label.title for label in table if label.value in values.values() and label not in added)
+        report = MaskReport(mask.name, matched, new, tuple(notes))
+        self.said.emit(str(report))
+        self.mask_opened.emit(report)

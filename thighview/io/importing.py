@@ -1,0 +1,188 @@
+"""Cases with masks into a project: an nnU-Net raw folder, an image with its mask, or a folder of such pairs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from thighview.core.case import Case, Series
+from thighview.core.errors import UserError
+from thighview.core.found_mask import FoundMask, MaskWish
+from thighview.core.review import SliceReview, SliceState
+from thighview.io import nnunet
+from thighview.io.mask_names import stem_of
+from thighview.io.mask_pairs import Pair, Pairs, find_pairs
+from thighview.io.masks import find_mask
+from thighview.io.nnunet_in import is_dataset, read_dataset
+from thighview.io.nnunet_out import Report, Stopped
+from thighview.io.project import Project
+from thighview.io.reading import read_source, sha256_of
+from thighview.io.subjects import subject_of
+
+Take = Callable[[Case, str], object]
+"""Is given each case and the part of its subject instead of the project."""
+
+
+@dataclass(frozen=True)
+class ImportWish:
+    """How masks are taken in that do not simply fit.
+
+    Parameters
+    ----------
+    mask : Path, optional
+        The mask of the one image that is taken in.
+    resample : bool
+        Carry masks over to the grid of their image by nearest neighbours.
+    overlaps : str
+        Which label wins where several lie over each other: ``first`` or ``last`` of the file; else it is refused.
+    part : str
+        Which of several scans the one image is; see :class:`ScanKey`.
+    """
+
+    mask: Path | None = None
+    resample: bool = False
+    overlaps: str = ""
+    part: str = ""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing was wished for."""
+        return self == ImportWish()
+
+
+def check_source(source: Path, wish: ImportWish | None = None) -> None:
+    """Refuse what holds no cases with masks; headers are looked at, no pixels.
+
+    Raises
+    ------
+    UserError
+        With the reason.
+    """
+    wish = wish or ImportWish()
+    if not is_dataset(source):
+        find_pairs(source, wish.mask)
+    elif not wish.is_plain:
+        raise UserError(
+            "An nnU-Net raw folder names its masks itself, and they lie on their images.",
+            "Leave out --mask, --part, --resample and --overlaps.",
+        )
+    else:
+        read_dataset(source)
+
+
+def import_cases(
+    project: Project,
+    source: Path,
+    wish: ImportWish | None = None,
+    report: Report | None = None,
+    stopped: Stopped | None = None,
+    take: Take | None = None,
+) -> nnunet.InReport:
+    """Take cases with masks into a project, and into its training set where a person has drawn them.
+
+    Everything is read and checked before the first case is added; where adding fails, what was added goes again.
+    Scans that the project has already stay as they are. Masks count as drawn by hand, unless the file says that an
+    algorithm drew them: then as a model's output, not reviewed.
+
+    Parameters
+    ----------
+    project : Project
+        Open in the calling thread.
+    source : Path
+        An nnU-Net raw folder, an image (with ``wish.mask``), or a folder of images with masks.
+    wish : ImportWish, optional
+        What to do with masks that do not simply fit.
+    report, stopped : callable, optional
+        Progress; whether to end early.
+    take : callable, optional
+        Is given each case and the part of its subject instead of the project (which may be open for reading only).
+
+    Raises
+    ------
+    UserError
+        When something cannot be taken in; nothing is added then.
+    """
+    wish = wish or ImportWish()
+    if is_dataset(source):
+        check_source(source, wish)
+        return nnunet.import_raw(project, source, report, stopped, take)
+    return _import_pairs(project, find_pairs(source, wish.mask), wish, report, stopped, take)
+
+
+def load_pair(pair: Pair, wish: ImportWish, salt: bytes) -> tuple[Case, FoundMask]:
+    """Read an image and its mask as a case.
+
+    Raises
+    ------
+    UserError
+        When one of them cannot be read, or the mask does not fit.
+    """
+    source = read_source(pair.image, wish.part)
+    found = find_mask(pair.mask, source.volume)
+    labels, table = found.settled(MaskWish(wish.resample, found.ordered(wish.overlaps)))
+    automatic = any(label.value in found.automatic for label in table)
+    review = SliceReview().after_model() if automatic else SliceReview(SliceState.DRAWN)
+    digest = sha256_of(source.place, source.part)
+    series = Series(0, "image", source.place.absolute(), digest, source.volume, source.part)
+    subject = subject_of(source.place, source.patient_id, salt)
+    title = source.volume.name or stem_of(source.place)
+    return Case(0, subject, title, [series], labels, table, [review] * labels.shape[0]), found
+
+
+def _import_pairs(
+    project: Project, found: Pairs, wish: ImportWish, report: Report | None, stopped: Stopped | None, take: Take | None
+) -> nnunet.InReport:
+    notes = list(found.notes)
+    said: list[str] = []
+    new: list[Pair] = []
+    known = 0
+    added: list[int] = []
+    steps = 2 * len(found.pairs)
+    for done, pair in enumerate(found.pairs):
+        if stopped and stopped():
+            return nnunet.InReport((), 0, 0, ("Stopped; nothing was taken in.",))
+        if report:
+            report(done, steps)
+        case, mask = load_pair(pair, wish, project.salt)
+        if project.find_case(*case.series[0].key) is None:
+            new.append(pair)
+            said.append(_said(pair, mask, case))
+            notes += [note for note in mask.notes if note not in notes]
+        else:
+            known += 1
+    titles: list[str] = []
+    reviewed = slices = 0
+    try:
+        for done, pair in enumerate(new):
+            if report:
+                report(steps - len(new) + done, steps)
+            case, _ = load_pair(pair, wish, project.salt)
+            (take or partial(_add, project, added))(case, "")
+            titles.append(case.title)
+            reviewed += sum(review.state.reviewed for review in case.reviews)
+            slices += len(case.reviews)
+    except BaseException:
+        for case_id in added:
+            project.remove_case(case_id)
+        raise
+    if known:
+        notes.append(f"{known} of the scans are in the project already and stay as they are.")
+    if report:
+        report(steps, steps)
+    return nnunet.InReport(tuple(titles), reviewed, slices, tuple(notes), tuple(said))
+
+
+def _add(project: Project, added: list[int], case: Case, part: str) -> None:
+    drawn = any(review.state.reviewed for review in case.reviews)
+    added.append(project.add_case(case, in_training_set=drawn, part=part))
+
+
+def _said(pair: Pair, mask: FoundMask, case: Case) -> str:
+    """What was paired, and what became of the mask, in one line."""
+    count = len(case.table)
+    drawn = "drawn by hand" if case.reviews[0].state.reviewed else "drawn by an algorithm, not reviewed"
+    words = f"{case.series[0].path.name} with {pair.mask.name}: {count} label{'s' * (count != 1)}, {drawn}"
+    if mask.grid:
+        changes = [f"{c.label.title} {c.before_ml:.2f} ml, now {c.after_ml:.2f} ml" for c in mask.grid.changes]
+        words += f"; resampled, {mask.grid.outside:.1%} of it lay outside the image ({'; '.join(changes)})"
+    return f"{words}."

@@ -1,0 +1,84 @@
+"""One door for masks: what kind a file is, is found out by reading it, never by its name."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thighview.core.errors import UserError
+from thighview.core.segments import MaskFile, Segment, named, numbers_in
+from thighview.core.volume import Volume
+from thighview.io import dicom_header, mask_nrrd_in, mask_seg_in, numpy_in
+from thighview.io.bounded import first_bytes
+from thighview.io.mask_names import names_beside, segments_of
+from thighview.io.reading import read_volume
+
+
+def read_mask_file(path: Path, volume: Volume | None = None) -> MaskFile:
+    """Read a mask as its file has it: any image of whole numbers, a Dafne bundle, NRRD, or a DICOM segmentation.
+
+    It takes a moment: on a worker thread, not on the window's thread.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    volume : Volume, optional
+        The scan: where a DICOM segmentation has few frames and does not say how far apart, it helps to tell.
+
+    Raises
+    ------
+    UserError
+        When it is not a mask, damaged, or cannot be read, with the reason.
+    """
+    try:
+        if path.is_file() and mask_nrrd_in.is_nrrd(path):
+            return mask_nrrd_in.read_nrrd_mask(path)
+        if path.is_file() and dicom_header.is_dicom(path) and mask_seg_in.is_seg(path):
+            return mask_seg_in.read_seg(path, None if volume is None else volume.affine[:3, :3].T.tolist())
+        if path.is_file() and numpy_in.starts(first_bytes(path)) and (masks := numpy_in.bundle_masks(path)):
+            return _of_bundle(path, masks)
+    except OSError as error:
+        raise UserError(f"{path} could not be read: {error.strerror or error}.", "Check the path.") from error
+    return of_image(read_volume(path), path)
+
+
+def of_image(image: Volume, path: Path) -> MaskFile:
+    """A mask of an image whose numbers are labels, with the names that lie beside it."""
+    codes = whole_numbers(image.voxels, path.name)
+    segments = segments_of(numbers_in(codes), names_beside(path))
+    return MaskFile(path.name, image, (codes,), segments, notes=image.warnings)
+
+
+def _of_bundle(path: Path, masks: dict[str, NDArray[np.bool_]]) -> MaskFile:
+    """The masks of a Dafne bundle in their order, each in the first layer in which it hides nothing."""
+    layers: list[NDArray[np.uint16]] = []
+    segments: list[Segment] = []
+    for number, (name, inside) in enumerate(masks.items(), 1):
+        at = next((i for i, layer in enumerate(layers) if not layer[inside].any()), len(layers))
+        if at == len(layers):
+            layers.append(np.zeros(inside.shape, np.uint16))
+        layers[at][inside] = number
+        plain, side, _ = named(name)
+        segments.append(Segment(number, plain, side, layer=at, code=number))
+    image = numpy_in.read_numpy(path)
+    return MaskFile(path.name, image, tuple(layers), tuple(segments), notes=image.warnings)
+
+
+def whole_numbers(stored: NDArray[Any], name: str) -> NDArray[np.integer[Any]]:
+    """Numbers as integers.
+
+    Raises
+    ------
+    UserError
+        When one of them is no whole number.
+    """
+    if stored.dtype.kind in "iu":
+        return stored
+    with np.errstate(invalid="ignore"):
+        whole = stored.astype(np.int32)
+    if not np.array_equal(whole, stored):
+        odd = stored[whole != stored].ravel()[0]
+        raise UserError(f"{name} is no label map: it holds numbers like {odd:g}.", "Open a mask of whole numbers.")
+    return whole

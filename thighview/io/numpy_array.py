@@ -1,0 +1,82 @@
+"""One ``.npy`` array: its header checked, then no more of it read than that announces; nothing in it is ever run."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thighview.core.errors import UserError
+from thighview.io import bounded
+from thighview.io.bounded import Stream
+
+MAGIC = b"\x93NUMPY"
+_MOST_HEADER_BYTES = 10_000
+_KINDS = "biufc"
+
+
+@dataclass(frozen=True)
+class ArrayHead:
+    """What the header of an array says; made by :func:`read_head`."""
+
+    shape: tuple[int, ...]
+    fortran: bool
+    dtype: np.dtype[Any]
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the numbers."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def is_numbers(self) -> bool:
+        """Whether it holds plain numbers: anything else could be made to run, and is never read."""
+        return self.dtype.kind in _KINDS and not self.dtype.hasobject
+
+
+def read_head(stream: Stream, path: Path) -> ArrayHead:
+    """The header of an array; the stream then stands at the first number.
+
+    Raises
+    ------
+    UserError
+        When it is none, or damaged.
+    """
+    try:
+        version = np.lib.format.read_magic(stream)
+        if version == (1, 0):
+            shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream, _MOST_HEADER_BYTES)
+        elif version == (2, 0):
+            shape, fortran, dtype = np.lib.format.read_array_header_2_0(stream, _MOST_HEADER_BYTES)
+        else:
+            raise ValueError(f"version {version[0]}.{version[1]}")
+    except Exception as error:
+        said = (str(error).splitlines() or [""])[0][:100]
+        raise bounded.damaged(path, f"the header of its array cannot be read ({said})") from error
+    if any(n < 0 for n in shape):
+        raise bounded.damaged(path, "the header of its array gives a size below zero")
+    return ArrayHead(tuple(int(n) for n in shape), bool(fortran), dtype)
+
+
+def read_numbers(
+    stream: Stream, head: ArrayHead, path: Path, along: int | None = None, chosen: int = 0
+) -> NDArray[Any]:
+    """The array, or one index along one of its axes, C-contiguous, in this computer's byte order.
+
+    The rest of the stream is read, too: its checksum stands at the end.
+
+    Raises
+    ------
+    UserError
+        When it ends early, or is more than the memory can take.
+    """
+    if not head.is_numbers:
+        raise UserError(f"An array of {path.name} holds no plain numbers ({head.dtype}).", "Save it as numbers.")
+    shape, axis = head.shape, along
+    if head.fortran:
+        shape, axis = shape[::-1], None if along is None else len(shape) - 1 - along
+    stored, left = bounded.take(stream, shape, head.dtype, axis, chosen, path)
+    bounded.drain(stream, left, path)
+    return np.ascontiguousarray(stored.T) if head.fortran else stored

@@ -1,0 +1,252 @@
+"""TIFF stacks: pages of one size are the slices of a scan. Taken apart by tifffile, within bounds.
+
+TIFF does not say how a scan lies in the patient; of its spacing only what the resolution, ImageJ or OME tell is known.
+"""
+
+import logging
+import math
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thighview.core.errors import ScanChoice, UserError
+from thighview.core.volume import Volume
+from thighview.io import bounded, numbers, parts
+from thighview.io.names import stem
+from thighview.io.positions import NOT_KNOWN, SPACING_NOT_KNOWN, doubts, unknown, unsure
+from thighview.io.tiff_words import Told, told_by
+
+_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_MOST_PAGES = 20_000
+_PLAIN, _DEFLATE = 1, (8, 32946)
+_WHITE_IS_ZERO, _BLACK_IS_ZERO = 0, 1
+_INCH_MM = {2: 25.4, 3: 10.0}
+_SCREENS = (72.0, 96.0, 100.0, 150.0, 300.0)
+"""Dots per inch that programs write where they know none."""
+_CHUNK_BYTES = 1 << 20
+_SAVE_AGAIN = "Save it again as a stack of grey values, without compression or with deflate (zip)."
+
+
+@dataclass(frozen=True)
+class _Plane:
+    """One image: a page, or the n-th of those that lie behind a page without pages of their own."""
+
+    page: Any
+    behind: int = 0
+
+
+def starts(first: bytes) -> bool:
+    """Whether these are the first bytes of a TIFF file."""
+    return first[:4] in _MAGIC
+
+
+def files_of(path: Path) -> tuple[Path, ...]:
+    """The file itself."""
+    return (path,)
+
+
+def read_tiff(path: Path, part: str = "") -> Volume:
+    """Read one stack of a TIFF file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    part : str
+        Which of several (channels, times, stacks of other sizes): its number from 1.
+
+    Raises
+    ------
+    SeveralScansError
+        When the file holds several stacks and none is named.
+    UserError
+        When it is damaged, in colour, packed in a way that is not read here, or has no such part.
+    """
+    import tifffile
+
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong is said below
+    with bounded.opened(path, packing="raw") as (_, there, _):
+        pass
+    try:
+        with tifffile.TiffFile(path, is_ome=False, is_imagej=False) as file:
+            return _read(path, file, part, there)
+    except UserError:
+        raise
+    except MemoryError as error:
+        raise bounded.damaged(path, "it asks for more memory than there is") from error
+    except Exception as error:
+        raise bounded.damaged(path, f"it cannot be taken apart ({str(error)[:100]})") from error
+
+
+def _read(path: Path, file: Any, part: str, there: int) -> Volume:
+    pages = _pages(path, file)
+    told = told_by(str(pages[0].description))
+    stacks = _stacks(path, pages, told, there)
+    choices = [ScanChoice(title, path, str(n), len(planes)) for n, (title, planes) in enumerate(stacks, 1)]
+    chosen = parts.choose(path, part, choices, "stacks")
+    title, planes = stacks[chosen]
+    first = planes[0].page
+    shape = (len(planes), int(first.shape[0]), int(first.shape[1]))
+    _check(path, planes, shape, there)
+    warnings: list[str] = []
+    spacing = _spacing(first, told, shape[0], warnings)
+    voxels = np.empty(shape, first.dtype.newbyteorder("="))
+    for index, plane in enumerate(planes):
+        voxels[index] = _image(path, plane)
+    if first.photometric == _WHITE_IS_ZERO:
+        warnings.append("These images are stored with dark and bright exchanged (white is zero) and shown as stored.")
+    warnings.append(f"A TIFF file does not say how the scan lies in the patient: {NOT_KNOWN}")
+    voxels = numbers.narrowed(voxels, path.name)
+    affine = unknown(spacing)
+    details = {
+        "Format": f"TIFF, written by {told.by}" if told.by else "TIFF",
+        "Stored numbers": np.dtype(first.dtype).name,
+        "Position from": "nothing",
+    }
+    name = stem(path)
+    if len(stacks) > 1:
+        details["Stack"] = title
+        name = f"{name}, {title}"
+    said = (*warnings, *doubts(affine), *numbers.odd_words(voxels))
+    return Volume(voxels, affine, name, "tiff", said, details, unsure=unsure("nothing", said))
+
+
+def _pages(path: Path, file: Any) -> list[Any]:
+    """The pages that are images of their own, no small copies of others."""
+    pages: list[Any] = []
+    for index in range(_MOST_PAGES + 1):
+        try:
+            page = file.pages[index]
+        except IndexError:
+            break
+        if index == _MOST_PAGES:
+            raise UserError(f"{path.name} holds more than {_MOST_PAGES:,} pages.", "Open a stack of fewer.")
+        if not page.is_reduced:
+            pages.append(page)
+    if not pages:
+        raise bounded.damaged(path, "it holds no pages")
+    return pages
+
+
+def _stacks(path: Path, pages: Sequence[Any], told: Told, there: int) -> list[tuple[str, list[_Plane]]]:
+    """The scans a file holds, each with its planes in order: channels and times apart, and other sizes of images."""
+    planes = [_Plane(page) for page in pages]
+    count = told.slices * told.channels * told.frames
+    first = pages[0]
+    if len(pages) == 1 and count > 1 and first.compression == _PLAIN and len(first.dataoffsets) == 1:
+        if int(first.dataoffsets[0]) + count * int(first.nbytes) > there:
+            raise bounded.cut_short(path, f"it announces {count} images")
+        planes = [_Plane(first, n) for n in range(count)]  # ImageJ writes large stacks without a page for each
+    groups: dict[tuple[object, ...], list[_Plane]] = {}
+    for plane in planes:
+        groups.setdefault((tuple(plane.page.shape), str(plane.page.dtype)), []).append(plane)
+    if len(groups) > 1:
+        return [(f"{len(own)} images of {_size(own[0].page.shape)}", own) for own in groups.values()]
+    if count != len(planes) or told.channels * told.frames == 1:
+        return [("", planes)]
+    sizes = {"Z": told.slices, "C": told.channels, "T": told.frames}
+    grid = np.arange(count).reshape([sizes[axis] for axis in reversed(told.order)])
+    grid = grid.transpose([told.order[::-1].index(axis) for axis in "TCZ"])
+    stacks: list[tuple[str, list[_Plane]]] = []
+    for t, c in np.ndindex(told.frames, told.channels):
+        words = [f"channel {c + 1}"] * (told.channels > 1) + [f"time {t + 1}"] * (told.frames > 1)
+        stacks.append((", ".join(words), [planes[int(n)] for n in grid[t, c]]))
+    return stacks
+
+
+def _size(shape: Sequence[int]) -> str:
+    return " x ".join(str(n) for n in reversed(shape[:2]))
+
+
+def _check(path: Path, planes: Sequence[_Plane], shape: tuple[int, int, int], there: int) -> None:
+    """Refuse what is no stack of grey values, or more than the file can hold or the memory take."""
+    for plane in planes:
+        page = plane.page
+        if page.photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO) or page.samplesperpixel != 1:
+            raise UserError(
+                f"{path.name} is in colour; a stack of grey values was expected.", "Convert it to grey values."
+            )
+        dtype = page.dtype
+        if dtype is None or len(page.shape) != 2 or dtype.kind not in "biuf":
+            raise UserError(f"The images of {path.name} are of a kind that is not read here.", _SAVE_AGAIN)
+        if page.compression != _PLAIN and page.compression not in _DEFLATE:
+            kind = getattr(page.compression, "name", page.compression)
+            raise UserError(
+                f"The images of {path.name} are packed in a way that is not read here ({kind}).", _SAVE_AGAIN
+            )
+        ends = [int(at) + int(n) for at, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
+        if not ends or min(page.databytecounts) < 1 or max(ends) > there:
+            raise bounded.cut_short(path, "some of its images are not in it")
+    item = np.dtype(planes[0].page.dtype).itemsize
+    packed = any(plane.page.compression != _PLAIN for plane in planes)
+    bits = 1 if planes[0].page.bitspersample == 1 else 8 * item
+    bounded.check_size(path, math.prod(shape) * bits // 8, there, "zlib" if packed else "raw")
+    bounded.check_budget(path, shape, item)
+
+
+def _image(path: Path, plane: _Plane) -> NDArray[Any]:
+    page = plane.page
+    if plane.behind:
+        with bounded.opened(path, int(page.dataoffsets[0]) + plane.behind * int(page.nbytes), "raw") as (stream, _, _):
+            image = np.empty(page.shape, np.dtype(page.dtype).newbyteorder(page.parent.byteorder))
+            bounded.fill(stream, image, path)
+            return image
+    if page.compression in _DEFLATE:
+        _check_inflated(path, page)
+    return page.asarray(maxworkers=1)
+
+
+def _check_inflated(path: Path, page: Any) -> None:
+    """Refuse a strip or tile that unpacks to more than it announces: whoever unpacks it would fill the memory."""
+    shape = page.chunks if page.is_tiled else (page.rowsperstrip or page.shape[0], page.shape[1])
+    most = int(math.prod(shape)) * np.dtype(page.dtype).itemsize
+    for at, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+        with bounded.opened(path, int(at), "raw") as (stream, _, _):
+            packed = stream.read(int(count))
+        inflate, size = zlib.decompressobj(), 0
+        while packed and not inflate.eof:
+            size += len(inflate.decompress(packed, _CHUNK_BYTES))
+            packed = inflate.unconsumed_tail
+            if size > most:
+                raise bounded.damaged(path, "an image of it unpacks to more than it announces")
+        if not inflate.eof:
+            raise bounded.cut_short(path, "its compressed data ends too early")
+
+
+def _spacing(page: Any, told: Told, slices: int, warnings: list[str]) -> tuple[float, float, float]:
+    """Spacing along (z, y, x), mm; 1 with a warning where it is not told."""
+    y_mm, x_mm = told.y_mm, told.x_mm
+    if x_mm is None or y_mm is None:
+        unit = told.unit_mm or (None if told.by else _INCH_MM.get(int(page.resolutionunit or 0)))
+        x, y = (_resolution(page, tag) for tag in (282, 283))
+        x_mm, y_mm = (unit / x if unit and x else None), (unit / y if unit and y else None)
+        dots = 25.4 / x_mm if x_mm else 0.0
+        if not told.by and any(abs(dots - screen) < 0.5 for screen in _SCREENS):
+            warnings.append(
+                f"The spacing of this file, {x_mm:.3g} mm, is that of a screen or a printer ({dots:.0f} dots per "
+                "inch), which programs write when they know none: check lengths."
+            )
+    if x_mm is None or y_mm is None:
+        warnings.append(SPACING_NOT_KNOWN)
+        x_mm = y_mm = 1.0
+    z_mm = told.z_mm
+    if z_mm is None:
+        z_mm = 1.0
+        if SPACING_NOT_KNOWN not in warnings and slices > 1:
+            warnings.append("The distance of the slices of this file is not given: 1 mm was put in; volumes are wrong.")
+    return z_mm, y_mm, x_mm
+
+
+def _resolution(page: Any, tag: int) -> float | None:
+    """Pixels per unit."""
+    found = page.tags.get(tag)
+    value = found.value if found is not None else None
+    if not (isinstance(value, tuple) and len(value) == 2 and value[0] and value[1]):
+        return None
+    resolution = float(value[0]) / float(value[1])
+    return resolution if 1e-6 < resolution < 1e6 else None
