@@ -237,8 +237,8 @@ def _volumes(changes: Sequence[VolumeChange]) -> QTableWidget:
         share = "all lost" if lost else "none" if abs(change.share) < _NONE else f"{change.share:+.1%}"
         cells = (change.label.title, ml_words(change.before_ml), ml_words(change.after_ml), share.replace("-", "−"))
         _fill(table, line, cells, change.label)
-        if abs(change.share) > _GREAT_CHANGE:
-            table.item(line, 3).setForeground(QColor(*_WARNING))
+        if abs(change.share) > _GREAT_CHANGE and (cell := table.item(line, 3)):
+            cell.setForeground(QColor(*_WARNING))
     return table
 
 
@@ -269,7 +269,8 @@ def _table(heads: Sequence[str], rows: int) -> QTableWidget:
         words_here = column == 0 or heads[column] == "and"
         mode = QHeaderView.ResizeMode.Stretch if words_here else QHeaderView.ResizeMode.ResizeToContents
         header.setSectionResizeMode(column, mode)
-        table.horizontalHeaderItem(column).setTextAlignment(_LEFT if words_here else _RIGHT)
+        if head := table.horizontalHeaderItem(column):
+            head.setTextAlignment(_LEFT if words_here else _RIGHT)
     table.ensurePolished()
     header.ensurePolished()
     table.setFixedHeight(header.sizeHint().height() + _ROW_PX * min(max(rows, 1), _MOST_ROWS) + 2 * table.frameWidth())
