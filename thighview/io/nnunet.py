@@ -11,6 +11,7 @@ from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.mask import LabelMap
 from thighview.core.volume import Volume
+from thighview.io.folders import need_empty, staged_folder
 from thighview.io.masks import write_mask, write_sidecar
 from thighview.io.nnunet_in import load_case, read_dataset
 from thighview.io.nnunet_out import (
@@ -19,8 +20,6 @@ from thighview.io.nnunet_out import (
     Report,
     Stopped,
     file_names,
-    need_empty,
-    staged_folder,
     write_dataset,
 )
 from thighview.io.project import Project

@@ -4,12 +4,9 @@ Beside nnU-Net's own files lies ``thighview.json`` with what nnU-Net has no plac
 and colours, the person of each case and the state of each slice. ``io.nnunet_in`` reads both back.
 """
 
-import contextlib
 import json
 import re
-import shutil
-import uuid
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +17,7 @@ from thighview.core.labels import Label, LabelTable
 from thighview.core.mask import LabelMap
 from thighview.core.review import SliceReview
 from thighview.core.volume import Volume
+from thighview.io.folders import need_empty, staged_folder
 from thighview.io.images import write_volume
 from thighview.io.masks import write_mask
 
@@ -134,45 +132,6 @@ def write_dataset(
 
 class _Stop(Exception):  # noqa: N818 - not an error: the person asked for it
     """Leaves the staged folder so that nothing of it stays."""
-
-
-@contextlib.contextmanager
-def staged_folder(folder: Path) -> Generator[Path]:
-    """A folder to fill that takes its place when all is written; nothing stays of it after an exception.
-
-    Raises
-    ------
-    UserError
-        When no folder can be made there.
-    """
-    folder = folder.absolute()
-    stage = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}"
-    new = [parent for parent in stage.parents if not parent.exists()]
-    try:
-        stage.mkdir(parents=True)
-        yield stage
-        if folder.exists():
-            folder.rmdir()
-        stage.replace(folder)
-    except BaseException as error:
-        shutil.rmtree(stage, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            for parent in new:
-                parent.rmdir()
-        if isinstance(error, OSError):
-            raise UserError(
-                f"{folder} could not be written: {error.strerror or error}.",
-                "Choose a folder on a disk that may be written and has room.",
-            ) from error
-        raise
-
-
-def need_empty(folder: Path) -> None:
-    """Refuse a target that holds something already."""
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        raise UserError(
-            f"{folder} is there already and not an empty folder.", "Choose a new folder; nothing was written."
-        )
 
 
 def number_labels(tables: Sequence[LabelTable]) -> LabelTable:
