@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from thighview.core.statement import RESEARCH_USE
 from thighview.ui.cards import Page, words
 
-RESEARCH_USE = "Research use only. Not for diagnosis or treatment."
 MOUSE: tuple[tuple[str, str], ...] = (
     ("Wheel", "next or previous slice"),
     ("Ctrl + wheel", "size of brush and eraser; zoom with the other tools"),
