@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,8 +97,11 @@ def write_report(folder: Path, left: LeftBehind) -> None:
     write_bytes_atomic(folder / f"{REPORT}.txt", left.to_text().encode())
 
 
-def write_manifest(folder: Path, form: str, deidentified: bool) -> int:
-    """Write ``manifest.json``, the last file of an export: SHA-256 and size of each other one; gives their number."""
+def write_manifest(folder: Path, form: str, deidentified: bool, mark: str = "") -> int:
+    """Write ``manifest.json``, the last file of an export: SHA-256 and size of each other one; gives their number.
+
+    ``mark`` is by what whoever wished for the export knows it again.
+    """
     rows: dict[str, dict[str, Any]] = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         with path.open("rb") as file:
@@ -109,10 +113,23 @@ def write_manifest(folder: Path, form: str, deidentified: bool) -> int:
         "statement": RESEARCH_USE,
         "kind": form,
         "deidentified": deidentified,
+        **({"mark": mark} if mark else {}),
         "files": rows,
     }
     write_json_atomic(folder / MANIFEST, about)
     return len(rows)
+
+
+def remove_export(folder: Path, mark: str) -> bool:
+    """Take a folder away again if it is the export of this mark; whether it was."""
+    try:
+        told = json.loads((folder / MANIFEST).read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    ours = bool(mark) and isinstance(told, dict) and told.get("mark") == mark
+    if ours:
+        shutil.rmtree(folder, ignore_errors=True)
+    return ours
 
 
 def check_manifest(folder: Path) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from thighview.core.case import Case
 from thighview.core.errors import UserError
@@ -34,6 +35,8 @@ from thighview.io.stored_case import read_stored_case
 if TYPE_CHECKING:
     from pydicom.dataset import FileDataset
 
+_PICTURE_PX = 384
+"""Longer edge of the pictures a person looks at, at most."""
 FORMATS = ("nnunet", "nifti", "dicomseg", "nrrd", "bids", "npz")
 
 
@@ -51,12 +54,15 @@ class ExportWish:
         Whether nothing may leave that tells who a person is.
     looked_at : "all" or tuple of int
         Cases whose pictures a person has looked at and found without text burned in.
+    mark : str
+        Stands in the manifest, so that whoever wished for it knows the folder again.
     """
 
     form: str
     cases: str | tuple[int, ...] = "all"
     deidentify: bool = False
     looked_at: str | tuple[int, ...] = ()
+    mark: str = ""
 
     def __post_init__(self) -> None:
         if self.form not in FORMATS:
@@ -76,7 +82,9 @@ class ExportWish:
         """The wish of plain data made by :meth:`to_json`."""
         chosen = {key: value if isinstance(value, str) else tuple(value) for key, value in row.items() if
                   key in ("cases", "looked_at")}  # fmt: skip
-        return ExportWish(str(row["form"]), deidentify=bool(row.get("deidentify")), **chosen)
+        return ExportWish(
+            str(row["form"]), deidentify=bool(row.get("deidentify")), mark=str(row.get("mark", "")), **chosen
+        )
 
     def has_looked_at(self, case_id: int) -> bool:
         """Whether a person has looked at the pictures of a case."""
@@ -100,7 +108,7 @@ class Exported:
         """One sentence for the end."""
         many = f"{self.cases} case{'s' * (self.cases != 1)}"
         out = f" {len(self.left_out)} could not be written." if self.left_out else ""
-        return f"{many} in {self.folder}.{out}"
+        return f"{many} exported to {self.folder}.{out}"
 
     def __str__(self) -> str:
         return " ".join((self.sentence, *(f"{title}: {why}" for title, why in self.left_out), *self.notes))
@@ -235,7 +243,7 @@ def _nnunet(
         nonlocal files
         if wish.deidentify:
             write_report(stage, left)
-        files = write_manifest(stage, wish.form, wish.deidentify) + 1
+        files = write_manifest(stage, wish.form, wish.deidentify, wish.mark) + 1
 
     name = "thighview" if wish.deidentify else project.name
     ids = frozenset(case.case_id for case in chosen)
@@ -314,7 +322,7 @@ class _Writer:
                     bids.write_bids_dataset(stage)
                 if self.wish.deidentify:
                     write_report(stage, self.left)
-                files = write_manifest(stage, self.wish.form, self.wish.deidentify) + 1
+                files = write_manifest(stage, self.wish.form, self.wish.deidentify, self.wish.mark) + 1
         except _Stop:
             return None
         report(len(chosen), len(chosen))
@@ -428,6 +436,34 @@ def _move_in(room: Path, stage: Path) -> None:
 
 
 # ------------------------------------------------------------------ for the window
+
+
+def pictures_for_window(folder: str, wish: dict[str, Any], report: Report) -> tuple[dict[str, Any], dict[str, Any]]:
+    """:func:`burned_in_doubts` for a child process, with the slices of each doubtful case as 8-bit pictures."""
+    pictures: dict[str, Any] = {}
+    with closing(Project.open(Path(folder), writable=False)) as project:
+        doubts = burned_in_doubts(project, ExportWish.from_json(wish))
+        for done, doubt in enumerate(doubts):
+            report(done, len(doubts))
+            pictures[str(doubt.case_id)] = _pictures(read_stored_case(project, doubt.case_id).volume.voxels)
+    rows = [{"case_id": doubt.case_id, "title": doubt.title, "reason": doubt.reason} for doubt in doubts]
+    return {"doubts": rows}, pictures
+
+
+def _pictures(voxels: NDArray[Any]) -> NDArray[np.uint8]:
+    """All of a stack from its darkest to its brightest, in which also faint text can be seen; at most so large.
+
+    Of the pixels that become one the brightest counts, or thin letters would fade.
+    """
+    step = -(-max(voxels.shape[1:]) // _PICTURE_PX)
+    low, high = np.percentile(voxels[:, ::4, ::4], (0.5, 99.5))
+    scaled = np.clip((voxels.astype(np.float32) - low) / max(float(high - low), 1e-6), 0, 1)
+    shown = (255 * np.sqrt(scaled)).astype(np.uint8)
+    if step > 1:
+        shown = np.pad(shown, ((0, 0), *((0, -size % step) for size in shown.shape[1:])))  # text stands at the edges
+        n, y, x = shown.shape
+        shown = shown.reshape(n, y // step, step, x // step, step).max(axis=(2, 4))
+    return np.ascontiguousarray(shown)
 
 
 def export_for_window(folder: str, out: str, wish: dict[str, Any], report: Report) -> dict[str, Any]:

@@ -26,7 +26,10 @@ WHAT_IT_IS_NOT = (
     "thighview is a research program. It is no medical device: nothing it shows may be used to diagnose or to treat a "
     "person. Masks and numbers can be wrong; you decide whether they are right."
 )
-WHERE_DATA_STAYS = "Scans never leave this computer: the program opens no network connection."
+WHERE_DATA_STAYS = (
+    "Scans never leave this computer: the program opens no network connection. What you export is as you choose it: "
+    "tick De-identify in Export masks for files that do not tell who a person is."
+)
 
 ABOUT_WIDTH_PX = 440
 Sheet = Sequence[tuple[str, Sequence[tuple[str, str]]]]
