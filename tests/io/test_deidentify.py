@@ -233,6 +233,14 @@ def test_such_pictures_stay_until_a_person_has_looked(tmp_path: Path) -> None:
     project.close()
 
 
+def test_a_series_that_cannot_be_read_is_no_reason_to_hold_the_others_back(project: Project, tmp_path: Path) -> None:
+    write_thigh_series(tmp_path / "series" / "more", BurnedInAnnotation="YES")  # the folder holds two series now
+    wish = ExportWish("npz", deidentify=True)
+    assert burned_in_doubts(project, wish) == []
+    done = export(project, tmp_path / "out", wish)
+    assert done is not None and done.cases == 1 and "2 series" in done.left_out[0][1]
+
+
 def test_the_report_says_what_stayed_behind_and_never_its_value(project: Project, tmp_path: Path) -> None:
     assert export(project, tmp_path / "out", ExportWish("nifti", deidentify=True)) is not None
     told = json.loads((tmp_path / "out" / "deidentification.json").read_text())

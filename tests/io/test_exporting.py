@@ -12,7 +12,7 @@ import SimpleITK as sitk  # noqa: N813
 from export_room import STATES, TABLE, drawn_case, files_in, thigh_project, write_thigh_nifti
 
 from thighview.core.errors import UserError
-from thighview.core.labels import LabelTable
+from thighview.core.labels import Label, LabelTable
 from thighview.core.review import SliceState
 from thighview.io import nifti
 from thighview.io.export_files import check_manifest
@@ -245,6 +245,14 @@ def test_a_full_folder_and_a_stopped_export_leave_nothing(project: Project, tmp_
     assert [name for name in files_in(tmp_path) if not name.startswith("study/")] == [
         name for name in before if not name.startswith("study/")
     ]
+
+
+def test_one_number_names_one_segment(project: Project, tmp_path: Path) -> None:
+    project.set_table(1, LabelTable((*TABLE, Label(9, "never_painted", "", (1, 1, 1), 13))))
+    out_of(project, tmp_path / "out", "nrrd", cases=(1,))
+    header = nrrd.read_header(str(tmp_path / "out" / "anna-scan.seg.nrrd"))
+    named = {header[f"Segment{n}_LabelValue"]: header[f"Segment{n}_Name"] for n in range(3)}
+    assert named["13"] == "muscle_left" and "Segment3_Name" not in header
 
 
 def test_the_number_of_the_mark_is_the_highest_and_never_a_label_s(project: Project, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -167,8 +167,7 @@ def export(
     """
     need_empty(folder)
     chosen = chosen_cases(project, wish)
-    if wish.deidentify and wish.carries_pixels:
-        _need_looks(burned_in_doubts(project, wish))
+    _need_looks(burned_in_doubts(project, wish))
     if wish.form == "nnunet":
         return _nnunet(project, folder, wish, chosen, report, stopped)
     return _Writer(project, folder, wish).write(chosen, report, stopped)
@@ -202,14 +201,23 @@ def chosen_cases(project: Project, wish: ExportWish) -> list[CaseSummary]:
 
 
 def burned_in_doubts(project: Project, wish: ExportWish) -> list[Doubt]:
-    """The cases of a wish whose pictures a person must look at before their pixels leave under a study key."""
+    """The cases of a wish whose pictures a person must look at before their pixels leave under a study key.
+
+    One that cannot be read is none of them: it is refused when its turn comes.
+    """
     doubts: list[Doubt] = []
     for case in chosen_cases(project, wish):
-        if not wish.has_looked_at(case.case_id) and case.path.exists():
-            reason = burned_in_doubt(images_at(case.path))
-            if reason:
+        with suppress(UserError):
+            if reason := _doubt(case, wish):
                 doubts.append(Doubt(case.case_id, case.title, case.path, reason))
     return doubts
+
+
+def _doubt(case: CaseSummary, wish: ExportWish) -> str:
+    """Why a person must look at the pictures of a case first; empty where they need not, or have."""
+    if not (wish.deidentify and wish.carries_pixels) or wish.has_looked_at(case.case_id) or not case.path.exists():
+        return ""
+    return burned_in_doubt(images_at(case.path))
 
 
 def _need_looks(doubts: Sequence[Doubt]) -> None:
@@ -337,6 +345,8 @@ class _Writer:
         needs_scan = self.wish.form in ("dicomseg", "npz")
         has_scan = needs_scan or summary.path.exists()
         case = read_stored_case(self.project, summary.case_id) if has_scan else self._without_scan(summary)
+        if reason := _doubt(summary, self.wish):  # of a file that has come in its place since
+            raise UserError(reason, "Look at its slices first.")
         named = not self.wish.deidentify
         origins, models = origins_and_models(self.project, case, self._models, named)
         return Outgoing(case, name, subject, summary.part, origins, models, named, has_scan)

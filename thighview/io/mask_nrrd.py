@@ -61,8 +61,7 @@ def _header(labels: LabelMap, table: LabelTable, volume: Volume, reviewed: bool)
         "kinds": ["domain", "domain", "domain"],
         "encoding": "gzip",
     }
-    unnamed = [Label(int(v), f"label_{v}") for v in painted_values(labels) if v and table.get(int(v)) is None]
-    for n, label in enumerate([*table, *unnamed]):
+    for n, label in enumerate(_segments(labels, table)):
         red, green, blue = (f"{c / 255:.6g}" for c in label.colour)
         header |= {
             f"Segment{n}_Color": f"{red} {green} {blue}",
@@ -77,10 +76,22 @@ def _header(labels: LabelMap, table: LabelTable, volume: Volume, reviewed: bool)
         }
     header |= {
         "Segmentation_ContainedRepresentationNames": "Binary labelmap|",
-        "Segmentation_MasterRepresentation": "Binary labelmap",
+        "Segmentation_MasterRepresentation": "Binary labelmap",  # its name until 3D Slicer 5
+        "Segmentation_SourceRepresentation": "Binary labelmap",
         "Segmentation_ReferenceImageExtentOffset": "0 0 0",
     }
     return header
+
+
+def _segments(labels: LabelMap, table: LabelTable) -> list[Label]:
+    """What is a segment: every label, and values without a name. Of two with one number the painted one counts."""
+    painted = set(painted_values(labels).tolist()) - {0}
+    unnamed = [Label(value, f"label_{value}") for value in sorted(painted) if table.get(value) is None]
+    by_number: dict[int, Label] = {}
+    for label in (*table, *unnamed):
+        if label.value in painted or label.file_id not in by_number:
+            by_number[label.file_id] = label
+    return list(by_number.values())
 
 
 def _extent(labels: LabelMap, value: int) -> str:

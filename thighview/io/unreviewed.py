@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
-from thighview.core.mask import LabelMap
+from thighview.core.mask import LabelMap, painted_values
 from thighview.core.review import SliceReview
 
 UNREVIEWED = "unreviewed"
@@ -39,7 +37,7 @@ def marked(
     open_slices = [index for index, review in enumerate(reviews) if not review.state.reviewed]
     if not open_slices:
         return labels, table, None
-    taken = {label.value for label in table} | set(np.unique(labels).tolist())
+    taken = {label.value for label in table} | set(painted_values(labels).tolist())
     value = next((v for v in range(255, 0, -1) if v not in taken), 0)
     if not value:
         raise UserError("All 255 numbers are taken, none is left to mark unreviewed slices.", "Remove a label.")
