@@ -274,12 +274,16 @@ def test_import_and_export(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
     assert "3 cases" in capsys.readouterr().out
     assert main(["import", str(tmp_path / "fresh"), str(tmp_path / "raw")]) == DONE
     assert "3 cases taken in, 12 of 12 slices reviewed" in capsys.readouterr().out
-    assert main(["export", str(study), "-o", str(tmp_path / "masks"), "--format", "nifti"]) == DONE
-    capsys.readouterr()
-    assert "nnunet, nifti" in refused(capsys, "export", study, "-o", tmp_path / "x", "--format", "bids")
-    assert "nnunet, nifti" in refused(capsys, "export", study, "-o", tmp_path / "x", "--format", "abc")
-    assert "not there yet" in refused(
-        capsys, "export", study, "-o", tmp_path / "x", "--format", "nifti", "--deidentify"
+    for form in ("nifti", "nrrd", "bids", "npz"):
+        words = ["export", str(study), "-o", str(tmp_path / form), "--format", form, "--cases", "reviewed"]
+        assert main([*words, "--deidentify"] if form == "npz" else words) == DONE
+        assert "3 cases" in capsys.readouterr().out
+        assert (tmp_path / form / "manifest.json").is_file()
+    assert (tmp_path / "npz" / "deidentification.txt").is_file()
+    assert "nifti, dicomseg" in refused(capsys, "export", study, "-o", tmp_path / "x", "--format", "abc")
+    assert "no DICOM series" in refused(capsys, "export", study, "-o", tmp_path / "x", "--format", "dicomseg")
+    assert "goes with --deidentify" in refused(
+        capsys, "export", study, "-o", tmp_path / "x", "--format", "npz", "--burned-in-checked"
     )
     assert not (tmp_path / "x").exists()
     holder = Project.open(study)  # a window has it open

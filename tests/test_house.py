@@ -82,6 +82,11 @@ def test_no_network_library_is_loaded(module: str) -> None:
     assert not loaded_after(f"import {module}, thighview.io.masks") & {*HEAVY, *LATER}
 
 
+@pytest.mark.parametrize("module", ["thighview.ui.application", "thighview.app.tasks", "thighview.io.exporting"])
+def test_what_only_some_files_need_is_loaded_with_the_first_of_them(module: str) -> None:
+    assert not loaded_after(f"import {module}") & {"highdicom", "nrrd", "pydicom", "SimpleITK"}
+
+
 def test_freezing_a_set_loads_no_scipy() -> None:
     """Libraries load with the interpreter's lock held: the window would stand still while a training starts."""
     modules = "thighview.io.dataset, thighview.app.training, thighview.app.augment_preview"

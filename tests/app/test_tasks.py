@@ -13,12 +13,13 @@ from thighview.app import jobs
 from thighview.app.engine_link import Engine
 from thighview.app.jobs import Stopped
 from thighview.app.segment_job import SegmentJob, SliceResult
-from thighview.app.segmenting import Segmenting, model_of_step
+from thighview.app.segmenting import Segmenting
 from thighview.app.session import Session
 from thighview.app.tasks import Workspace
 from thighview.app.training import freeze_run
 from thighview.core.case import Case
 from thighview.core.errors import UserError
+from thighview.core.history import model_of_step
 from thighview.core.labels import Label, LabelTable
 from thighview.core.mask import Region
 from thighview.core.review import SliceReview, SliceState

@@ -16,7 +16,7 @@ from thighview.core.review import SliceReview, SliceState
 from thighview.core.volume import Volume
 from thighview.io.images import write_probabilities, write_volume
 from thighview.io.masks import write_mask
-from thighview.io.nnunet import export_masks, export_raw, import_raw
+from thighview.io.nnunet import export_raw, import_raw
 from thighview.io.nnunet_in import load_case, read_dataset
 from thighview.io.nnunet_out import file_names, folds_by_subject, number_labels
 from thighview.io.project import Project
@@ -192,15 +192,6 @@ def test_a_changed_scan_is_refused(project: Project, tmp_path: Path, tiny_volume
     with pytest.raises(UserError, match="has changed"):
         export_raw(project, tmp_path / "raw")
     assert not (tmp_path / "raw").exists()
-
-
-def test_masks_leave_with_their_ids(project: Project, tmp_path: Path) -> None:
-    masks = export_masks(project, tmp_path / "masks")
-    assert len(masks) == 4
-    assert {int(v) for v in np.unique(np.asarray(nibabel.load(masks[0]).dataobj))} == {0, 13, 14, 200, 700}
-    facts = json.loads(masks[0].with_name(masks[0].name.replace(".nii.gz", ".json")).read_text())
-    assert {row["id"] for row in facts["labels"]} == {13, 14, 200, 700}
-    assert facts["slices"] == [review.state.word for review in STATES]
 
 
 # ------------------------------------------------------------------ folders from elsewhere

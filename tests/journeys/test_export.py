@@ -10,6 +10,7 @@ from PySide6.QtCore import Qt
 from journeys.conftest import Made, OpenWindow
 from journeys.hands import Hands
 from thighview.core.review import SliceState
+from thighview.io.exporting import ExportWish
 
 
 def reviewed_case(hands: Hands, thigh: Made) -> None:
@@ -43,7 +44,11 @@ def test_out_as_nnunet_and_into_another_project(room: OpenWindow, thigh: Made, t
     out = tmp_path / "nnunet"
     hands.choose("export", out)
     hands.until(lambda: (out / "dataset.json").exists())
-    hands.until(lambda: "Training set written" in hands.window.status.message.text_whole)
+    hands.until(lambda: "1 case exported to" in hands.window.status.message.text_whole)
+    (notice,) = hands.window.notices.shown
+    assert "1 case exported to" in notice.message and "3 reviewed slices, 5 not reviewed (ignore)." in notice.hint
+    hands.picture("export-end")
+    notice.close_notice()
 
     dataset = json.loads((out / "dataset.json").read_text())
     assert sorted(dataset["labels"].values()) == list(range(12)), "background, ten labels, ignore"
@@ -77,9 +82,7 @@ def test_out_as_nnunet_and_into_another_project(room: OpenWindow, thigh: Made, t
 
 def test_an_empty_set_and_a_full_folder_are_refused(room: OpenWindow, thigh: Made, tmp_path: Path) -> None:
     hands = room(thigh.scan)
-    hands.window.actions_table["export"].trigger()  # told before a place is asked for: a dialog would stand here
-    assert "training set is empty" in hands.window.notices.shown[-1].message
-    hands.workspace.export_nnunet(tmp_path / "out")
+    hands.workspace.export_masks(tmp_path / "out", ExportWish("nnunet"))
     hands.until(lambda: hands.errors)
     assert "training set" in str(hands.errors[0]) and not (tmp_path / "out").exists()
     reviewed_case(hands, thigh)
@@ -87,7 +90,7 @@ def test_an_empty_set_and_a_full_folder_are_refused(room: OpenWindow, thigh: Mad
     full = tmp_path / "full"
     full.mkdir()
     (full / "thesis.txt").write_text("mine")
-    hands.workspace.export_nnunet(full)
+    hands.workspace.export_masks(full, ExportWish("nnunet"))
     hands.until(lambda: len(hands.errors) == 2)
     assert "not an empty folder" in str(hands.errors[1])
     assert [path.name for path in full.iterdir()] == ["thesis.txt"]

@@ -100,7 +100,7 @@ def test_a_new_folder_is_proposed_where_the_last_one_was_made(tmp_path: Path) ->
     assert tmp_path not in (settings.place_for("new_project"), *settings.place_for("new_project").parents)
     settings.keep_place("new_project", tmp_path / "studies")
     assert settings.place_for("new_project") == tmp_path / "studies"
-    assert settings.place_for("export_nnunet") != tmp_path / "studies"
+    assert settings.place_for("export") != tmp_path / "studies"
 
 
 def test_no_question_outlives_its_answer(qtbot: QtBot, tmp_path: Path) -> None:

@@ -25,8 +25,8 @@ from PySide6.QtWidgets import QComboBox, QLabel, QPushButton, QSpinBox, QWidget
 from pytestqt.qtbot import QtBot
 from tiny_project import add_person
 
-from thighview.app.segmenting import step_name
 from thighview.core.errors import UserError
+from thighview.core.history import step_name
 from thighview.core.labels import Label
 from thighview.core.run import Paused, Preparing, Scores, TrainConfig
 from thighview.io.dataset import freeze

@@ -123,7 +123,8 @@ class Engine(QObject):
         if state.phase in ("dead", "off"):
             self._retired.append(worker)
             self._worker = None
-            _log.error("%s %s", state.message, state.details)
+            for line in (state.message, *state.details.splitlines()):  # it is given pixels, and never a name
+                _log.error("%s", line)
         self._set(state)
 
     def _set(self, state: EngineState) -> None:

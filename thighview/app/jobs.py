@@ -215,7 +215,13 @@ def run_in_thread(work: Work, lane: str = "files", must_finish: bool = False) ->
     return job
 
 
-def run_in_process(function_path: str, *arguments: Any, lane: str = "files", deadline_s: float = math.inf) -> Job:
+def run_in_process(
+    function_path: str,
+    *arguments: Any,
+    lane: str = "files",
+    deadline_s: float = math.inf,
+    afterwards: Callable[[bool], object] = lambda cancelled: None,
+) -> Job:
     """Call a function of this program in a fresh child process; from the window's thread.
 
     Parameters
@@ -229,11 +235,17 @@ def run_in_process(function_path: str, *arguments: Any, lane: str = "files", dea
         The lane whose thread looks after the child.
     deadline_s : float
         The child is killed and the job fails when it has not answered after this long.
+    afterwards : callable
+        Tidies up when the child is gone, however it ended, given whether the job was cancelled; on the lane's thread,
+        before the job ends.
     """
     encoded = json.dumps(arguments)
 
     def work(report: Report, stopped: Callable[[], bool]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        return _supervise(function_path, encoded, deadline_s, report, stopped)
+        try:
+            return _supervise(function_path, encoded, deadline_s, report, stopped)
+        finally:
+            afterwards(stopped())
 
     return run_in_thread(work, lane)
 

@@ -1,7 +1,6 @@
 """A segmentation from the press of the button to one step in the history, or to no trace at all."""
 
 import math
-import re
 from collections.abc import Collection
 
 from PySide6.QtCore import QObject, Signal
@@ -11,24 +10,12 @@ from thighview.app.segment_job import SegmentError, SegmentJob, SegmentSummary, 
 from thighview.app.session import Session
 from thighview.core.case import Case
 from thighview.core.errors import UserError
-from thighview.core.history import Edit
+from thighview.core.history import Edit, step_name
 from thighview.core.mask import renumber
 from thighview.core.volume import Volume
 from thighview.engine.preprocess import plane_grid
 from thighview.io.model_card import ModelCard
 from thighview.io.models import ModelEntry
-
-
-def step_name(model: str, redo: Collection[int] = ()) -> str:
-    """What a run of a model is called in the history; ``redo`` are the slices handed over to it."""
-    where = f" · slice {min(redo) + 1}" if len(redo) == 1 else ""
-    return f"Segment · {model}{where}"
-
-
-def model_of_step(name: str) -> str:
-    """The model whose run a step of the history is, the inverse of :func:`step_name`; empty for any other step."""
-    found = re.fullmatch(r"Segment (?:·|with) (.+?)(?: · slice \d+)?", name)  # "with": in projects of format 1
-    return found.group(1) if found else ""
 
 
 def obstacle(case: Case | None, card: ModelCard | None, redo: Collection[int] = ()) -> SegmentError | None:

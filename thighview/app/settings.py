@@ -23,6 +23,7 @@ class Settings:
     def __init__(self, path: Path | None = None) -> None:
         self._store = QSettings(str(path or home() / "settings.ini"), QSettings.Format.IniFormat)
         self._aside: dict[str, object] | None = None
+        self._unwritten: dict[str, object] = {}
 
     def sync(self) -> None:
         """Write to disk now."""
@@ -104,7 +105,7 @@ class Settings:
         self._put("last_folder", str(folder))
 
     def place_for(self, wish: str) -> Path:
-        """Where the folder of this wish (``new_project``, ``export_nnunet``, …) was last; else the documents."""
+        """Where the folder of this wish (``new_project``, ``export``, …) was last; else the documents."""
         kept = self._text(f"place/{wish}", "")
         documents = Path(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation))
         return Path(kept) if kept else documents if documents.is_dir() else Path.home()
@@ -176,13 +177,53 @@ class Settings:
     def train_config(self, config: TrainConfig | None) -> None:
         self._put("train_config", json.dumps(config.to_json()) if config else "")
 
+    @property
+    def export_choice(self) -> dict[str, Any]:
+        """What was exported last: ``form``, ``cases`` (``open``, ``reviewed`` or ``all``) and ``deidentify``."""
+        try:
+            found = json.loads(self._text("export_choice", "{}"))
+        except ValueError:
+            return {}
+        kinds = {"form": str, "cases": str, "deidentify": bool}
+        kept = found if isinstance(found, dict) else {}
+        return {key: value for key, value in kept.items() if key in kinds and type(value) is kinds[key]}
+
+    @export_choice.setter
+    def export_choice(self, choice: dict[str, Any]) -> None:
+        self._put("export_choice", json.dumps(choice))
+
+    # ------------------------------------------------------------------ names
+
+    @property
+    def names_hidden(self) -> bool:
+        """Whether no person's name shows in title and top bar, and no place of a scan is kept on the disk."""
+        return self._store.value("names_hidden", "") == "yes"
+
+    @names_hidden.setter
+    def names_hidden(self, hidden: bool) -> None:
+        self._store.setValue("names_hidden", "yes" if hidden else "")
+        if hidden:
+            for key in filter(_tells_of_scans, self._store.allKeys()):
+                self._unwritten[key] = self._store.value(key)
+                self._store.remove(key)
+        else:
+            for key, value in self._unwritten.items():
+                self._store.setValue(key, value)
+            self._unwritten.clear()
+        self._store.sync()
+
     def _put(self, key: str, value: object) -> None:
+        if self.names_hidden and _tells_of_scans(key):
+            self._unwritten[key] = value
+            return
         if self._aside is not None:
             self._aside[key] = value
         else:
             self._store.setValue(key, value)
 
     def _get(self, key: str, default: object) -> object:
+        if key in self._unwritten:
+            return self._unwritten[key]
         if self._aside is not None and key in self._aside:
             return self._aside[key]
         return self._store.value(key, default)
@@ -195,3 +236,8 @@ class Settings:
 def _line(scan: ScanKey) -> str:
     """The key as one word; no name of a file has a NUL in it."""
     return "\0".join((str(scan.path), *([scan.part] if scan.part else [])))
+
+
+def _tells_of_scans(key: str) -> bool:
+    """Whether a setting holds paths of scans or of what was made of them, in which names may stand."""
+    return key in ("recent/scans", "slices", "last_folder") or key.startswith("place/")

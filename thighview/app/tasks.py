@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, Signal
 
 from thighview.app import opening
 from thighview.app.engine_link import Engine
+from thighview.app.exporting import Exporting
 from thighview.app.images import CaseImages
 from thighview.app.jobs import Job, run_in_process
 from thighview.app.mask_opening import OpenMasks
@@ -21,6 +22,7 @@ from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.run import TrainConfig
 from thighview.io.dataset import read_dataset
+from thighview.io.exporting import ExportWish
 from thighview.io.models import ModelEntry
 from thighview.io.paths import models_folder
 from thighview.io.project import Project
@@ -42,6 +44,8 @@ class Workspace(OpenMasks):
 
     model_chosen = Signal(object)
     """The ModelEntry to segment with."""
+    names_changed = Signal(bool)
+    """Whether names are hidden now."""
     segmenting = Signal(object)
     """The SegmentJob under way, or None when it has ended."""
 
@@ -62,6 +66,10 @@ class Workspace(OpenMasks):
         self.images.said.connect(self.said)
         self.images.job_started.connect(self.job_started)
         self.images.choice_needed.connect(self.choice_needed)
+        self.exporting = Exporting(self)
+        self.exporting.failed.connect(self.failed)
+        self.exporting.said.connect(self.said)
+        self.exporting.changed.connect(self._export_changed)
         self._segmenting = Segmenting(self.session, self.engine, self)
         self._segmenting.changed.connect(self._segment_changed)
         self._segmenting.failed.connect(self.failed)
@@ -132,8 +140,10 @@ class Workspace(OpenMasks):
         labels, table, volume = case.labels.copy(), case.table, case.volume
 
         def work(report: object, stopped: object) -> Path:
+            from thighview.io.leftovers import sweep
             from thighview.io.masks import write_mask, write_sidecar
 
+            sweep(path.parent)
             write_mask(path, labels, table, volume)
             write_sidecar(path, table)
             return path
@@ -200,6 +210,11 @@ class Workspace(OpenMasks):
         if job and key:
             job.failed.connect(lambda _: self._read(key, store))
 
+    def hide_names(self, hidden: bool) -> None:
+        """Keep names of persons out of title and top bar, and places of scans off the disk; or show and keep them."""
+        self.settings.names_hidden = hidden
+        self.names_changed.emit(hidden)
+
     # ------------------------------------------------------------------ the engine
 
     @property
@@ -231,29 +246,10 @@ class Workspace(OpenMasks):
         self.job_started.emit(job, "Preparing the training set")
         return job
 
-    def export_nnunet(self, folder: Path) -> None:
-        """Write the project's training set as nnU-Net raw; who has no part of the split yet gets one, for good."""
-        project_folder = self.project_folder
-        if project_folder is None:
-            return
-
-        def work(report: Any, stopped: Any) -> Any:
-            from thighview.io import nnunet
-
-            project = Project.open(project_folder, writable=False)
-            try:
-                return nnunet.export_raw(project, folder, report)
-            finally:
-                project.close()
-
-        def assign(project: Project) -> None:
-            project.assign_parts(case.subject for case in project.cases() if case.in_training_set)
-
-        def done(_: object) -> None:
-            self.said.emit(f"Training set written to {folder}.")
-            self.refresh()
-
-        self._call(assign, lambda _: self._run(work, "Exporting", done))
+    def export_masks(self, folder: Path, wish: ExportWish) -> None:
+        """Write masks into a new folder; in nnU-Net's, who has no part of the split yet gets one, for good."""
+        if self.store:
+            self.exporting.start(self.store, folder, wish)
 
     def import_cases(self, folder: Path) -> Job | None:
         """Take cases with masks into the project: an nnU-Net raw folder, or images with masks beside them."""
@@ -290,6 +286,7 @@ class Workspace(OpenMasks):
     def close(self) -> None:
         """Roll back a segmentation under way, write everything, stop the engine; a training runs on."""
         store = self.store
+        self.exporting.cancel()
         if self._arriving:
             self._arriving[0].close()
             self._arriving = None
@@ -314,6 +311,12 @@ class Workspace(OpenMasks):
     def _leave_project(self) -> None:
         self._segmenting.cancel()
         super()._leave_project()
+
+    def _export_changed(self, under_way: tuple[Job, str] | None) -> None:
+        if under_way:
+            self.job_started.emit(*under_way)
+        else:
+            self.refresh()
 
     def _leave_case(self) -> None:
         self._segmenting.cancel()

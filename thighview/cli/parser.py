@@ -24,7 +24,7 @@ without a window:
   thighview train PROJECT         train on the project's reviewed slices
   thighview evaluate MODEL SOURCE Dice, surface distance and volume error, per person and label
   thighview measure IMAGE MASK    areas and volumes
-  thighview export PROJECT -o OUT --format nnunet
+  thighview export PROJECT -o OUT --format nnunet|bids|npz|nifti|nrrd|dicomseg
   thighview phantom OUT_FOLDER    made-up thighs with true masks
   thighview import-weights FILE   an old Keras .h5 or .hdf5 of the seed U-Net becomes a model
   thighview export-model MODEL    a model as .h5, SavedModel or ONNX
@@ -88,10 +88,27 @@ A person whom the model, or a model it comes from, was trained on is marked "tra
 """
 
 _EXPORT = """\
-Writes what a project holds in a form that other programs read.
+Writes the masks of a project in a form that other programs read, into a new folder. It is there whole or not at all;
+every file is read back before it counts, and manifest.json says its SHA-256. A JSON file beside each mask says what has
+happened to each slice, and who made which label: a model, a hand, or both.
 
-  nnunet   a raw dataset folder for nnU-Net: the training set, slices not reviewed as "ignore", splits by person
-  nifti    the masks of all cases as NIfTI files, with the labels in a JSON file beside each
+  nnunet     a raw dataset folder for nnU-Net: the training set, with images; splits by person
+  bids       a BIDS derivative: dseg.nii.gz with a table of the labels
+  npz        image and mask as plain NumPy arrays
+  nifti      the masks as NIfTI, on the scan's own voxels, with the numbers they came with
+  nrrd       the masks as .seg.nrrd of 3D Slicer, with names and colours
+  dicomseg   DICOM segmentations that refer to the images they were drawn on; for cases from DICOM
+
+Slices nobody has reviewed carry a label of their own in nnunet ("ignore"), bids and npz ("unreviewed"), whatever was
+drawn on them: what a model drew and no person has looked at never becomes training data. nifti, nrrd and dicomseg carry
+the mask as it is.
+
+  thighview export PROJECT -o OUT --format bids --deidentify
+
+With --deidentify persons are called by study keys made with the project's secret, UIDs are replaced consistently, and
+headers are made anew from a list of what may stay; dicomseg then brings its images along. deidentification.txt says
+what stayed behind. Images that may have a name burned into the picture are refused until you have looked at all of
+them and say so with --burned-in-checked. Names of labels stay as you typed them.
 """
 
 _WEIGHTS = """\
@@ -231,8 +248,14 @@ def command_parser() -> tuple[Parser, tuple[str, ...]]:
     export = command("export", "Write what a project holds for other programs.", _EXPORT)
     export.add_argument("project", type=Path, metavar="PROJECT", help="project folder")
     export.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder to write; new or empty")
-    export.add_argument("--format", required=True, metavar="nnunet|nifti", help="what to write")
-    export.add_argument("--deidentify", action="store_true", help=argparse.SUPPRESS)
+    export.add_argument("--format", required=True, metavar="F", help="nnunet, bids, npz, nifti, nrrd or dicomseg")
+    export.add_argument(
+        "--cases", choices=("all", "reviewed"), default="all", help="all, or those with reviewed slices (%(default)s)"
+    )
+    export.add_argument("--deidentify", action="store_true", help="nothing that tells who a person is")
+    export.add_argument(
+        "--burned-in-checked", action="store_true", help="you have looked at the pictures: no name stands in one"
+    )
 
     phantom = command("phantom", "Write made-up thighs with their true masks as an nnU-Net raw folder.")
     phantom.add_argument("output", type=Path, metavar="OUT_FOLDER", help="folder to write; new or empty")

@@ -8,14 +8,13 @@ from textwrap import fill
 from typing import Any
 
 from thighview.cli.files import need_path
-from thighview.cli.progress import Progress, say
+from thighview.cli.progress import Progress, say, warn
 from thighview.cli.studies import is_study, train_study
 from thighview.core.errors import UserError
 from thighview.core.fine_tuning import settings_of
 from thighview.core.run import BatchEnded, EpochEnded, ExampleStep, RunEvent, Started
 
 _INDENT = "   "
-_LATER = ("bids", "npz", "dicomseg", "nrrd")
 
 
 def import_cases(args: Namespace) -> int:
@@ -47,30 +46,24 @@ def import_cases(args: Namespace) -> int:
 
 
 def export(args: Namespace) -> int:
-    """``thighview export PROJECT -o OUT --format nnunet|nifti``."""
-    from thighview.io.nnunet import export_masks, export_raw
+    """``thighview export PROJECT -o OUT --format nnunet|nifti|dicomseg|nrrd|bids|npz [--deidentify]``."""
+    from thighview.io.exporting import ExportWish
+    from thighview.io.exporting import export as write
 
-    if args.format not in ("nnunet", "nifti"):
-        found = "is planned but not there yet" if args.format in _LATER else "is not known"
-        raise UserError(f"The format {args.format!r} {found}.", "What can be written today: nnunet, nifti.")
-    if args.deidentify:
-        raise UserError(
-            "Removing identity (--deidentify) is not there yet.",
-            "nnunet and nifti files carry voxels and positions only, but check case titles and subjects yourself.",
-        )
+    if args.burned_in_checked and not args.deidentify:
+        raise UserError("--burned-in-checked goes with --deidentify.", "Leave it out.")
+    wish = ExportWish(args.format, args.cases, args.deidentify, "all" if args.burned_in_checked else ())
     need_project(args.project)
     project = _open_to_export(args.project)
     try:
         with Progress("Writing cases") as bar:
-            if args.format == "nifti":
-                masks = export_masks(project, args.output, bar.report)
-                words = f"{len(masks)} mask{'s' * (len(masks) != 1)} in {args.output}."
-            else:
-                done = export_raw(project, args.output, bar.report)
-                words = " ".join((str(done), *(done.notes if done else ())))
+            done = write(project, args.output, wish, bar.report)
     finally:
         project.close()
-    print(words)
+    if done is not None:
+        for title, why in done.left_out:
+            warn(f"{title} was left out: {why}")
+        print(" ".join((done.sentence, *done.notes)))
     return 0
 
 

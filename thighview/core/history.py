@@ -1,5 +1,6 @@
 """Undo and redo: a list of edits and a place in it."""
 
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
@@ -135,3 +136,15 @@ class History:
     def peek_redo(self) -> Edit | None:
         """The edit that redo would repeat."""
         return self._edits[self._done] if self._done < len(self._edits) else None
+
+
+def step_name(model: str, redo: Collection[int] = ()) -> str:
+    """What a run of a model is called in the history; ``redo`` are the slices handed over to it."""
+    where = f" · slice {min(redo) + 1}" if len(redo) == 1 else ""
+    return f"Segment · {model}{where}"
+
+
+def model_of_step(name: str) -> str:
+    """The model whose run a step of the history is, the inverse of :func:`step_name`; empty for any other step."""
+    found = re.fullmatch(r"Segment (?:·|with) (.+?)(?: · slice \d+)?", name)  # "with": in projects of format 1
+    return found.group(1) if found else ""

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import secrets
 import stat
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from thighview.core.errors import UserError
+from thighview.io.leftovers import hidden
 
 _WINDOWS_TRIES = 20
 _WINDOWS_WAIT_S = 0.05
@@ -41,7 +41,7 @@ def write_atomic(
     if target.exists() and not target.is_file():
         what = "a folder" if target.is_dir() else "a device or a pipe"
         raise UserError(f"{target} could not be written: it is {what}.", "Give the name of a file.")
-    temporary = target.with_name(f".{target.name[:100]}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    temporary = hidden(target, "tmp")
     try:
         mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
@@ -66,17 +66,26 @@ def write_atomic(
 
 
 def write_bytes_atomic(path: Path | str, data: bytes) -> None:
-    """Write bytes with :func:`write_atomic`."""
+    """Write bytes with :func:`write_atomic`, and read them again before they take their place."""
 
     def write(file: BinaryIO) -> None:
         file.write(data)
 
-    write_atomic(path, write)
+    def check(temporary: Path) -> None:
+        if temporary.read_bytes() != data:
+            raise read_back_differs(Path(path))
+
+    write_atomic(path, write, check)
 
 
 def write_json_atomic(path: Path | str, data: Any) -> None:
     """Write plain data as indented JSON (UTF-8, no NaN) with :func:`write_atomic`."""
     write_bytes_atomic(path, (json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def read_back_differs(path: Path) -> UserError:
+    """What to raise from a ``check`` that finds something else than what was written."""
+    return UserError(f"{path} did not read back as it was written; nothing was put in its place.", "Save again.")
 
 
 def _refusal(target: Path, error: OSError) -> UserError:

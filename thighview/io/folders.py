@@ -1,4 +1,4 @@
-"""Replacing a folder so that it is there whole, old or new, whatever happens meanwhile."""
+"""Making or replacing a folder so that it is there whole, old or new, whatever happens meanwhile."""
 
 import re
 import shutil
@@ -7,8 +7,58 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from thighview.core.errors import UserError
+from thighview.io.leftovers import hidden, sweep
+
 _OLD = re.compile(r"\.(.+)\.[0-9a-f]{8}\.old")
 _TRIES = 3
+
+
+@contextmanager
+def staged_folder(folder: Path) -> Generator[Path]:
+    """A folder to fill that takes its place when all is written; nothing stays of it after an exception.
+
+    What earlier ones have left in the same place, killed on their way, is taken away first.
+
+    Parameters
+    ----------
+    folder : Path
+        New, or empty.
+
+    Raises
+    ------
+    UserError
+        When no folder can be made there.
+    """
+    folder = folder.absolute()
+    stage = hidden(folder, "part")
+    new = [parent for parent in stage.parents if not parent.exists()]
+    try:
+        sweep(folder.parent)
+        stage.mkdir(parents=True)
+        yield stage
+        if folder.exists():
+            folder.rmdir()
+        stage.replace(folder)
+    except BaseException as error:
+        shutil.rmtree(stage, ignore_errors=True)
+        with suppress(OSError):
+            for parent in new:
+                parent.rmdir()
+        if isinstance(error, OSError):
+            raise UserError(
+                f"{folder} could not be written: {error.strerror or error}.",
+                "Choose a folder on a disk that may be written and has room.",
+            ) from error
+        raise
+
+
+def need_empty(folder: Path) -> None:
+    """Refuse a target that holds something already."""
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise UserError(
+            f"{folder} is there already and not an empty folder.", "Choose a new folder; nothing was written."
+        )
 
 
 @contextmanager
@@ -16,7 +66,8 @@ def new_folder(place: Path) -> Generator[Path]:
     """A hidden folder beside its place, to be filled; it takes that place when the block ends well.
 
     What was there before goes then. When the block raises, or the folder cannot be put there, the old one stays and
-    nothing is left beside it. Killed between the two renames, the old one waits for :func:`put_back`.
+    nothing is left beside it. Killed between the two renames, the old one waits for :func:`put_back`; killed before,
+    the next one that is made there takes away what was half filled.
 
     Parameters
     ----------
@@ -25,8 +76,8 @@ def new_folder(place: Path) -> Generator[Path]:
     """
     place.parent.mkdir(parents=True, exist_ok=True)
     put_back(place.parent)
-    mark = uuid.uuid4().hex[:8]
-    staged, old = place.with_name(f".{place.name}.{mark}.new"), place.with_name(f".{place.name}.{mark}.old")
+    sweep(place.parent)
+    staged, old = hidden(place, "new"), place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}.old")
     try:
         staged.mkdir()
         yield staged

@@ -1,6 +1,7 @@
 """Scans and probability maps, written as NIfTI on a volume's own grid."""
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,22 +11,32 @@ from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
 from thighview.core.volume import Volume
-from thighview.io.atomic import write_atomic
+from thighview.io.atomic import read_back_differs, write_atomic
+from thighview.io.nifti import read_nifti
 from thighview.io.nifti_header import build_header
 
 _KINDS = ("uint8", "int16", "uint16", "int32", "uint32", "float32", "float64")
 
 
-def write_volume(path: Path, volume: Volume) -> None:
+def write_volume(path: Path, volume: Volume, checked: bool = False) -> None:
     """Write a scan as ``.nii`` or ``.nii.gz``: its numbers and its position, and no word of its source's header.
 
-    Number types that NIfTI readers seldom know become the next wider one they do.
+    Number types that NIfTI readers seldom know become the next wider one they do. Where it is ``checked``, the file is
+    read again and compared before it takes its place.
     """
     voxels = volume.voxels
     if voxels.dtype.name not in _KINDS:
         known = {"bool": "uint8", "int8": "int16", "float16": "float32"}
         voxels = voxels.astype(known.get(voxels.dtype.name, "float64"))
-    write_atomic(path, lambda file: _write(file, path, volume, voxels.dtype, 0, [voxels]))
+
+    def check(temporary: Path) -> None:
+        back = read_nifti(temporary)
+        same = np.array_equal(back.voxels, voxels, equal_nan=voxels.dtype.kind == "f")
+        if not (same and back.same_grid(volume, 1e-3)):
+            raise read_back_differs(path)
+
+    write = partial(_write, path=path, volume=volume, dtype=voxels.dtype, channels=0, parts=[voxels])
+    write_atomic(path, write, check if checked else None)
 
 
 def write_probabilities(path: Path, probabilities: NDArray[np.float32], volume: Volume) -> None:

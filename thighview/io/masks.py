@@ -17,7 +17,7 @@ from thighview.core.resampling import grid_change, nearest, share_outside
 from thighview.core.segments import MaskFile, number_segments, value_layers
 from thighview.core.volume import Volume
 from thighview.io import nifti
-from thighview.io.atomic import write_atomic, write_json_atomic
+from thighview.io.atomic import read_back_differs, write_atomic, write_json_atomic
 from thighview.io.mask_file import read_mask_file
 
 
@@ -116,7 +116,7 @@ def write_mask(path: Path | str, labels: LabelMap, table: LabelTable, volume: Vo
         raise ValueError(f"a mask of the shape {labels.shape} cannot lie on a scan of {volume.shape}")
     if not target.name.lower().endswith((".nii", ".nii.gz")):
         raise UserError(f"A mask is written as .nii or .nii.gz, found {target.name}.", "Choose such a name.")
-    codes = _file_codes(labels, table)
+    codes = file_codes(labels, table)
 
     def write(file: BinaryIO) -> None:
         nifti.write_label_map(file, codes, volume, target.name.lower().endswith(".gz"))
@@ -124,7 +124,7 @@ def write_mask(path: Path | str, labels: LabelMap, table: LabelTable, volume: Vo
     def check(temporary: Path) -> None:
         back = nifti.read_nifti(temporary)
         if not (np.array_equal(back.voxels, codes) and back.same_grid(volume, 1e-3)):
-            raise UserError(f"{target} did not read back as it was written; the old file was kept.", "Save again.")
+            raise read_back_differs(target)
 
     write_atomic(target, write, check)
 
@@ -185,7 +185,14 @@ def _doubt(mask: MaskFile, volume: Volume) -> str:
     return ""
 
 
-def _file_codes(labels: LabelMap, table: LabelTable) -> NDArray[np.integer[Any]]:
+def file_codes(labels: LabelMap, table: LabelTable) -> NDArray[np.integer[Any]]:
+    """A label map in the numbers of the file it came from, in the narrowest type of NIfTI that holds them.
+
+    Raises
+    ------
+    UserError
+        When two labels would get one number, or one is too large.
+    """
     code_of = np.arange(256)
     for label in table:
         code_of[label.value] = label.file_id

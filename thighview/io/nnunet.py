@@ -5,25 +5,20 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.mask import LabelMap
 from thighview.core.volume import Volume
-from thighview.io.masks import write_mask, write_sidecar
+from thighview.io.folders import need_empty
 from thighview.io.nnunet_in import load_case, read_dataset
 from thighview.io.nnunet_out import (
     OutCase,
     OutReport,
     Report,
     Stopped,
-    file_names,
-    need_empty,
-    staged_folder,
     write_dataset,
 )
-from thighview.io.project import Project
+from thighview.io.project import CaseSummary, Project
 from thighview.io.stored_case import read_stored_case
 
 
@@ -43,7 +38,14 @@ class InReport:
 
 
 def export_raw(
-    project: Project, folder: Path, report: Report | None = None, stopped: Stopped | None = None
+    project: Project,
+    folder: Path,
+    report: Report | None = None,
+    stopped: Stopped | None = None,
+    only: frozenset[int] | None = None,
+    rename: Callable[[OutCase, CaseSummary], OutCase] = lambda out, summary: out,
+    name: str = "",
+    finish: Callable[[Path], object] = lambda stage: None,
 ) -> OutReport | None:
     """Write the project's training set as a raw dataset folder of nnU-Net.
 
@@ -57,6 +59,14 @@ def export_raw(
         New, or an empty folder.
     report, stopped : callable, optional
         Progress in cases; whether to end early (the answer is None then, and nothing is written).
+    only : frozenset of int, optional
+        Cases of the training set that are to be written; by default all.
+    rename : callable
+        Gives a case the names it leaves under.
+    name : str
+        Of the dataset; by default the project's.
+    finish : callable
+        Adds what it likes to the finished folder before that takes its place.
 
     Raises
     ------
@@ -65,7 +75,7 @@ def export_raw(
         for reading only with persons who have no part yet: theirs could come out otherwise later.
     """
     need_empty(folder)
-    chosen = [case for case in project.cases() if case.in_training_set]
+    chosen = [case for case in project.cases() if case.in_training_set and (only is None or case.case_id in only)]
     if not chosen:
         raise UserError(
             f"No case of {project.name} is in its training set.", "Open a case and add it to the training set first."
@@ -83,36 +93,9 @@ def export_raw(
         case = project.load_case(summary.case_id)
         read = partial(_scan_and_mask, project, summary.case_id)
         part = parts[summary.subject]
-        going.append(OutCase(summary.subject, summary.title, part, case.table, tuple(case.reviews), read))
-    return write_dataset(folder, going, project.name, report or _nobody, stopped or _never)
-
-
-def export_masks(project: Project, folder: Path, report: Report | None = None) -> list[Path]:
-    """Write the masks of all cases as NIfTI, ids as in the files they came from, a table of labels beside each.
-
-    Every drawn or model-made voxel is written as it is; the slice states stand in the table's file.
-
-    Returns
-    -------
-    list of Path
-        The masks.
-    """
-    need_empty(folder)
-    cases = project.cases()
-    if not cases:
-        raise UserError(f"The project {project.name} has no case.", "Open a scan in it, or import cases.")
-    names = file_names([case.title for case in cases])
-    with staged_folder(folder) as stage:
-        for done, (summary, name) in enumerate(zip(cases, names, strict=True)):
-            if report:
-                report(done, len(cases))
-            case = project.load_case(summary.case_id)
-            shape, affine = project.geometry(summary.case_id)[0]
-            grid = Volume(np.broadcast_to(np.uint8(0), shape), affine, case.title)
-            write_mask(stage / f"{name}.nii.gz", case.labels, case.table, grid)
-            states = [review.state.word for review in case.reviews]
-            write_sidecar(stage / f"{name}.nii.gz", case.table, subject=case.subject, slices=states)
-    return [folder / f"{name}.nii.gz" for name in names]
+        out = OutCase(summary.subject, summary.title, part, case.table, tuple(case.reviews), read)
+        going.append(rename(out, summary))
+    return write_dataset(folder, going, name or project.name, report or _nobody, stopped or _never, finish)
 
 
 def import_raw(

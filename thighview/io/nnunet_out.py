@@ -4,12 +4,8 @@ Beside nnU-Net's own files lies ``thighview.json`` with what nnU-Net has no plac
 and colours, the person of each case and the state of each slice. ``io.nnunet_in`` reads both back.
 """
 
-import contextlib
-import json
 import re
-import shutil
-import uuid
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +15,10 @@ from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
 from thighview.core.mask import LabelMap
 from thighview.core.review import SliceReview
+from thighview.core.statement import RESEARCH_USE
 from thighview.core.volume import Volume
+from thighview.io.atomic import write_json_atomic
+from thighview.io.folders import need_empty, staged_folder
 from thighview.io.images import write_volume
 from thighview.io.masks import write_mask
 
@@ -78,6 +77,7 @@ def write_dataset(
     name: str,
     report: Report = lambda done, total: None,
     stopped: Stopped = lambda: False,
+    finish: Callable[[Path], object] = lambda stage: None,
 ) -> OutReport | None:
     """Write cases as a raw dataset folder; nothing is left behind on failure.
 
@@ -94,6 +94,8 @@ def write_dataset(
         Name of the dataset.
     report, stopped
         Progress in cases; asked before each case.
+    finish : callable
+        Adds what it likes to the finished folder before that takes its place.
 
     Returns
     -------
@@ -124,6 +126,7 @@ def write_dataset(
                 report(done, len(going))
                 _write_case(stage, case, case_name, labels, ignore)
             _write_descriptions(stage, going, names, name, labels, ignore)
+            finish(stage)
     except _Stop:
         return None
     report(len(going), len(going))
@@ -134,45 +137,6 @@ def write_dataset(
 
 class _Stop(Exception):  # noqa: N818 - not an error: the person asked for it
     """Leaves the staged folder so that nothing of it stays."""
-
-
-@contextlib.contextmanager
-def staged_folder(folder: Path) -> Generator[Path]:
-    """A folder to fill that takes its place when all is written; nothing stays of it after an exception.
-
-    Raises
-    ------
-    UserError
-        When no folder can be made there.
-    """
-    folder = folder.absolute()
-    stage = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}"
-    new = [parent for parent in stage.parents if not parent.exists()]
-    try:
-        stage.mkdir(parents=True)
-        yield stage
-        if folder.exists():
-            folder.rmdir()
-        stage.replace(folder)
-    except BaseException as error:
-        shutil.rmtree(stage, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            for parent in new:
-                parent.rmdir()
-        if isinstance(error, OSError):
-            raise UserError(
-                f"{folder} could not be written: {error.strerror or error}.",
-                "Choose a folder on a disk that may be written and has room.",
-            ) from error
-        raise
-
-
-def need_empty(folder: Path) -> None:
-    """Refuse a target that holds something already."""
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        raise UserError(
-            f"{folder} is there already and not an empty folder.", "Choose a new folder; nothing was written."
-        )
 
 
 def number_labels(tables: Sequence[LabelTable]) -> LabelTable:
@@ -251,7 +215,7 @@ def _write_case(stage: Path, case: OutCase, name: str, labels: LabelTable, ignor
     for folder in (images, masks):
         (stage / folder).mkdir(exist_ok=True)
     out = labels_out(mask, case.table, labels, case.reviews, ignore.value if ignore else 0)
-    write_volume(stage / images / f"{name}_0000.nii.gz", volume)
+    write_volume(stage / images / f"{name}_0000.nii.gz", volume, checked=True)
     write_mask(stage / masks / f"{name}.nii.gz", out, LabelTable(), volume)  # the numbers as they are
 
 
@@ -268,7 +232,7 @@ def _write_descriptions(
         "numTraining": len(learning),
         "file_ending": ".nii.gz",
         "name": name,
-        "description": "Thigh MRI with reviewed masks, written by thighview. Not for clinical decisions.",
+        "description": f"Thigh MRI with reviewed masks, written by thighview. {RESEARCH_USE}",
     }
     ours = {
         "format": FORMAT,
@@ -286,7 +250,7 @@ def _write_descriptions(
         },
     }
     for file, data in (("dataset.json", dataset), ("splits_final.json", folds_by_subject(learning)), (SIDE_FILE, ours)):
-        (stage / file).write_text(json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False), encoding="utf-8")
+        write_json_atomic(stage / file, data)
 
 
 def file_names(titles: Sequence[str]) -> list[str]:

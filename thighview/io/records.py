@@ -117,6 +117,13 @@ class Records:
         found = self._connection.execute("SELECT count(*) FROM edit WHERE case_id=? AND kind='edit'", (case_id,))
         return int(found.fetchone()[0])
 
+    def model_steps(self, case_id: int, reader_id: int = FIRST_READER) -> list[tuple[str, float]]:
+        """Names of the steps in which a model drew, oldest first, and when each was made (seconds since 1970)."""
+        return self._connection.execute(
+            "SELECT name, made FROM edit WHERE case_id=? AND reader_id=? AND kind='edit' AND tool='model' ORDER BY n",
+            (case_id, reader_id),
+        ).fetchall()
+
     def geometry(self, case_id: int) -> list[tuple[tuple[int, int, int], NDArray[np.float64]]]:
         """Shape (z, y, x) and affine (to LPS mm) of each series as it was when the case was added."""
         return [

@@ -14,6 +14,7 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtWidgets import QApplication
 
 from thighview.app import jobs
+from thighview.app.private_log import PrivateFormatter
 from thighview.app.tasks import Workspace
 from thighview.io.paths import home
 from thighview.ui.collector import collect_on_this_thread, settle_memory
@@ -96,7 +97,7 @@ def log_to_file() -> None:
     except OSError as error:
         _log.warning("no log file: %s", error)
         return
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(PrivateFormatter())
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.INFO)

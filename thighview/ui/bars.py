@@ -107,6 +107,7 @@ class TopBar(QWidget):
         workspace.model_chosen.connect(self._show_segment)
         workspace.project_changed.connect(self._show_case)
         workspace.cases_changed.connect(self._show_case)
+        workspace.names_changed.connect(self._show_case)
         workspace.segmenting.connect(self._follow)
         self._show_case(session.case)
         self._show_history(session.history)
@@ -140,7 +141,8 @@ class TopBar(QWidget):
             dz, dy, dx = volume.spacing_mm
             name = next((v for v in ("axial", "coronal", "sagittal") if Plane.of(volume, v).through == 0), "")
             place = f"{folder.name} / " if folder else ""
-            self.case_line.show_text(f"{place}{case.subject} · {name} · {x}×{y}×{z} · {_mm(dx)}×{_mm(dy)}×{_mm(dz)} mm")
+            whose = "" if self._workspace.settings.names_hidden else f"{place}{case.subject} · "
+            self.case_line.show_text(f"{whose}{name} · {x}×{y}×{z} · {_mm(dx)}×{_mm(dy)}×{_mm(dz)} mm")
         self._show_doubts(doubts_of(case))
         for part in (self.layout_button, self.masks):
             part.setEnabled(case is not None)
@@ -242,6 +244,9 @@ class StatusBar(QWidget):
         self.engine = QLabel("")
         self.reader = QLabel("")
         self.message = Elided()
+        self.stop = button("Cancel export", workspace.exporting.cancel, "Nothing of it stays.", "quiet")
+        self.stop.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.stop.hide()
         self.research = QLabel(RESEARCH_USE)
         self.research.setToolTip(RESEARCH_USE)
         self.keys = button("? shortcuts", actions["shortcuts"].trigger, actions["shortcuts"].toolTip(), "quiet")
@@ -254,6 +259,7 @@ class StatusBar(QWidget):
             if isinstance(part, QLabel):
                 part.setContentsMargins(0, 0, 16, 0)
         line.addWidget(self.message, 1)
+        line.addWidget(self.stop)
         line.addWidget(self.research)
         line.addSpacing(10)
         line.addWidget(self.keys)
@@ -264,6 +270,7 @@ class StatusBar(QWidget):
         workspace.engine.state_changed.connect(self._show_engine)
         workspace.said.connect(self.say)
         workspace.job_started.connect(self._follow)
+        workspace.exporting.changed.connect(lambda under_way: self.stop.setVisible(under_way is not None))
         workspace.session.case_opened.connect(self._show_case)
         self._show_case(workspace.session.case)
         self._show_engine(workspace.engine.state)

@@ -20,6 +20,7 @@ from thighview.core.errors import UserError
 from thighview.core.measure import dice
 from thighview.core.review import SliceState
 from thighview.core.run import EpochEnded, Failed, RunEvent, TrainConfig
+from thighview.io.exporting import ExportWish
 from thighview.io.masks import write_mask, write_sidecar
 from thighview.io.models import ModelEntry
 from thighview.ui.application import BugCatcher, make_application, open_window
@@ -182,7 +183,7 @@ class _Journey:
 
     def export(self) -> str:
         """Write the training set as nnU-Net raw."""
-        self.win.workspace.export_nnunet(self.folder / "nnunet")
+        self.win.workspace.export_masks(self.folder / "nnunet", ExportWish("nnunet"))
         self.until((self.folder / "nnunet" / "dataset.json").is_file, 60, "the export")
         return f"nnU-Net raw in {self.folder / 'nnunet'}, {len(self.rest)} slices as ignore"
 

@@ -79,12 +79,6 @@ def ask_save_mask(parent: QWidget, start: Path | None = None) -> Path | None:
     return with_ending(chosen, ".nii.gz", (".nii", ".nii.gz"))
 
 
-def ask_export_folder(parent: QWidget, start: Path | None = None) -> Path | None:
-    """Which new folder to export into; its name is proposed the way nnU-Net names data sets."""
-    why = "The training set is written as nnU-Net raw into a folder made for it."
-    return ask_new_folder(parent, "Export training data", why, "Dataset001_thigh", start, "Export")
-
-
 def ask_import_folder(parent: QWidget, start: Path | None = None) -> Path | None:
     """Which folder of cases with masks to import."""
     return choose(parent, "Import cases with masks: nnU-Net raw, pairs of images and masks, or DICOM with SEG", start)

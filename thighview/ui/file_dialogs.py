@@ -78,11 +78,11 @@ class FolderDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle(title)
         self.setMinimumWidth(520)
-        box = QVBoxLayout(self)
+        self.box = box = QVBoxLayout(self)
         box.setContentsMargins(18, 16, 18, 14)
         box.setSpacing(12)
         box.addWidget(words(why, "muted"))
-        form = QFormLayout()
+        self.form = form = QFormLayout()
         form.setVerticalSpacing(8)
         self.name = QLineEdit(name)
         self.place = QLineEdit(str(place))
@@ -104,6 +104,18 @@ class FolderDialog(QDialog):
         self._look()
         self.name.setFocus()
         self.name.selectAll()
+
+    def propose(self, name: str) -> None:
+        """Propose another name, unless one was typed by hand."""
+        self._plain = name
+        if self._proposing:
+            with QSignalBlocker(self.name):
+                self.name.setText(name)
+            self._look()
+
+    def refusal(self) -> str:
+        """Why what is asked for cannot be done wherever the folder goes, or nothing; for dialogs built on this one."""
+        return ""
 
     @property
     def answer(self) -> Path:
@@ -148,6 +160,7 @@ class FolderDialog(QDialog):
             with QSignalBlocker(self.name):
                 self.name.setText(name)
             self.name.selectAll()
+        why = self.refusal() or why
         show_words(self.problem, why)
         self.agree.setEnabled(not why)
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from thighview.core.statement import RESEARCH_USE
 from thighview.ui.cards import Page, words
 
-RESEARCH_USE = "Research use only. Not for diagnosis or treatment."
 MOUSE: tuple[tuple[str, str], ...] = (
     ("Wheel", "next or previous slice"),
     ("Ctrl + wheel", "size of brush and eraser; zoom with the other tools"),
@@ -27,7 +27,10 @@ WHAT_IT_IS_NOT = (
     "thighview is a research program. It is no medical device: nothing it shows may be used to diagnose or to treat a "
     "person. Masks and numbers can be wrong; you decide whether they are right."
 )
-WHERE_DATA_STAYS = "Scans never leave this computer: the program opens no network connection."
+WHERE_DATA_STAYS = (
+    "Scans never leave this computer: the program opens no network connection. What you export is as you choose it: "
+    "tick De-identify in Export masks for files that do not tell who a person is."
+)
 
 ABOUT_WIDTH_PX = 440
 Sheet = Sequence[tuple[str, Sequence[tuple[str, str]]]]

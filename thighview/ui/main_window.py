@@ -61,7 +61,9 @@ from thighview.ui.views import Views
 from thighview.ui.worklist import Worklist
 
 if TYPE_CHECKING:
+    from thighview.app.exporting import Looked, Pictured
     from thighview.app.tasks import Workspace
+    from thighview.io.exporting import Exported
 
 _TEXT_KEYS = (QLineEdit, QPlainTextEdit, QTextEdit, QAbstractSpinBox)
 _ARROWS = {
@@ -198,6 +200,9 @@ class MainWindow(QMainWindow):
         workspace.mask_doubtful.connect(self._settle_mask)
         workspace.kind_needed.connect(self._ask_kind)
         workspace.mask_opened.connect(self._say_mask)
+        workspace.exporting.done.connect(self._show_exported)
+        workspace.exporting.looks_needed.connect(self._have_looked_at)
+        workspace.names_changed.connect(self._show_title)
         workspace.segmenting.connect(self._segmenting)
         workspace.engine.state_changed.connect(self._engine_changed)
         for changed in (workspace.runs.run_changed, workspace.runs.run_ended):
@@ -223,6 +228,19 @@ class MainWindow(QMainWindow):
             self.notices.warn(str(report), " ".join(report.notes))
         else:
             self.notices.say(str(report))
+
+    def _show_exported(self, exported: "Exported") -> None:
+        """Say what was written; where something was not, or is to be known, it stays until it is read."""
+        told = [f"{title}: {why}" for title, why in exported.left_out] + list(exported.notes)
+        if told:
+            self.notices.warn(exported.sentence, "\n".join(told))
+        else:
+            self.notices.say(exported.sentence)
+
+    def _have_looked_at(self, cases: "tuple[Pictured, ...]", answer: "Callable[[Looked | None], None]") -> None:
+        from thighview.ui.look_dialog import ask_looks
+
+        ask_looks(self, cases, answer)
 
     def _show_training(self, _: object = None) -> None:
         """A dot on the tab while a training goes on, wherever the person looks."""
@@ -252,8 +270,8 @@ class MainWindow(QMainWindow):
             self.empty.refresh()
 
     def _show_title(self, _: object = None) -> None:
-        case = self.session.case
-        self.setWindowTitle(f"{case.subject} · thighview" if case else "thighview")
+        case, hidden = self.session.case, self.workspace.settings.names_hidden
+        self.setWindowTitle(f"{case.subject} · thighview" if case and not hidden else "thighview")
 
     # ------------------------------------------------------------------ wishes
 

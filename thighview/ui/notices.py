@@ -155,7 +155,7 @@ class Notices(QWidget):
             error = UserError(str(error))
         message, hint, details = describe(error)
         if details:
-            log.error("%s", details)
+            log.error("shown as a bug", exc_info=error)
         self._add("bug" if details else "error", message, hint, details, error)
 
     def settle(self, kind: type[BaseException]) -> None:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from thighview.app.segmenting import model_of_step
 from thighview.core.errors import UserError
 from thighview.core.fine_tuning import steps_of
+from thighview.core.history import model_of_step
 from thighview.core.labels import LabelTable
 from thighview.ui.augment_preview import AugmentFold
 from thighview.ui.cards import Card, Page, button, count, mark, show_words, words

@@ -10,6 +10,7 @@ from thighview.app.session import Session
 from thighview.app.tasks import OldWeightsError
 from thighview.core.scan_key import ScanKey
 from thighview.ui import dialogs
+from thighview.ui.export_dialog import ask_export
 from thighview.ui.export_model_dialog import ask_export_model
 from thighview.ui.notices import Notices
 from thighview.ui.old_weights_dialog import ask_old_weights
@@ -192,12 +193,30 @@ def with_folder(ask: Callable[[QWidget, Path | None], Path | None], verb: str) -
     return do
 
 
-def export_training_set(window: Window) -> None:
-    """Ask for a folder, then write the training set there; an empty one is told before anything is asked."""
-    if any(case.in_training_set for case in window.workspace.cases):
-        with_folder(dialogs.ask_export_folder, "export_nnunet")(window)
-    else:
-        window.notices.say("The training set is empty: add a case to it first, in the Train panel.")
+def export_masks(window: Window) -> None:
+    """Ask what to export and where to, then write it there; without a case there is nothing to ask."""
+    workspace, settings = window.workspace, window.workspace.settings
+    if not workspace.cases:
+        window.notices.say("There is no case yet: open a scan first.")
+        return
+    opened = window.session.case
+    summary = next((case for case in workspace.cases if opened and case.case_id == opened.case_id), None)
+    place = settings.place_for("export")
+    said = ask_export(window.as_widget, place, workspace.cases, summary, settings.export_choice)
+    if said:
+        folder, wish, settings.export_choice = said
+        settings.keep_place("export", folder.parent)
+        workspace.export_masks(folder, wish)
+
+
+def hide_names(window: Window) -> None:
+    """The other one of names shown and names hidden."""
+    window.workspace.hide_names(not window.workspace.settings.names_hidden)
+
+
+def names_hidden(window: Window) -> bool:
+    """Names are hidden."""
+    return window.workspace.settings.names_hidden
 
 
 def drop_gesture(window: Window) -> None:

@@ -1,0 +1,485 @@
+"""The one door through which masks leave a project, in whatever format."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thighview.core.case import Case
+from thighview.core.errors import UserError
+from thighview.core.volume import Volume
+from thighview.io import bids, nnunet
+from thighview.io.atomic import write_json_atomic
+from thighview.io.burned_in import burned_in_doubt
+from thighview.io.deidentify import Tally, count_left_behind, deidentified_images, write_image
+from thighview.io.dicom_source import images_at, source_images
+from thighview.io.export_files import LeftBehind, write_manifest, write_report
+from thighview.io.folders import need_empty, staged_folder
+from thighview.io.mask_dicomseg import SegFacts, references_to, references_to_new, write_segmentation
+from thighview.io.mask_nrrd import ENDING, write_seg_nrrd
+from thighview.io.masks import sidecar_path, write_mask
+from thighview.io.models import ModelEntry, find_models
+from thighview.io.nifti_words import count_words
+from thighview.io.nnunet_out import OutCase, Report, Stopped, file_names
+from thighview.io.npz_out import write_npz
+from thighview.io.outgoing import Outgoing, origins_and_models
+from thighview.io.project import CaseSummary, Project
+from thighview.io.pseudonyms import Pseudonyms
+from thighview.io.stored_case import read_stored_case
+
+if TYPE_CHECKING:
+    from pydicom.dataset import FileDataset
+
+_PICTURE_PX = 384
+"""Longer edge of the pictures a person looks at, at most."""
+FORMATS = ("nnunet", "nifti", "dicomseg", "nrrd", "bids", "npz")
+
+
+@dataclass(frozen=True)
+class ExportWish:
+    """What is to be written.
+
+    Parameters
+    ----------
+    form : str
+        One of ``FORMATS``.
+    cases : "all", "reviewed" or tuple of int
+        Which cases: all, those with reviewed slices, or these. nnU-Net takes those of the training set among them.
+    deidentify : bool
+        Whether nothing may leave that tells who a person is.
+    looked_at : "all" or tuple of int
+        Cases whose pictures a person has looked at and found without text burned in.
+    mark : str
+        Stands in the manifest, so that whoever wished for it knows the folder again.
+    """
+
+    form: str
+    cases: str | tuple[int, ...] = "all"
+    deidentify: bool = False
+    looked_at: str | tuple[int, ...] = ()
+    mark: str = ""
+
+    def __post_init__(self) -> None:
+        if self.form not in FORMATS:
+            raise UserError(f"The format {self.form!r} is not known.", f"What can be written: {', '.join(FORMATS)}.")
+
+    @property
+    def carries_pixels(self) -> bool:
+        """Whether images leave with the masks."""
+        return self.form in ("nnunet", "npz") or (self.form == "dicomseg" and self.deidentify)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(row: dict[str, Any]) -> "ExportWish":
+        """The wish of plain data made by :meth:`to_json`."""
+        chosen = {key: value if isinstance(value, str) else tuple(value) for key, value in row.items() if
+                  key in ("cases", "looked_at")}  # fmt: skip
+        return ExportWish(
+            str(row["form"]), deidentify=bool(row.get("deidentify")), mark=str(row.get("mark", "")), **chosen
+        )
+
+    def has_looked_at(self, case_id: int) -> bool:
+        """Whether a person has looked at the pictures of a case."""
+        looked_at = self.looked_at
+        return case_id in looked_at if isinstance(looked_at, tuple) else looked_at == "all"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written, what stayed at home and why, and what a person should know."""
+
+    folder: str
+    form: str
+    cases: int
+    files: int
+    left_out: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """One sentence for the end."""
+        many = f"{self.cases} case{'s' * (self.cases != 1)}"
+        out = f" {len(self.left_out)} could not be written." if self.left_out else ""
+        return f"{many} exported to {self.folder}.{out}"
+
+    def __str__(self) -> str:
+        return " ".join((self.sentence, *(f"{title}: {why}" for title, why in self.left_out), *self.notes))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(row: dict[str, Any]) -> "Exported":
+        """What :meth:`to_json` made plain."""
+        left = tuple((str(title), str(why)) for title, why in row["left_out"])
+        return Exported(row["folder"], row["form"], row["cases"], row["files"], left, tuple(row["notes"]))
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A case into whose pictures text may be burned, and why."""
+
+    case_id: int
+    title: str
+    path: Path
+    reason: str
+
+
+def export(
+    project: Project,
+    folder: Path,
+    wish: ExportWish,
+    report: Report = lambda done, total: None,
+    stopped: Stopped = lambda: False,
+) -> Exported | None:
+    """Write masks of a project into a folder; it is there whole, with a manifest, or not at all.
+
+    A case that cannot be written stays at home with its reason, and the others are written all the same; of nnU-Net's
+    training set none may lack.
+
+    Parameters
+    ----------
+    project : Project
+        Open in the calling thread; for nnU-Net writable, or with a part for everybody.
+    folder : Path
+        New, or an empty folder.
+    report, stopped : callable
+        Progress in cases; asked before each case.
+
+    Returns
+    -------
+    Exported or None
+        None when it was stopped.
+
+    Raises
+    ------
+    UserError
+        When nothing can be written, or pictures must be looked at first.
+    """
+    need_empty(folder)
+    chosen = chosen_cases(project, wish)
+    _need_looks(burned_in_doubts(project, wish))
+    if wish.form == "nnunet":
+        return _nnunet(project, folder, wish, chosen, report, stopped)
+    return _Writer(project, folder, wish).write(chosen, report, stopped)
+
+
+def chosen_cases(project: Project, wish: ExportWish) -> list[CaseSummary]:
+    """The cases a wish means, in the order of the worklist.
+
+    Raises
+    ------
+    UserError
+        When there are none.
+    """
+    cases = project.cases()
+    if not cases:
+        raise UserError(f"The project {project.name} has no case.", "Open a scan in it, or import cases.")
+    if wish.form == "nnunet":
+        cases = [case for case in cases if case.in_training_set]
+        if not cases:
+            hint = "Open a case and add it to the training set first."
+            raise UserError(f"No case of {project.name} is in its training set.", hint)
+    if wish.cases == "reviewed":
+        cases = [case for case in cases if any(n for state, n in case.counts.items() if state.reviewed)]
+        if not cases:
+            raise UserError("No slice of any case has been reviewed.", "Accept slices first, or export all cases.")
+    elif isinstance(wish.cases, tuple):
+        cases = [case for case in cases if case.case_id in wish.cases]
+        if not cases:
+            raise UserError("The case to export is not in the project.", "Choose others.")
+    return cases
+
+
+def burned_in_doubts(project: Project, wish: ExportWish) -> list[Doubt]:
+    """The cases of a wish whose pictures a person must look at before their pixels leave under a study key.
+
+    One that cannot be read is none of them: it is refused when its turn comes.
+    """
+    doubts: list[Doubt] = []
+    for case in chosen_cases(project, wish):
+        with suppress(UserError):
+            if reason := _doubt(case, wish):
+                doubts.append(Doubt(case.case_id, case.title, case.path, reason))
+    return doubts
+
+
+def _doubt(case: CaseSummary, wish: ExportWish) -> str:
+    """Why a person must look at the pictures of a case first; empty where they need not, or have."""
+    if not (wish.deidentify and wish.carries_pixels) or wish.has_looked_at(case.case_id) or not case.path.exists():
+        return ""
+    return burned_in_doubt(images_at(case.path))
+
+
+def _need_looks(doubts: Sequence[Doubt]) -> None:
+    if doubts:
+        more = f" So may {len(doubts) - 1} more." if len(doubts) > 1 else ""
+        raise UserError(
+            f"A name may stand in the pictures of {doubts[0].title}: {doubts[0].reason}{more} Nothing was written.",
+            "Look at every slice; where there is none, export with --burned-in-checked.",
+        )
+
+
+# ------------------------------------------------------------------ nnU-Net
+
+
+def _nnunet(
+    project: Project, folder: Path, wish: ExportWish, chosen: list[CaseSummary], report: Report, stopped: Stopped
+) -> Exported | None:
+    private = Pseudonyms(project.salt)
+    left = LeftBehind()
+    files = 0
+
+    def rename(out: OutCase, summary: CaseSummary) -> OutCase:
+        if not wish.deidentify:
+            return out
+        key = private.subject(out.subject)
+        left.labels |= {label.key for label in out.table}
+        _note(left, summary, key, wish)
+        return replace(out, subject=key, title=key)
+
+    def finish(stage: Path) -> None:
+        nonlocal files
+        if wish.deidentify:
+            write_report(stage, left)
+        files = write_manifest(stage, wish.form, wish.deidentify, wish.mark) + 1
+
+    name = "thighview" if wish.deidentify else project.name
+    ids = frozenset(case.case_id for case in chosen)
+    done = nnunet.export_raw(project, folder, report, stopped, ids, rename, name, finish)
+    if done is None:
+        return None
+    notes = (f"{done.slices} reviewed slices, {done.ignored} not reviewed (ignore).", *done.notes)
+    return Exported(str(folder), wish.form, len(done.cases), files, (), notes)
+
+
+def _note(left: LeftBehind, summary: CaseSummary, key: str, wish: ExportWish) -> None:
+    """Count what of a case's source stays at home altogether."""
+    left.persons.add(key)
+    left.cases += 1
+    if not summary.path.exists():
+        return
+    images = images_at(summary.path)
+    if images.images:
+        count_left_behind(images, left.tally)
+        left.looked_at += wish.carries_pixels and wish.has_looked_at(summary.case_id)
+    else:
+        left.tally.removed += count_words(summary.path)
+        left.not_said += wish.carries_pixels
+
+
+# ------------------------------------------------------------------ the other formats
+
+
+class _Stop(Exception):  # noqa: N818 - not an error: the person asked for it
+    """Leaves the staged folder so that nothing of it stays."""
+
+
+class _Writer:
+    """Writes cases one by one into a staged folder."""
+
+    def __init__(self, project: Project, folder: Path, wish: ExportWish) -> None:
+        self.project, self.folder, self.wish = project, folder, wish
+        self.private = Pseudonyms(project.salt)
+        self.left = LeftBehind()
+        self.notes: list[str] = []
+        self._models: list[ModelEntry] = find_models(project.folder)
+        self._mask_names = bids.MaskNames()
+        self._subject_labels: dict[str, str] = {}
+        self._write: Callable[[Path, Outgoing, CaseSummary], None] = {
+            "nifti": self._nifti, "nrrd": self._nrrd, "dicomseg": self._dicomseg, "bids": self._bids, "npz": self._npz,
+        }[wish.form]  # fmt: skip
+
+    def write(self, chosen: list[CaseSummary], report: Report, stopped: Stopped) -> Exported | None:
+        subjects = {case.case_id: self._subject(case.subject) for case in chosen}
+        if len(set(subjects.values())) < len({case.subject for case in chosen}):
+            raise UserError("Two persons would get one study key.", "Give one of them another name in the project.")
+        self._subject_labels = bids.subject_labels([subjects[case.case_id] for case in chosen])
+        names = file_names([subjects[case.case_id] if self.wish.deidentify else case.title for case in chosen])
+        left_out: list[tuple[str, str]] = []
+        written = files = 0
+        try:
+            with staged_folder(self.folder) as stage:
+                for done, (summary, name) in enumerate(zip(chosen, names, strict=True)):
+                    if stopped():
+                        raise _Stop
+                    report(done, len(chosen))
+                    room = stage / ".case"
+                    room.mkdir()
+                    try:
+                        self._write(room, self._outgoing(summary, name, subjects[summary.case_id]), summary)
+                    except UserError as error:
+                        left_out.append((summary.title, str(error)))
+                        shutil.rmtree(room)
+                        continue
+                    _move_in(room, stage)
+                    written += 1
+                if not written:
+                    title, why = left_out[0]
+                    raise UserError(f"No case could be written. {title}: {why}")
+                if self.wish.form == "bids":
+                    bids.write_bids_dataset(stage)
+                if self.wish.deidentify:
+                    write_report(stage, self.left)
+                files = write_manifest(stage, self.wish.form, self.wish.deidentify, self.wish.mark) + 1
+        except _Stop:
+            return None
+        report(len(chosen), len(chosen))
+        return Exported(str(self.folder), self.wish.form, written, files, tuple(left_out), tuple(self.notes))
+
+    # -------------------------------------------------------------- one case
+
+    def _subject(self, subject: str) -> str:
+        return self.private.subject(subject) if self.wish.deidentify else subject
+
+    def _outgoing(self, summary: CaseSummary, name: str, subject: str) -> Outgoing:
+        needs_scan = self.wish.form in ("dicomseg", "npz")
+        has_scan = needs_scan or summary.path.exists()
+        case = read_stored_case(self.project, summary.case_id) if has_scan else self._without_scan(summary)
+        if reason := _doubt(summary, self.wish):  # of a file that has come in its place since
+            raise UserError(reason, "Look at its slices first.")
+        named = not self.wish.deidentify
+        origins, models = origins_and_models(self.project, case, self._models, named)
+        return Outgoing(case, name, subject, summary.part, origins, models, named, has_scan)
+
+    def _without_scan(self, summary: CaseSummary) -> Case:
+        """A case whose scan is not where it was: its mask lies where the scan lay when the case was added."""
+        case = self.project.load_case(summary.case_id)
+        shape, affine = self.project.geometry(summary.case_id)[0]
+        case.series[0].volume = Volume(np.broadcast_to(np.uint8(0), shape), affine, case.title)
+        self.notes.append(
+            f"The scan of {case.title} is not where it was; its mask has the position kept in the project."
+        )
+        return case
+
+    def _count(self, out: Outgoing, summary: CaseSummary, made_anew: int = 0) -> None:
+        """Note a case that has been written for the report of what stayed behind."""
+        if out.named:
+            return
+        self.left.labels |= {label.key for label in out.case.table}
+        if made_anew:
+            self.left.persons.add(out.subject)
+            self.left.cases += 1
+            self.left.images += made_anew
+            self.left.looked_at += self.wish.has_looked_at(summary.case_id)
+        else:
+            _note(self.left, summary, out.subject, self.wish)
+
+    def _nifti(self, room: Path, out: Outgoing, summary: CaseSummary) -> None:
+        path = room / f"{out.name}.nii.gz"
+        write_mask(path, out.case.labels, out.case.table, out.case.volume)
+        write_json_atomic(sidecar_path(path), out.facts())
+        self._count(out, summary)
+
+    def _nrrd(self, room: Path, out: Outgoing, summary: CaseSummary) -> None:
+        case = out.case
+        write_seg_nrrd(room / f"{out.name}{ENDING}", case.labels, case.table, case.volume, out.all_reviewed)
+        write_json_atomic(room / f"{out.name}.json", out.facts())
+        self._count(out, summary)
+
+    def _npz(self, room: Path, out: Outgoing, summary: CaseSummary) -> None:
+        case = out.case
+        self._need_reviewed(case)
+        write_npz(room / f"{out.name}.npz", case.volume, case.labels, case.table, case.reviews, out.facts())
+        write_json_atomic(room / f"{out.name}.json", out.facts())
+        self._count(out, summary)
+
+    def _bids(self, room: Path, out: Outgoing, summary: CaseSummary) -> None:
+        case = out.case
+        self._need_reviewed(case)
+        found = bids.entities_of(summary.path, case.visit) if out.named else {}
+        name = self._mask_names.next(self._subject_labels[out.subject], found)
+        bids.write_bids_mask(
+            room, name, case.volume, case.labels, case.table, case.reviews, out.facts(), out.source_name
+        )
+        self._count(out, summary)
+
+    def _dicomseg(self, room: Path, out: Outgoing, summary: CaseSummary) -> None:
+        from pydicom.uid import generate_uid
+
+        case = out.case
+        source = source_images(case)
+        uids = [str(generate_uid(None)), str(generate_uid(None))]
+        made: list[tuple[int, FileDataset]] = []
+        tally = Tally()
+        if out.named:
+            references = references_to(source)
+        else:
+            made = list(deidentified_images(source, self.private, out.subject, tally))
+            references = references_to_new(made)
+            series = str(source.images[0].whole.SeriesInstanceUID)
+            uids = [self.private.uid(f"{series}|masks of case {case.case_id}|{what}") for what in ("series", "object")]
+        facts = SegFacts(uids[0], uids[1], f"Reader^{case.reader_id}", out.origins, out.weights, out.named)
+        write_segmentation(room / f"{out.name}.dcm", case.labels, case.table, references, facts)
+        write_json_atomic(room / f"{out.name}.json", out.facts())
+        if made:
+            images = room / "images" / out.name
+            images.mkdir(parents=True)
+            for number, (_, image) in enumerate(made, 1):
+                write_image(images / f"{number:04d}.dcm", image)
+        self.left.tally.add(tally)
+        self._count(out, summary, len(made))
+
+    def _need_reviewed(self, case: Case) -> None:
+        if not any(review.state.reviewed for review in case.reviews):
+            raise UserError("None of its slices is reviewed, so there is nothing to learn from it.", "Review it first.")
+
+
+def _move_in(room: Path, stage: Path) -> None:
+    """Put the files of a case that is written whole in their places."""
+    for path in sorted(room.rglob("*")):
+        target = stage / path.relative_to(room)
+        if path.is_dir():
+            target.mkdir(exist_ok=True)
+        else:
+            path.replace(target)
+    shutil.rmtree(room)
+
+
+# ------------------------------------------------------------------ for the window
+
+
+def pictures_for_window(folder: str, wish: dict[str, Any], report: Report) -> tuple[dict[str, Any], dict[str, Any]]:
+    """:func:`burned_in_doubts` for a child process, with the slices of each doubtful case as 8-bit pictures."""
+    pictures: dict[str, Any] = {}
+    with closing(Project.open(Path(folder), writable=False)) as project:
+        doubts = burned_in_doubts(project, ExportWish.from_json(wish))
+        for done, doubt in enumerate(doubts):
+            report(done, len(doubts))
+            pictures[str(doubt.case_id)] = _pictures(read_stored_case(project, doubt.case_id).volume.voxels)
+    rows = [{"case_id": doubt.case_id, "title": doubt.title, "reason": doubt.reason} for doubt in doubts]
+    return {"doubts": rows}, pictures
+
+
+def _pictures(voxels: NDArray[Any]) -> NDArray[np.uint8]:
+    """All of a stack from its darkest to its brightest, in which also faint text can be seen; at most so large.
+
+    Of the pixels that become one the brightest counts, or thin letters would fade.
+    """
+    step = -(-max(voxels.shape[1:]) // _PICTURE_PX)
+    low, high = np.percentile(voxels[:, ::4, ::4], (0.5, 99.5))
+    scaled = np.clip((voxels.astype(np.float32) - low) / max(float(high - low), 1e-6), 0, 1)
+    shown = (255 * np.sqrt(scaled)).astype(np.uint8)
+    if step > 1:
+        shown = np.pad(shown, ((0, 0), *((0, -size % step) for size in shown.shape[1:])))  # text stands at the edges
+        n, y, x = shown.shape
+        shown = shown.reshape(n, y // step, step, x // step, step).max(axis=(2, 4))
+    return np.ascontiguousarray(shown)
+
+
+def export_for_window(folder: str, out: str, wish: dict[str, Any], report: Report) -> dict[str, Any]:
+    """:func:`export` for a child process: a project folder, plain data in and out."""
+    with closing(Project.open(Path(folder), writable=False)) as project:
+        done = export(project, Path(out), ExportWish.from_json(wish), report)
+    if done is None:
+        raise RuntimeError("an export that nobody stopped has stopped")
+    return done.to_json()
