@@ -67,7 +67,10 @@ def read_file(path: Path, part: str = "") -> Volume:
     UserError
         When it is of none of them, or as its reader.
     """
-    return _need_format(path).read(path, part)
+    try:
+        return _need_format(path).read(path, part)
+    except MemoryError as error:
+        raise UserError(f"{path.name} is too large for this computer's memory.", "Close other programs.") from error
 
 
 def files_of(path: Path) -> tuple[Path, ...]:

@@ -167,8 +167,8 @@ def _volume(
     place: Path, data: Path, header: NiftiHeader, part: str, stream: Stream, there: int, packing: str
 ) -> Volume:
     """One volume of a stream that stands at the first voxel of the first of them; ``place`` is what it is known by."""
-    chosen = parts.choose(place, part, parts.volumes(place, header.volumes, header.shape[2]))
     bounded.check_size(data, header.offset + header.volumes * header.volume_bytes, there, packing)
+    chosen = parts.choose(place, part, parts.volumes(place, header.volumes, header.shape[2]))
     shape = (header.volumes, *header.shape[::-1])
     stored, left = bounded.take(stream, shape, header.dtype, 0, chosen, data)
     trailing = bounded.drain(stream, left, data)

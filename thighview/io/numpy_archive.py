@@ -17,7 +17,10 @@ from thighview.io.numpy_array import MAGIC, ArrayHead, read_head
 ZIP = b"PK\x03\x04"
 Archive = zipfile.ZipFile
 _MOST_MEMBERS = 1000
-_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError, RuntimeError)
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError, RuntimeError, OSError,
+    ValueError, OverflowError,
+)  # fmt: skip
 """What the unpacking of a damaged archive raises."""
 
 

@@ -5,11 +5,19 @@ from pathlib import Path
 
 from thighview.core.errors import ScanChoice, SeveralScansError, UserError
 
-_MOST_NAMED = 8
+_MOST_NAMED, _MOST_VOLUMES = 8, 32767
 
 
 def volumes(path: Path, count: int, images: int) -> tuple[ScanChoice, ...]:
-    """The volumes of a file that has them one after the other; a part is the number of one, from 1, as text."""
+    """The volumes of a file that has them one after the other; a part is the number of one, from 1, as text.
+
+    Raises
+    ------
+    UserError
+        When they are more than any scanner makes.
+    """
+    if count > _MOST_VOLUMES:
+        raise UserError(f"{path.name} says that it holds {count:,} volumes, which cannot be.", "Its header is wrong.")
     return tuple(ScanChoice(f"volume {n} of {count}", path, str(n), images) for n in range(1, count + 1))
 
 

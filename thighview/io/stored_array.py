@@ -95,10 +95,10 @@ def read_stored(path: Path, array: StoredArray, part: str, kind: str) -> Volume:
     UserError
         When the file is damaged, too large for the memory, or has no such part.
     """
-    chosen = parts.choose(path, part, parts.volumes(path, array.scans, array.shape_zyx[0]))
     with bounded.opened(array.data, array.start, array.packing) as (stream, there, packing):
         wanted = array.skipped + math.prod(array.shape) * array.dtype.itemsize
         bounded.check_size(array.data, wanted, there, packing)
+        chosen = parts.choose(path, part, parts.volumes(path, array.scans, array.shape_zyx[0]))
         bounded.skip(stream, array.skipped, array.data)
         stored, left = bounded.take(stream, array.shape, array.dtype, array.along, chosen, array.data)
         trailing = bounded.drain(stream, left, array.data, array.footer_bytes)

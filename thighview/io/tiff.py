@@ -119,6 +119,7 @@ def _read(path: Path, file: Any, part: str, there: int) -> Volume:
 def _pages(path: Path, file: Any) -> list[Any]:
     """The pages that are images of their own, no small copies of others."""
     pages: list[Any] = []
+    seen = set[int]()
     for index in range(_MOST_PAGES + 1):
         try:
             page = file.pages[index]
@@ -126,6 +127,9 @@ def _pages(path: Path, file: Any) -> list[Any]:
             break
         if index == _MOST_PAGES:
             raise UserError(f"{path.name} holds more than {_MOST_PAGES:,} pages.", "Open a stack of fewer.")
+        if page.offset in seen:
+            raise bounded.damaged(path, "its pages go round in a circle")
+        seen.add(int(page.offset))
         if not page.is_reduced:
             pages.append(page)
     if not pages:

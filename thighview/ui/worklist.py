@@ -1,6 +1,7 @@
 """The worklist: the project's cases with a picture, the subject, and how far the review is."""
 
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from PySide6.QtWidgets import (
 
 from thighview.app.jobs import run_in_thread
 from thighview.core.case import Case
+from thighview.core.errors import UserError
 from thighview.core.planes import Plane, body_box
 from thighview.core.review import SliceState
 from thighview.core.scan_key import ScanKey
@@ -350,9 +352,20 @@ def _read_picture(key: ScanKey) -> NDArray[np.uint8] | None:
     """The picture of a scan on disk; None for one too large to be read just for that, or gone."""
     from thighview.app.opening import read_scan
 
-    if not key.path.exists() or (key.path.is_file() and key.path.stat().st_size > _MOST_BYTES):
+    if not key.path.exists() or (key.path.is_file() and _size_bytes(key.path) > _MOST_BYTES):
         return None
     return _picture(read_scan(*key).volume)
+
+
+def _size_bytes(path: Path) -> int:
+    """Of all files that a scan lies in; of a DICOM file its own."""
+    from thighview.io import formats
+
+    try:
+        files = formats.files_of(path)
+    except UserError:
+        files = (path,)
+    return sum(file.stat().st_size for file in files)
 
 
 def _picture(volume: Volume, pixels: int = 2 * PICTURE) -> NDArray[np.uint8]:
