@@ -167,7 +167,7 @@ class MainWindow(QMainWindow):
             self.tabs.addTab(self.panels[name], name)
         self.left.setProperty("bar", "side")
         right.setProperty("bar", "right")
-        self.left.setSizes([320, 70, 360])
+        self.left.setSizes([250, 70, 430])
         self.left.setStretchFactor(1, 0)
         self.body.setStretchFactor(1, 1)
         self.body.setSizes([244, 988, 372])
