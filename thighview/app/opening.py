@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.volume import Volume
+from thighview.io.child import nobody
 from thighview.io.nifti import stem
 from thighview.io.project import DATABASE, Project
 
@@ -48,11 +50,13 @@ def project_at(path: Path) -> Path | None:
         return None
 
 
-def read_scan(path: Path) -> Scan:
-    """Read a NIfTI file or a DICOM series folder."""
+def read_scan(
+    path: Path, report: Callable[[int, int], None] = nobody, stopped: Callable[[], bool] | None = None
+) -> Scan:
+    """Read a NIfTI file or a DICOM series; what it raises is told by ``reading.read_source``."""
     from thighview.io import reading
 
-    source = reading.read_source(path)
+    source = reading.read_source(path, report, stopped)
     return Scan(source.place, source.volume, source.patient_id, path, source.files)
 
 

@@ -1,6 +1,6 @@
 """Opening scans, DICOM folders, projects and the demo: what was given is looked at, read and shown, step by step."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
@@ -185,7 +185,7 @@ class OpenScans(OpenProject):
 
         if self._opening:
             self._opening.cancel()
-        job = self._opening = run_in_thread(lambda report, stopped: opening.read_scan(path))
+        job = self._opening = run_in_thread(lambda report, stopped: opening.read_scan(path, report, stopped))
         job.succeeded.connect(read)
         job.failed.connect(refused)
         self.job_started.emit(job, f"Opening {path.name}")
@@ -236,7 +236,7 @@ class OpenScans(OpenProject):
             self.failed.emit(error)
             self._add(others)
 
-        job = run_in_thread(lambda report, stopped: opening.read_scan(path), lane="adding")
+        job = run_in_thread(lambda report, stopped: opening.read_scan(path, report, stopped), lane="adding")
         job.succeeded.connect(read)
         job.failed.connect(refused)
         self.job_started.emit(job, f"Adding {path.name}")
@@ -264,10 +264,10 @@ class OpenScans(OpenProject):
         """Hash the source behind the window; keep the hash, or say that the file has changed."""
         store = self.store
 
-        def work(report: object, stopped: object) -> str:
+        def work(report: object, stopped: Callable[[], bool]) -> str:
             from thighview.io.reading import sha256_of
 
-            return sha256_of(path)
+            return sha256_of(path, stopped=stopped)
 
         def done(found: str) -> None:
             known = case.series[0].sha256

@@ -1,4 +1,4 @@
-"""The errors a person can act on."""
+"""The errors a person can act on, and what is raised where work was to stop."""
 
 from pathlib import Path
 
@@ -37,3 +37,7 @@ class SeveralScansError(UserError):
     def __init__(self, message: str, hint: str, choices: tuple[tuple[str, Path], ...]) -> None:
         super().__init__(message, hint)
         self.choices = choices
+
+
+class Stopped(Exception):  # noqa: N818 - not an error: the person asked for it
+    """Work raises this when it ends early because it was cancelled."""

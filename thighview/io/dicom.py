@@ -163,11 +163,6 @@ _GEOMETRY_TAGS = ("SOPInstanceUID", "ImagePositionPatient", "ImageOrientationPat
                   "Columns", "RescaleSlope", "RescaleIntercept")  # fmt: skip
 
 
-def patient_id(path: Path) -> str:
-    """PatientID of a DICOM file or folder as it stands there, for a keyed hash; empty where there is none."""
-    return patient_of(choose_series(path))
-
-
 def patient_of(series: Series) -> str:
     """PatientID of a series."""
     return text_of(series.slices[0].header, "PatientID")

@@ -1,43 +1,21 @@
-"""One door for scans: what a path holds is found out by reading it, never by its name."""
+"""One door for scans: what a path holds is found out by reading it, never by its name.
+
+DICOM is read in a process of its own (``loader``), whoever asks: nothing of it is taken apart in the window's.
+"""
 
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
 from thighview.core.volume import Volume
-from thighview.io import dicom, dicom_header, nifti
+from thighview.io import loader, nifti
+from thighview.io.child import nobody
+from thighview.io.dicom_header import is_dicom
+from thighview.io.loader import Told, Wish
+from thighview.io.parts import Inspection, believed, volume_of
 
-
-@dataclass(frozen=True)
-class Inspection:
-    """What ``thighview info`` says of a path; ``series`` has one plain dict per series or volume found."""
-
-    path: str
-    kind: str
-    shape_zyx: tuple[int, int, int]
-    spacing_mm_zyx: tuple[float, float, float]
-    axes: str
-    dtype: str
-    series: tuple[dict[str, Any], ...]
-    warnings: tuple[str, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data with the keys of the command line's contract."""
-        return {
-            "path": self.path,
-            "kind": self.kind,
-            "shape_zyx": list(self.shape_zyx),
-            "spacing_mm_zyx": [round(value, 6) for value in self.spacing_mm_zyx],
-            "axes": self.axes,
-            "dtype": self.dtype,
-            "series": list(self.series),
-            "warnings": list(self.warnings),
-        }
+_PARTS = "thighview.io.dicom_parts"
 
 
 def read_volume(path: Path | str) -> Volume:
@@ -50,8 +28,7 @@ def read_volume(path: Path | str) -> Volume:
     UserError
         When it cannot be opened as one scan, with the reason.
     """
-    found = Path(path)
-    return dicom.read_dicom(found) if _kind(found) == "dicom" else nifti.read_nifti(found)
+    return read_source(Path(path)).volume
 
 
 @dataclass(frozen=True)
@@ -64,16 +41,31 @@ class Source:
     files: frozenset[Path]
 
 
-def read_source(path: Path) -> Source:
+def read_source(path: Path, report: Told = nobody, stopped: Wish | None = None) -> Source:
     """Read a scan once, with all that tells it from others.
 
     A DICOM series is known by its folder, whichever of its files was given, where the folder opens that series.
+
+    Parameters
+    ----------
+    path : Path
+        What was given.
+    report, stopped : callable, optional
+        How far it is; whether to give up.
+
+    Raises
+    ------
+    UserError
+        When it cannot be opened as one scan, with the reason.
+    Stopped
+        When it was given up.
     """
     if _kind(path) != "dicom":
         return Source(path, nifti.read_nifti(path), "", frozenset({path}))
-    series = dicom.choose_series(path)
-    volume, files = dicom.read_series(path, series), frozenset(s.path for s in series.slices)
-    return Source(dicom.place_of(path, series), volume, dicom.patient_of(series), files)
+    facts, arrays = loader.ask(f"{_PARTS}:read", path, report=report, stopped=stopped)
+    with believed(path):
+        files = frozenset(Path(file) for file in facts["files"])
+        return Source(Path(facts["place"]), volume_of(facts, arrays["voxels"]), str(facts["patient_id"]), files)
 
 
 def inspect(path: Path | str) -> Inspection:
@@ -86,23 +78,22 @@ def inspect(path: Path | str) -> Inspection:
     """
     found = Path(path)
     if _kind(found) == "dicom":
-        volume, series, warnings = _inspect_dicom(found)
-    else:
-        volume, header = nifti.read_nifti_file(found, volume_index=0)
-        count, warnings = header.volumes, []
-        names = [f"volume {i + 1} of {count}" for i in range(count)] if count > 1 else [volume.name]
-        series = [{"name": name, "images": volume.shape[0]} for name in names]
-    return Inspection(
-        str(path), volume.kind, volume.shape, volume.spacing_mm, volume.axes, volume.voxels.dtype.name,
-        tuple(series), (*warnings, *volume.warnings),
-    )  # fmt: skip
+        facts, _ = loader.ask(f"{_PARTS}:inspect", found)
+        with believed(found):
+            return Inspection.from_json(facts)
+    volume, header = nifti.read_nifti_file(found, volume_index=0)
+    count = header.volumes
+    names = [f"volume {i + 1} of {count}" for i in range(count)] if count > 1 else [volume.name]
+    return Inspection.of(found, volume, [{"name": name, "images": volume.shape[0]} for name in names])
 
 
-def sha256_of(path: Path | str) -> str:
+def sha256_of(path: Path | str, report: Told = nobody, stopped: Wish | None = None) -> str:
     """SHA-256 of a file's bytes, or of a DICOM series whatever its files are called. Not on the window's thread."""
     found = Path(path)
     if _kind(found) == "dicom":
-        return dicom.series_digest(dicom.choose_series(found))
+        facts, _ = loader.ask(f"{_PARTS}:digest", found, report=report, stopped=stopped)
+        with believed(found):
+            return str(facts["sha256"])
     with found.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -110,34 +101,11 @@ def sha256_of(path: Path | str) -> str:
 def patient_id(path: Path | str) -> str:
     """PatientID as it stands in DICOM, to be hashed with the project's salt; empty for any other file."""
     found = Path(path)
-    return dicom.patient_id(found) if _kind(found) == "dicom" else ""
-
-
-def read_volume_parts(path: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """:func:`read_volume` for a child process: plain data and arrays, put together by :func:`volume_from_parts`."""
-    volume = read_volume(path)
-    facts: dict[str, Any] = {
-        "affine": volume.affine.tolist(),
-        "name": volume.name,
-        "kind": volume.kind,
-        "warnings": list(volume.warnings),
-        "details": volume.details,
-        "file_geometry": volume.file_geometry.hex(),
-    }
-    return facts, {"voxels": volume.voxels}
-
-
-def volume_from_parts(facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Volume:
-    """The volume of :func:`read_volume_parts`."""
-    return Volume(
-        arrays["voxels"],
-        np.array(facts["affine"], np.float64),
-        facts["name"],
-        facts["kind"],
-        tuple(facts["warnings"]),
-        dict(facts["details"]),
-        bytes.fromhex(facts["file_geometry"]),
-    )
+    if _kind(found) != "dicom":
+        return ""
+    facts, _ = loader.ask(f"{_PARTS}:patient", found)
+    with believed(found):
+        return str(facts["patient_id"])
 
 
 def _kind(path: Path) -> str:
@@ -153,7 +121,7 @@ def _kind(path: Path) -> str:
             raise UserError(f"{path.name} is empty (0 bytes).", "Copy it again from where it came from.")
         if nifti.is_nifti(path):
             return "nifti"
-        if dicom_header.is_dicom(path):
+        if is_dicom(path):
             return "dicom"
     except OSError as error:
         raise UserError(f"{path} could not be read: {error.strerror or error}.", "Check the path.") from error
@@ -161,23 +129,3 @@ def _kind(path: Path) -> str:
         f"{path.name} is not a scan that can be opened: it is neither NIfTI nor DICOM inside.",
         "Open a .nii or .nii.gz file, or a folder of DICOM files.",
     )
-
-
-def _inspect_dicom(path: Path) -> tuple[Volume, list[dict[str, Any]], list[str]]:
-    if path.is_file():
-        chosen = [dicom.choose_series(path)]
-    else:
-        found = sorted(dicom.scan(path).series, key=lambda series: -len(series.slices))
-        chosen = [series for series in found if len(series.slices) > 1] or found
-    rows: list[dict[str, Any]] = [{"name": s.title, "images": len(s.slices)} for s in chosen]
-    if len(chosen) < 2:
-        return dicom.read_dicom(path), rows, []
-    warnings = [f"This folder holds {len(chosen)} series; one is described. Open a file of the series you want."]
-    refusal: UserError | None = None
-    for series in chosen:
-        try:
-            return dicom.read_series(path, series), rows, warnings
-        except UserError as error:
-            refusal = refusal or error
-            warnings.append(f"{series.title}: {error.message}")
-    raise refusal or UserError(f"No series of {path} can be opened.")
