@@ -8,12 +8,14 @@ import re
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
+from parts_files import write_volumes
 from tiny_project import make_project
 
 from thighview.cli import main, phantoms, system
@@ -25,7 +27,7 @@ from thighview.core.volume import Volume
 from thighview.engine.evaluation import Evaluation, Truth, compare
 from thighview.io.case_pictures import read_pictures
 from thighview.io.images import write_volume
-from thighview.io.masks import write_mask
+from thighview.io.masks import read_mask, write_mask
 from thighview.io.model_card import ModelCard
 from thighview.io.models import write_model
 from thighview.io.project import Project
@@ -66,6 +68,36 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str | Path) -> str:
     lines = err.splitlines()
     assert len(lines) == 1 and lines[0].startswith("thighview: ")
     return lines[0]
+
+
+# ------------------------------------------------------------------ several volumes in one file
+
+
+def test_one_of_several_volumes_is_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, tiny_volume: Volume, model: Path
+) -> None:
+    other = replace(tiny_volume, voxels=tiny_volume.voxels[:, ::-1].copy())
+    scan = write_volumes(tmp_path / "two.nii.gz", [tiny_volume, other])
+    out, mask = tmp_path / "mask.nii.gz", tmp_path / "drawn.nii.gz"
+    write_mask(mask, np.ones(tiny_volume.shape, np.uint8), TABLE, tiny_volume)
+    for words in (["segment", scan, "-o", out, "--model", model], ["measure", scan, mask]):
+        line = refused(capsys, *words)
+        assert "two.nii.gz holds 2 volumes" in line and "with --part; there are 1 to 2" in line
+        assert "no part '3'" in refused(capsys, *words, "--part", "3")
+    assert not out.exists()
+    assert main(["measure", str(scan), str(mask), "--part", "2"]) == DONE
+    capsys.readouterr()
+    assert main(["segment", str(scan), "-o", str(out), "--model", str(model), "--part", "2", "--device", "cpu"]) == DONE
+    assert json.loads((tmp_path / "mask.json").read_text())["part"] == "2"
+    single = tmp_path / "second.nii.gz"
+    write_volume(single, other)
+    alone = tmp_path / "alone.nii.gz"
+    assert main(["segment", str(single), "-o", str(alone), "--model", str(model), "--device", "cpu"]) == DONE
+    drawn = [read_mask(path, other)[0] for path in (out, alone)]
+    assert np.array_equal(*drawn) and 0 < np.count_nonzero(drawn[0]) < drawn[0].size
+    capsys.readouterr()
+    assert main(["info", str(scan)]) == DONE
+    assert "name volume 2 of 2, images 6, part 2" in capsys.readouterr().out
 
 
 # ------------------------------------------------------------------ how it ends

@@ -1,14 +1,18 @@
 """Several things opened at once, one series in two guises, and the demo that leaves no trace."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import QSettings
 from pytestqt.qtbot import QtBot
 
 from thighview.app import demo, jobs
+from thighview.app.settings import Settings
 from thighview.app.tasks import Workspace
 from thighview.core.errors import UserError
+from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
 from thighview.io.images import write_volume
 from thighview.io.paths import scratch_project
@@ -179,7 +183,7 @@ def test_the_demo_has_a_home_of_its_own_and_leaves_no_trace(
     assert jobs.shutdown()
 
     again = Workspace()
-    assert again.settings.recent == (scans[1], *recent)
+    assert again.settings.recent == (ScanKey(scans[1]), *recent)
     assert (again.settings.last_folder, again.settings.last_model) == (folder, "mine")
     again.close()
 
@@ -195,11 +199,12 @@ def test_a_recent_scan_opens_as_the_case_it_is_in_its_project(
     workspace.open_scratch()
     qtbot.waitUntil(lambda: workspace.project_folder == scratch)
     for n in range(9):
-        workspace.settings.add_recent(tmp_path / f"other {n}.nii", scratch)
-    workspace.settings.add_recent(scans[0], study)
-    assert workspace.settings.recent[:2] == (study, scans[0]), "projects stand above scans, whatever was opened since"
+        workspace.settings.add_recent(ScanKey(tmp_path / f"other {n}.nii"), scratch)
+    workspace.settings.add_recent(ScanKey(scans[0]), study)
+    recent = [key.path for key in workspace.settings.recent]
+    assert recent[:2] == [study, scans[0]], "projects stand above scans, whatever was opened since"
 
-    workspace.open_recent(scans[0])
+    workspace.open_recent(ScanKey(scans[0]))
     qtbot.waitUntil(lambda: workspace.session.case is not None)
     assert workspace.project_folder == study
     until_listed(qtbot, workspace, scans[0].name)
@@ -208,9 +213,27 @@ def test_a_recent_scan_opens_as_the_case_it_is_in_its_project(
     assert workspace.cases == (), "no second case of it was made there"
     qtbot.waitUntil(lambda: all(job.is_over for job in workspace._leaving.values()))
     shutil.rmtree(study)
-    workspace.open_recent(scans[0])
+    workspace.open_recent(ScanKey(scans[0]))
     until_listed(qtbot, workspace, scans[0].name)
     assert workspace.project_folder == scratch, "its project is gone"
+
+
+def test_parts_of_one_file_are_remembered_apart_and_what_was_remembered_before_parts_holds(tmp_path: Path) -> None:
+    scan, project, file = tmp_path / "dixon.nii.gz", tmp_path / "Study", tmp_path / "settings.ini"
+    older = QSettings(str(file), QSettings.Format.IniFormat)
+    older.setValue("recent/scans", json.dumps([[str(scan), str(project)]]))
+    older.setValue("slices", json.dumps({str(scan): 4}))
+    older.sync()
+    settings = Settings(file)
+    assert settings.recent == (ScanKey(scan),) and settings.slice_of(ScanKey(scan)) == 4
+    for part, index in (("1", 7), ("2", 9)):
+        settings.add_recent(ScanKey(scan, part), project)
+        settings.keep_slice(ScanKey(scan, part), index)
+    settings.sync()
+    again = Settings(file)
+    assert again.recent == (ScanKey(scan, "2"), ScanKey(scan, "1"), ScanKey(scan))
+    assert [again.slice_of(key) for key in again.recent] == [9, 7, 4]
+    assert again.last_scan_in(project) == ScanKey(scan, "2") and again.project_of(ScanKey(scan, "3")) is None
 
 
 def test_a_case_opens_at_the_slice_it_was_left_at(qtbot: QtBot, scans: list[Path]) -> None:

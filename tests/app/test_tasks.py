@@ -68,7 +68,7 @@ def test_a_scan_opens_in_my_cases_with_its_subject(qtbot: QtBot, workspace: Work
     assert case.volume.shape == (6, 32, 32)
     assert workspace.project_folder is not None and workspace.project_folder.name == "My cases"
     qtbot.waitUntil(lambda: len(workspace.cases) == 1)
-    assert workspace.settings.recent[0] == scan
+    assert workspace.settings.recent[0].path == scan
 
 
 def test_what_cannot_be_opened_is_refused_and_the_open_case_stays(
@@ -481,7 +481,7 @@ def test_a_new_project_is_empty_and_scans_opened_then_join_it(
     folder = tmp_path / "Leg study"
     with qtbot.waitSignal(workspace.said, check_params_cb=lambda words: "Leg study" in words):
         workspace.new_project(folder)
-    assert workspace.project_folder == folder and workspace.settings.recent[0] == folder
+    assert workspace.project_folder == folder and workspace.settings.recent[0].path == folder
     open_scan(qtbot, workspace, scan)
     assert workspace.project_folder == folder
     qtbot.waitUntil(lambda: len(workspace.cases) == 1)

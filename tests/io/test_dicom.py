@@ -203,11 +203,11 @@ def test_only_what_one_path_opens_is_offered(tmp_path):
     write_series(tmp_path / "s" / "c", [0, 5, 10], SeriesDescription="t2")
     with pytest.raises(SeveralScansError, match="holds 2 series") as caught:
         read_dicom(tmp_path / "s")
-    assert [path for _, path in caught.value.choices] == [tmp_path / "s" / "c" / "000"]
+    assert [choice.path for choice in caught.value.choices] == [tmp_path / "s" / "c" / "000"]
     write_series(tmp_path / "s" / "c", [0, 5, 10], 3, SeriesDescription="t2")
     with pytest.raises(SeveralScansError) as caught:
         read_dicom(tmp_path / "s")
-    titles = [title for title, _ in caught.value.choices]
+    titles = [choice.title for choice in caught.value.choices]
     assert len(set(titles)) == 2 and titles[0].endswith(", from 000") and titles[1].endswith(", from 003")
 
 

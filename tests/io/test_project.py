@@ -413,6 +413,7 @@ def test_a_project_of_the_first_version_comes_back_whole(tmp_path):
         assert project._connection.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
         case = project.load_case(1)
         assert case.warnings == () and zlib.crc32(case.labels.tobytes()) == 309309413
+        assert case.series[0].part == "" and project.find_case(case.series[0].path) == 1, "all of what lies there"
         editing, model, accepted = (SliceReview(s, True) for s in (S.EDITING, S.MODEL, S.ACCEPTED))
         assert case.reviews == [accepted, editing, model, model, editing, SliceReview(S.EDITING)]
         assert case.history.state.names[0] == "Segment with thigh_tissues" and case.history.done == 6

@@ -11,8 +11,8 @@ import pytest
 from thighview.app import jobs
 from thighview.core.errors import UserError
 from thighview.io.dicom import read_dicom
+from thighview.io.facts import volume_facts, volume_of
 from thighview.io.nifti import read_nifti
-from thighview.io.parts import volume_facts, volume_of
 from thighview.io.reading import inspect, patient_id, read_volume, sha256_of
 
 THIGH = "thigh_siemens_dixon/0006-Dixon_TE_345_th.nii.gz"

@@ -16,6 +16,7 @@ from thighview.core.review import SliceState
 from thighview.io.models import ModelEntry
 from thighview.ui.file_dialogs import FolderDialog
 from thighview.ui.main_window import MainWindow
+from thighview.ui.series_dialog import SeriesDialog
 from thighview.ui.slice_view import SliceView
 
 SCREENS = Path(__file__).parents[2] / ".screens"
@@ -138,6 +139,25 @@ class Hands:
 
         QTimer.singleShot(0, fill_in)
         self.window.actions_table[action].trigger()
+        self.window.activateWindow()
+        self.until(self.window.isActiveWindow)
+
+    def drop_and_choose(self, path: Path, row: int) -> None:
+        """Drop a file of several scans, and press Enter on this row of the dialog that asks."""
+
+        def press() -> None:
+            box = QApplication.activeModalWidget()
+            if isinstance(box, SeriesDialog):
+                box.list.setCurrentRow(row)
+                QTest.keyClick(box.list, Qt.Key.Key_Return)
+                asked.append(True)
+            else:
+                QTimer.singleShot(20, press)
+
+        asked: list[bool] = []
+        QTimer.singleShot(0, press)
+        self.drop(path)
+        self.until(lambda: asked)
         self.window.activateWindow()
         self.until(self.window.isActiveWindow)
 

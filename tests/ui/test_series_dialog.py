@@ -1,16 +1,20 @@
-"""A folder of several DICOM series: which one is asked, and that one opens."""
+"""A folder of several DICOM series, a file of several volumes: which one is asked, and that one opens."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from dicom_files import write_series
+from parts_files import write_volumes
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from window_room import open_window
 
+from thighview.core.volume import Volume
+from thighview.io.reading import sha256_of
 from thighview.ui.series_dialog import SeriesDialog
 
 
@@ -58,6 +62,20 @@ def test_what_was_dropped_beside_it_is_opened_too(qtbot: QtBot, folder: Path, tm
         window.workspace.open_paths([folder, beside])
         wanted = {"t1", "pd"} if key == Qt.Key.Key_Return else {"pd"}
         qtbot.waitUntil(lambda: {case.title for case in window.workspace.cases} == wanted, timeout=20_000)
+
+
+def test_a_volume_of_a_file_opens(qtbot: QtBot, tmp_path: Path, tiny_volume: Volume) -> None:
+    volumes = [replace(tiny_volume, voxels=tiny_volume.voxels + 100 * n) for n in range(3)]
+    scan = write_volumes(tmp_path / "dixon.nii.gz", volumes)
+    with open_window(qtbot) as window:
+        seen = answer(Qt.Key.Key_Return, row=1)
+        window.workspace.open_path(scan)
+        qtbot.waitUntil(lambda: window.session.case is not None, timeout=20_000)
+        assert seen == [["Volume 1 of 3", "Volume 2 of 3", "Volume 3 of 3"]]
+        case = window.session.case
+        assert case is not None and case.title == "dixon, volume 2" and case.subject == "dixon"
+        assert np.array_equal(case.volume.voxels, volumes[1].voxels) and not window.notices.shown
+        qtbot.waitUntil(lambda: case.series[0].sha256 == sha256_of(scan, "2"))
 
 
 def test_thinking_better_of_it_leaves_everything(qtbot: QtBot, folder: Path) -> None:

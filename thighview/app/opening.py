@@ -11,6 +11,7 @@ import numpy as np
 
 from thighview.core.case import Case
 from thighview.core.errors import UserError
+from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
 from thighview.io.child import nobody
 from thighview.io.nifti import stem
@@ -22,7 +23,7 @@ class Scan:
     """A scan that has been read: where it lies, its volume, the patient id its files name (never shown).
 
     ``asked`` is the path it was opened by: for a DICOM series perhaps one of its ``files``, where ``path`` is its
-    folder.
+    folder. ``part`` is the part of it all that was read.
     """
 
     path: Path
@@ -30,6 +31,12 @@ class Scan:
     patient_id: str = ""
     asked: Path | None = None
     files: frozenset[Path] = frozenset()
+    part: str = ""
+
+    @property
+    def key(self) -> ScanKey:
+        """What it is known by."""
+        return ScanKey(self.path, self.part)
 
     def is_at(self, path: Path) -> bool:
         """Whether this path means the same scan."""
@@ -37,8 +44,8 @@ class Scan:
 
     def known_to(self, project: Project) -> int | None:
         """The project's case of this scan, or None."""
-        known = project.find_case(self.path)
-        return known if known is not None or self.asked is None else project.find_case(self.asked)
+        known = project.find_case(*self.key)
+        return known if known is not None or self.asked is None else project.find_case(self.asked, self.part)
 
 
 def project_at(path: Path) -> Path | None:
@@ -51,13 +58,13 @@ def project_at(path: Path) -> Path | None:
 
 
 def read_scan(
-    path: Path, report: Callable[[int, int], None] = nobody, stopped: Callable[[], bool] | None = None
+    path: Path, part: str = "", report: Callable[[int, int], None] = nobody, stopped: Callable[[], bool] | None = None
 ) -> Scan:
-    """Read a NIfTI file or a DICOM series; what it raises is told by ``reading.read_source``."""
+    """Read the scan at a path, or one of several; what it raises is told by ``reading.read_source``."""
     from thighview.io import reading
 
-    source = reading.read_source(path, report, stopped)
-    return Scan(source.place, source.volume, source.patient_id, path, source.files)
+    source = reading.read_source(path, part, report, stopped)
+    return Scan(source.place, source.volume, source.patient_id, path, source.files, source.part)
 
 
 def subject_of(scan: Scan, salt: bytes) -> str:
@@ -89,7 +96,7 @@ def add_scan(project: Project, scan: Scan) -> None:
 
 
 def _new_case(project: Project, scan: Scan) -> Case:
-    case = Case.of(scan.volume, scan.path.absolute(), subject=subject_of(scan, project.salt))
+    case = Case.of(scan.volume, scan.path.absolute(), subject=subject_of(scan, project.salt), part=scan.part)
     case.title = scan.volume.name or stem(scan.path)
     case.case_id = project.add_case(case)
     return case
@@ -97,7 +104,7 @@ def _new_case(project: Project, scan: Scan) -> Case:
 
 def take_in(project: Project, case: Case, part: str) -> None:
     """Add a case that was imported, and its mask, to the training set, unless the project has its scan already."""
-    if project.find_case(case.series[0].path) is None:
+    if project.find_case(*case.series[0].key) is None:
         project.add_case(case, in_training_set=True, part=part)
 
 

@@ -12,6 +12,7 @@ from thighview.app.settings import Settings
 from thighview.app.store import Store
 from thighview.core.case import Case
 from thighview.core.errors import SeveralScansError, UserError
+from thighview.core.scan_key import ScanKey
 from thighview.io.models import ModelEntry
 from thighview.io.paths import scratch_project
 
@@ -22,7 +23,7 @@ class OpenScans(OpenProject):
     job_started = Signal(object, str)
     """A Job a person waits for, and its words."""
     choice_needed = Signal(object, object)
-    """SeveralScansError, and whom to give the path of the one chosen, or None where none is."""
+    """SeveralScansError, and whom to give the ScanKey of the one chosen, or None where none is."""
 
     def __init__(self, settings: Settings | None = None, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -34,7 +35,7 @@ class OpenScans(OpenProject):
         """Make a project in an empty folder, or open the one in it, and remember it."""
 
         def opened() -> None:
-            self.settings.add_recent(folder, folder)
+            self.settings.add_recent(ScanKey(folder), folder)
             self.said.emit(f"The project {folder.name} is open.")
 
         self.open_project(folder, opened)
@@ -56,7 +57,7 @@ class OpenScans(OpenProject):
                 hint = "Open it by itself."
                 self.failed.emit(UserError(f"{folder.name} was left out: one project is open at a time.", hint))
             if folders:
-                self.settings.add_recent(folders[0], folders[0])
+                self.settings.add_recent(ScanKey(folders[0]), folders[0])
                 self.open_project(folders[0], lambda: self._read_first(scans))
             else:
                 self._read_first(scans)
@@ -65,18 +66,18 @@ class OpenScans(OpenProject):
         job.succeeded.connect(looked)
         job.failed.connect(self.failed)
 
-    def open_recent(self, path: Path) -> None:
+    def open_recent(self, key: ScanKey) -> None:
         """Open one of the recent ones again: a scan as the case it is in its project, if that is still there."""
-        folder = self.settings.project_of(path)
+        folder = self.settings.project_of(key)
         if folder is None:
-            self.open_path(path)
+            self.open_path(key.path)
             return
 
         def looked(there: Path | None) -> None:
             if there is None:
-                self.open_path(path)
+                self._read(key)
             else:
-                self.open_project(there, lambda: self._read(path, self.store))
+                self.open_project(there, lambda: self._read(key, self.store))
 
         job = run_in_thread(lambda report, stopped: opening.project_at(folder), lane="look")
         job.succeeded.connect(looked)
@@ -114,7 +115,7 @@ class OpenScans(OpenProject):
             return
         if self.session.case and self.session.case.case_id == case_id:
             return
-        self._read(summary.path, self.store)
+        self._read(summary.key, self.store)
 
     def open_demo(self) -> None:
         """Open a made-up thigh in a project of its own; it is drawn behind the window when first wanted."""
@@ -122,7 +123,7 @@ class OpenScans(OpenProject):
             self.refresh_models()
         job = run_in_thread(lambda report, stopped: demo.made_up_scan())
         job.succeeded.connect(
-            lambda path: self.open_project(demo.project_folder(), lambda: self._read(path, self.store))
+            lambda path: self.open_project(demo.project_folder(), lambda: self._read(ScanKey(path), self.store))
         )
         job.failed.connect(self.failed)
         self.job_started.emit(job, "Drawing a made-up thigh")
@@ -140,23 +141,23 @@ class OpenScans(OpenProject):
         if scan is None:
             return
 
-        def listed(scans: set[Path]) -> None:
+        def listed(scans: set[ScanKey]) -> None:
             if scan in scans and store is self.store and not self._opening and self.session.case is None:
                 self._read(scan, store)
 
         def looked(there: bool) -> None:
             if there:
-                self._call(lambda project: {case.path for case in project.cases()}, listed)
+                self._call(lambda project: {case.key for case in project.cases()}, listed)
 
-        job = run_in_thread(lambda report, stopped: scan.exists(), lane="look")
+        job = run_in_thread(lambda report, stopped: scan.path.exists(), lane="look")
         job.succeeded.connect(looked)
         job.failed.connect(self.failed)
 
     def _read_first(self, paths: Sequence[Path]) -> None:
         if paths:
-            self._read(paths[0], others=paths[1:])
+            self._read(ScanKey(paths[0]), others=paths[1:])
 
-    def _read(self, path: Path, into: Store | None = None, others: Sequence[Path] = ()) -> None:
+    def _read(self, key: ScanKey, into: Store | None = None, others: Sequence[Path] = ()) -> None:
         """Read a scan and open it, in no other project than ``into`` where one is given; then add the others."""
 
         def read(scan: opening.Scan) -> None:
@@ -177,7 +178,7 @@ class OpenScans(OpenProject):
                 self.failed.emit(error)
                 self._read_first(others)
 
-        def chosen(one: Path | None) -> None:
+        def chosen(one: ScanKey | None) -> None:
             if one is None:
                 self._read_first(others)
             else:
@@ -185,10 +186,10 @@ class OpenScans(OpenProject):
 
         if self._opening:
             self._opening.cancel()
-        job = self._opening = run_in_thread(lambda report, stopped: opening.read_scan(path, report, stopped))
+        job = self._opening = run_in_thread(lambda report, stopped: opening.read_scan(*key, report, stopped))
         job.succeeded.connect(read)
         job.failed.connect(refused)
-        self.job_started.emit(job, f"Opening {path.name}")
+        self.job_started.emit(job, f"Opening {key.name}")
 
     def _enter(self, scan: opening.Scan, others: Sequence[Path] = ()) -> None:
         store = self.store
@@ -202,18 +203,18 @@ class OpenScans(OpenProject):
             here = self.session.case
             if here and here.case_id == case.case_id:  # what was painted since it was read is not in ``case``
                 self.said.emit(f"{here.title} is open already.")
-                self._check_source(here, scan.path)
+                self._check_source(here, scan.key)
             else:
                 self._leave_case()
                 self.session.open(case, store)
-                index = self.settings.slice_of(case.series[0].path)
+                index = self.settings.slice_of(case.series[0].key)
                 if index is not None:
                     self.session.go_to_slice(index)
-                self.settings.add_recent(scan.path, store.folder)
+                self.settings.add_recent(scan.key, store.folder)
                 self.settings.last_folder = scan.path.parent
                 for sentence in (*scan.volume.warnings, *case.warnings):
                     self.said.emit(sentence)
-                self._check_source(case, scan.path)
+                self._check_source(case, scan.key)
             self.refresh()
             self._add([path for path in others if not scan.is_at(path)])
 
@@ -236,7 +237,9 @@ class OpenScans(OpenProject):
             self.failed.emit(error)
             self._add(others)
 
-        job = run_in_thread(lambda report, stopped: opening.read_scan(path, report, stopped), lane="adding")
+        job = run_in_thread(
+            lambda report, stopped: opening.read_scan(path, report=report, stopped=stopped), lane="adding"
+        )
         job.succeeded.connect(read)
         job.failed.connect(refused)
         self.job_started.emit(job, f"Adding {path.name}")
@@ -253,21 +256,21 @@ class OpenScans(OpenProject):
     def _keep_slice(self) -> None:
         case = self.session.case
         if case:
-            self.settings.keep_slice(case.series[0].path, self.session.view.cursor[0])
+            self.settings.keep_slice(case.series[0].key, self.session.view.cursor[0])
 
     def _set_models(self, models: tuple[ModelEntry, ...]) -> None:
         if self.settings.aside and not self.settings.last_model:  # the demo begins with the model of the box
             self.settings.last_model = next((str(m.folder) for m in models if m.place == "box"), "")
         super()._set_models(models)
 
-    def _check_source(self, case: Case, path: Path) -> None:
+    def _check_source(self, case: Case, key: ScanKey) -> None:
         """Hash the source behind the window; keep the hash, or say that the file has changed."""
         store = self.store
 
         def work(report: object, stopped: Callable[[], bool]) -> str:
             from thighview.io.reading import sha256_of
 
-            return sha256_of(path, stopped=stopped)
+            return sha256_of(*key, stopped=stopped)
 
         def done(found: str) -> None:
             known = case.series[0].sha256
@@ -279,7 +282,7 @@ class OpenScans(OpenProject):
             elif known != found:
                 self.failed.emit(
                     UserError(
-                        f"The file {path.name} is not the one the mask was drawn on: its content has changed.",
+                        f"The file {key.path.name} is not the one the mask was drawn on: its content has changed.",
                         "Check that the mask still fits before you go on.",
                     )
                 )

@@ -8,6 +8,7 @@ from PySide6.QtCore import QByteArray, QSettings, QStandardPaths
 
 from thighview.core.errors import UserError
 from thighview.core.run import TrainConfig
+from thighview.core.scan_key import ScanKey
 from thighview.io.paths import home
 
 _RECENT, _SLICES = 8, 200
@@ -40,41 +41,42 @@ class Settings:
     # ------------------------------------------------------------------ files
 
     @property
-    def recent(self) -> tuple[Path, ...]:
-        """Projects opened last, newest first, then scans opened last, newest first."""
+    def recent(self) -> tuple[ScanKey, ...]:
+        """Projects opened last (their folders), newest first, then scans opened last, newest first."""
         return (*self._recent("projects"), *self._recent("scans"))
 
-    def project_of(self, scan: Path) -> Path | None:
+    def project_of(self, scan: ScanKey) -> Path | None:
         """The project a scan of the recent ones was last opened in, or None."""
         return self._recent("scans").get(scan)
 
-    def last_scan_in(self, project: Path) -> Path | None:
+    def last_scan_in(self, project: Path) -> ScanKey | None:
         """The scan that was opened last in this project, or None."""
         return next((scan for scan, home in self._recent("scans").items() if home == project), None)
 
-    def add_recent(self, path: Path, project: Path) -> None:
+    def add_recent(self, scan: ScanKey, project: Path) -> None:
         """Put a scan that was opened in a project, or the project itself, at the top of the recent ones of its kind."""
-        kind = "projects" if path == project else "scans"
-        others = [(p, home) for p, home in self._recent(kind).items() if p != path]
-        rows = [(str(p), str(home)) for p, home in [(path, project), *others][:_RECENT]]
+        kind = "projects" if scan.path == project else "scans"
+        others = [(key, home) for key, home in self._recent(kind).items() if key != scan]
+        rows = [(str(key.path), str(home), key.part) for key, home in [(scan, project), *others][:_RECENT]]
         self._put(f"recent/{kind}", json.dumps(rows))
 
-    def _recent(self, kind: str) -> dict[Path, Path]:
+    def _recent(self, kind: str) -> dict[ScanKey, Path]:
         """``projects`` or ``scans`` opened last, newest first, each with its project's folder."""
         try:
-            return {Path(path): Path(project) for path, project in json.loads(self._text(f"recent/{kind}", "[]"))}
+            rows: list[list[str]] = json.loads(self._text(f"recent/{kind}", "[]"))
+            return {ScanKey(Path(path), *part): Path(project) for path, project, *part in rows}
         except (ValueError, TypeError):
             return {}
 
-    def slice_of(self, scan: Path) -> int | None:
+    def slice_of(self, scan: ScanKey) -> int | None:
         """The slice (along the stored axis) of a scan that was looked at last, or None."""
-        found = self._slices().get(str(scan))
+        found = self._slices().get(_line(scan))
         return found if isinstance(found, int) else None
 
-    def keep_slice(self, scan: Path, index: int) -> None:
+    def keep_slice(self, scan: ScanKey, index: int) -> None:
         """Remember the slice looked at; of the scans left last only."""
-        others = {path: known for path, known in self._slices().items() if path != str(scan)}
-        self._put("slices", json.dumps(dict([*others.items(), (str(scan), index)][-_SLICES:])))
+        others = {line: known for line, known in self._slices().items() if line != _line(scan)}
+        self._put("slices", json.dumps(dict([*others.items(), (_line(scan), index)][-_SLICES:])))
 
     def _slices(self) -> dict[str, Any]:
         try:
@@ -188,3 +190,8 @@ class Settings:
     def _text(self, key: str, default: str) -> str:
         value = self._get(key, default)
         return value if isinstance(value, str) else default
+
+
+def _line(scan: ScanKey) -> str:
+    """The key as one word; no name of a file has a NUL in it."""
+    return "\0".join((str(scan.path), *([scan.part] if scan.part else [])))

@@ -175,7 +175,7 @@ class Workspace(OpenScans):
         if folder.absolute() == store.folder:
             self.failed.emit(UserError("The case is in this project already.", "Choose another folder."))
             return
-        case_id, path = case.case_id, case.series[0].path
+        case_id, key = case.case_id, case.series[0].key
         self._segmenting.cancel()
         self.session.open(None)  # what would be painted from now on could not follow it
 
@@ -188,10 +188,10 @@ class Workspace(OpenScans):
 
         def refused(error: Exception) -> None:
             self.failed.emit(error)
-            self._read(path, store)
+            self._read(key, store)
 
         job = store.call(work)
-        job.succeeded.connect(lambda _: self.open_project(folder, lambda: self._read(path)))
+        job.succeeded.connect(lambda _: self.open_project(folder, lambda: self._read(key)))
         job.failed.connect(refused)
 
     def before_removing(self, case_id: int, ask: Callable[[int], Any]) -> None:
@@ -209,8 +209,8 @@ class Workspace(OpenScans):
         store, case = self.store, self.session.case
         if store is None:
             return
-        path = case.series[0].path if case and case.case_id == case_id else None
-        if path:
+        key = case.series[0].key if case and case.case_id == case_id else None
+        if key:
             self._segmenting.cancel()
             self.session.open(None)  # what would be painted from now on would have no place
         going_on = self.runs.run if self.runs.is_going_on else None
@@ -224,8 +224,8 @@ class Workspace(OpenScans):
             self.refresh()
 
         job = self._call(work, done)
-        if job and path:
-            job.failed.connect(lambda _: self._read(path, store))
+        if job and key:
+            job.failed.connect(lambda _: self._read(key, store))
 
     # ------------------------------------------------------------------ the engine
 

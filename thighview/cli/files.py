@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from thighview.cli.progress import Progress, say, warn
-from thighview.core.errors import UserError
+from thighview.core.errors import SeveralScansError, UserError
+from thighview.core.volume import Volume
 
 _MOST_PHANTOMS = 1000
 _TOWARDS = {
@@ -59,7 +60,6 @@ def segment(args: Namespace) -> int:
     from thighview.io.images import check_ending, write_probabilities
     from thighview.io.masks import sidecar_path, write_mask, write_sidecar
     from thighview.io.models import find_model
-    from thighview.io.reading import read_volume
 
     need_path(args.path)
     outputs: list[Path] = [path for path in (args.output, args.probabilities) if path is not None]
@@ -69,7 +69,7 @@ def segment(args: Namespace) -> int:
     if len({path.resolve() for path in outputs}) < len(outputs):
         raise UserError("The mask and the probabilities would be the same file.", "Give them two names.")
     model = find_model(args.model)
-    volume = read_volume(args.path)
+    volume = _read_scan(args.path, args.part)
     for warning in volume.warnings:
         warn(warning)
 
@@ -98,6 +98,7 @@ def segment(args: Namespace) -> int:
         "weights_sha256": card.weights_sha256,
         "device": device,
         "source": args.path.name,
+        **({"part": args.part} if args.part else {}),
         "warnings": [*volume.warnings, *result.warnings],
         "uncertainty": [None if np.isnan(u) else round(float(u), 4) for u in result.uncertainty],
         "statement": card.statement,
@@ -125,11 +126,10 @@ def measure(args: Namespace) -> int:
     from thighview.core.measure import measure as measure_labels
     from thighview.io.atomic import write_bytes_atomic
     from thighview.io.masks import read_mask
-    from thighview.io.reading import read_volume
 
     need_path(args.image)
     need_path(args.mask)
-    volume = read_volume(args.image)
+    volume = _read_scan(args.image, args.part)
     for warning in volume.warnings:
         warn(warning)
     labels, table = read_mask(args.mask, volume)
@@ -172,6 +172,19 @@ def need_path(path: Path) -> None:
     """Refuse a path at which there is nothing."""
     if not path.exists():
         raise UserError(f"There is nothing at {path}.", "Check the path.")
+
+
+def _read_scan(path: Path, part: str) -> Volume:
+    """The scan, or the part of what lies there; where several lie there and none was named, how to name one."""
+    from thighview.io.parts import known_parts
+    from thighview.io.reading import read_volume
+
+    try:
+        return read_volume(path, part)
+    except SeveralScansError as several:
+        named = [choice for choice in several.choices if choice.part]
+        hint = f"Say which with --part; there {known_parts(named)}." if named else several.hint
+        raise UserError(several.message, hint) from several
 
 
 def _need_room_for(path: Path, *inputs: Path) -> None:

@@ -102,6 +102,8 @@ goes in and what comes out.
   onnx         the network as ONNX; needs pip install 'thighview[onnx]'
 """
 
+_PART = "which of several volumes of a file, as thighview info counts them: 2"
+
 
 class Parser(argparse.ArgumentParser):
     """A parser whose refusals are one sentence, like every other refusal of the program."""
@@ -143,6 +145,7 @@ def command_parser() -> tuple[Parser, tuple[str, ...]]:
     segment = command("segment", "Draw the masks of a scan with a model.", _SEGMENT)
     segment.add_argument("path", type=Path, metavar="PATH", help="NIfTI file or DICOM folder")
     segment.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.nii.gz", help="the mask to write")
+    segment.add_argument("--part", default="", metavar="P", help=_PART)
     segment.add_argument("--model", default="thigh_tissues", metavar="M", help="name or folder (%(default)s)")
     segment.add_argument(
         "--device",
@@ -197,6 +200,7 @@ def command_parser() -> tuple[Parser, tuple[str, ...]]:
     measure = command("measure", "Voxels, area_mm2 per slice and volume_ml of each label.")
     measure.add_argument("image", type=Path, metavar="IMAGE", help="the scan, for its spacing")
     measure.add_argument("mask", type=Path, metavar="MASK", help="NIfTI mask on the scan's grid")
+    measure.add_argument("--part", default="", metavar="P", help=_PART)
     measure.add_argument("-o", "--output", type=Path, metavar="OUT.csv", help="write the table here, not on the screen")
 
     export = command("export", "Write what a project holds for other programs.", _EXPORT)

@@ -9,6 +9,7 @@ from thighview.core.history import History
 from thighview.core.labels import LabelTable
 from thighview.core.mask import LabelMap
 from thighview.core.review import SliceReview, SliceState
+from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
 
 
@@ -16,7 +17,8 @@ from thighview.core.volume import Volume
 class Series:
     """One image of a case and where it came from.
 
-    ``role`` says what it shows (``image``, ``water``, ``fat``, ...); ``volume`` is None until it is read.
+    ``role`` says what it shows (``image``, ``water``, ``fat``, ...); ``volume`` is None until it is read; ``part`` is
+    that of its :class:`ScanKey`.
     """
 
     series_id: int
@@ -24,6 +26,12 @@ class Series:
     path: Path
     sha256: str
     volume: Volume | None = None
+    part: str = ""
+
+    @property
+    def key(self) -> ScanKey:
+        """What it is opened by."""
+        return ScanKey(self.path, self.part)
 
 
 @dataclass
@@ -77,7 +85,7 @@ class Case:
         return tuple(sorted(index for index in found if self.labels[index].any()))
 
     @staticmethod
-    def of(volume: Volume, path: Path, sha256: str = "", subject: str = "") -> "Case":
+    def of(volume: Volume, path: Path, sha256: str = "", subject: str = "", part: str = "") -> "Case":
         """A fresh case around one volume, with an empty mask."""
         empty = np.zeros(volume.shape, np.uint8)
-        return Case(0, subject or volume.name, volume.name, [Series(0, "image", path, sha256, volume)], empty)
+        return Case(0, subject or volume.name, volume.name, [Series(0, "image", path, sha256, volume, part)], empty)

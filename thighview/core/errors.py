@@ -1,6 +1,9 @@
 """The errors a person can act on, and what is raised where work was to stop."""
 
+from dataclasses import dataclass
 from pathlib import Path
+
+from thighview.core.scan_key import ScanKey
 
 
 class UserError(Exception):
@@ -23,18 +26,48 @@ class UserError(Exception):
         return f"{self.message} {self.hint}".strip()
 
 
+@dataclass(frozen=True)
+class ScanChoice:
+    """One of several scans that lie in one place.
+
+    Parameters
+    ----------
+    title : str
+        What it is, in words.
+    path : Path
+        With ``part``, what opens it.
+    part : str
+        Which part of what lies there; empty where the path alone opens it.
+    images : int
+        How many slices it has; 0 where that is not known.
+    description : str
+        What else is known of it; may be empty.
+    """
+
+    title: str
+    path: Path
+    part: str = ""
+    images: int = 0
+    description: str = ""
+
+    @property
+    def key(self) -> ScanKey:
+        """What opens it."""
+        return ScanKey(self.path, self.part)
+
+
 class SeveralScansError(UserError):
-    """What was given holds several scans, each of which can be opened by a path of its own.
+    """What was given holds several scans, each of which can be opened by a path, or a path and a part, of its own.
 
     Parameters
     ----------
     message, hint : str
         As of any :class:`UserError`, for where nobody can be asked.
-    choices : tuple of (str, Path)
-        What each of them is, in words, and the path that opens it.
+    choices : tuple of ScanChoice
+        Those that can be opened.
     """
 
-    def __init__(self, message: str, hint: str, choices: tuple[tuple[str, Path], ...]) -> None:
+    def __init__(self, message: str, hint: str, choices: tuple[ScanChoice, ...]) -> None:
         super().__init__(message, hint)
         self.choices = choices
 

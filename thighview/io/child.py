@@ -21,6 +21,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol
@@ -202,7 +203,7 @@ def _answer(connection: Connection, function_path: str, arguments: Callable[[], 
     except (BrokenPipeError, ConnectionResetError, EOFError):
         raise
     except SeveralScansError as error:
-        choices = [[title, str(path)] for title, path in error.choices]
+        choices = [asdict(one) | {"path": str(one.path)} for one in error.choices]
         _send_error(connection, "several", error.message, error.hint, choices=choices)
     except UserError as error:
         _send_error(connection, "user", error.message, error.hint)

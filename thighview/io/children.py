@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from thighview.core.errors import SeveralScansError, Stopped, UserError
+from thighview.core.errors import ScanChoice, SeveralScansError, Stopped, UserError
 from thighview.io import child
 
 _POLL_S = 0.05
@@ -253,7 +253,12 @@ def _error_of(row: dict[str, Any]) -> Exception:
     if kind == "user":
         return UserError(message, hint)
     if kind == "several":
-        return SeveralScansError(message, hint, tuple((str(title), Path(path)) for title, path in row["choices"]))
+        return SeveralScansError(message, hint, tuple(map(_choice, row["choices"])))
     if kind == "memory":
         return LostError("This takes more memory than it may.", _FULL)
     return ChildError(message, str(row.get("details", "")))
+
+
+def _choice(row: dict[str, Any]) -> ScanChoice:
+    words = {name: str(row[name]) for name in ("title", "part", "description")}
+    return ScanChoice(path=Path(row["path"]), images=_whole(row["images"]), **words)

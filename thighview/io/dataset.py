@@ -162,7 +162,7 @@ def _note(project: Project, name: str, config: TrainConfig, cases: Iterable[Case
 
 def _freeze_case(project: Project, case: Case, part: str, run: RunFolder, write: Write) -> FrozenCase:
     source = case.series[0]
-    sha256 = source.sha256 or sha256_of(source.path)
+    sha256 = source.sha256 or sha256_of(*source.key)
     if not source.sha256:
         write(lambda writable: writable.set_sha256(case.case_id, sha256))
     affine = project.geometry(case.case_id)[0][1]
@@ -172,8 +172,9 @@ def _freeze_case(project: Project, case: Case, part: str, run: RunFolder, write:
     states = tuple(review.state.word for review in case.reviews)
     reviewed = tuple(i for i, review in enumerate(case.reviews) if review.state.reviewed)
     return FrozenCase(
-        case.case_id, case.title, case.subject, part, source.path, sha256, mask, case.table, states, reviewed
-    )
+        case.case_id, case.title, case.subject, part, source.path, sha256, mask, case.table, states, reviewed,
+        source_part=source.part,
+    )  # fmt: skip
 
 
 def _with_slices(
@@ -295,12 +296,12 @@ def read_case(run: RunFolder, case: FrozenCase, labels: LabelTable) -> tuple[Vol
         raise UserError(
             f"The scan {case.source} of {case.title} is gone.", "Put it back in its place, then let the run go on."
         )
-    if sha256_of(case.source) != case.sha256:
+    if sha256_of(*case.key) != case.sha256:
         raise UserError(
             f"The scan {case.source} is not the one its masks were drawn on: its contents changed.",
             "Put the first version back, or take the case out of the training set and start a new run.",
         )
-    volume = read_volume(case.source)
+    volume = read_volume(*case.key)
     stored, found = read_mask(run.path / case.mask, volume)
     by_file_id = {label.file_id: label for label in case.table}
     lookup = np.zeros(256, np.uint8)

@@ -4,12 +4,12 @@ import contextlib
 import hashlib
 import os
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from thighview.core.errors import SeveralScansError, UserError
+from thighview.core.errors import ScanChoice, SeveralScansError, UserError
 from thighview.core.volume import Volume
 from thighview.io.dicom_header import (
     COPY_AGAIN,
@@ -94,15 +94,17 @@ def _several(what: str, stacks: list[Series]) -> UserError:
     listed = "; ".join(s.title for s in stacks[:8]) + ("; ..." if len(stacks) > 8 else "")
     said = f"{what} holds {len(stacks)} series, one was expected: {listed}."
     owners = Counter(path for series in stacks for path in {s.path for s in series.slices})
-    choices: list[tuple[str, Path]] = []
+    choices: list[ScanChoice] = []
     for series in stacks:
         paths = sorted({s.path for s in series.slices})
         if len({path.parent for path in paths}) == 1 and all(owners[path] == 1 for path in paths):
-            choices.append((series.title, paths[0]))
+            choices.append(ScanChoice(series.title, paths[0], images=len(series.slices)))
     if not choices:
         return UserError(said, "They share files, or lie over several folders: sort them with dcm2niix first.")
-    titles = Counter(title for title, _ in choices)
-    named = tuple((f"{title}, from {path.name}" if titles[title] > 1 else title, path) for title, path in choices)
+    titles = Counter(choice.title for choice in choices)
+    named = tuple(
+        replace(one, title=f"{one.title}, from {one.path.name}") if titles[one.title] > 1 else one for one in choices
+    )
     return SeveralScansError(said, "Open one file of the series you want.", named)
 
 

@@ -7,30 +7,31 @@ from thighview.core.errors import UserError
 from thighview.core.volume import Volume
 from thighview.io import dicom
 from thighview.io.child import Arrays
-from thighview.io.parts import Inspection, volume_facts
+from thighview.io.facts import Inspection, volume_facts
 
 
-def read(path: str) -> tuple[dict[str, Any], Arrays]:
+def read(path: str, part: str) -> tuple[dict[str, Any], Arrays]:
     """One series: its volume, the place it is known by, its files, and the PatientID in them."""
     found = Path(path)
-    series = dicom.choose_series(found)
+    series = _series(found, part)
     volume = dicom.read_series(found, series)
     facts = volume_facts(volume) | {
         "place": str(dicom.place_of(found, series)),
         "patient_id": dicom.patient_of(series),
+        "part": part,
         "files": sorted({str(s.path) for s in series.slices}),
     }
     return facts, {"voxels": volume.voxels}
 
 
-def digest(path: str) -> dict[str, Any]:
+def digest(path: str, part: str) -> dict[str, Any]:
     """SHA-256 of the series that opens from a path."""
-    return {"sha256": dicom.series_digest(dicom.choose_series(Path(path)))}
+    return {"sha256": dicom.series_digest(_series(Path(path), part))}
 
 
-def patient(path: str) -> dict[str, Any]:
+def patient(path: str, part: str) -> dict[str, Any]:
     """PatientID of the series that opens from a path."""
-    return {"patient_id": dicom.patient_of(dicom.choose_series(Path(path)))}
+    return {"patient_id": dicom.patient_of(_series(Path(path), part))}
 
 
 def inspect(path: str) -> dict[str, Any]:
@@ -58,3 +59,9 @@ def _first_that_opens(path: Path, chosen: list[dicom.Series], warnings: list[str
             refusal = refusal or error
             warnings.append(f"{series.title}: {error.message}")
     raise refusal or UserError(f"No series of {path} can be opened.")
+
+
+def _series(path: Path, part: str) -> dicom.Series:
+    if part:
+        raise UserError(f"{path.name} has no part {part!r}.", "Open one file of the series you want.")
+    return dicom.choose_series(path)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from thighview.core.errors import UserError
 from thighview.core.fingerprint import Fingerprint, fingerprint
+from thighview.core.scan_key import ScanKey
 from thighview.io.atomic import write_json_atomic
 from thighview.io.json_files import read_json
 from thighview.io.reading import read_volume, sha256_of
@@ -30,8 +31,8 @@ def known_fingerprints(project: Path) -> dict[str, Fingerprint]:
     return {str(sha256): Fingerprint(*row) for sha256, row in rows.items() if _is_row(row)}
 
 
-def take_fingerprints(project: Path, scans: Iterable[tuple[Path, str]]) -> dict[str, Fingerprint]:
-    """Fingerprints of these scans (path, SHA-256), made and kept where they were not known.
+def take_fingerprints(project: Path, scans: Iterable[tuple[ScanKey, str]]) -> dict[str, Fingerprint]:
+    """Fingerprints of these scans (with their SHA-256), made and kept where they were not known.
 
     A scan that is gone, changed or cannot be read has none: whoever trains on it says so. It takes about as long as
     reading the new ones, and loads the libraries for that: for a process without a window.
@@ -39,12 +40,12 @@ def take_fingerprints(project: Path, scans: Iterable[tuple[Path, str]]) -> dict[
     known = known_fingerprints(project)
     wanted = dict(scans)
     new: dict[str, Fingerprint] = {}
-    for path, sha256 in wanted.items():
+    for key, sha256 in wanted.items():
         if sha256 in known or sha256 in new:
             continue
         try:
-            if path.exists() and sha256_of(path) == sha256:
-                new[sha256] = fingerprint(read_volume(path))
+            if key.path.exists() and sha256_of(*key) == sha256:
+                new[sha256] = fingerprint(read_volume(*key))
         except (UserError, OSError):
             continue
     if new:
@@ -53,8 +54,12 @@ def take_fingerprints(project: Path, scans: Iterable[tuple[Path, str]]) -> dict[
 
 
 def make_fingerprints(project: str, scans: list[list[str]]) -> dict[str, int]:
-    """:func:`take_fingerprints` as the function of a process: plain data in and out; ``known`` of them have one now."""
-    return {"known": len(take_fingerprints(Path(project), [(Path(path), sha256) for path, sha256 in scans]))}
+    """:func:`take_fingerprints` as the function of a process: plain data in (path, part, SHA-256 of each) and out.
+
+    So many of them are ``known`` now.
+    """
+    wanted = [(ScanKey(Path(path), part), sha256) for path, part, sha256 in scans]
+    return {"known": len(take_fingerprints(Path(project), wanted))}
 
 
 def _keep(project: Path, prints: Mapping[str, Fingerprint]) -> None:

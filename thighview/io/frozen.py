@@ -7,14 +7,16 @@ from typing import Any
 
 from thighview.core.labels import LabelTable
 from thighview.core.leaks import listed
+from thighview.core.scan_key import ScanKey
 
 
 @dataclass(frozen=True)
 class FrozenCase:
     """One case of a frozen set. ``states`` has one word per stored slice; ``mask`` is a path in the run folder.
 
-    ``content`` and ``look`` are those of ``core.fingerprint``, empty until the set is vetted; ``left_out`` says why
-    none of its slices is in the set, whatever its part.
+    ``part`` is that of the split; ``source_part`` the part of what lies at ``source``. ``content`` and ``look`` are
+    those of ``core.fingerprint``, empty until the set is vetted; ``left_out`` says why none of its slices is in the
+    set, whatever its part.
     """
 
     case_id: int
@@ -30,6 +32,12 @@ class FrozenCase:
     content: str = ""
     look: str = ""
     left_out: str = ""
+    source_part: str = ""
+
+    @property
+    def key(self) -> ScanKey:
+        """What its scan is opened by."""
+        return ScanKey(self.source, self.source_part)
 
 
 @dataclass(frozen=True)

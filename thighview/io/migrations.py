@@ -28,5 +28,10 @@ def _widen_codes(connection: sqlite3.Connection) -> None:
         )
 
 
-STEPS: Mapping[int, Step] = {1: _widen_codes}
+def _part_of_a_path(connection: sqlite3.Connection) -> None:
+    """2 to 3: a scan is a path and a part of what lies there; until now it was all of it."""
+    connection.execute("ALTER TABLE series ADD COLUMN part TEXT NOT NULL DEFAULT ''")
+
+
+STEPS: Mapping[int, Step] = {1: _widen_codes, 2: _part_of_a_path}
 """From version v to v + 1, by v."""

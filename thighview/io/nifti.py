@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
 from thighview.core.volume import Volume
+from thighview.io import parts
 from thighview.io.nifti_header import NiftiHeader, build_header, check_extensions, header_size, parse_header
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -49,36 +50,26 @@ def stem(path: Path) -> str:
     return name
 
 
-def read_nifti(path: Path, volume_index: int | None = None) -> Volume:
+def read_nifti(path: Path, part: str = "") -> Volume:
     """Read one volume of a ``.nii`` or ``.nii.gz`` file, to its last byte, so that damage is found.
 
     Parameters
     ----------
     path : Path
         The file.
-    volume_index : int, optional
-        Which volume of several; without it a file with several is refused.
+    part : str
+        Which volume of several: its number from 1.
 
     Raises
     ------
+    SeveralScansError
+        When the file holds several volumes and none is named.
     UserError
-        When it is not a NIfTI file, damaged, too large for the memory, or not one scan.
+        When it is not a NIfTI file, damaged, too large for the memory, or has no such volume.
     """
-    return read_nifti_file(path, volume_index)[0]
-
-
-def read_nifti_file(path: Path, volume_index: int | None = None) -> tuple[Volume, NiftiHeader]:
-    """Like :func:`read_nifti`, with the header: it knows how many volumes there are."""
     with _stream(path) as (stream, size_bytes, compressed):
         header = _header(stream, path)
-        if header.volumes > 1 and volume_index is None:
-            raise UserError(
-                f"{path.name} holds {header.volumes} volumes; one scan was expected.",
-                "Save the volume you want as a file of its own.",
-            )
-        chosen = volume_index or 0
-        if not 0 <= chosen < header.volumes:
-            raise UserError(f"{path.name} holds {header.volumes} volumes; there is no number {chosen}.")
+        chosen = parts.choose(path, part, parts.volumes(path, header.volumes, header.shape[2]))
         _check_size(path, header, size_bytes, compressed)
         stream.seek(header.offset + chosen * header.volume_bytes)
         stored = np.empty(header.shape[::-1], header.dtype)
@@ -100,10 +91,11 @@ def read_nifti_file(path: Path, volume_index: int | None = None) -> tuple[Volume
     }
     if not header.names_unit:
         details["Unit of length"] = "not named, mm taken"
+    name = stem(path)
     if header.volumes > 1:
         details["Volume"] = f"{chosen + 1} of {header.volumes}"
-    volume = Volume(voxels, header.affine, stem(path), "nifti", tuple(warnings), details, header.position)
-    return volume, header
+        name = f"{name}, volume {chosen + 1}"
+    return Volume(voxels, header.affine, name, "nifti", tuple(warnings), details, header.position)
 
 
 def write_label_map(file: BinaryIO, codes: NDArray[np.integer[Any]], volume: Volume, compressed: bool) -> None:

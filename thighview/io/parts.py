@@ -1,90 +1,45 @@
-"""A volume, and what is said of one, taken apart into plain data and arrays for the way between two processes."""
+"""Several scans in one file: how they are told apart, and which of them is meant."""
 
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from thighview.core.errors import ScanChoice, SeveralScansError, UserError
 
-from thighview.core.errors import UserError
-from thighview.core.volume import Volume
+_MOST_NAMED = 8
 
 
-@dataclass(frozen=True)
-class Inspection:
-    """What ``thighview info`` says of a path; ``series`` has one plain dict per series or volume found."""
-
-    path: str
-    kind: str
-    shape_zyx: tuple[int, int, int]
-    spacing_mm_zyx: tuple[float, float, float]
-    axes: str
-    dtype: str
-    series: tuple[dict[str, Any], ...]
-    warnings: tuple[str, ...]
-
-    @staticmethod
-    def of(
-        path: Path | str, volume: Volume, series: Sequence[dict[str, Any]], warnings: Sequence[str] = ()
-    ) -> "Inspection":
-        """What is said of a path of which this volume was read."""
-        return Inspection(
-            str(path), volume.kind, volume.shape, volume.spacing_mm, volume.axes, volume.voxels.dtype.name,
-            tuple(series), (*warnings, *volume.warnings),
-        )  # fmt: skip
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data with the keys of the command line's contract."""
-        return asdict(self) | {
-            "shape_zyx": list(self.shape_zyx),
-            "spacing_mm_zyx": [round(value, 6) for value in self.spacing_mm_zyx],
-            "series": list(self.series),
-            "warnings": list(self.warnings),
-        }
-
-    @staticmethod
-    def from_json(facts: Mapping[str, Any]) -> "Inspection":
-        """The inverse of :meth:`to_json`."""
-        z, y, x = (int(n) for n in facts["shape_zyx"])
-        dz, dy, dx = (float(mm) for mm in facts["spacing_mm_zyx"])
-        return Inspection(
-            str(facts["path"]), str(facts["kind"]), (z, y, x), (dz, dy, dx), str(facts["axes"]), str(facts["dtype"]),
-            tuple(dict(row) for row in facts["series"]), tuple(map(str, facts["warnings"])),
-        )  # fmt: skip
+def volumes(path: Path, count: int, images: int) -> tuple[ScanChoice, ...]:
+    """The volumes of a file that has them one after the other; a part is the number of one, from 1, as text."""
+    return tuple(ScanChoice(f"volume {n} of {count}", path, str(n), images) for n in range(1, count + 1))
 
 
-def volume_facts(volume: Volume) -> dict[str, Any]:
-    """A volume without its voxels, as plain data."""
-    return {
-        "affine": volume.affine.tolist(),
-        "name": volume.name,
-        "kind": volume.kind,
-        "warnings": list(volume.warnings),
-        "details": volume.details,
-        "file_geometry": volume.file_geometry.hex(),
-    }
+def choose(path: Path, part: str, there: Sequence[ScanChoice], what: str = "volumes") -> int:
+    """Which of the parts ``there`` are is meant, from 0: the one named, or the only one.
+
+    Raises
+    ------
+    SeveralScansError
+        When there are several and none is named.
+    UserError
+        When there is none of that name.
+    """
+    if not part and len(there) == 1:
+        return 0
+    if not part:
+        hint = "Open it by itself and choose one of them."
+        raise SeveralScansError(f"{path.name} holds {len(there)} {what}; one scan was expected.", hint, tuple(there))
+    for index, choice in enumerate(there):
+        if choice.part == part:
+            return index
+    raise UserError(f"{path.name} has no part {part!r}.", f"There {known_parts(there)}.")
 
 
-def volume_of(facts: Mapping[str, Any], voxels: NDArray[Any]) -> Volume:
-    """The volume of :func:`volume_facts`."""
-    return Volume(
-        voxels,
-        np.array(facts["affine"], np.float64),
-        str(facts["name"]),
-        str(facts["kind"]),
-        tuple(map(str, facts["warnings"])),
-        {str(key): str(value) for key, value in facts["details"].items()},
-        bytes.fromhex(facts["file_geometry"]),
-    )
-
-
-@contextmanager
-def believed(path: Path) -> Generator[None]:
-    """What is made here of another process's answer; a UserError where that is not what was asked for."""
-    try:
-        yield
-    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise UserError(f"What was read from {path.name} is not what was asked for ({error}).") from error
+def known_parts(there: Sequence[ScanChoice]) -> str:
+    """``are 1 to 18``, ``is 1``, ``are 'image' and 'water'``: the parts, as the end of a sentence."""
+    names = [choice.part for choice in there]
+    if names == [str(n) for n in range(1, len(names) + 1)]:
+        return f"are 1 to {len(names)}" if len(names) > 1 else "is 1"
+    quoted = [repr(name) for name in names[:_MOST_NAMED]]
+    if len(names) > _MOST_NAMED:
+        return f"are {', '.join(quoted)} and {len(names) - _MOST_NAMED} more"
+    return f"are {', '.join(quoted[:-1])} and {quoted[-1]}" if len(quoted) > 1 else f"is {quoted[0]}"

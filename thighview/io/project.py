@@ -13,6 +13,7 @@ import numpy as np
 from thighview.core.case import Case, Series
 from thighview.core.errors import UserError
 from thighview.core.review import SliceReview
+from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
 from thighview.io import locks, masks, moving, schema
 from thighview.io.journal import DamageError, Journal, JournalEntry
@@ -173,10 +174,10 @@ class Project(Records):
             for channel, series in enumerate(case.series):
                 volume = series.volume or case.volume
                 self._insert(
-                    "INSERT INTO series (case_id, channel, role, path, sha256, z, y, x, affine)"
-                    " VALUES (?,?,?,?,?,?,?,?,?)",
+                    "INSERT INTO series (case_id, channel, role, path, sha256, z, y, x, affine, part)"
+                    " VALUES (?,?,?,?,?,?,?,?,?,?)",
                     (case_id, channel, series.role, str(series.path.absolute()), series.sha256, *volume.shape,
-                     json.dumps(volume.affine.tolist())),
+                     json.dumps(volume.affine.tolist()), series.part),
                 )  # fmt: skip
             self._write_table(case_id, case.table)
             self._insert("INSERT OR IGNORE INTO reader VALUES (?,?)", (case.reader_id, f"Reader {case.reader_id}"))
@@ -279,13 +280,12 @@ class Project(Records):
         """
         if other.folder == self.folder:
             return case_id
-        path = self._connection.execute("SELECT path FROM series WHERE case_id=? AND channel=0", (case_id,)).fetchone()[
-            0
-        ]
-        if other.find_case(Path(path)) is not None:
-            raise UserError(
-                f"The project {other.name} has a case of {Path(path).name} already.", "Choose another project."
-            )
+        path, part = self._connection.execute(
+            "SELECT path, part FROM series WHERE case_id=? AND channel=0", (case_id,)
+        ).fetchone()
+        key = ScanKey(Path(path), part)
+        if other.find_case(*key) is not None:
+            raise UserError(f"The project {other.name} has a case of {key.name} already.", "Choose another project.")
         with other._writing():
             new_id = moving.copy_case(case_id, self._connection, other._connection)
         self.remove_case(case_id)
@@ -318,9 +318,9 @@ class Project(Records):
         if row is None:
             raise UserError(f"The project {self.name} has no case {case_id}.")
         series = [
-            Series(series_id, role, Path(path), sha256)
-            for series_id, role, path, sha256 in self._connection.execute(
-                "SELECT series_id, role, path, sha256 FROM series WHERE case_id=? ORDER BY channel", (case_id,)
+            Series(series_id, role, Path(path), sha256, part=part)
+            for series_id, role, path, sha256, part in self._connection.execute(
+                "SELECT series_id, role, path, sha256, part FROM series WHERE case_id=? ORDER BY channel", (case_id,)
             )
         ]
         journal = self._open_journal(case_id, reader_id, row[2])

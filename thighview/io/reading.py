@@ -6,42 +6,53 @@ DICOM is read in a process of its own (``loader``), whoever asks: nothing of it 
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from thighview.core.errors import UserError
+from thighview.core.errors import SeveralScansError, UserError
 from thighview.core.volume import Volume
 from thighview.io import loader, nifti
 from thighview.io.child import nobody
 from thighview.io.dicom_header import is_dicom
+from thighview.io.facts import Inspection, believed, volume_of
 from thighview.io.loader import Told, Wish
-from thighview.io.parts import Inspection, believed, volume_of
 
-_PARTS = "thighview.io.dicom_parts"
+_DICOM = "thighview.io.dicom_parts"
 
 
-def read_volume(path: Path | str) -> Volume:
+def read_volume(path: Path | str, part: str = "") -> Volume:
     """Read a NIfTI file, a folder with one DICOM series, or the series that a DICOM file belongs to.
 
     It takes a moment: on a worker thread or in a child process, not on the window's thread.
 
+    Parameters
+    ----------
+    path : Path
+        The file or folder.
+    part : str
+        Which of several scans there; see :class:`ScanKey`.
+
     Raises
     ------
+    SeveralScansError
+        When there are several scans and none is named.
     UserError
         When it cannot be opened as one scan, with the reason.
     """
-    return read_source(Path(path)).volume
+    return read_source(Path(path), part).volume
 
 
 @dataclass(frozen=True)
 class Source:
-    """A scan that has been read: the place it is known by, its volume, the PatientID in its files, and these files."""
+    """A scan that has been read: what it is known by, its volume, the PatientID in its files, and these files."""
 
     place: Path
     volume: Volume
     patient_id: str
     files: frozenset[Path]
+    part: str = ""
 
 
-def read_source(path: Path, report: Told = nobody, stopped: Wish | None = None) -> Source:
+def read_source(path: Path, part: str = "", report: Told = nobody, stopped: Wish | None = None) -> Source:
     """Read a scan once, with all that tells it from others.
 
     A DICOM series is known by its folder, whichever of its files was given, where the folder opens that series.
@@ -49,23 +60,26 @@ def read_source(path: Path, report: Told = nobody, stopped: Wish | None = None) 
     Parameters
     ----------
     path : Path
-        What was given.
+        The file or folder.
+    part : str
+        Which of several scans there; see :class:`ScanKey`.
     report, stopped : callable, optional
         How far it is; whether to give up.
 
     Raises
     ------
     UserError
-        When it cannot be opened as one scan, with the reason.
+        As :func:`read_volume`.
     Stopped
         When it was given up.
     """
     if _kind(path) != "dicom":
-        return Source(path, nifti.read_nifti(path), "", frozenset({path}))
-    facts, arrays = loader.ask(f"{_PARTS}:read", path, report=report, stopped=stopped)
+        return Source(path, nifti.read_nifti(path, part), "", frozenset({path}), part)
+    facts, arrays = loader.ask(f"{_DICOM}:read", path, part, report=report, stopped=stopped)
     with believed(path):
         files = frozenset(Path(file) for file in facts["files"])
-        return Source(Path(facts["place"]), volume_of(facts, arrays["voxels"]), str(facts["patient_id"]), files)
+        volume = volume_of(facts, arrays["voxels"])
+        return Source(Path(facts["place"]), volume, str(facts["patient_id"]), files, str(facts["part"]))
 
 
 def inspect(path: Path | str) -> Inspection:
@@ -78,32 +92,33 @@ def inspect(path: Path | str) -> Inspection:
     """
     found = Path(path)
     if _kind(found) == "dicom":
-        facts, _ = loader.ask(f"{_PARTS}:inspect", found)
+        facts, _ = loader.ask(f"{_DICOM}:inspect", found)
         with believed(found):
             return Inspection.from_json(facts)
-    volume, header = nifti.read_nifti_file(found, volume_index=0)
-    count = header.volumes
-    names = [f"volume {i + 1} of {count}" for i in range(count)] if count > 1 else [volume.name]
-    return Inspection.of(found, volume, [{"name": name, "images": volume.shape[0]} for name in names])
+    return Inspection.of(found, *_inspect_file(found))
 
 
-def sha256_of(path: Path | str, report: Told = nobody, stopped: Wish | None = None) -> str:
-    """SHA-256 of a file's bytes, or of a DICOM series whatever its files are called. Not on the window's thread."""
+def sha256_of(path: Path | str, part: str = "", report: Told = nobody, stopped: Wish | None = None) -> str:
+    """SHA-256 of a file's bytes, or of a DICOM series whatever its files are called. Not on the window's thread.
+
+    That of a part of a file is made of the file's and the part: no two scans have the same.
+    """
     found = Path(path)
     if _kind(found) == "dicom":
-        facts, _ = loader.ask(f"{_PARTS}:digest", found, report=report, stopped=stopped)
+        facts, _ = loader.ask(f"{_DICOM}:digest", found, part, report=report, stopped=stopped)
         with believed(found):
             return str(facts["sha256"])
     with found.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        whole = hashlib.file_digest(file, "sha256").hexdigest()
+    return hashlib.sha256(f"{whole}\npart {part}".encode()).hexdigest() if part else whole
 
 
-def patient_id(path: Path | str) -> str:
+def patient_id(path: Path | str, part: str = "") -> str:
     """PatientID as it stands in DICOM, to be hashed with the project's salt; empty for any other file."""
     found = Path(path)
     if _kind(found) != "dicom":
         return ""
-    facts, _ = loader.ask(f"{_PARTS}:patient", found)
+    facts, _ = loader.ask(f"{_DICOM}:patient", found, part)
     with believed(found):
         return str(facts["patient_id"])
 
@@ -129,3 +144,13 @@ def _kind(path: Path) -> str:
         f"{path.name} is not a scan that can be opened: it is neither NIfTI nor DICOM inside.",
         "Open a .nii or .nii.gz file, or a folder of DICOM files.",
     )
+
+
+def _inspect_file(path: Path) -> tuple[Volume, list[dict[str, Any]]]:
+    """The scan of a file, of several the first, and what there is."""
+    try:
+        volume = nifti.read_nifti(path)
+    except SeveralScansError as several:
+        rows = [{"name": one.title, "images": one.images, "part": one.part} for one in several.choices]
+        return nifti.read_nifti(*several.choices[0].key), rows
+    return volume, [{"name": volume.name, "images": volume.shape[0]}]

@@ -16,6 +16,7 @@ from thighview.core import split
 from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
 from thighview.core.review import SliceState
+from thighview.core.scan_key import ScanKey
 from thighview.io import schema
 
 FIRST_READER = 1
@@ -23,7 +24,10 @@ FIRST_READER = 1
 
 @dataclass(frozen=True)
 class CaseSummary:
-    """One line of the worklist; ``counts`` has the number of slices in each state, unseen included."""
+    """One line of the worklist; ``counts`` has the number of slices in each state, unseen included.
+
+    ``part`` is that of the split its subject has, ``scan_part`` the part of what lies at ``path``.
+    """
 
     case_id: int
     subject: str
@@ -34,6 +38,12 @@ class CaseSummary:
     part: str
     updated: float
     in_training_set: bool
+    scan_part: str = ""
+
+    @property
+    def key(self) -> ScanKey:
+        """What its scan is opened by."""
+        return ScanKey(self.path, self.scan_part)
 
 
 @dataclass(frozen=True)
@@ -77,19 +87,22 @@ class Records:
         ):
             counts.setdefault(case_id, {})[SliceState(state)] = n
         found: list[CaseSummary] = []
-        for case_id, subject, title, path, slices, part, updated, chosen in self._connection.execute(
-            "SELECT case_id, subject, title, path, case_.z, part, updated, in_training_set FROM case_"
-            " JOIN subject USING (subject) JOIN series USING (case_id) WHERE channel=0 ORDER BY title, case_id"
+        for case_id, subject, title, path, slices, part, updated, chosen, scan_part in self._connection.execute(
+            "SELECT case_id, subject, title, path, case_.z, subject.part, updated, in_training_set, series.part"
+            " FROM case_ JOIN subject USING (subject) JOIN series USING (case_id) WHERE channel=0"
+            " ORDER BY title, case_id"
         ):
             seen = {state: n for state, n in counts.get(case_id, {}).items() if state is not SliceState.UNSEEN}
             seen[SliceState.UNSEEN] = slices - sum(seen.values())
-            found.append(CaseSummary(case_id, subject, title, Path(path), slices, seen, part, updated, bool(chosen)))
+            found.append(
+                CaseSummary(case_id, subject, title, Path(path), slices, seen, part, updated, bool(chosen), scan_part)
+            )
         return found
 
-    def find_case(self, path: Path) -> int | None:
-        """The case whose first series lies there, or None."""
+    def find_case(self, path: Path, part: str = "") -> int | None:
+        """The case whose first series is this part of what lies there, or None."""
         found = self._connection.execute(
-            "SELECT case_id FROM series WHERE path=? AND channel=0", (str(path.absolute()),)
+            "SELECT case_id FROM series WHERE path=? AND part=? AND channel=0", (str(path.absolute()), part)
         ).fetchone()
         return int(found[0]) if found else None
 

@@ -12,7 +12,7 @@ from thighview.io import migrations
 APPLICATION_ID = 0x54484947
 """``THIG``, at a fixed place in the file's header: says that it is ours."""
 
-VERSION = 2
+VERSION = 3
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL);
@@ -31,6 +31,7 @@ CREATE TABLE series (
     case_id INTEGER NOT NULL REFERENCES case_ ON DELETE CASCADE,
     channel INTEGER NOT NULL, role TEXT NOT NULL, path TEXT NOT NULL, sha256 TEXT NOT NULL,
     z INTEGER NOT NULL, y INTEGER NOT NULL, x INTEGER NOT NULL, affine TEXT NOT NULL,
+    part TEXT NOT NULL DEFAULT '',
     UNIQUE (case_id, channel));
 CREATE INDEX series_path ON series (path);
 CREATE TABLE label (
@@ -75,8 +76,9 @@ CREATE TABLE model (
 
 ``reading`` is one reader's mask of one case, ``edit`` its journal: rows are added, never updated or deleted. ``n``
 counts them from 1; ``prev_hash`` of the first is the reading's ``journal_id``. ``series.channel`` is the input
-channel of a model. ``mirrored`` is the row up to which the mask also lies in ``masks/``. ``code`` in ``slice_state``
-and in reviews is that of ``core.review.SliceReview``; ``snapshot.codes`` has one per slice, 16 bits, low byte first.
+channel of a model, ``series.part`` which part of what lies at ``path`` it is. ``mirrored`` is the row up to which the
+mask also lies in ``masks/``. ``code`` in ``slice_state`` and in reviews is that of ``core.review.SliceReview``;
+``snapshot.codes`` has one per slice, 16 bits, low byte first.
 """
 
 

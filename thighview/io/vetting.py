@@ -80,7 +80,7 @@ def without_leaks(dataset: Dataset, parent: ModelEntry) -> Dataset:
 
 def _with_fingerprints(run: RunFolder, dataset: Dataset) -> Dataset:
     """The set with the fingerprint of every scan that can be read."""
-    prints = take_fingerprints(run.project, [(case.source, case.sha256) for case in dataset.cases])
+    prints = take_fingerprints(run.project, [(case.key, case.sha256) for case in dataset.cases])
     cases = [(case, prints.get(case.sha256, Fingerprint())) for case in dataset.cases]
     return replace(dataset, cases=tuple(replace(c, content=p.content, look=p.look) for c, p in cases))
 

@@ -119,8 +119,8 @@ class TopBar(QWidget):
 
     def _fill_recent(self) -> None:
         self.recent.clear()
-        for path in self._workspace.settings.recent:
-            self.recent.addAction(path.name, lambda path=path: self._workspace.open_recent(path)).setToolTip(str(path))
+        for key in self._workspace.settings.recent:
+            self.recent.addAction(key.name, lambda key=key: self._workspace.open_recent(key)).setToolTip(str(key))
         self.recent.setToolTipsVisible(True)
         if self.recent.isEmpty():
             self.recent.addAction("Nothing yet").setEnabled(False)

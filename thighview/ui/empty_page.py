@@ -1,11 +1,11 @@
 """What the middle of the window shows when nothing is open: where to begin."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from thighview.core.scan_key import ScanKey
 from thighview.ui.actions import Actions
 from thighview.ui.cards import button, row, words
 from thighview.ui.icons import icon, picture
@@ -23,7 +23,7 @@ class EmptyPage(QWidget):
     def __init__(self, workspace: "Workspace", actions: Actions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._workspace = workspace
-        self._listed: tuple[Path, ...] | None = None
+        self._listed: tuple[ScanKey, ...] | None = None
         self.frame = QFrame()
         self.frame.setProperty("drop", "true")
         self.frame.setMaximumSize(620, 460)
@@ -71,22 +71,22 @@ class EmptyPage(QWidget):
     def refresh(self) -> None:
         """List what was open last, projects above scans, unless it is listed already."""
         settings = self._workspace.settings
-        projects = tuple(path for path in settings.recent if settings.project_of(path) is None)[:_PROJECTS]
-        scans = tuple(path for path in settings.recent if settings.project_of(path) is not None)
-        paths = (*projects, *scans[: _RECENT - len(projects)])
-        if paths == self._listed:
+        projects = tuple(key for key in settings.recent if settings.project_of(key) is None)[:_PROJECTS]
+        scans = tuple(key for key in settings.recent if settings.project_of(key) is not None)
+        keys = (*projects, *scans[: _RECENT - len(projects)])
+        if keys == self._listed:
             return
-        self._listed = paths
+        self._listed = keys
         while (item := self.recent.takeAt(0)) is not None:
             widget = item.widget()
             if widget is not None:
                 widget.hide()
                 widget.deleteLater()
-        self.recent_heading.setVisible(bool(paths))
-        for path in paths:
-            name = f" {path.name}" if path in projects else _short(path)
-            press = button(name, lambda path=path: self._workspace.open_recent(path), str(path), "quiet")
-            if path in projects:
+        self.recent_heading.setVisible(bool(keys))
+        for key in keys:
+            name = f" {key.name}" if key in projects else _short(key)
+            press = button(name, lambda key=key: self._workspace.open_recent(key), str(key), "quiet")
+            if key in projects:
                 press.setIcon(icon("folder"))
             press.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             self.recent.addWidget(press, 0, Qt.AlignmentFlag.AlignHCenter)
@@ -110,6 +110,6 @@ class EmptyPage(QWidget):
         return press
 
 
-def _short(path: Path) -> str:
-    text = f"{path.parent.name} / {path.name}" if path.parent.name else path.name
+def _short(key: ScanKey) -> str:
+    text = f"{key.path.parent.name} / {key.name}" if key.path.parent.name else key.name
     return text if len(text) <= 60 else f"{text[:26]}…{text[-32:]}"

@@ -37,6 +37,7 @@ from thighview.app.engine_worker import EngineState
 from thighview.app.segment_job import EngineGoneError, SegmentError
 from thighview.app.session import Session
 from thighview.core.errors import SeveralScansError, UserError
+from thighview.core.scan_key import ScanKey
 from thighview.core.view import ViewState
 from thighview.ui import dialogs
 from thighview.ui.actions import TABS, Actions, sheet
@@ -192,7 +193,7 @@ class MainWindow(QMainWindow):
         for changed in (workspace.runs.run_changed, workspace.runs.run_ended):
             changed.connect(self._show_training)
 
-    def _choose_series(self, needed: SeveralScansError, answer: Callable[[Path | None], None]) -> None:
+    def _choose_series(self, needed: SeveralScansError, answer: Callable[[ScanKey | None], None]) -> None:
         answer(ask_series(self, needed))
 
     def _show_training(self, _: object = None) -> None:

@@ -1,11 +1,10 @@
-"""Which one of several series in a folder to open."""
-
-from pathlib import Path
+"""Which one of several scans in one place to open: series of a folder, volumes of a file."""
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QDialog, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
-from thighview.core.errors import SeveralScansError
+from thighview.core.errors import ScanChoice, SeveralScansError
+from thighview.core.scan_key import ScanKey
 from thighview.ui.cards import agree_buttons, count, plain_tip, words
 
 _MOST_ROWS, _ROW_PX, _MOST_WIDTH_PX = 14, 26, 900
@@ -16,18 +15,18 @@ class SeriesDialog(QDialog):
 
     def __init__(self, parent: QWidget | None, needed: SeveralScansError) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Open series")
+        self.setWindowTitle("Open scan")
         box = QVBoxLayout(self)
         box.setContentsMargins(18, 16, 18, 14)
         box.setSpacing(12)
         box.addWidget(
-            words(f"There are {count(len(needed.choices), 'series', 'series')} here. Which one is to be opened?")
+            words(f"There are {count(len(needed.choices), 'scan', 'scans')} here. Which one is to be opened?")
         )
         self.list = QListWidget()
-        for title, path in needed.choices:
-            item = QListWidgetItem(title[:1].upper() + title[1:])
-            item.setData(Qt.ItemDataRole.UserRole, path)
-            item.setToolTip(plain_tip(str(path)))
+        for choice in needed.choices:
+            item = QListWidgetItem(choice.title[:1].upper() + choice.title[1:])
+            item.setData(Qt.ItemDataRole.UserRole, choice)
+            item.setToolTip(plain_tip("\n".join(filter(None, (choice.description, str(choice.key))))))
             item.setSizeHint(QSize(self.list.fontMetrics().horizontalAdvance(item.text()) + 24, _ROW_PX))
             self.list.addItem(item)
         self.list.setCurrentRow(0)
@@ -41,14 +40,14 @@ class SeriesDialog(QDialog):
         self.list.setFocus()
 
     @property
-    def answer(self) -> Path:
-        """The path that opens the series chosen."""
-        item = self.list.currentItem()
-        return item.data(Qt.ItemDataRole.UserRole)
+    def answer(self) -> ScanKey:
+        """What opens the scan chosen."""
+        choice: ScanChoice = self.list.currentItem().data(Qt.ItemDataRole.UserRole)
+        return choice.key
 
 
-def ask_series(parent: QWidget, needed: SeveralScansError) -> Path | None:
-    """Which of the series to open; None when the person thinks better of it."""
+def ask_series(parent: QWidget, needed: SeveralScansError) -> ScanKey | None:
+    """Which of the scans to open; None when the person thinks better of it."""
     dialog = SeriesDialog(parent, needed)
     answer = dialog.answer if dialog.exec() == QDialog.DialogCode.Accepted else None
     dialog.deleteLater()

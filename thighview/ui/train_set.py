@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout
 from thighview.app.jobs import run_in_thread
 from thighview.app.twin_warnings import Twins, read_unread, twin_warnings
 from thighview.core.review import SliceState
+from thighview.core.scan_key import ScanKey
 from thighview.core.split import VALIDATION_FROM
 from thighview.io.nifti import stem
 from thighview.ui import dialogs
@@ -244,8 +245,8 @@ class TrainSetCard(Card):
         if found.unread:  # not while the tab is only just being shown
             QTimer.singleShot(READ_AFTER_MS, self, lambda: self._read_unread(folder, found.unread))
 
-    def _read_unread(self, folder: Path, unread: list[tuple[str, str]]) -> None:
-        wanted = [(path, sha256) for path, sha256 in unread if sha256 not in self._reading]
+    def _read_unread(self, folder: Path, unread: list[tuple[ScanKey, str]]) -> None:
+        wanted = [(key, sha256) for key, sha256 in unread if sha256 not in self._reading]
         if not wanted or not self.isVisible() or folder != self._workspace.project_folder:
             return
         self._reading |= {sha256 for _, sha256 in wanted}

@@ -1,7 +1,6 @@
 """The worklist: the project's cases with a picture, the subject, and how far the review is."""
 
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +33,7 @@ from thighview.app.jobs import run_in_thread
 from thighview.core.case import Case
 from thighview.core.planes import Plane, body_box
 from thighview.core.review import SliceState
+from thighview.core.scan_key import ScanKey
 from thighview.core.view import auto_window
 from thighview.core.volume import Volume
 from thighview.ui import dialogs
@@ -80,8 +80,8 @@ class Cases(QAbstractListModel):
     def __init__(self) -> None:
         super().__init__()
         self.cases: tuple[CaseSummary, ...] = ()
-        self._pictures: dict[Path, QPixmap | None] = {}
-        self._asked: set[Path] = set()
+        self._pictures: dict[ScanKey, QPixmap | None] = {}
+        self._asked: set[ScanKey] = set()
 
     def show_cases(self, cases: "tuple[CaseSummary, ...]") -> None:
         """Take another list; the same cases in the same order do not rebuild it."""
@@ -107,33 +107,33 @@ class Cases(QAbstractListModel):
         if role == _CASE:
             return case
         if role == _PICTURE:
-            self._ask(case.path)
-            return self._pictures.get(case.path)
+            self._ask(case.key)
+            return self._pictures.get(case.key)
         if role == Qt.ItemDataRole.ToolTipRole:
             part = f" ({case.part})" if case.part else ""
             lines = [case.subject, case.title, f"{case.slices} slices, {badge(case)[0]}"]
             lines += [f"in the training set{part}"] if case.in_training_set else []
-            return "\n".join(dict.fromkeys([*lines, str(case.path)]))
+            return "\n".join(dict.fromkeys([*lines, str(case.key)]))
         return None
 
-    def set_picture(self, path: Path, grey: NDArray[np.uint8] | None) -> None:
+    def set_picture(self, key: ScanKey, grey: NDArray[np.uint8] | None) -> None:
         """Keep a picture, uint8 (rows, columns)."""
-        self._asked.add(path)
+        self._asked.add(key)
         if grey is None:
             return
         rows, columns = grey.shape
         image = QImage(grey.data, columns, rows, columns, QImage.Format.Format_Grayscale8).copy()
-        self._pictures[path] = QPixmap.fromImage(image)
+        self._pictures[key] = QPixmap.fromImage(image)
         for i, case in enumerate(self.cases):
-            if case.path == path:
+            if case.key == key:
                 self.dataChanged.emit(self.index(i), self.index(i))
 
-    def _ask(self, path: Path) -> None:
-        if path in self._asked:
+    def _ask(self, key: ScanKey) -> None:
+        if key in self._asked:
             return
-        self._asked.add(path)
-        job = run_in_thread(lambda report, stopped: None if stopped() else _read_picture(path), lane="pictures")
-        job.succeeded.connect(lambda grey: self.set_picture(path, grey))
+        self._asked.add(key)
+        job = run_in_thread(lambda report, stopped: None if stopped() else _read_picture(key), lane="pictures")
+        job.succeeded.connect(lambda grey: self.set_picture(key, grey))
 
 
 class Worklist(QWidget):
@@ -208,7 +208,7 @@ class Worklist(QWidget):
 
     def _case_opened(self, case: Case | None) -> None:
         if case:
-            self.cases.set_picture(case.series[0].path, _picture(case.volume))
+            self.cases.set_picture(case.series[0].key, _picture(case.volume))
         self._mark()
         self.list.viewport().update()
 
@@ -346,13 +346,13 @@ def _elided(painter: QPainter, rect: QRect, text: str) -> None:
     painter.drawText(rect, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, words_)
 
 
-def _read_picture(path: Path) -> NDArray[np.uint8] | None:
+def _read_picture(key: ScanKey) -> NDArray[np.uint8] | None:
     """The picture of a scan on disk; None for one too large to be read just for that, or gone."""
     from thighview.app.opening import read_scan
 
-    if not path.exists() or (path.is_file() and path.stat().st_size > _MOST_BYTES):
+    if not key.path.exists() or (key.path.is_file() and key.path.stat().st_size > _MOST_BYTES):
         return None
-    return _picture(read_scan(path).volume)
+    return _picture(read_scan(*key).volume)
 
 
 def _picture(volume: Volume, pixels: int = 2 * PICTURE) -> NDArray[np.uint8]:
