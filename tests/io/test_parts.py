@@ -95,7 +95,7 @@ def test_no_two_parts_have_one_hash(scan: Path) -> None:
     assert len(found) == 4 and sha256_of(scan, "2") in found
 
 
-def test_a_dicom_series_has_no_parts_yet(data: Path) -> None:
+def test_a_dicom_series_has_no_part_of_another_name(data: Path) -> None:
     with pytest.raises(UserError, match=r"no part '2'"):
         read_volume(data / "dicom/ge_knee_mese_echo1_MIT", "2")
 

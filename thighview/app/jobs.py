@@ -10,29 +10,18 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QThread, Signal
 
 from thighview.app import lanes
 from thighview.core.errors import Stopped, UserError
 from thighview.io import child, loader
+from thighview.io.child import Report
 from thighview.io.children import Answer, Child, ChildError
 
 __all__ = ["ChildError", "Job", "JobHandle", "Report", "Stopped", "run_in_process", "run_in_thread", "running"]
 _log = logging.getLogger(__name__)
-
-
-class Report(Protocol):
-    """What work calls to tell how far it is; from any thread."""
-
-    def __call__(self, done: int, total: int) -> None:
-        """Say that ``done`` of ``total`` steps are done."""
-        ...
-
-    def say(self, message: object) -> None:
-        """Hand anything to whoever listens to ``Job.said``."""
-        ...
 
 
 Work = Callable[[Report, Callable[[], bool]], Any]

@@ -65,11 +65,15 @@ class SeveralScansError(UserError):
         As of any :class:`UserError`, for where nobody can be asked.
     choices : tuple of ScanChoice
         Those that can be opened.
+    refused : tuple of ScanChoice
+        What else lies there and cannot be opened; the reason is the description.
     """
 
-    def __init__(self, message: str, hint: str, choices: tuple[ScanChoice, ...]) -> None:
+    def __init__(
+        self, message: str, hint: str, choices: tuple[ScanChoice, ...], refused: tuple[ScanChoice, ...] = ()
+    ) -> None:
         super().__init__(message, hint)
-        self.choices = choices
+        self.choices, self.refused = choices, refused
 
 
 class Stopped(Exception):  # noqa: N818 - not an error: the person asked for it

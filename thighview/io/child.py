@@ -40,6 +40,10 @@ class Report(Protocol):
         """Say that ``done`` of ``total`` steps are done."""
         ...
 
+    def say(self, message: object) -> None:
+        """Say anything that JSON can carry."""
+        ...
+
 
 class Unread(Protocol):
     """An array whose size is known before its numbers: these are read plane by plane while it is handed over."""
@@ -195,16 +199,16 @@ def _stay_quiet() -> None:
 
 def _answer(connection: Connection, function_path: str, arguments: Callable[[], list[Any]]) -> None:
     try:
-        function, report = find_function(function_path), ChildReport(connection)
-        extra = {"report": report} if "report" in inspect.signature(function).parameters else {}
-        returned = function(*arguments(), **extra)
-        result, arrays = returned if isinstance(returned, tuple) else (returned, {})
-        _send_result(connection, result, arrays, report)
+        report = ChildReport(connection)
+        _send_result(connection, *call(function_path, arguments(), report), report)
     except (BrokenPipeError, ConnectionResetError, EOFError):
         raise
     except SeveralScansError as error:
-        choices = [asdict(one) | {"path": str(one.path)} for one in error.choices]
-        _send_error(connection, "several", error.message, error.hint, choices=choices)
+        plain = {
+            name: [asdict(one) | {"path": str(one.path)} for one in rows]
+            for name, rows in (("choices", error.choices), ("refused", error.refused))
+        }
+        _send_error(connection, "several", error.message, error.hint, **plain)
     except UserError as error:
         _send_error(connection, "user", error.message, error.hint)
     except MemoryError:
@@ -212,6 +216,14 @@ def _answer(connection: Connection, function_path: str, arguments: Callable[[], 
     except Exception as error:  # noqa: BLE001 - it climbs on in the parent, with this traceback
         message = f"{type(error).__name__}: {error}"
         _send_error(connection, "bug", message, details=traceback.format_exc())
+
+
+def call(function_path: str, arguments: list[Any], report: Report) -> tuple[dict[str, Any], Arrays]:
+    """Call a function by its path, in this process; with ``report`` where it has a parameter of that name."""
+    function = find_function(function_path)
+    extra = {"report": report} if "report" in inspect.signature(function).parameters else {}
+    returned = function(*arguments, **extra)
+    return returned if isinstance(returned, tuple) else (returned, {})
 
 
 def _send_error(connection: Connection, kind: str, message: str, hint: str = "", **more: Any) -> None:
@@ -271,5 +283,14 @@ def filled(array: "NDArray[Any] | Unread") -> NDArray[Any]:
     return whole
 
 
-def nobody(done: int, total: int) -> None:
-    """Nobody wants to know how far it is."""
+class Nobody:
+    """Wants to know of no progress."""
+
+    def __call__(self, done: int, total: int) -> None:
+        """Nothing."""
+
+    def say(self, message: object) -> None:
+        """Nothing."""
+
+
+nobody = Nobody()

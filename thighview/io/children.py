@@ -12,13 +12,14 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from thighview.core.errors import ScanChoice, SeveralScansError, Stopped, UserError
 from thighview.io import child
+from thighview.io.child import Report
 
 _POLL_S = 0.05
 MOST_BYTES = 16 << 30
@@ -39,18 +40,6 @@ class ChildError(RuntimeError):
 
 class LostError(UserError):
     """A child gave no answer that could be believed, or none at all."""
-
-
-class Report(Protocol):
-    """What a child says on the way is handed on to this."""
-
-    def __call__(self, done: int, total: int) -> None:
-        """``done`` of ``total`` steps are done."""
-        ...
-
-    def say(self, message: object) -> None:
-        """Anything else."""
-        ...
 
 
 class Child:
@@ -253,7 +242,7 @@ def _error_of(row: dict[str, Any]) -> Exception:
     if kind == "user":
         return UserError(message, hint)
     if kind == "several":
-        return SeveralScansError(message, hint, tuple(map(_choice, row["choices"])))
+        return SeveralScansError(message, hint, *(tuple(map(_choice, row[name])) for name in ("choices", "refused")))
     if kind == "memory":
         return LostError("This takes more memory than it may.", _FULL)
     return ChildError(message, str(row.get("details", "")))

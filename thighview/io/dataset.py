@@ -296,12 +296,12 @@ def read_case(run: RunFolder, case: FrozenCase, labels: LabelTable) -> tuple[Vol
         raise UserError(
             f"The scan {case.source} of {case.title} is gone.", "Put it back in its place, then let the run go on."
         )
-    if sha256_of(*case.key) != case.sha256:
+    if sha256_of(*case.key, case.sha256) != case.sha256:
         raise UserError(
             f"The scan {case.source} is not the one its masks were drawn on: its contents changed.",
             "Put the first version back, or take the case out of the training set and start a new run.",
         )
-    volume = read_volume(*case.key)
+    volume = read_volume(*case.key, case.sha256)
     stored, found = read_mask(run.path / case.mask, volume)
     by_file_id = {label.file_id: label for label in case.table}
     lookup = np.zeros(256, np.uint8)

@@ -3,65 +3,56 @@
 from pathlib import Path
 from typing import Any
 
-from thighview.core.errors import UserError
-from thighview.core.volume import Volume
+import numpy as np
+
+from thighview.core.errors import SeveralScansError
 from thighview.io import dicom
-from thighview.io.child import Arrays
+from thighview.io.child import Arrays, Report
+from thighview.io.dicom_stack import stack_of
 from thighview.io.facts import Inspection, volume_facts
 
 
-def read(path: str, part: str) -> tuple[dict[str, Any], Arrays]:
-    """One series: its volume, the place it is known by, its files, and the PatientID in them."""
+def read(path: str, part: str, known_sha256: str, report: Report) -> tuple[dict[str, Any], Arrays]:
+    """One series: its volume, what it is known by, its files, and the PatientID in them.
+
+    Where other series lie in its place, its hash tells it from them for a project that does not know its part.
+    """
     found = Path(path)
-    series = _series(found, part)
-    volume = dicom.read_series(found, series)
-    facts = volume_facts(volume) | {
-        "place": str(dicom.place_of(found, series)),
+    series = dicom.choose_series(found, part, known_sha256, report)
+    stack = stack_of(series.slices)
+    empty = np.broadcast_to(stack.dtype.type(0), stack.shape)
+    facts = volume_facts(dicom.as_volume(found, series, stack, empty)) | {
+        "place": str(series.place),
+        "part": series.part,
+        "alone": (alone := dicom.is_alone(series)),
+        "sha256": "" if alone else dicom.series_digest(series),
         "patient_id": dicom.patient_of(series),
-        "part": part,
-        "files": sorted({str(s.path) for s in series.slices}),
+        "files": sorted(map(str, series.files)),
     }
-    return facts, {"voxels": volume.voxels}
+    return facts, {"voxels": stack}
 
 
-def digest(path: str, part: str) -> dict[str, Any]:
+def digest(path: str, part: str, known_sha256: str, report: Report) -> dict[str, Any]:
     """SHA-256 of the series that opens from a path."""
-    return {"sha256": dicom.series_digest(_series(Path(path), part))}
+    series = dicom.choose_series(Path(path), part, known_sha256, report)
+    return {"sha256": dicom.series_digest(series, report)}
 
 
 def patient(path: str, part: str) -> dict[str, Any]:
     """PatientID of the series that opens from a path."""
-    return {"patient_id": dicom.patient_of(_series(Path(path), part))}
+    return {"patient_id": dicom.patient_of(dicom.choose_series(Path(path), part))}
 
 
 def inspect(path: str) -> dict[str, Any]:
     """What is said of a path: of several series the first that opens is described."""
     found = Path(path)
-    if found.is_file():
-        chosen = [dicom.choose_series(found)]
-    else:
-        series = sorted(dicom.scan(found).series, key=lambda one: -len(one.slices))
-        chosen = [one for one in series if len(one.slices) > 1] or series
-    rows: list[dict[str, Any]] = [{"name": s.title, "images": len(s.slices)} for s in chosen]
-    if len(chosen) < 2:
-        return Inspection.of(path, dicom.read_dicom(found), rows).to_json()
-    warnings = [f"This folder holds {len(chosen)} series; one is described. Open a file of the series you want."]
-    return Inspection.of(path, _first_that_opens(found, chosen, warnings), rows, warnings).to_json()
-
-
-def _first_that_opens(path: Path, chosen: list[dicom.Series], warnings: list[str]) -> Volume:
-    """The first of these that can be stacked; why those before it cannot be comes to the warnings."""
-    refusal: UserError | None = None
-    for series in chosen:
-        try:
-            return dicom.read_series(path, series)
-        except UserError as error:
-            refusal = refusal or error
-            warnings.append(f"{series.title}: {error.message}")
-    raise refusal or UserError(f"No series of {path} can be opened.")
-
-
-def _series(path: Path, part: str) -> dicom.Series:
-    if part:
-        raise UserError(f"{path.name} has no part {part!r}.", "Open one file of the series you want.")
-    return dicom.choose_series(path)
+    try:
+        series = dicom.choose_series(found)
+    except SeveralScansError as several:
+        rows = [{"name": one.title, "images": one.images, "part": one.part} for one in several.choices]
+        warnings = [f"There are {len(rows)} series; the first is described."]
+        warnings += [f"{one.title}: {one.description}" for one in several.refused]
+        return Inspection.of(path, dicom.read_dicom(*several.choices[0].key), rows, warnings).to_json()
+    return Inspection.of(
+        path, dicom.read_series(found, series), [{"name": series.title, "images": len(series.slices)}]
+    ).to_json()

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from thighview.core.errors import UserError
 from thighview.io import child
+from thighview.io.child import Report
 from thighview.io.children import Answer, Child, LostError
 from thighview.io.nifti import budget_bytes
 
-Told = Callable[[int, int], None]
 Wish = Callable[[], bool]
 
 _PREPARED = ("thighview.io.dicom_parts",)
@@ -32,7 +32,7 @@ _idle: list[Child] = []
 
 
 def ask(
-    function_path: str, path: Path, *arguments: object, report: Told = child.nobody, stopped: Wish | None = None
+    function_path: str, path: Path, *arguments: object, report: Report = child.nobody, stopped: Wish | None = None
 ) -> Answer:
     """Call a function of this program with a path, where it may do no harm; blocks.
 
@@ -55,8 +55,7 @@ def ask(
         When it was given up.
     """
     if child.is_child():
-        returned = child.find_function(function_path)(str(path), *arguments)
-        result, arrays = returned if isinstance(returned, tuple) else (returned, {})
+        result, arrays = child.call(function_path, [str(path), *arguments], child.nobody)
         return result, {name: child.filled(array) for name, array in arrays.items()}
     one = _take()
     try:
@@ -121,14 +120,23 @@ def _never() -> bool:
 class _Telling:
     """Hands progress on, seldom enough for any window."""
 
-    def __init__(self, report: Told) -> None:
-        self._report, self._told = report, -math.inf
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._at = {"told": -math.inf, "said": -math.inf}
 
     def __call__(self, done: int, total: int) -> None:
         """Some steps are done."""
-        if time.monotonic() - self._told > _TOLD_EVERY_S:
-            self._told = time.monotonic()
+        if self._is_time("told"):
             self._report(done, total)
 
     def say(self, message: object) -> None:
-        """Nothing else is of interest."""
+        """The same in words."""
+        if self._is_time("said"):
+            self._report.say(message)
+
+    def _is_time(self, which: str) -> bool:
+        now = time.monotonic()
+        if now - self._at[which] < _TOLD_EVERY_S:
+            return False
+        self._at[which] = now
+        return True

@@ -11,15 +11,15 @@ from typing import Any
 from thighview.core.errors import SeveralScansError, UserError
 from thighview.core.volume import Volume
 from thighview.io import loader, nifti
-from thighview.io.child import nobody
+from thighview.io.child import Report, nobody
 from thighview.io.dicom_header import is_dicom
 from thighview.io.facts import Inspection, believed, volume_of
-from thighview.io.loader import Told, Wish
+from thighview.io.loader import Wish
 
 _DICOM = "thighview.io.dicom_parts"
 
 
-def read_volume(path: Path | str, part: str = "") -> Volume:
+def read_volume(path: Path | str, part: str = "", known_sha256: str = "") -> Volume:
     """Read a NIfTI file, a folder with one DICOM series, or the series that a DICOM file belongs to.
 
     It takes a moment: on a worker thread or in a child process, not on the window's thread.
@@ -30,6 +30,8 @@ def read_volume(path: Path | str, part: str = "") -> Volume:
         The file or folder.
     part : str
         Which of several scans there; see :class:`ScanKey`.
+    known_sha256 : str
+        Where there are several series and no part is given: the one that has this hash.
 
     Raises
     ------
@@ -38,31 +40,49 @@ def read_volume(path: Path | str, part: str = "") -> Volume:
     UserError
         When it cannot be opened as one scan, with the reason.
     """
-    return read_source(Path(path), part).volume
+    return read_source(Path(path), part, known_sha256).volume
 
 
 @dataclass(frozen=True)
 class Source:
-    """A scan that has been read: what it is known by, its volume, the PatientID in its files, and these files."""
+    """A scan that has been read.
+
+    Parameters
+    ----------
+    place : Path
+        With ``part``, what it is known by.
+    volume : Volume
+    patient_id : str
+        PatientID in its files.
+    files : frozenset of Path
+        These files.
+    part : str
+    alone : bool
+        Whether ``place`` opens it without the part.
+    sha256 : str
+        Its hash, where it was worked out because it is not alone.
+    """
 
     place: Path
     volume: Volume
     patient_id: str
     files: frozenset[Path]
     part: str = ""
+    alone: bool = True
+    sha256: str = ""
 
 
-def read_source(path: Path, part: str = "", report: Told = nobody, stopped: Wish | None = None) -> Source:
+def read_source(
+    path: Path, part: str = "", known_sha256: str = "", report: Report = nobody, stopped: Wish | None = None
+) -> Source:
     """Read a scan once, with all that tells it from others.
 
-    A DICOM series is known by its folder, whichever of its files was given, where the folder opens that series.
+    A DICOM series is known by the folder it lies in and a part made of its content, whichever of its files was given.
 
     Parameters
     ----------
-    path : Path
-        The file or folder.
-    part : str
-        Which of several scans there; see :class:`ScanKey`.
+    path, part, known_sha256
+        As of :func:`read_volume`.
     report, stopped : callable, optional
         How far it is; whether to give up.
 
@@ -75,11 +95,14 @@ def read_source(path: Path, part: str = "", report: Told = nobody, stopped: Wish
     """
     if _kind(path) != "dicom":
         return Source(path, nifti.read_nifti(path, part), "", frozenset({path}), part)
-    facts, arrays = loader.ask(f"{_DICOM}:read", path, part, report=report, stopped=stopped)
+    facts, arrays = loader.ask(f"{_DICOM}:read", path, part, known_sha256, report=report, stopped=stopped)
     with believed(path):
         files = frozenset(Path(file) for file in facts["files"])
         volume = volume_of(facts, arrays["voxels"])
-        return Source(Path(facts["place"]), volume, str(facts["patient_id"]), files, str(facts["part"]))
+        return Source(
+            Path(facts["place"]), volume, str(facts["patient_id"]), files, str(facts["part"]),
+            facts["alone"] is True, str(facts["sha256"]),
+        )  # fmt: skip
 
 
 def inspect(path: Path | str) -> Inspection:
@@ -98,14 +121,21 @@ def inspect(path: Path | str) -> Inspection:
     return Inspection.of(found, *_inspect_file(found))
 
 
-def sha256_of(path: Path | str, part: str = "", report: Told = nobody, stopped: Wish | None = None) -> str:
+def sha256_of(
+    path: Path | str,
+    part: str = "",
+    known_sha256: str = "",
+    report: Report = nobody,
+    stopped: Wish | None = None,
+) -> str:
     """SHA-256 of a file's bytes, or of a DICOM series whatever its files are called. Not on the window's thread.
 
-    That of a part of a file is made of the file's and the part: no two scans have the same.
+    That of a part of a file is made of the file's and the part: no two scans have the same. Parameters as of
+    :func:`read_source`.
     """
     found = Path(path)
     if _kind(found) == "dicom":
-        facts, _ = loader.ask(f"{_DICOM}:digest", found, part, report=report, stopped=stopped)
+        facts, _ = loader.ask(f"{_DICOM}:digest", found, part, known_sha256, report=report, stopped=stopped)
         with believed(found):
             return str(facts["sha256"])
     with found.open("rb") as file:
