@@ -91,6 +91,7 @@ def test_a_missing_slice_leaves_a_gap_and_all_others_in_their_place(tmp_path):
         z = volume.to_index((-10, -20, height))[0]
         assert volume.voxels[round(z), 0, 0] == 2 * i - 7
     assert (volume.voxels[[3, 4, 7]] == -7).all(), "as dark as the darkest"
+    assert volume.missing == (3, 4, 7) == read_volume(tmp_path / "a").missing
     two, one = volume.warnings
     assert two.startswith("2 slices are missing between 3 and 4") and "15.00 mm apart, the others 5.00 mm" in two
     assert one.startswith("A slice is missing between 5 and 6")

@@ -33,6 +33,8 @@ class Volume:
         Facts for the information panel, plain strings.
     file_geometry : bytes
         The position of the file in its own format, opaque: a mask carries the very same back. Empty without one.
+    missing : tuple of int
+        Slices of the stored slice axis that are not in the files: nothing measured stands there.
     """
 
     voxels: NDArray[np.generic]
@@ -42,6 +44,7 @@ class Volume:
     warnings: tuple[str, ...] = ()
     details: dict[str, str] = field(default_factory=dict)
     file_geometry: bytes = b""
+    missing: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.voxels.ndim != 3 or 0 in self.voxels.shape:

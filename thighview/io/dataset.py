@@ -285,6 +285,8 @@ def read_dataset(run: RunFolder) -> Dataset:
 def read_case(run: RunFolder, case: FrozenCase, labels: LabelTable) -> tuple[Volume, LabelMap]:
     """A frozen case: its scan, and its mask with the values of ``labels`` (z, y, x), IGNORE where not reviewed.
 
+    A slice that is missing in the files of the scan is IGNORE, too.
+
     Labels that are not learnt count as background.
 
     Raises
@@ -310,7 +312,7 @@ def read_case(run: RunFolder, case: FrozenCase, labels: LabelTable) -> tuple[Vol
         learnt = labels.find(named.name, named.side) if named else None
         lookup[label.value] = learnt.value if learnt else 0
     mask = lookup[stored]
-    unseen = np.setdiff1d(np.arange(mask.shape[0]), case.reviewed)
+    unseen = np.setdiff1d(np.arange(mask.shape[0]), np.setdiff1d(case.reviewed, volume.missing))
     mask[unseen] = IGNORE
     return volume, mask
 

@@ -121,6 +121,7 @@ def as_volume(path: Path, series: Series, stack: Stack, voxels: NDArray[Any]) ->
         "dicom",
         (*stack.warnings, *series.notes),
         details_of(first) | stack.details,
+        missing=stack.missing,
     )
 
 

@@ -65,6 +65,7 @@ def volume_facts(volume: Volume) -> dict[str, Any]:
         "warnings": list(volume.warnings),
         "details": volume.details,
         "file_geometry": volume.file_geometry.hex(),
+        "missing": list(volume.missing),
     }
 
 
@@ -78,6 +79,7 @@ def volume_of(facts: Mapping[str, Any], voxels: NDArray[Any]) -> Volume:
         tuple(map(str, facts["warnings"])),
         {str(key): str(value) for key, value in facts["details"].items()},
         bytes.fromhex(facts["file_geometry"]),
+        tuple(sorted({int(index) for index in facts["missing"]} & set(range(len(voxels))))),
     )
 
 
