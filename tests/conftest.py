@@ -122,14 +122,16 @@ def _threads() -> set[threading.Thread]:
 
 
 def _children() -> dict[int, str]:
-    """Child processes with their command lines; Python's own resource tracker is not one of ours."""
+    """Child processes with something to do, with their command lines; Python's resource tracker is not one of ours."""
     found: dict[int, str] = {}
+    loader = sys.modules.get("thighview.io.loader")
+    waiting = loader.idle_processes() if loader else set[int]()
     for listing in Path("/proc/self/task").glob("*/children"):
         with contextlib.suppress(OSError):  # a thread that has just ended
             for pid in listing.read_text().split():
                 with contextlib.suppress(OSError):
                     command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
-                    if "resource_tracker" not in command:
+                    if "resource_tracker" not in command and int(pid) not in waiting:
                         found[int(pid)] = command or "ended, never waited for"
     return found
 

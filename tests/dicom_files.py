@@ -6,7 +6,10 @@ from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 
 def write_series(folder, positions, first=0, **values):
-    """A small axial series of 4 x 5 images at these heights; slice ``i`` is filled with ``i``."""
+    """A small axial series of 4 x 5 images at these heights; slice ``i`` is filled with ``i``.
+
+    ``values`` replace what the header says: a tuple has one for each slice, ``...`` takes an element out.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     series = values.pop("SeriesInstanceUID", generate_uid())
     for i, height in enumerate(positions):
@@ -24,6 +27,22 @@ def write_series(folder, positions, first=0, **values):
         slice_.PixelData = np.full((4, 5), i, "<u2").tobytes()
         slice_.InstanceNumber = i + 1
         for name, value in values.items():
-            setattr(slice_, name, value[i] if isinstance(value, tuple) else value)
+            if value is ...:
+                delattr(slice_, name)
+            else:
+                setattr(slice_, name, value[i] if isinstance(value, tuple) else value)
         slice_.save_as(folder / f"{first + i:03d}", enforce_file_format=True)
     return folder
+
+
+def write_volume(folder, voxels, affine, **values):
+    """A series of these int16 voxels (z, y, x) in this place (to LPS mm); rows and columns must be at right angles."""
+    dy, dx = (np.linalg.norm(affine[:3, axis]) for axis in (1, 2))
+    across = [*(affine[:3, 2] / dx), *(affine[:3, 1] / dy)]
+    at = [[float(f"{mm:.10g}") for mm in affine[:3, 3] + z * affine[:3, 0]] for z in range(len(voxels))]
+    plain = voxels.astype("<i2")
+    return write_series(
+        folder, range(len(voxels)), Rows=voxels.shape[1], Columns=voxels.shape[2], PixelSpacing=[float(dy), float(dx)],
+        ImageOrientationPatient=[float(f"{v:.12f}") for v in across], ImagePositionPatient=tuple(at),
+        BitsStored=16, HighBit=15, PixelRepresentation=1, PixelData=tuple(plane.tobytes() for plane in plain), **values,
+    )  # fmt: skip

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,8 @@ import pytest
 from PySide6.QtCore import QThread
 
 from thighview.app import jobs, lanes
-from thighview.app.child import find_function
 from thighview.core.errors import UserError
+from thighview.io.child import find_function
 
 
 class Listener:
@@ -255,23 +254,6 @@ def test_shutdown_cancels_waits_and_leaves_nothing(qtbot, standin, tmp_path):
     assert saved and listener.names() == ["succeeded", "ended"]
     assert child.is_over and not jobs.running()
     _assert_gone(tmp_path / "pid")
-
-
-def test_shared_memory_is_taken_down_whatever_happens(qtbot, standin):
-    names, make = [], SharedMemory.__init__
-
-    def note(self, *arguments, **keywords):
-        make(self, *arguments, **keywords)
-        names.append(self.name)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SharedMemory, "__init__", note)
-        finish(qtbot, jobs.run_in_process(standin + "arrays"))
-        finish(qtbot, jobs.run_in_process(standin + "die"))
-    assert len(names) == 2
-    for name in names:
-        with pytest.raises(FileNotFoundError):
-            SharedMemory(name)
 
 
 def test_a_child_dies_with_its_parent(standin, tmp_path):

@@ -1,18 +1,23 @@
 """Several things opened at once, one series in two guises, and the demo that leaves no trace."""
 
 import json
+import re
 import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from dicom_files import write_series
 from PySide6.QtCore import QSettings
 from pytestqt.qtbot import QtBot
 
 from thighview.app import demo, jobs
 from thighview.app.settings import Settings
 from thighview.app.tasks import Workspace
-from thighview.core.errors import UserError
+from thighview.core.case import Case
+from thighview.core.errors import SeveralScansError, UserError
 from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
 from thighview.io.images import write_volume
@@ -185,8 +190,96 @@ def test_two_series_of_one_folder_stay_two(tmp_path: Path, data: Path) -> None:
         header = pydicom.dcmread(file)
         header.SeriesInstanceUID += ".2"
         header.save_as(folder / f"z{file.name}")
-    assert read_source(first[7]).place == first[0]
-    assert read_source(folder / f"z{first[7].name}").place == folder / f"z{first[0].name}"
+    one, other = (read_source(file) for file in (first[7], folder / f"z{first[7].name}"))
+    assert one.place == other.place == folder and one.part != other.part
+    assert one.files == set(first) and not one.files & other.files and not one.alone
+    assert read_source(folder, one.part).files == one.files and read_source(folder, other.part).files == other.files
+
+
+def old_case(project: Path, path: Path, sha256: str = "") -> int:
+    """A project with a case of a series as it was made before series were told apart: by a path alone."""
+    from thighview.io.reading import read_volume
+
+    made = Project.create(project)
+    case_id = made.add_case(Case.of(read_volume(path), path, sha256, subject="knee"))
+    made.close()
+    return case_id
+
+
+def opened(qtbot: QtBot, workspace: Workspace, wish: Callable[[], object]) -> Case:
+    with qtbot.waitSignal(workspace.session.case_opened, check_params_cb=lambda case: case is not None, timeout=20_000):
+        wish()
+    case = workspace.session.case
+    assert case is not None
+    return case
+
+
+@pytest.mark.parametrize("by_file", [False, True])
+def test_a_case_from_before_series_were_told_apart_opens_whatever_came_beside_it(
+    qtbot: QtBot, workspace: Workspace, tmp_path: Path, by_file: bool
+) -> None:
+    from thighview.io.reading import read_source, sha256_of
+
+    folder = write_series(tmp_path / "scan", [0, 5, 10])
+    known = read_source(folder)
+    old_case(tmp_path / "Study", folder / "001" if by_file else folder, sha256_of(folder))
+    write_series(folder, [0, 5, 10], 10, SeriesDescription="t2", RescaleIntercept=100)  # on the very same grid
+    workspace.choice_needed.connect(lambda *_: pytest.fail("nothing is to be asked: its hash tells which it is"))
+    workspace.failed.connect(lambda error: pytest.fail(str(error)))
+    with qtbot.waitSignal(workspace.cases_changed, check_params_cb=len):
+        workspace.open_path(tmp_path / "Study")
+    case = opened(qtbot, workspace, lambda: workspace.open_case(workspace.cases[0].case_id))
+    assert case.volume.voxels[:, 0, 0].tolist() == [0, 1, 2]
+    assert case.series[0].key == (folder, known.part), "from now on it is known by its own content"
+    qtbot.waitUntil(lambda: workspace.cases[0].key == (folder, known.part))
+    workspace.open_path(folder / "011")
+    qtbot.waitUntil(lambda: len(workspace.cases) == 2)
+    assert workspace.session.case is not None and workspace.session.case.title == "t2"
+    again = opened(qtbot, workspace, lambda: workspace.open_path(folder / "002"))
+    assert again.case_id == case.case_id and len(workspace.cases) == 2
+
+
+def test_another_series_on_the_same_grid_is_never_taken_for_an_old_case(
+    qtbot: QtBot, workspace: Workspace, tmp_path: Path
+) -> None:
+    folder = write_series(tmp_path / "scan", [0, 5, 10])
+    old_case(tmp_path / "Study", folder)  # nobody had worked out its hash yet
+    write_series(folder, [0, 5, 10], 10, SeriesDescription="t2", RescaleIntercept=100)
+    asked: list[SeveralScansError] = []
+
+    def answer(needed: SeveralScansError, chosen: Callable[[ScanKey], None]) -> None:
+        asked.append(needed)
+        chosen(next(one.key for one in needed.choices if "t2" in one.title))
+
+    workspace.choice_needed.connect(answer)
+    with qtbot.waitSignal(workspace.cases_changed, check_params_cb=len):
+        workspace.open_path(tmp_path / "Study")
+    case = opened(qtbot, workspace, lambda: workspace.open_case(workspace.cases[0].case_id))
+    assert len(asked) == 1 and case.title == "t2"
+    qtbot.waitUntil(lambda: len(workspace.cases) == 2)
+
+
+def test_how_many_files_were_looked_at_is_told_and_cancel_is_at_once(
+    qtbot: QtBot, workspace: Workspace, tmp_path: Path
+) -> None:
+    first = write_series(tmp_path / "many", [0]) / "000"
+    whole = first.read_bytes()
+    for n in range(3000):
+        (tmp_path / "many" / f"x{n}").write_bytes(whole)
+    said: list[tuple[str, str, float]] = []
+    ended: list[float] = []
+
+    def follow(job: jobs.Job, sentence: str) -> None:
+        job.said.connect(lambda words: said.append((sentence, words, time.monotonic())))
+        job.said.connect(lambda _: job.cancel())
+        job.ended.connect(lambda: ended.append(time.monotonic()))
+
+    workspace.job_started.connect(follow)
+    workspace.open_path(tmp_path / "many")
+    qtbot.waitUntil(lambda: bool(ended), timeout=20_000)
+    sentence, words, at = said[0]
+    assert sentence == "Opening many" and re.fullmatch(r"[\d,]+ of 3,001 files looked at", words)
+    assert ended[0] - at < 0.3 and workspace.session.case is None
 
 
 def test_the_demo_has_a_home_of_its_own_and_leaves_no_trace(

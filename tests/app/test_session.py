@@ -1,5 +1,7 @@
 """Session: gestures, undo over everything, and model runs beside a painting hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -394,3 +396,22 @@ def test_no_label_leaves_the_table_while_a_model_draws(session: Session) -> None
         session.set_table(table.without(1))
     session.end_run(keep=False)
     session.set_table(table.without(1))
+
+
+def test_a_slice_that_is_missing_in_the_files_is_never_accepted_nor_filled(session: Session) -> None:
+    case = new_case()
+    volume = replace(case.volume, missing=(1, 3))
+    session.open(Case.of(volume, case.series[0].path), ListJournal())
+    said: list[str] = []
+    session.refused.connect(said.append)
+    assert session.case is not None and session.case.missing == {1, 3}
+    session.accept((1,))
+    assert said == ["Slice 2 is missing in the files of this scan: there is nothing to accept."]
+    session.begin_run("Segment")
+    ones = np.ones(SHAPE[1:], np.uint8)
+    assert [session.fill_slice(index, ones) for index in range(5)] == [True, False, True, False, True]
+    session.end_run(keep=True)
+    session.accept((0, 1, 2, 3), "Accept all 4 model slices")
+    assert said[1].startswith("2 slices are missing") and not session.case.labels[[1, 3]].any()
+    accepted, unseen = SliceState.ACCEPTED, SliceState.UNSEEN
+    assert states(session) == [accepted, unseen, accepted, unseen, SliceState.MODEL]

@@ -225,9 +225,9 @@ def hold(monkeypatch: pytest.MonkeyPatch, module: object, name: str) -> threadin
     """Let calls of a function wait until the event is set."""
     go_on, function = threading.Event(), getattr(module, name)
 
-    def held(*args: object) -> object:
+    def held(*args: object, **more: object) -> object:
         assert go_on.wait(20)
-        return function(*args)
+        return function(*args, **more)
 
     monkeypatch.setattr(module, name, held)
     return go_on

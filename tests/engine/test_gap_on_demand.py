@@ -11,7 +11,6 @@ import pytest
 from tiny_project import TABLE, TINY, add_person
 from uncompiled import uncompiled
 
-from thighview.app.child import find_function
 from thighview.app.gap_in_full import EXPLAIN
 from thighview.core.gap_passes import OWN, TRAIN, Judged
 from thighview.core.labels import Label, LabelTable
@@ -25,6 +24,7 @@ from thighview.engine.gap_on_demand import OnDemand, explain_run, history_of
 from thighview.engine.judging import find_judge, judged_by, judged_by_folds
 from thighview.engine.unet import build_network, weights_of
 from thighview.io.atomic import write_json_atomic
+from thighview.io.child import find_function
 from thighview.io.gap_file import FILE_NAME, GapsInFull, read_gaps
 from thighview.io.model_card import ModelCard
 from thighview.io.models import find_model, write_model

@@ -179,7 +179,7 @@ def test_an_enhanced_image_leaves_as_one_image_per_frame(tmp_path: Path) -> None
     dataset.SharedFunctionalGroupsSequence[0].MREchoSequence[0].PatientComments = "Jane"
     dataset.save_as(file)
     tally = Tally()
-    made = anew(file, tally)
+    made = sorted(anew(file, tally), key=lambda new: new.InstanceNumber)
     assert [int(new.pixel_array[0, 0]) for new in made] == [2, 3, 1]
     assert [float(new.ImagePositionPatient[2]) for new in made] == [0, 4, 8]
     assert {str(new.SOPClassUID) for new in made} == {"1.2.840.10008.5.1.4.1.1.4"} and made[0].EchoTime == 11

@@ -10,7 +10,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk  # noqa: N813
 from dicom_files import write_series
-from pydicom.uid import DeflatedExplicitVRLittleEndian, EnhancedMRImageStorage, generate_uid
+from pydicom.uid import DeflatedExplicitVRLittleEndian, generate_uid
 
 from thighview.core.errors import SeveralScansError, UserError
 from thighview.io import dicom
@@ -91,6 +91,7 @@ def test_a_missing_slice_leaves_a_gap_and_all_others_in_their_place(tmp_path):
         z = volume.to_index((-10, -20, height))[0]
         assert volume.voxels[round(z), 0, 0] == 2 * i - 7
     assert (volume.voxels[[3, 4, 7]] == -7).all(), "as dark as the darkest"
+    assert volume.missing == (3, 4, 7) == read_volume(tmp_path / "a").missing
     two, one = volume.warnings
     assert two.startswith("2 slices are missing between 3 and 4") and "15.00 mm apart, the others 5.00 mm" in two
     assert one.startswith("A slice is missing between 5 and 6")
@@ -100,11 +101,14 @@ def test_small_doubts_are_said(tmp_path):
     assert "not quite evenly" in read_dicom(write_series(tmp_path / "a", [0, 5, 10.2, 15.2])).warnings[0]
     one = read_dicom(write_series(tmp_path / "b", [0], SliceThickness=4))
     assert one.spacing_mm[0] == 4 and not one.warnings
-    assert "One slice only" in read_dicom(write_series(tmp_path / "d", [0])).warnings[0]
+    thin = read_dicom(write_series(tmp_path / "d", [0]))
+    assert thin.details["Slice thickness"] == "not given, 1 mm taken" and not thin.warnings
     folder = write_series(tmp_path / "c", [0, 5])
     shutil.copy(folder / "000", folder / "copy of 000")
     volume = read_dicom(folder)
-    assert volume.shape[0] == 2 and "copies" in volume.warnings[0]
+    assert volume.shape[0] == 2 and volume.warnings == (
+        "1 image is a copy of another and was left out: the same place, the same pixels.",
+    )
 
 
 def test_slices_beside_the_line_are_refused_and_slanted_stacks_said(tmp_path):
@@ -178,7 +182,7 @@ def test_time_points_of_one_series_are_volumes(tmp_path):
 def test_images_are_parted_into_volumes_only_for_certain(tmp_path, numbers, volumes):
     uid = generate_uid()
     for n, own in enumerate(numbers):
-        write_series(tmp_path, [0, 5, 10], 3 * n, SeriesInstanceUID=uid, InstanceNumber=tuple(own))
+        write_series(tmp_path, [0, 5, 10], 3 * n, SeriesInstanceUID=uid, InstanceNumber=tuple(own), RescaleIntercept=n)
     with pytest.raises(UserError, match="holds 2 series" if volumes else "6 different images .* share 3 positions"):
         read_dicom(tmp_path)
 
@@ -196,19 +200,19 @@ def test_volumes_are_those_of_one_value(tmp_path):
         assert {int(v) // 100 for v in read_dicom(tmp_path / first).voxels[:, 0, 0]} == {b // 100}
 
 
-def test_only_what_one_path_opens_is_offered(tmp_path):
+def test_each_series_of_a_tree_is_offered_and_opens(tmp_path):
     uid = generate_uid()
     write_series(tmp_path / "s" / "a", [0, 5], SeriesInstanceUID=uid)
     write_series(tmp_path / "s" / "b", [10, 15], SeriesInstanceUID=uid)
     write_series(tmp_path / "s" / "c", [0, 5, 10], SeriesDescription="t2")
-    with pytest.raises(SeveralScansError, match="holds 2 series") as caught:
-        read_dicom(tmp_path / "s")
-    assert [choice.path for choice in caught.value.choices] == [tmp_path / "s" / "c" / "000"]
     write_series(tmp_path / "s" / "c", [0, 5, 10], 3, SeriesDescription="t2")
-    with pytest.raises(SeveralScansError) as caught:
+    with pytest.raises(SeveralScansError, match="holds 3 series") as caught:
         read_dicom(tmp_path / "s")
-    titles = [choice.title for choice in caught.value.choices]
-    assert len(set(titles)) == 2 and titles[0].endswith(", from 000") and titles[1].endswith(", from 003")
+    choices = caught.value.choices
+    assert [choice.path for choice in choices] == [tmp_path / "s", tmp_path / "s" / "c", tmp_path / "s" / "c"]
+    assert [read_dicom(*choice.key).shape[0] for choice in choices] == [4, 3, 3] == [one.images for one in choices]
+    titles = [choice.title for choice in choices]
+    assert len(set(titles)) == 3 and titles[1].endswith(", from 000") and titles[2].endswith(", from 003")
 
 
 def test_a_localiser_beside_the_series_is_passed_over(tmp_path):
@@ -221,12 +225,19 @@ def test_a_localiser_beside_the_series_is_passed_over(tmp_path):
 def test_what_is_no_classic_image_is_refused_with_the_reason(tmp_path):
     cases = {
         "frames": ({"NumberOfFrames": 2, "PixelData": bytes(80)}, "several frames"),
-        "enhanced": ({"SOPClassUID": EnhancedMRImageStorage, "NumberOfFrames": 1}, "where its frames lie"),
         "colour": ({"SamplesPerPixel": 3}, "colour"),
         "mosaic": ({"ImageType": ["ORIGINAL", "PRIMARY", "MOSAIC"]}, "mosaic"),
-        "nowhere": ({"ImagePositionPatient": None}, "where it lies"),
+        "elsewhere": ({"ImagePositionPatient": [0, 0, float("inf")]}, "cannot be"),
+        "thin": ({"PixelSpacing": [1, 0]}, "whose spacing cannot be"),
+        "bits": ({"BitsAllocated": 12}, "12 bits per pixel"),
+        "odd bits": ({"BitsStored": 12, "HighBit": 17}, "which cannot be"),
+        "fractions": ({"PixelData": ..., "FloatPixelData": bytes(80)}, "fractions"),
+        "dark": ({"PixelData": ...}, "without pixels"),
+        "SR": ({"Modality": "SR"}, "a report"),
+        "large": ({"Rows": 5000}, "5 x 5000, which cannot be"),
         "skewed": ({"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]}, "cannot be"),
-        "report": ({"Rows": None}, "no image"),
+        "short": ({"Rows": None}, "ends too early"),
+        "report": ({"Rows": None, "SOPClassUID": "1.2.840.10008.5.1.4.1.1.104.1"}, "no image"),
         "cut": ({"PixelData": bytes(30)}, "cut short"),
     }
     for name, (values, words) in cases.items():

@@ -9,8 +9,8 @@ import SimpleITK as sitk  # noqa: N813
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import EnhancedMRImageStorage, ExplicitVRLittleEndian, JPEGLSLossless, RLELossless, generate_uid
 
-from thighview.core.errors import UserError
-from thighview.io.dicom import read_dicom, read_series, scan
+from thighview.core.errors import SeveralScansError, UserError
+from thighview.io.dicom import read_dicom
 from thighview.io.reading import inspect, read_volume, sha256_of
 
 
@@ -89,11 +89,11 @@ def test_b_values_in_one_file_are_not_mixed(tmp_path):
     for own, b in zip(image.PerFrameFunctionalGroupsSequence, (0, 500, 500, 0, 0, 500), strict=True):
         own.MRDiffusionSequence = [item(DiffusionBValue=b)]
     image.save_as(path)
-    with pytest.raises(UserError, match=r"volume 1 of 2.*volume 2 of 2.*share files"):
+    with pytest.raises(SeveralScansError, match=r"volume 1 of 2, b 0.*volume 2 of 2, b 500") as caught:
         read_dicom(path)
+    found = [read_dicom(*choice.key).voxels[:, 0, 0].tolist() for choice in caught.value.choices]
+    assert found == [[1, 4, 5], [2, 3, 6]]
     assert inspect(tmp_path).to_json()["shape_zyx"] == [3, 4, 5]
-    first = [series for series in scan(tmp_path).series if series.volume == "volume 1 of 2"]
-    assert read_series(path, first[0]).voxels[:, 0, 0].tolist() == [1, 4, 5]
 
 
 def test_two_frames_at_one_place_are_no_volume(tmp_path):

@@ -10,7 +10,10 @@ import pytest
 
 from thighview.app import jobs
 from thighview.core.errors import UserError
-from thighview.io.reading import inspect, patient_id, read_volume, read_volume_parts, sha256_of, volume_from_parts
+from thighview.io.dicom import read_dicom
+from thighview.io.facts import volume_facts, volume_of
+from thighview.io.nifti import read_nifti
+from thighview.io.reading import inspect, patient_id, read_volume, sha256_of
 
 THIGH = "thigh_siemens_dixon/0006-Dixon_TE_345_th.nii.gz"
 
@@ -42,29 +45,13 @@ def test_info_of_the_knee(data):
 
 
 @pytest.mark.parametrize("name", [THIGH, "dicom/ge_knee_mese_echo1_MIT"])
-def test_thread_process_and_direct_give_the_same_volume(data, qtbot, name):
-    direct = read_volume(data / name)
-    assert_same(direct, volume_from_parts(*read_volume_parts(str(data / name))))
+def test_on_a_thread_it_is_the_same_volume(data, qtbot, name):
     heard = []
-    for job in (
-        jobs.run_in_thread(lambda report, stopped: read_volume(data / name)),
-        jobs.run_in_process("thighview.io.reading:read_volume_parts", str(data / name)),
-    ):
-        job.succeeded.connect(heard.append)
+    jobs.run_in_thread(lambda report, stopped: read_volume(data / name)).succeeded.connect(heard.append)
     qtbot.waitUntil(lambda: not jobs.running(), timeout=30000)
+    direct = read_nifti(data / name) if name == THIGH else read_dicom(data / name)
     assert_same(direct, heard[0])
-    assert_same(direct, volume_from_parts(*heard[1]))
-
-
-def test_a_refusal_in_a_process_is_the_same_sentence(qtbot, tmp_path):
-    (tmp_path / "a.nii").write_text("a letter")
-    with pytest.raises(UserError) as direct:
-        read_volume(tmp_path / "a.nii")
-    heard = []
-    job = jobs.run_in_process("thighview.io.reading:read_volume_parts", str(tmp_path / "a.nii"))
-    job.failed.connect(heard.append)
-    qtbot.waitUntil(lambda: job.is_over, timeout=30000)
-    assert str(heard[0]) == str(direct.value) and isinstance(heard[0], UserError)
+    assert_same(direct, volume_of(volume_facts(direct), direct.voxels))
 
 
 @pytest.mark.parametrize(

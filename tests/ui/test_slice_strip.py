@@ -72,3 +72,21 @@ def test_the_colours_are_explained_however_narrow_the_strip_is(strip: SliceStrip
     QApplication.sendEvent(strip, QHelpEvent(QEvent.Type.ToolTip, at, strip.mapToGlobal(at)))
     qtbot.waitUntil(lambda: QToolTip.text() == legend_tip())
     QToolTip.hideText()
+
+
+def test_a_missing_slice_is_a_hatched_hole_that_says_so(strip: SliceStrip, qtbot: QtBot, tmp_path) -> None:
+    session = strip.findChild(Session)
+    volume = Volume(np.zeros((9, 4, 4), np.int16), np.eye(4), "gap", missing=(4,))
+    session.open(Case.of(volume, tmp_path / "gap"))
+    cell = strip.cell_rect(4).toRect().adjusted(3, 3, -3, -3)
+    image = strip.grab().toImage()
+    inks = {
+        image.pixelColor(x, y).name()
+        for x in range(cell.left(), cell.right())
+        for y in range(cell.top(), cell.bottom())
+    }
+    assert len(inks) > 1 and not inks & {ink.name() for ink in STATE_COLOURS.values()}
+    at = cell.center()
+    QApplication.sendEvent(strip, QHelpEvent(QEvent.Type.ToolTip, at, strip.mapToGlobal(at)))
+    qtbot.waitUntil(lambda: QToolTip.text().startswith("slice 5 of 9: missing"))
+    QToolTip.hideText()

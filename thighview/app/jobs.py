@@ -7,49 +7,21 @@ until it has ended. Work is done in lanes: jobs of one lane run one after the ot
 import json
 import logging
 import math
-import multiprocessing
 import threading
 import time
 from collections.abc import Callable
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
-from multiprocessing.shared_memory import SharedMemory
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QThread, Signal
 
-from thighview.app import child, lanes
-from thighview.core.errors import UserError
+from thighview.app import lanes
+from thighview.core.errors import Stopped, UserError
+from thighview.io import child, loader
+from thighview.io.child import Report
+from thighview.io.children import Answer, Child, ChildError
 
+__all__ = ["ChildError", "Job", "JobHandle", "Report", "Stopped", "run_in_process", "run_in_thread", "running"]
 _log = logging.getLogger(__name__)
-_POLL_S = 0.05
-_MAX_BLOCK_BYTES = 16 << 30
-
-
-class Stopped(Exception):  # noqa: N818 - not an error: the person asked for it
-    """Work raises this when it ends early because the job was cancelled."""
-
-
-class ChildError(RuntimeError):
-    """A bug in a child process; ``details`` is its traceback."""
-
-    def __init__(self, message: str, details: str = "") -> None:
-        super().__init__(message)
-        self.details = details
-
-
-class Report(Protocol):
-    """What work calls to tell how far it is; from any thread."""
-
-    def __call__(self, done: int, total: int) -> None:
-        """Say that ``done`` of ``total`` steps are done."""
-        ...
-
-    def say(self, message: object) -> None:
-        """Hand anything to whoever listens to ``Job.said``."""
-        ...
 
 
 Work = Callable[[Report, Callable[[], bool]], Any]
@@ -228,7 +200,7 @@ def run_in_process(
     ----------
     function_path : str
         ``"thighview.module:function"``; it returns a dict that JSON can carry, or such a dict and a dict of arrays.
-        ``succeeded`` brings ``(dict, arrays)``, the arrays copied out of shared memory.
+        ``succeeded`` brings ``(dict, arrays)``.
     *arguments
         Positional arguments that JSON can carry.
     lane : str
@@ -241,97 +213,15 @@ def run_in_process(
     """
     encoded = json.dumps(arguments)
 
-    def work(report: Report, stopped: Callable[[], bool]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    def work(report: Report, stopped: Callable[[], bool]) -> Answer:
+        one = Child(child.run, function_path, encoded)
         try:
-            return _supervise(function_path, encoded, deadline_s, report, stopped)
+            return one.follow(report, stopped, deadline_s)
         finally:
+            one.end()
             afterwards(stopped())
 
     return run_in_thread(work, lane)
-
-
-def _supervise(
-    function_path: str, arguments: str, deadline_s: float, report: Report, stopped: Callable[[], bool]
-) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Start the child, follow it to its result, and leave neither it nor its shared memory behind."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(
-        target=child.run, args=(theirs, function_path, arguments), name="thighview job", daemon=True
-    )
-    blocks: list[SharedMemory] = []
-    with ours:
-        try:
-            with theirs:
-                process.start()
-            return _follow(process, ours, blocks, time.monotonic() + deadline_s, report, stopped)
-        finally:
-            if process.pid is not None:  # answered, cancelled or late: there is nothing more it could do
-                process.kill()
-                process.join()
-            process.close()
-            for block in blocks:
-                block.close()
-                block.unlink()
-
-
-def _follow(
-    process: BaseProcess,
-    connection: Connection,
-    blocks: list[SharedMemory],
-    until: float,
-    report: Report,
-    stopped: Callable[[], bool],
-) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    result: dict[str, Any] = {}
-    shapes: list[tuple[str, tuple[int, ...], np.dtype[Any]]] = []
-    while True:
-        while not connection.poll(_POLL_S):
-            if stopped():
-                raise Stopped
-            if time.monotonic() > until:
-                raise UserError("The work took longer than it may and was ended.", "Try again, or with a smaller file.")
-        try:
-            message = child.receive(connection)
-        except (EOFError, ConnectionResetError):
-            process.join()
-            raise _died(process.exitcode) from None
-        if "progress" in message:
-            report(*message["progress"])
-        elif "say" in message:
-            report.say(message["say"])
-        elif "error" in message:
-            raise _error_of(message["error"])
-        elif "filled" in message:
-            return result, {
-                name: np.ndarray(shape, dtype, block.buf).copy()
-                for (name, shape, dtype), block in zip(shapes, blocks, strict=True)
-            }
-        else:
-            result = message["result"]
-            shapes = [(a["name"], tuple(a["shape"]), np.dtype(a["dtype"])) for a in message["arrays"]]
-            if not shapes:
-                return result, {}
-            for name, shape, dtype in shapes:
-                size_bytes = math.prod(shape) * dtype.itemsize
-                if dtype.hasobject or not 0 <= size_bytes <= _MAX_BLOCK_BYTES:
-                    raise ChildError(f"the child announced an array that cannot be: {name} {shape} {dtype}")
-                blocks.append(SharedMemory(create=True, size=max(1, size_bytes)))
-            child.send(connection, {"blocks": [block.name for block in blocks]})
-
-
-def _died(exit_code: int | None) -> UserError:
-    how = f"by signal {-exit_code}" if exit_code is not None and exit_code < 0 else f"with code {exit_code}"
-    return UserError(
-        f"The process that did this work ended without an answer, {how}.",
-        "Often the memory is full: close other programs, then try again.",
-    )
-
-
-def _error_of(row: dict[str, str]) -> Exception:
-    if row["kind"] == "user":
-        return UserError(row["message"], row["hint"])
-    return ChildError(row["message"], row["details"])
 
 
 def running() -> tuple[Job, ...]:
@@ -354,6 +244,7 @@ def shutdown(wait_s: float = 30.0) -> bool:
         if not job.handle.must_finish:
             job.cancel()
     ended = lanes.end(until)
+    loader.end()
     if _mailbox is not None:
         QCoreApplication.sendPostedEvents(_mailbox, QEvent.Type.MetaCall.value)
     return ended

@@ -30,6 +30,7 @@ class ModelRun:
         self._redo = frozenset(redo)
         self.touched: set[int] = set()
         self._case = case
+        self._missing = case.missing
         self._filled: dict[int, _Filled] = {}
 
     @property
@@ -38,7 +39,7 @@ class ModelRun:
         return sorted(self._filled)
 
     def free_slices(self) -> list[int]:
-        """Slices the run may write: neither reviewed nor being edited, unless they were handed over."""
+        """Slices the run may write: there at all, neither reviewed nor being edited, unless they were handed over."""
         return [i for i in range(len(self._case.reviews)) if self._may_write(i)]
 
     def fill(self, index: int, labels: LabelMap, uncertainty: float | None = None) -> bool:
@@ -60,7 +61,7 @@ class ModelRun:
 
     def _may_write(self, index: int) -> bool:
         state = self._case.reviews[index].state
-        if index in self.touched or state.reviewed:
+        if index in self.touched or state.reviewed or index in self._missing:
             return False
         return index in self._redo if self._redo else not state.protected
 

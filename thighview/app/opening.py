@@ -1,5 +1,6 @@
 """What opening a path means, step by step, away from the window's thread."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from thighview.core.errors import UserError
 from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
 from thighview.io import subjects
+from thighview.io.child import Report, nobody
 from thighview.io.names import stem
 from thighview.io.project import DATABASE, Project
 
@@ -19,7 +21,8 @@ class Scan:
     """A scan that has been read: where it lies, its volume, the patient id its files name (never shown).
 
     ``asked`` is the path it was opened by: for a DICOM series perhaps one of its ``files``, where ``path`` is its
-    folder. ``part`` is the part of it all that was read.
+    folder. ``part`` is the part of it all that was read; ``alone`` whether ``path`` opens it without; ``sha256`` is
+    its hash, if that was worked out.
     """
 
     path: Path
@@ -28,6 +31,8 @@ class Scan:
     asked: Path | None = None
     files: frozenset[Path] = frozenset()
     part: str = ""
+    alone: bool = True
+    sha256: str = ""
 
     @property
     def key(self) -> ScanKey:
@@ -41,7 +46,19 @@ class Scan:
     def known_to(self, project: Project) -> int | None:
         """The project's case of this scan, or None."""
         known = project.find_case(*self.key)
-        return known if known is not None or self.asked is None else project.find_case(self.asked, self.part)
+        if known is not None or self.asked is None:
+            return known
+        return project.find_case(self.asked, self.part) if not self.part else self._known_without_part(project)
+
+    def _known_without_part(self, project: Project) -> int | None:
+        """A case made before series were told apart: the same image in the same place, that can be no other one."""
+        shape, affine = self.volume.shape, self.volume.affine
+        for case_id, (path, sha256) in project.cases_without_part({self.path, *self.files}).items():
+            was = project.geometry(case_id)[0]
+            told = self.alone or sha256 == self.sha256 or (not sha256 and path in self.files)
+            if told and was[0] == shape and np.allclose(was[1], affine, atol=1e-3):
+                return case_id
+        return None
 
 
 def project_at(path: Path) -> Path | None:
@@ -53,12 +70,20 @@ def project_at(path: Path) -> Path | None:
         return None
 
 
-def read_scan(path: Path, part: str = "") -> Scan:
-    """Read the scan at a path, or one of several."""
+def read_scan(
+    path: Path,
+    part: str = "",
+    known_sha256: str = "",
+    report: Report = nobody,
+    stopped: Callable[[], bool] | None = None,
+) -> Scan:
+    """Read the scan at a path, or one of several; parameters and what it raises as of ``reading.read_source``."""
     from thighview.io import reading
 
-    source = reading.read_source(path, part)
-    return Scan(source.place, source.volume, source.patient_id, path, source.files, source.part)
+    source = reading.read_source(path, part, known_sha256, report, stopped)
+    return Scan(
+        source.place, source.volume, source.patient_id, path, source.files, source.part, source.alone, source.sha256
+    )
 
 
 def subject_of(scan: Scan, salt: bytes) -> str:
@@ -77,7 +102,11 @@ def case_of(project: Project, scan: Scan) -> Case:
     known = scan.known_to(project)
     if known is None:
         return _new_case(project, scan)
-    return with_volume(project, project.load_case(known), scan.volume)
+    case = with_volume(project, project.load_case(known), scan.volume)
+    if scan.part and not case.series[0].part and project.writable:  # made before series were told apart
+        project.set_key(known, ScanKey(scan.path.absolute(), scan.part))
+        case.series[0] = replace(case.series[0], path=scan.path.absolute(), part=scan.part)
+    return case
 
 
 def add_scan(project: Project, scan: Scan) -> None:

@@ -1,6 +1,6 @@
 """Opening scans, DICOM folders, projects and the demo: what was given is looked at, read and shown, step by step."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
@@ -115,7 +115,7 @@ class OpenScans(OpenProject):
             return
         if self.session.case and self.session.case.case_id == case_id:
             return
-        self._read(summary.key, self.store)
+        self._read(summary.key, self.store, case_id=case_id)
 
     def open_demo(self) -> None:
         """Open a made-up thigh in a project of its own; it is drawn behind the window when first wanted."""
@@ -157,8 +157,18 @@ class OpenScans(OpenProject):
         if paths:
             self._read(ScanKey(paths[0]), others=paths[1:])
 
-    def _read(self, key: ScanKey, into: Store | None = None, others: Sequence[Path] = ()) -> None:
-        """Read a scan and open it, in no other project than ``into`` where one is given; then add the others."""
+    def _read(
+        self,
+        key: ScanKey,
+        into: Store | None = None,
+        others: Sequence[Path] = (),
+        case_id: int | None = None,
+        known_sha256: str = "",
+    ) -> None:
+        """Read a scan and open it, in no other project than ``into`` where one is given; then add the others.
+
+        Where it is the scan of a case, and there are several now, it is the one with the case's hash.
+        """
 
         def read(scan: opening.Scan) -> None:
             if into is not None and into is not self.store:
@@ -172,11 +182,21 @@ class OpenScans(OpenProject):
 
         def refused(error: Exception) -> None:
             self._opening = None
-            if isinstance(error, SeveralScansError):
+            if isinstance(error, SeveralScansError) and case_id is not None and not known_sha256:
+                self._call(lambda project: project.hashes(), lambda hashes: known(error, hashes.get(case_id, "")))
+            elif isinstance(error, SeveralScansError):
                 self.choice_needed.emit(error, chosen)
             else:
                 self.failed.emit(error)
                 self._read_first(others)
+
+        def known(error: SeveralScansError, sha256: str) -> None:
+            if into is not self.store:
+                return
+            if sha256:
+                self._read(key, into, others, case_id, sha256)
+            else:
+                self.choice_needed.emit(error, chosen)
 
         def chosen(one: ScanKey | None) -> None:
             if one is None:
@@ -186,7 +206,9 @@ class OpenScans(OpenProject):
 
         if self._opening:
             self._opening.cancel()
-        job = self._opening = run_in_thread(lambda report, stopped: opening.read_scan(*key))
+        job = self._opening = run_in_thread(
+            lambda report, stopped: opening.read_scan(*key, known_sha256, report, stopped)
+        )
         job.succeeded.connect(read)
         job.failed.connect(refused)
         self.job_started.emit(job, f"Opening {key.name}")
@@ -203,7 +225,7 @@ class OpenScans(OpenProject):
             here = self.session.case
             if here and here.case_id == case.case_id:  # what was painted since it was read is not in ``case``
                 self.said.emit(f"{here.title} is open already.")
-                self._check_source(here, scan.key)
+                self._check_source(here, scan)
             else:
                 self._leave_case()
                 self.session.open(case, store)
@@ -214,7 +236,7 @@ class OpenScans(OpenProject):
                 self.settings.last_folder = scan.path.parent
                 for sentence in (*scan.volume.warnings, *case.warnings):
                     self.said.emit(sentence)
-                self._check_source(case, scan.key)
+                self._check_source(case, scan)
             self.refresh()
             self._add([path for path in others if not scan.is_at(path)])
 
@@ -237,7 +259,9 @@ class OpenScans(OpenProject):
             self.failed.emit(error)
             self._add(others)
 
-        job = run_in_thread(lambda report, stopped: opening.read_scan(path), lane="adding")
+        job = run_in_thread(
+            lambda report, stopped: opening.read_scan(path, report=report, stopped=stopped), lane="adding"
+        )
         job.succeeded.connect(read)
         job.failed.connect(refused)
         self.job_started.emit(job, f"Adding {path.name}")
@@ -261,14 +285,14 @@ class OpenScans(OpenProject):
             self.settings.last_model = next((str(m.folder) for m in models if m.place == "box"), "")
         super()._set_models(models)
 
-    def _check_source(self, case: Case, key: ScanKey) -> None:
+    def _check_source(self, case: Case, scan: opening.Scan) -> None:
         """Hash the source behind the window; keep the hash, or say that the file has changed."""
         store = self.store
 
-        def work(report: object, stopped: object) -> str:
+        def work(report: object, stopped: Callable[[], bool]) -> str:
             from thighview.io.reading import sha256_of
 
-            return sha256_of(*key)
+            return scan.sha256 or sha256_of(*scan.key, stopped=stopped)
 
         def done(found: str) -> None:
             known = case.series[0].sha256
@@ -280,7 +304,7 @@ class OpenScans(OpenProject):
             elif known != found:
                 self.failed.emit(
                     UserError(
-                        f"The file {key.path.name} is not the one the mask was drawn on: its content has changed.",
+                        f"The file {scan.path.name} is not the one the mask was drawn on: its content has changed.",
                         "Check that the mask still fits before you go on.",
                     )
                 )

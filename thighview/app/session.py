@@ -275,7 +275,16 @@ class Session(QObject):
     # ------------------------------------------------------------------ review
 
     def accept(self, slices: tuple[int, ...], name: str = "") -> None:
-        """Say that the masks of these slices are right."""
+        """Say that the masks of these slices are right; refused for those that are missing in the scan."""
+        lost = self._need_case().missing.intersection(slices)
+        if lost:
+            which = f"Slice {min(lost) + 1} is" if len(lost) == 1 else f"{len(lost)} slices are"
+            self.refused.emit(f"{which} missing in the files of this scan: there is nothing to accept.")
+            slices = tuple(index for index in slices if index not in lost)
+        if slices:
+            self._accept(slices, name)
+
+    def _accept(self, slices: tuple[int, ...], name: str) -> None:
         self._review(slices, name or self._slices_name("Accept", slices), SliceReview.after_accept)
 
     def reopen(self, slices: tuple[int, ...]) -> None:

@@ -10,7 +10,7 @@ from thighview.cli.progress import Progress
 from thighview.core.comparing import Comparison, compare_models, points, scores_of
 from thighview.core.errors import UserError
 from thighview.core.guard import guard_of
-from thighview.engine.parent import follow_process
+from thighview.io.parent import follow_process
 
 
 def evaluate(args: Namespace) -> int:

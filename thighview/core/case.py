@@ -94,6 +94,12 @@ class Case:
             return None
         return self.series[0].volume if found[0] == 0 else self.series[found[0]].on_grid
 
+    @property
+    def missing(self) -> frozenset[int]:
+        """Slices that are not in the files of the scan: nothing can be said of them, and no model learns from them."""
+        volume = self.series[0].volume
+        return frozenset(volume.missing if volume else ())
+
     def is_blank(self, index: int) -> bool:
         """Whether nothing is drawn on a slice and no model has been asked about it."""
         return not self.reviews[index].model_beneath and not self.labels[index].any()

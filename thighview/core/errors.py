@@ -1,4 +1,4 @@
-"""The errors a person can act on."""
+"""The errors a person can act on, and what is raised where work was to stop."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,8 +65,16 @@ class SeveralScansError(UserError):
         As of any :class:`UserError`, for where nobody can be asked.
     choices : tuple of ScanChoice
         Those that can be opened.
+    refused : tuple of ScanChoice
+        What else lies there and cannot be opened; the reason is the description.
     """
 
-    def __init__(self, message: str, hint: str, choices: tuple[ScanChoice, ...]) -> None:
+    def __init__(
+        self, message: str, hint: str, choices: tuple[ScanChoice, ...], refused: tuple[ScanChoice, ...] = ()
+    ) -> None:
         super().__init__(message, hint)
-        self.choices = choices
+        self.choices, self.refused = choices, refused
+
+
+class Stopped(Exception):  # noqa: N818 - not an error: the person asked for it
+    """Work raises this when it ends early because it was cancelled."""

@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import NamedTuple
 
+SERIES_PART = "series-"
+"""How the parts begin that are made of the content of a DICOM series: they say nothing to people."""
+
 
 class ScanKey(NamedTuple):
     """A path, and a part of what lies there.
@@ -21,8 +24,9 @@ class ScanKey(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The name of the file, and the part, for people."""
-        return f"{self.path.name}, part {self.part}" if self.part else self.path.name
+        """The name of the file, and the part where that is a word for people."""
+        shown = self.part and not self.part.startswith(SERIES_PART)
+        return f"{self.path.name}, part {self.part}" if shown else self.path.name
 
     def __str__(self) -> str:
         return f"{self.path}, part {self.part}" if self.part else str(self.path)

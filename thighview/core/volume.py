@@ -38,6 +38,8 @@ class Volume:
     frame_uid, series_uid : str
         Frame of reference and series of a DICOM scan, by which a segmentation names what it was drawn on; never shown,
         never kept. Empty for any other.
+    missing : tuple of int
+        Slices of the stored slice axis that are not in the files: nothing measured stands there.
     """
 
     voxels: NDArray[np.generic]
@@ -50,6 +52,7 @@ class Volume:
     unsure: frozenset[str] = frozenset()
     frame_uid: str = ""
     series_uid: str = ""
+    missing: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.voxels.ndim != 3 or 0 in self.voxels.shape:

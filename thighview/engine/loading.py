@@ -49,6 +49,10 @@ def load_slices(run: RunFolder, dataset: Dataset, plan: Plan, tell: Callable[[st
             else:
                 phantom = next(p for p in dataset.phantoms if p.subject == subject)
                 volume, mask = read_phantom(phantom, dataset.labels)
+            if volume.axial_axis == 0:  # a slice that is missing in the files shows nothing to learn
+                mine = [s for s in mine if s.index not in volume.missing]
+            if not mine:
+                continue
             ids, indices = [s.id for s in mine], [s.index for s in mine]
             loaded.append(slices_of(volume, mask, config, ids, indices, plan.classes, plan.card.normalisation))
             tell(f"read {len(mine)} slices of {subject} for {part}")

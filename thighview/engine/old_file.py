@@ -296,7 +296,7 @@ def _limit_memory() -> None:
 
 def main(words: Sequence[str]) -> int:
     """Body of the child: FILE, OUT, process id of the parent."""
-    from thighview.engine.parent import follow_process
+    from thighview.io.parent import follow_process
 
     path, out, parent = words
     follow_process(int(parent))

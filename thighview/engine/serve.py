@@ -39,7 +39,7 @@ from thighview.core.mask import LabelMap
 from thighview.core.volume import Volume
 from thighview.engine.devices import lower_priority, prepare_device
 from thighview.engine.memory import is_out_of_memory
-from thighview.engine.parent import die_with_parent
+from thighview.io.parent import die_with_parent
 
 HEARTBEAT_S = 1.0
 _KEPT_NETWORKS = 2

@@ -29,7 +29,7 @@ def burned_in_doubt(source: SourceImages) -> str:
             return f"{where} is {kind} and does not say whether text is burned into the picture."
         if text_of(header, "SOPClassUID").startswith(_SECONDARY_CAPTURE):
             return f"{where} is a secondary capture and does not say whether text is burned into the picture."
-        kinds = [[word.upper() for word in values_of(one, "ImageType")[:2]] for one in (header, image.slice.header)]
+        kinds = [[word.upper() for word in values_of(one, "ImageType")[:2]] for one in (header, image.flat)]
         if ["DERIVED", "SECONDARY"] in kinds:
             return f"{where} is a secondary image (DERIVED\\SECONDARY) that does not say whether text is burned in."
     return ""

@@ -285,6 +285,8 @@ def read_dataset(run: RunFolder) -> Dataset:
 def read_case(run: RunFolder, case: FrozenCase, labels: LabelTable) -> tuple[Volume, LabelMap]:
     """A frozen case: its scan, and its mask with the values of ``labels`` (z, y, x), IGNORE where not reviewed.
 
+    A slice that is missing in the files of the scan is IGNORE, too.
+
     Labels that are not learnt count as background.
 
     Raises
@@ -296,12 +298,12 @@ def read_case(run: RunFolder, case: FrozenCase, labels: LabelTable) -> tuple[Vol
         raise UserError(
             f"The scan {case.source} of {case.title} is gone.", "Put it back in its place, then let the run go on."
         )
-    if sha256_of(*case.key) != case.sha256:
+    if sha256_of(*case.key, case.sha256) != case.sha256:
         raise UserError(
             f"The scan {case.source} is not the one its masks were drawn on: its contents changed.",
             "Put the first version back, or take the case out of the training set and start a new run.",
         )
-    volume = read_volume(*case.key)
+    volume = read_volume(*case.key, case.sha256)
     stored, found = read_mask(run.path / case.mask, volume)
     by_file_id = {label.file_id: label for label in case.table}
     lookup = np.zeros(256, np.uint8)
@@ -310,7 +312,7 @@ def read_case(run: RunFolder, case: FrozenCase, labels: LabelTable) -> tuple[Vol
         learnt = labels.find(named.name, named.side) if named else None
         lookup[label.value] = learnt.value if learnt else 0
     mask = lookup[stored]
-    unseen = np.setdiff1d(np.arange(mask.shape[0]), case.reviewed)
+    unseen = np.setdiff1d(np.arange(mask.shape[0]), np.setdiff1d(case.reviewed, volume.missing))
     mask[unseen] = IGNORE
     return volume, mask
 

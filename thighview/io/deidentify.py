@@ -105,8 +105,8 @@ def deidentified_images(
         When pixels cannot be decoded, or an image lacks what must stay.
     """
     counted = set[int]()
-    for number, (image, pixels) in enumerate(source.with_pixels(), 1):
-        made = _image(image, pixels, pseudonyms, subject, number)
+    for image, pixels in source.with_pixels():
+        made = _image(image, pixels, pseudonyms, subject, image.index + 1)
         if id(image.whole) not in counted:
             counted.add(id(image.whole))
             _count(image.whole, made, tally)
@@ -120,7 +120,7 @@ def _image(
     from pydicom.sr.codedict import codes
     from pydicom.uid import UID, ExplicitVRLittleEndian
 
-    old, flat = image.whole, image.slice.header
+    old, flat = image.whole, image.flat
     lacking = [keyword for keyword in _UIDS if not old.get(keyword)]
     if lacking:
         raise UserError(f"Its DICOM files lack {lacking[0]}, without which nothing can refer to them.")

@@ -1,11 +1,11 @@
-"""Enhanced images: several frames in one file, each made a header of its own, flat like that of a classic slice.
+"""Enhanced images: several frames in one file, and what each of them says of itself, named as in a classic header.
 
 Where a frame lies and how it was measured stands in functional groups, those of all frames and those of each one
 (DICOM PS3.3, C.7.6.16). The order of the frames, and the indices they may carry, are not relied on.
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thighview.core.errors import UserError
 
@@ -36,28 +36,29 @@ _FROM = (
 """Group, element in it, and the name it has in a classic header."""
 
 
-def frame_headers(header: "Dataset") -> Iterator["Dataset"]:
-    """One flat header for each frame of an enhanced image.
+def frame_values(header: "Dataset") -> Iterator[dict[str, Any]]:
+    """What each frame of an enhanced image says of itself, by the keywords of a classic header; perhaps nothing.
 
     Raises
     ------
     UserError
         When the frames cannot be told apart; its message finishes the sentence ``it is ...``.
     """
-    from pydicom.dataset import Dataset
-
     count = int(header.get("NumberOfFrames") or 1)
     shared, single = (header.get(group) or () for group in GROUPS)
     if not 1 <= count <= MOST_FRAMES:
         raise UserError(f"an image of {count:,} frames, which cannot be")
-    if len(single) != count:
-        raise UserError("an enhanced image that does not say where its frames lie")
-    plain = {element.tag: element for element in header if element.keyword not in GROUPS}
-    for own in single:
-        flat = Dataset(dict(plain))
-        for groups in (*shared[:1], own):  # what a frame says of itself goes before what is said of all
-            for group, element, name in _FROM:
-                inside = groups.get(group)
-                if inside and inside[0].get(element) is not None:
-                    flat.add_new(name, inside[0][element].VR, inside[0][element].value)
-        yield flat
+    if single and len(single) != count:
+        raise UserError(f"an enhanced image of {count} frames that tells of {len(single)} where they lie")
+    common = _values(shared[0]) if shared else {}
+    for own in single or [None] * count:
+        yield common | (_values(own) if own is not None else {})  # what a frame says of itself goes before the common
+
+
+def _values(groups: "Dataset") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for group, element, name in _FROM:
+        inside = groups.get(group)
+        if inside and (value := inside[0].get(element)) is not None:
+            found[name] = value
+    return found

@@ -1,18 +1,23 @@
-"""The header of one DICOM file: read, checked, and told apart from what is no classic image."""
+"""The header of one DICOM file: read once, checked, made plain facts, and told apart from what is no image.
+
+The pixels are not touched; where they begin is kept, so that they can be read later without the header.
+"""
 
 import functools
 import math
+import os
+import sys
 import zlib
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
-from thighview.io.dicom_frames import ENHANCED, GROUPS, frame_headers
+from thighview.io.dicom_frames import ENHANCED, GROUPS, frame_values
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -22,36 +27,146 @@ _MOST_INFLATED = 50 << 20
 _MOST_META = 1 << 20
 _CHUNK_BYTES = 1 << 20
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
+_PLAIN_SYNTAXES = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
+"""Implicit and explicit little endian, explicit big endian."""
+_LONG_FORM = (b"OB", b"OW", b"UN")
+_ENDLESS = 0xFFFFFFFF
 COPY_AGAIN = "Copy the series again from the scanner or the archive."
 _TAGS = (
     "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "Modality",
     "ImageType", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns",
-    "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "RescaleSlope",
-    "RescaleIntercept", "EchoTime", "EchoNumbers", "RepetitionTime", "FlipAngle", "MagneticFieldStrength",
-    "Manufacturer", "ManufacturerModelName", "SliceThickness", "SpacingBetweenSlices", "PatientID", "InstanceNumber",
-    "TemporalPositionIdentifier", "DiffusionBValue", "AcquisitionNumber", "FrameOfReferenceUID",
+    "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit",
+    "PixelRepresentation", "RescaleSlope", "RescaleIntercept", "EchoTime", "EchoNumbers", "RepetitionTime",
+    "FlipAngle", "MagneticFieldStrength", "Manufacturer", "ManufacturerModelName", "SliceThickness",
+    "SpacingBetweenSlices", "PatientID", "InstanceNumber", "TemporalPositionIdentifier", "DiffusionBValue",
+    "AcquisitionNumber", "LossyImageCompression", "FrameOfReferenceUID",
     *GROUPS,
 )  # fmt: skip
+_KINDS = {
+    "SR": "a report", "SEG": "a segmentation", "PR": "a presentation state", "KO": "a list of key images",
+    "RTSTRUCT": "a set of contours", "RTPLAN": "a radiotherapy plan", "RTDOSE": "a radiotherapy dose",
+    "REG": "a registration", "DOC": "a document", "ECG": "a recording of waves",
+}  # fmt: skip
+
+_PICTURES = tuple("1.2.840.10008.5.1.4.1.1." + end for end in ("2", "4", "128", "130", "20", "7", "6", "1.", "12."))
+"""Images of all modalities that show slices, or anything to be mistaken for one."""
+
+Facts = dict[str, str]
+"""Values of a header as text, by keyword, as pydicom writes them."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """How the numbers of an image are stored.
+
+    Parameters
+    ----------
+    syntax : str
+        UID of the transfer syntax.
+    bits, used, high : int
+        Bits of one number, those of them that count, and the highest of these (from 0).
+    signed : bool
+        Whether they may be negative.
+    begin : int
+        Where in the file the first one stands; -1 where they are packed.
+    size : int
+        Bytes from there on.
+    big_endian : bool
+        Which byte of a number comes first.
+    """
+
+    syntax: str
+    bits: int
+    used: int
+    high: int
+    signed: bool
+    begin: int
+    size: int
+    big_endian: bool
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of one number, in this computer's order."""
+        return np.dtype(f"{'i' if self.signed else 'u'}{self.bits // 8}")
+
+    @property
+    def range(self) -> tuple[int, int]:
+        """The lowest and the highest number that can be stored."""
+        return (-(1 << self.used - 1), (1 << self.used - 1) - 1) if self.signed else (0, (1 << self.used) - 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Slice:
-    """One image of a series: what its header says, without the pixels."""
+    """One image of a series: what its header says, without the pixels.
+
+    Parameters
+    ----------
+    path : Path
+        Its file.
+    facts : dict
+        Its header; of an enhanced image, what its frame says of itself among it.
+    shape : tuple of int
+        Rows, columns.
+    stored : Stored
+        How its pixels are stored.
+    image_type : tuple of str
+        The words of ImageType.
+    position : ndarray, shape (3,), or None
+        Centre of the first pixel, LPS mm.
+    directions : ndarray, shape (2, 3), or None
+        The direction along a row (growing column), the direction down a column. None as ``position``, and with it.
+    spacing_mm : tuple of float, or None
+        Between rows, between columns.
+    identity : str
+        What its SHA-256 is made of besides the pixels.
+    frame : int or None
+        Its place in an enhanced image; None where it has the file to itself.
+    """
 
     path: Path
-    header: "Dataset"
-    position: NDArray[np.float64]
-    directions: NDArray[np.float64]
-    """Rows: the direction along a row (growing column), the direction down a column; shape (2, 3)."""
-    spacing_mm: tuple[float, float]
-    """Between rows, between columns."""
+    facts: Facts
+    shape: tuple[int, int]
+    stored: Stored
+    image_type: tuple[str, ...]
+    position: NDArray[np.float64] | None
+    directions: NDArray[np.float64] | None
+    spacing_mm: tuple[float, float] | None
+    identity: str
     frame: int | None = None
-    """Its place in an enhanced image; None where it has the file to itself."""
 
     @property
     def instance(self) -> tuple[str, int]:
         """What tells this image from all others."""
-        return text_of(self.header, "SOPInstanceUID"), self.frame or 0
+        return self.facts["SOPInstanceUID"].strip(), self.frame or 0
+
+    @property
+    def normal(self) -> NDArray[np.float64]:
+        """The direction across the image, where it is known."""
+        if self.directions is None:
+            raise ValueError("an image without directions")
+        return np.cross(self.directions[0], self.directions[1])
+
+    def height_along(self, normal: NDArray[np.float64]) -> float:
+        """How far along a direction it lies, mm, where that is known."""
+        if self.position is None:
+            raise ValueError("an image without a position")
+        return float(self.position @ normal)
+
+
+class NoImageError(UserError):
+    """A file is no image that can be opened; the message finishes the sentence ``it is ...``.
+
+    ``facts`` is what is known of it.
+    """
+
+    def __init__(self, message: str, hint: str = "", facts: Facts | None = None) -> None:
+        super().__init__(message, hint)
+        self.facts = facts or {}
+
+
+def damaged(what: str = "its header cannot be read") -> NoImageError:
+    """What is said of a file that does not hold what it should."""
+    return NoImageError(f"damaged: {what}", COPY_AGAIN)
 
 
 def is_dicom(path: Path) -> bool:
@@ -70,42 +185,84 @@ def _looks_like_dicom(start: bytes) -> bool:
 
 
 @functools.cache
-def _pydicom() -> Any:
+def pydicom() -> Any:
     """pydicom, imported with the first DICOM file and told to take odd values as they are, without a warning."""
-    import pydicom
+    import pydicom as library
     from pydicom import config
 
     config.settings.reading_validation_mode = config.IGNORE
-    return pydicom
+    return library
 
 
-def read_dataset(path: Path, pixels: bool = False) -> "Dataset":
-    """A file's header, only the tags used here, or all of it with the pixels."""
+def read_dataset(path: Path, tags: tuple[str, ...] = ()) -> "Dataset":
+    """A whole file with its pixels, or only these elements of it.
+
+    Raises
+    ------
+    NoImageError
+        When it is damaged, or grows beyond all measure.
+    """
     with path.open("rb") as file:
-        start = file.read(1024)
-        if start[132:136] == b"\x02\0\0\0":  # the length of the group in which the packing is named
-            start += file.read(max(0, min(144 + int.from_bytes(start[140:144], "little"), _MOST_META) - len(start)))
-        if _DEFLATED in start:
-            _check_inflated(start, file)
-    try:
-        header = _pydicom().dcmread(
-            path, force=True, stop_before_pixels=not pixels, specific_tags=None if pixels else list(_TAGS)
-        )
-        for tag in _TAGS:
-            header.get(tag)  # decoded here and now, so that what cannot be decoded is found here
-        return header
-    except Exception as error:
-        raise UserError("damaged: its header cannot be read", COPY_AGAIN) from error
+        _check_start(file)
+        try:
+            dataset = pydicom().dcmread(file, force=True, specific_tags=list(tags) or None)
+            for tag in tags:
+                dataset.get(tag)  # decoded here and now, so that what cannot be decoded is found here
+            return dataset
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise damaged() from error
 
 
-def _check_inflated(start: bytes, file: BinaryIO) -> None:
+def read_slices(path: Path) -> list[Slice] | None:
+    """The images of one file, checked; None where it is no DICOM file at all.
+
+    Raises
+    ------
+    NoImageError
+        When it holds no image that can be opened.
+    """
+    with path.open("rb") as file:
+        if not _looks_like_dicom(file.read(132)):
+            return None
+        file.seek(0)
+        _check_start(file)
+        try:
+            header = pydicom().dcmread(file, force=True, stop_before_pixels=True, specific_tags=list(_TAGS))
+            values = {element.keyword: element.value for element in header if element.keyword not in GROUPS}
+            values.setdefault("SOPClassUID", header.file_meta.get("MediaStorageSOPClassUID"))
+            what = _other_kind(values)
+            if what:
+                raise NoImageError(what, facts=_facts(values))
+            stored = _stored(values, header, file)
+            if values.get("SOPClassUID") not in ENHANCED:
+                return [_slice(path, values, stored)]
+            return [_slice(path, values | own, stored, place) for place, own in enumerate(frame_values(header))]
+        except (MemoryError, UserError):
+            raise
+        except Exception as error:
+            raise damaged() from error
+
+
+def _check_start(file: BufferedReader) -> None:
+    """Leave the file at its beginning, if it is none that grows beyond all measure."""
+    start = file.read(1024)
+    if start[132:136] == b"\x02\0\0\0":  # the length of the group in which the packing is named
+        start += file.read(max(0, min(144 + int.from_bytes(start[140:144], "little"), _MOST_META) - len(start)))
+    if _DEFLATED in start:
+        _check_inflated(start, file)
+    file.seek(0)
+
+
+def _check_inflated(start: bytes, file: BufferedReader) -> None:
     """Refuse a deflated file that grows beyond all measure: it would fill the memory before anything of it is known.
 
     Its file meta group begins at byte 132 with its own length (PS3.10, 7.1); all after it is one deflate stream.
     """
     length = int.from_bytes(start[140:144], "little")
     if start[128:138] != b"DICM\x02\0\0\0UL" or 144 + length > len(start):
-        raise UserError("damaged: its header cannot be read", COPY_AGAIN)
+        raise damaged()
     file.seek(144 + length)
     inflate, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
     try:
@@ -115,83 +272,128 @@ def _check_inflated(start: bytes, file: BinaryIO) -> None:
                 break
             size += len(inflate.decompress(packed, _CHUNK_BYTES))
     except zlib.error as error:
-        raise UserError("damaged: what is deflated in it cannot be inflated", COPY_AGAIN) from error
+        raise damaged("what is deflated in it cannot be inflated") from error
     if size > _MOST_INFLATED:
-        raise UserError(
+        raise NoImageError(
             f"a deflated file that inflates to more than {_MOST_INFLATED >> 20} MB", "Convert it with dcmconv first."
         )
 
 
-def read_slices(path: Path) -> list[Slice]:
-    """The images of one file, checked; the message of what it raises finishes the sentence ``it is ...``."""
-    header = read_dataset(path)
-    if str(header.get("SOPClassUID")) not in ENHANCED:
-        return [_slice(path, header)]
-    try:
-        frames = list(frame_headers(header))
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError("damaged: its header cannot be read", COPY_AGAIN) from error
-    return [_slice(path, frame, place) for place, frame in enumerate(frames)]
+def _other_kind(values: dict[str, Any]) -> str:
+    """What a file is that holds no picture that can be opened; empty where it holds one."""
+    modality = str(values.get("Modality", ""))
+    if modality in _KINDS:
+        return _KINDS[modality]
+    if not values.get("Rows") or not values.get("Columns") or not values.get("SOPInstanceUID"):
+        if str(values.get("SOPClassUID", "")).startswith(_PICTURES):
+            raise damaged("its header ends too early")
+        return "no image"
+    if values.get("SOPClassUID") not in ENHANCED and int(values.get("NumberOfFrames") or 1) > 1:
+        return "a film, several frames in one file"
+    if int(values.get("SamplesPerPixel") or 1) != 1 or "PALETTE" in str(values.get("PhotometricInterpretation")):
+        return "a colour image"
+    if "MOSAIC" in _words(values.get("ImageType")):
+        return "a mosaic, many slices in one picture, which is not opened"
+    if not (1 <= int(values["Rows"]) <= _MAX_SIDE and 1 <= int(values["Columns"]) <= _MAX_SIDE):
+        return f"an image of {values['Columns']} x {values['Rows']}, which cannot be"
+    return ""
 
 
-def _slice(path: Path, header: "Dataset", frame: int | None = None) -> Slice:
-    try:
-        rows, columns = header.get("Rows"), header.get("Columns")
-        if not rows or not columns or header.get("SOPInstanceUID") is None:
-            raise UserError("no image (a report, a plan or a directory)")
-        if frame is None and int(header.get("NumberOfFrames") or 1) > 1:
-            raise UserError("a film or a segmentation, several frames in one file")
-        if int(header.get("SamplesPerPixel") or 1) != 1 or "PALETTE" in text_of(header, "PhotometricInterpretation"):
-            raise UserError("a colour image")
-        if "MOSAIC" in [str(word) for word in header.get("ImageType") or ()]:
-            raise UserError("a mosaic, many slices in one picture, which is not opened")
-        if not (1 <= int(rows) <= _MAX_SIDE and 1 <= int(columns) <= _MAX_SIDE):
-            raise UserError(f"an image of {columns} x {rows}, which cannot be")
-        position = np.array([float(v) for v in header.get("ImagePositionPatient") or ()])
-        directions = np.array([float(v) for v in header.get("ImageOrientationPatient") or ()])
-        spacing = [float(v) for v in header.get("PixelSpacing") or ()]
-    except (TypeError, ValueError, OverflowError, AttributeError, KeyError) as error:
-        raise UserError("damaged: its header cannot be read", COPY_AGAIN) from error
-    if position.shape != (3,) or directions.shape != (6,) or len(spacing) != 2:
-        raise UserError("an image that does not say where it lies in the patient")
-    directions = directions.reshape(2, 3)
-    square = np.allclose(directions @ directions.T, np.eye(2), atol=1e-3)
-    if not (np.isfinite(position).all() and square and min(spacing) > 0 and math.isfinite(sum(spacing))):
-        raise UserError("an image whose position in the patient cannot be")
-    return Slice(path, header, position, directions, (spacing[0], spacing[1]), frame)
+def _stored(values: dict[str, Any], header: "Dataset", file: BufferedReader) -> Stored:
+    """How the pixels are stored; the file stands where they begin."""
+    bits = int(values.get("BitsAllocated") or 0)
+    used = int(values.get("BitsStored") or bits)
+    high = int(values["HighBit"]) if values.get("HighBit") is not None else used - 1
+    if bits not in (8, 16, 32):
+        raise NoImageError(f"an image of {bits} bits per pixel, which are not read", facts=_facts(values))
+    if not 1 <= used <= high + 1 <= bits:
+        raise NoImageError(f"an image of {used} of {bits} bits up to bit {high}, which cannot be", facts=_facts(values))
+    implicit, little = header.original_encoding
+    syntax = str(header.file_meta.get("TransferSyntaxUID") or "").strip()
+    if not syntax:  # a file without its first part: as it was read, so it is
+        syntax = _PLAIN_SYNTAXES[0 if implicit else 1 if little else 2]
+    begin, size = _pixel_place(file, bool(implicit), bool(little)) if syntax in _PLAIN_SYNTAXES else (-1, 0)
+    if bits == 8 and not little:
+        begin = -1  # words of two pixels may be swapped: left to the library
+    return Stored(syntax, bits, used, high, int(values.get("PixelRepresentation") or 0) == 1, begin, size, not little)
 
 
-def iter_frames(dataset: "Dataset", frames: Sequence[int | None]) -> Iterator[NDArray[Any]]:
-    """The stored pixels of these frames, decoded one by one; of a classic image, all there is."""
-    if frames == [None]:
-        yield dataset.pixel_array
-    else:
-        yield from _pydicom().pixels.iter_pixels(dataset, indices=frames)
+def _pixel_place(file: BufferedReader, implicit: bool, little: bool) -> tuple[int, int]:
+    """Where plain pixels begin, and how many bytes of them there are; -1 where that is not told in the usual way."""
+    order = "little" if little else "big"
+    tag = file.read(4)
+    group, element = int.from_bytes(tag[:2], order), int.from_bytes(tag[2:], order)
+    if (group, element) in ((0x7FE0, 8), (0x7FE0, 9)):
+        raise NoImageError("an image of fractions (parametric map), which is not opened")
+    if (group, element) != (0x7FE0, 0x10):
+        raise NoImageError("an image without pixels")
+    form = b"" if implicit else file.read(2)
+    if form in _LONG_FORM:
+        file.read(2)
+    size = int.from_bytes(file.read(4 if implicit or form in _LONG_FORM else 2), order)
+    begin = file.tell()
+    if size == _ENDLESS:
+        return -1, 0
+    return begin, min(size, os.fstat(file.fileno()).st_size - begin)
 
 
-def number_of(header: "Dataset", tag: str) -> float | None:
-    """A value as a finite number; None where there is none."""
-    value = header.get(tag)
+def _words(value: Any) -> tuple[str, ...]:
+    """The single values of an element."""
     if value is None or value == "":
+        return ()
+    return (str(value),) if isinstance(value, str) or not hasattr(value, "__iter__") else tuple(map(str, value))
+
+
+def _facts(values: dict[str, Any]) -> Facts:
+    return {name: sys.intern(str(value)) for name, value in values.items() if value is not None}
+
+
+def _slice(path: Path, values: dict[str, Any], stored: Stored, frame: int | None = None) -> Slice:
+    try:
+        position = np.array([float(v) for v in values.get("ImagePositionPatient") or ()])
+        directions = np.array([float(v) for v in values.get("ImageOrientationPatient") or ()])
+        spacing = [float(v) for v in values.get("PixelSpacing") or ()]
+    except (TypeError, ValueError, OverflowError) as error:
+        raise damaged() from error
+    known = position.shape == (3,) and directions.shape == (6,)
+    if known:
+        directions = directions.reshape(2, 3)
+        if not (np.isfinite(position).all() and np.allclose(directions @ directions.T, np.eye(2), atol=1e-3)):
+            raise NoImageError("an image whose position in the patient cannot be", facts=_facts(values))
+    if spacing and not (len(spacing) == 2 and min(spacing) > 0 and math.isfinite(sum(spacing))):
+        raise NoImageError("an image whose spacing cannot be", facts=_facts(values))
+    return Slice(
+        path, _facts(values), (int(values["Rows"]), int(values["Columns"])), stored, _words(values.get("ImageType")),
+        position if known else None, directions if known else None, (spacing[0], spacing[1]) if spacing else None,
+        "|".join(str(values.get(tag, "")) for tag in _IDENTITY), frame,
+    )  # fmt: skip
+
+
+_IDENTITY = ("SOPInstanceUID", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns",
+             "RescaleSlope", "RescaleIntercept")  # fmt: skip
+
+
+def number_of(facts: Facts, tag: str) -> float | None:
+    """A value as a finite number; None where there is none."""
+    text = text_of(facts, tag)
+    if not text:
         return None
     try:
-        number = float(value)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"The {tag} of this series is {value!r}; a number was expected.", COPY_AGAIN) from error
+        number = float(text)
+    except ValueError as error:
+        raise UserError(f"The {tag} of this series is {text!r}; a number was expected.", COPY_AGAIN) from error
     if not math.isfinite(number):
         raise UserError(f"The {tag} of this series is {number}, which cannot be.", COPY_AGAIN)
     return number
 
 
-def text_of(header: "Dataset", tag: str) -> str:
-    """A value as plain text; empty where there is none."""
-    value = header.get(tag)
+def text_of(facts: "Facts | Dataset", tag: str) -> str:
+    """A value of a header as plain text; empty where there is none."""
+    value = facts.get(tag)
     return "" if value is None else str(value).strip()
 
 
-def details_of(header: "Dataset") -> dict[str, str]:
+def details_of(facts: Facts) -> dict[str, str]:
     """Facts of the measurement; nothing about the person, the place or the day."""
     rows = (
         ("Series", "SeriesNumber", ""), ("Modality", "Modality", ""), ("Maker", "Manufacturer", ""),
@@ -199,11 +401,13 @@ def details_of(header: "Dataset") -> dict[str, str]:
         ("Echo time", "EchoTime", " ms"), ("Repetition time", "RepetitionTime", " ms"),
         ("Flip angle", "FlipAngle", "°"), ("Slice thickness", "SliceThickness", " mm"),
     )  # fmt: skip
-    facts = {"Format": "DICOM"}
+    found = {"Format": "DICOM"}
     for title, tag, unit in rows:
-        if value := text_of(header, tag):
-            facts[title] = _number(value) + unit
-    return facts
+        if value := text_of(facts, tag):
+            found[title] = _number(value) + unit
+    if text_of(facts, "LossyImageCompression") in ("1", "01"):
+        found["Compression"] = "with loss"
+    return found
 
 
 def _number(text: str) -> str:

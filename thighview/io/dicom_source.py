@@ -1,9 +1,7 @@
 """The DICOM images a case was drawn on, in the order of its slices, with all that their headers say."""
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +11,10 @@ from numpy.typing import NDArray
 from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.io.dicom import choose_series
-from thighview.io.dicom_header import Slice, is_dicom, iter_frames, read_dataset
-from thighview.io.dicom_stack import affine_of, evenly, ordered
+from thighview.io.dicom_frames import ENHANCED, frame_values
+from thighview.io.dicom_header import Slice, is_dicom, read_dataset
+from thighview.io.dicom_pixels import images_of
+from thighview.io.dicom_stack import stack_of
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -25,11 +25,15 @@ _SAME_PLACE_MM = 1e-2
 
 @dataclass(frozen=True)
 class SourceImage:
-    """One image: its place in the stack, its flat header, and the whole header of its file without the pixels."""
+    """One image: its place in the stack, and the whole header of its file without the pixels.
+
+    ``flat`` is that header with what a frame of an enhanced image says of itself named as in a classic one.
+    """
 
     index: int
     slice: Slice
     whole: "Dataset"
+    flat: "Dataset"
 
 
 @dataclass(frozen=True)
@@ -43,24 +47,15 @@ class SourceImages:
     files: int
 
     def with_pixels(self) -> Iterator[tuple[SourceImage, NDArray[Any]]]:
-        """Each image with its stored pixels, shape (rows, columns); a file with several is read once.
+        """Each image with its stored pixels, shape (rows, columns), file by file.
 
         Raises
         ------
         UserError
             When pixels cannot be decoded.
         """
-        for path, group in groupby(self.images, key=lambda image: image.slice.path):
-            own = list(group)
-            frames = iter_frames(read_dataset(path, pixels=True), [image.slice.frame for image in own])
-            for image in own:
-                try:
-                    with warnings.catch_warnings():  # of bytes behind the last pixel, for one: they are left behind
-                        warnings.simplefilter("ignore")
-                        pixels = next(frames)
-                except Exception as error:
-                    raise UserError(f"The pixels of slice {image.index + 1} cannot be decoded.") from error
-                yield image, pixels
+        for place, pixels in images_of([image.slice for image in self.images]):
+            yield self.images[place], pixels.copy()
 
 
 def source_images(case: Case) -> SourceImages:
@@ -77,15 +72,15 @@ def source_images(case: Case) -> SourceImages:
             "Its scan is no DICOM series, so there is no source for DICOM to refer to.",
             "Write it as NIfTI or NRRD, or open the DICOM series itself.",
         )
-    series = choose_series(case.series[0].path)
-    stack = evenly(ordered(series.slices, []), [])
-    if len(stack) != volume.shape[0] or np.abs(affine_of(stack, []) - volume.affine).max() > _SAME_PLACE_MM:
+    first = case.series[0]
+    stack = stack_of(choose_series(first.path, first.part, first.sha256).slices)
+    if stack.shape != volume.shape or np.abs(stack.affine - volume.affine).max() > _SAME_PLACE_MM:
         raise UserError("Its DICOM images do not lie where the mask's slices are.", "Put the original series back.")
-    return _with_headers(stack)
+    return _with_headers(stack.slices)
 
 
-def images_at(path: Path) -> SourceImages:
-    """The images of the DICOM series at a path; none where nothing of DICOM lies there.
+def images_at(path: Path, part: str = "", known_sha256: str = "") -> SourceImages:
+    """The images of a DICOM series, found as by ``reading.read_volume``; none where nothing of DICOM lies there.
 
     Raises
     ------
@@ -94,22 +89,37 @@ def images_at(path: Path) -> SourceImages:
     """
     if not path.is_dir() and not is_dicom(path):
         return SourceImages((), 0)
-    return _with_headers(evenly(ordered(choose_series(path).slices, []), []))
+    return _with_headers(stack_of(choose_series(path, part, known_sha256).slices).slices)
 
 
 def _with_headers(stack: "Sequence[Slice | None]") -> SourceImages:
     whole: dict[Path, Dataset] = {}
+    frames: dict[Path, list[dict[str, Any]]] = {}
     images: list[SourceImage] = []
     for index, s in enumerate(stack):
         if s is None:
             continue
         if s.path not in whole:
-            whole[s.path] = header = read_dataset(s.path, pixels=True)
+            whole[s.path] = header = read_dataset(s.path)
             for keyword in PIXELS:
                 if keyword in header:
                     del header[keyword]
-        images.append(SourceImage(index, s, whole[s.path]))
+            enhanced = str(header.get("SOPClassUID")) in ENHANCED
+            frames[s.path] = list(frame_values(header)) if enhanced else []
+        header = whole[s.path]
+        images.append(SourceImage(index, s, header, _flat(header, frames[s.path], s.frame)))
     return SourceImages(tuple(images), len(whole))
+
+
+def _flat(whole: "Dataset", frames: list[dict[str, Any]], frame: int | None) -> "Dataset":
+    if not frames:
+        return whole
+    from pydicom.dataset import Dataset
+
+    flat = Dataset({element.tag: element for element in whole})
+    for keyword, value in frames[frame or 0].items():
+        setattr(flat, keyword, value)
+    return flat
 
 
 def values_of(header: "Dataset", keyword: str) -> list[str]:

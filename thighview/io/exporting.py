@@ -217,7 +217,7 @@ def _doubt(case: CaseSummary, wish: ExportWish) -> str:
     """Why a person must look at the pictures of a case first; empty where they need not, or have."""
     if not (wish.deidentify and wish.carries_pixels) or wish.has_looked_at(case.case_id) or not case.path.exists():
         return ""
-    return burned_in_doubt(images_at(case.path))
+    return burned_in_doubt(images_at(*case.key))
 
 
 def _need_looks(doubts: Sequence[Doubt]) -> None:
@@ -268,7 +268,7 @@ def _note(left: LeftBehind, summary: CaseSummary, key: str, wish: ExportWish) ->
     left.cases += 1
     if not summary.path.exists():
         return
-    images = images_at(summary.path)
+    images = images_at(*summary.key)
     if images.images:
         count_left_behind(images, left.tally)
         left.looked_at += wish.carries_pixels and wish.has_looked_at(summary.case_id)

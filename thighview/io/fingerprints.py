@@ -44,8 +44,8 @@ def take_fingerprints(project: Path, scans: Iterable[tuple[ScanKey, str]]) -> di
         if sha256 in known or sha256 in new:
             continue
         try:
-            if key.path.exists() and sha256_of(*key) == sha256:
-                new[sha256] = fingerprint(read_volume(*key))
+            if key.path.exists() and sha256_of(*key, sha256) == sha256:
+                new[sha256] = fingerprint(read_volume(*key, sha256))
         except (UserError, OSError):
             continue
     if new:

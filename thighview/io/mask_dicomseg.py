@@ -103,7 +103,7 @@ def references_to(source: SourceImages) -> list[Reference]:
     """
     found: list[Reference] = []
     for image in source.images:
-        old, flat = image.whole, image.slice.header
+        old, flat = image.whole, image.flat
         for keyword in _UIDS:
             if not old.get(keyword):
                 raise UserError(

@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 from thighview.core.errors import UserError
 from thighview.core.segments import MaskFile, Segment, named, numbers_in
 from thighview.core.volume import Volume
-from thighview.io import dicom_header, mask_nrrd_in, mask_seg_in, numpy_in
+from thighview.io import loader, mask_nrrd_in, numpy_in
 from thighview.io.bounded import first_bytes
+from thighview.io.dicom_header import is_dicom
+from thighview.io.facts import believed
 from thighview.io.mask_names import names_beside, segments_of
+from thighview.io.mask_parts import mask_of_parts
 from thighview.io.reading import read_volume
 
 
@@ -35,13 +38,24 @@ def read_mask_file(path: Path, volume: Volume | None = None) -> MaskFile:
     try:
         if path.is_file() and mask_nrrd_in.is_nrrd(path):
             return mask_nrrd_in.read_nrrd_mask(path)
-        if path.is_file() and dicom_header.is_dicom(path) and mask_seg_in.is_seg(path):
-            return mask_seg_in.read_seg(path, None if volume is None else volume.affine[:3, :3].T.tolist())
+        if path.is_file() and is_seg(path):
+            steps_mm = None if volume is None else volume.affine[:3, :3].T.tolist()
+            facts, arrays = loader.ask("thighview.io.mask_parts:read_seg_parts", path, steps_mm)
+            with believed(path):
+                return mask_of_parts(facts, arrays)
         if path.is_file() and numpy_in.starts(first_bytes(path)) and (masks := numpy_in.bundle_masks(path)):
             return _of_bundle(path, masks)
     except OSError as error:
         raise UserError(f"{path} could not be read: {error.strerror or error}.", "Check the path.") from error
     return of_image(read_volume(path), path)
+
+
+def is_seg(path: Path) -> bool:
+    """Whether a file is a DICOM segmentation; it is looked at in a process of its own."""
+    if not is_dicom(path):
+        return False
+    facts, _ = loader.ask("thighview.io.mask_parts:is_seg", path)
+    return facts.get("seg") is True
 
 
 def of_image(image: Volume, path: Path) -> MaskFile:

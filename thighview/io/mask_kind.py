@@ -4,8 +4,9 @@ from pathlib import Path
 
 from thighview.core.errors import UserError
 from thighview.core.segments import numbers_in
-from thighview.io import dicom_header, formats, mask_nrrd_in, mask_seg_in, nifti
-from thighview.io.mask_file import whole_numbers
+from thighview.io import formats, mask_nrrd_in, nifti
+from thighview.io.dicom_header import is_dicom
+from thighview.io.mask_file import is_seg, whole_numbers
 from thighview.io.mask_names import is_description, names_beside
 from thighview.io.reading import read_volume
 
@@ -24,8 +25,8 @@ def kind_of(path: Path) -> str:
             return "scan"
         if mask_nrrd_in.is_nrrd(path):
             return "mask" if mask_nrrd_in.is_segmentation(path) else _by_numbers(path)
-        if dicom_header.is_dicom(path):
-            return "mask" if mask_seg_in.is_seg(path) else "scan"
+        if is_dicom(path):
+            return "mask" if is_seg(path) else "scan"
         if path.suffix.lower() in (".txt", ".label"):
             return "names" if is_description(path) else "scan"
         if formats.format_of(path) is None:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from thighview.core.errors import UserError
+from thighview.io import loader
 from thighview.io.dicom_header import is_dicom, read_dataset, text_of
+from thighview.io.facts import believed
 from thighview.io.mask_names import stem_of
 from thighview.io.mask_seg_in import LABEL_MAP, SEGMENTATION, seg_facts
 
@@ -17,6 +19,7 @@ _ENDINGS = (
     ".npz",
 )  # fmt: skip
 _MOST_FILES = 20_000
+_TOLD = ("SOPClassUID", "SeriesInstanceUID", "FrameOfReferenceUID", "Rows")
 _NAME_ONE = "Take them in one by one, each with --mask."
 
 
@@ -51,7 +54,10 @@ def find_pairs(source: Path, mask: Path | None = None) -> Pairs:
     found = _beside(source)
     if found.pairs:
         return found
-    segs = _segmentations(source)
+    facts, _ = loader.ask("thighview.io.mask_parts:segmentations", source)
+    with believed(source):
+        pairs = tuple(Pair(Path(image), Path(own)) for image, own in facts["pairs"])
+        segs = Pairs(pairs, tuple(map(str, facts["notes"])))
     if segs.pairs:
         return segs
     raise UserError(
@@ -107,14 +113,14 @@ def _image_of(path: Path, stem: str) -> str | None:
 # ---------------------------------------------------------------------- DICOM
 
 
-def _segmentations(folder: Path) -> Pairs:
-    """Each DICOM segmentation below a folder, with a file of the series it was drawn on."""
+def segmentations(folder: Path) -> Pairs:
+    """Each DICOM segmentation below a folder, with a file of the series it was drawn on; in a process of its own."""
     first: dict[str, Path] = {}
     frames: dict[str, set[str]] = {}
     segs: list[Path] = []
     for path in _dicom_files(folder):
         try:
-            header = read_dataset(path)
+            header = read_dataset(path, _TOLD)
         except UserError:
             continue
         series = text_of(header, "SeriesInstanceUID")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from thighview.core.segments import MaskFile, Segment
 from thighview.core.volume import Volume
-from thighview.io import mask_seg_in
+from thighview.io import mask_pairs, mask_seg_in
 
 
 def read_seg_parts(
@@ -17,6 +17,17 @@ def read_seg_parts(
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """A DICOM segmentation for a child process; ``steps_mm`` as in :func:`mask_seg_in.read_seg`."""
     return parts_of(mask_seg_in.read_seg(Path(path), steps_mm))
+
+
+def is_seg(path: str) -> dict[str, Any]:
+    """Whether a DICOM file is a segmentation."""
+    return {"seg": mask_seg_in.is_seg(Path(path))}
+
+
+def segmentations(path: str) -> dict[str, Any]:
+    """The DICOM segmentations below a folder, each with a file of its series."""
+    found = mask_pairs.segmentations(Path(path))
+    return {"pairs": [[str(pair.image), str(pair.mask)] for pair in found.pairs], "notes": list(found.notes)}
 
 
 def parts_of(mask: MaskFile) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

@@ -49,7 +49,7 @@ class SegFacts:
 def is_seg(path: Path) -> bool:
     """Whether a DICOM file is a segmentation."""
     try:
-        return text_of(read_dataset(path), "SOPClassUID") in (SEGMENTATION, LABEL_MAP)
+        return text_of(read_dataset(path, ("SOPClassUID",)), "SOPClassUID") in (SEGMENTATION, LABEL_MAP)
     except UserError:
         return False
 
@@ -96,7 +96,7 @@ def read_seg(path: Path, steps_mm: Sequence[Sequence[float]] | None = None) -> M
 
 def _dataset(path: Path) -> "Dataset":
     try:
-        return read_dataset(path, pixels=True)
+        return read_dataset(path)
     except UserError as error:
         raise UserError(f"{path.name} cannot be opened: it is {error.message}.", error.hint) from error
 

@@ -1,46 +1,25 @@
-"""One door for scans: what a path holds is found out by reading it, never by its name."""
+"""One door for scans: what a path holds is found out by reading it, never by its name.
+
+DICOM is read in a process of its own (``loader``), whoever asks: nothing of it is taken apart in the window's.
+"""
 
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from thighview.core.errors import SeveralScansError, UserError
 from thighview.core.volume import Volume
-from thighview.io import dicom, dicom_header, formats
+from thighview.io import formats, loader
+from thighview.io.child import Report, nobody
+from thighview.io.dicom_header import is_dicom
+from thighview.io.facts import Inspection, believed, volume_of
+from thighview.io.loader import Wish
+
+_DICOM = "thighview.io.dicom_parts"
 
 
-@dataclass(frozen=True)
-class Inspection:
-    """What ``thighview info`` says of a path; ``series`` has one plain dict per series or volume found."""
-
-    path: str
-    kind: str
-    shape_zyx: tuple[int, int, int]
-    spacing_mm_zyx: tuple[float, float, float]
-    axes: str
-    dtype: str
-    series: tuple[dict[str, Any], ...]
-    warnings: tuple[str, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data with the keys of the command line's contract."""
-        return {
-            "path": self.path,
-            "kind": self.kind,
-            "shape_zyx": list(self.shape_zyx),
-            "spacing_mm_zyx": [round(value, 6) for value in self.spacing_mm_zyx],
-            "axes": self.axes,
-            "dtype": self.dtype,
-            "series": list(self.series),
-            "warnings": list(self.warnings),
-        }
-
-
-def read_volume(path: Path | str, part: str = "") -> Volume:
+def read_volume(path: Path | str, part: str = "", known_sha256: str = "") -> Volume:
     """Read a file of any format of ``formats``, a folder with one DICOM series, or the series of a DICOM file.
 
     It takes a moment: on a worker thread or in a child process, not on the window's thread.
@@ -51,6 +30,8 @@ def read_volume(path: Path | str, part: str = "") -> Volume:
         The file or folder.
     part : str
         Which of several scans there; see :class:`ScanKey`.
+    known_sha256 : str
+        Where there are several series and no part is given: the one that has this hash.
 
     Raises
     ------
@@ -59,34 +40,70 @@ def read_volume(path: Path | str, part: str = "") -> Volume:
     UserError
         When it cannot be opened as one scan, with the reason.
     """
-    found = Path(path)
-    if _is_dicom(found):
-        return dicom.read_series(found, _series(found, part))
-    return formats.read_file(found, part)
+    return read_source(Path(path), part, known_sha256).volume
 
 
 @dataclass(frozen=True)
 class Source:
-    """A scan that has been read: what it is known by, its volume, the PatientID in its files, and these files."""
+    """A scan that has been read.
+
+    Parameters
+    ----------
+    place : Path
+        With ``part``, what it is known by.
+    volume : Volume
+    patient_id : str
+        PatientID in its files.
+    files : frozenset of Path
+        These files.
+    part : str
+    alone : bool
+        Whether ``place`` opens it without the part.
+    sha256 : str
+        Its hash, where it was worked out because it is not alone.
+    """
 
     place: Path
     volume: Volume
     patient_id: str
     files: frozenset[Path]
     part: str = ""
+    alone: bool = True
+    sha256: str = ""
 
 
-def read_source(path: Path, part: str = "") -> Source:
+def read_source(
+    path: Path, part: str = "", known_sha256: str = "", report: Report = nobody, stopped: Wish | None = None
+) -> Source:
     """Read a scan once, with all that tells it from others.
 
-    A DICOM series is known by its folder, whichever of its files was given, where the folder opens that series.
+    A DICOM series is known by the folder it lies in and a part made of its content, whichever of its files was given.
+
+    Parameters
+    ----------
+    path, part, known_sha256
+        As of :func:`read_volume`.
+    report, stopped : callable, optional
+        How far it is; whether to give up.
+
+    Raises
+    ------
+    UserError
+        As :func:`read_volume`.
+    Stopped
+        When it was given up.
     """
     if not _is_dicom(path):
         files = formats.files_of(path)
         return Source(files[0], formats.read_file(path, part), "", frozenset(files), part)
-    series = _series(path, part)
-    volume, files = dicom.read_series(path, series), frozenset(s.path for s in series.slices)
-    return Source(dicom.place_of(path, series), volume, dicom.patient_of(series), files, part)
+    facts, arrays = loader.ask(f"{_DICOM}:read", path, part, known_sha256, report=report, stopped=stopped)
+    with believed(path):
+        files = frozenset(Path(file) for file in facts["files"])
+        volume = volume_of(facts, arrays["voxels"])
+        return Source(
+            Path(facts["place"]), volume, str(facts["patient_id"]), files, str(facts["part"]),
+            facts["alone"] is True, str(facts["sha256"]),
+        )  # fmt: skip
 
 
 def inspect(path: Path | str) -> Inspection:
@@ -99,24 +116,29 @@ def inspect(path: Path | str) -> Inspection:
     """
     found = Path(path)
     if _is_dicom(found):
-        volume, series, warnings = _inspect_dicom(found)
-    else:
-        volume, series, warnings = *_inspect_file(found), []
-    return Inspection(
-        str(path), volume.kind, volume.shape, volume.spacing_mm, volume.axes, volume.voxels.dtype.name,
-        tuple(series), (*warnings, *volume.warnings),
-    )  # fmt: skip
+        facts, _ = loader.ask(f"{_DICOM}:inspect", found)
+        with believed(found):
+            return Inspection.from_json(facts)
+    return Inspection.of(found, *_inspect_file(found))
 
 
-def sha256_of(path: Path | str, part: str = "") -> str:
+def sha256_of(
+    path: Path | str,
+    part: str = "",
+    known_sha256: str = "",
+    report: Report = nobody,
+    stopped: Wish | None = None,
+) -> str:
     """SHA-256 of a file's bytes, or of a DICOM series whatever its files are called. Not on the window's thread.
 
     That of a scan in several files is made of theirs; that of a part of the whole and the part: no two scans have
-    the same.
+    the same. Parameters as of :func:`read_source`.
     """
     found = Path(path)
     if _is_dicom(found):
-        return dicom.series_digest(_series(found, part))
+        facts, _ = loader.ask(f"{_DICOM}:digest", found, part, known_sha256, report=report, stopped=stopped)
+        with believed(found):
+            return str(facts["sha256"])
     own: list[str] = []
     for one in formats.files_of(found):
         with one.open("rb") as file:
@@ -128,40 +150,11 @@ def sha256_of(path: Path | str, part: str = "") -> str:
 def patient_id(path: Path | str, part: str = "") -> str:
     """PatientID as it stands in DICOM, to be hashed with the project's salt; empty for any other file."""
     found = Path(path)
-    return dicom.patient_of(_series(found, part)) if _is_dicom(found) else ""
-
-
-def read_volume_parts(path: str, part: str = "") -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """:func:`read_volume` for a child process: plain data and arrays, put together by :func:`volume_from_parts`."""
-    volume = read_volume(path, part)
-    facts: dict[str, Any] = {
-        "affine": volume.affine.tolist(),
-        "name": volume.name,
-        "kind": volume.kind,
-        "warnings": list(volume.warnings),
-        "details": volume.details,
-        "file_geometry": volume.file_geometry.hex(),
-        "unsure": sorted(volume.unsure),
-        "frame_uid": volume.frame_uid,
-        "series_uid": volume.series_uid,
-    }
-    return facts, {"voxels": volume.voxels}
-
-
-def volume_from_parts(facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Volume:
-    """The volume of :func:`read_volume_parts`."""
-    return Volume(
-        arrays["voxels"],
-        np.array(facts["affine"], np.float64),
-        facts["name"],
-        facts["kind"],
-        tuple(facts["warnings"]),
-        dict(facts["details"]),
-        bytes.fromhex(facts["file_geometry"]),
-        frozenset(facts["unsure"]),
-        facts["frame_uid"],
-        facts["series_uid"],
-    )
+    if not _is_dicom(found):
+        return ""
+    facts, _ = loader.ask(f"{_DICOM}:patient", found, part)
+    with believed(found):
+        return str(facts["patient_id"])
 
 
 def _is_dicom(path: Path) -> bool:
@@ -175,7 +168,7 @@ def _is_dicom(path: Path) -> bool:
             raise UserError(f"{path} is neither a file nor a folder.")
         if path.stat().st_size == 0:
             raise UserError(f"{path.name} is empty (0 bytes).", "Copy it again from where it came from.")
-        if dicom_header.is_dicom(path):
+        if is_dicom(path):
             return True
         if formats.format_of(path):
             return False
@@ -186,12 +179,6 @@ def _is_dicom(path: Path) -> bool:
     )
 
 
-def _series(path: Path, part: str) -> dicom.Series:
-    if part:
-        raise UserError(f"{path.name} has no part {part!r}.", "Open one file of the series you want.")
-    return dicom.choose_series(path)
-
-
 def _inspect_file(path: Path) -> tuple[Volume, list[dict[str, Any]]]:
     """The scan of a file, of several the first, and what there is."""
     try:
@@ -200,23 +187,3 @@ def _inspect_file(path: Path) -> tuple[Volume, list[dict[str, Any]]]:
         rows = [{"name": one.title, "images": one.images, "part": one.part} for one in several.choices]
         return read_volume(*several.choices[0].key), rows
     return volume, [{"name": volume.name, "images": volume.shape[0]}]
-
-
-def _inspect_dicom(path: Path) -> tuple[Volume, list[dict[str, Any]], list[str]]:
-    if path.is_file():
-        chosen = [dicom.choose_series(path)]
-    else:
-        found = sorted(dicom.scan(path).series, key=lambda series: -len(series.slices))
-        chosen = [series for series in found if len(series.slices) > 1] or found
-    rows: list[dict[str, Any]] = [{"name": s.title, "images": len(s.slices)} for s in chosen]
-    if len(chosen) < 2:
-        return dicom.read_dicom(path), rows, []
-    warnings = [f"This folder holds {len(chosen)} series; one is described. Open a file of the series you want."]
-    refusal: UserError | None = None
-    for series in chosen:
-        try:
-            return dicom.read_series(path, series), rows, warnings
-        except UserError as error:
-            refusal = refusal or error
-            warnings.append(f"{series.title}: {error.message}")
-    raise refusal or UserError(f"No series of {path} can be opened.")

@@ -108,6 +108,16 @@ class Records:
         ).fetchone()
         return int(found[0]) if found else None
 
+    def cases_without_part(self, paths: Iterable[Path]) -> dict[int, tuple[Path, str]]:
+        """Cases whose first series is all that lay at one of these paths, by id: the path, and the SHA-256 if known."""
+        found: dict[int, tuple[Path, str]] = {}
+        for path in paths:
+            for case_id, sha256 in self._connection.execute(
+                "SELECT case_id, sha256 FROM series WHERE path=? AND part='' AND channel=0", (str(path.absolute()),)
+            ):
+                found[int(case_id)] = (path, sha256)
+        return found
+
     def hashes(self) -> dict[int, str]:
         """SHA-256 of each case's first series by case id; empty while not worked out."""
         return dict(self._connection.execute("SELECT case_id, sha256 FROM series WHERE channel=0"))
@@ -218,6 +228,14 @@ class Records:
         with self._writing():
             self._connection.execute(
                 "UPDATE series SET sha256=? WHERE case_id=? AND channel=?", (sha256, case_id, channel)
+            )
+
+    def set_key(self, case_id: int, key: ScanKey, channel: int = 0) -> None:
+        """Know a source by another path and part: those of the same scan."""
+        with self._writing():
+            self._connection.execute(
+                "UPDATE series SET path=?, part=? WHERE case_id=? AND channel=?",
+                (str(key.path.absolute()), key.part, case_id, channel),
             )
 
     # ------------------------------------------------------------------ subjects, readers, runs, models

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QApplication
 from thighview.app import jobs
 from thighview.app.private_log import PrivateFormatter
 from thighview.app.tasks import Workspace
+from thighview.io import loader
 from thighview.io.paths import home
 from thighview.ui.collector import collect_on_this_thread, settle_memory
 from thighview.ui.icons import program_icon
@@ -25,6 +26,8 @@ from thighview.ui.theme import apply_theme, styled_at_the_end
 _log = logging.getLogger("thighview")
 _LOG_BYTES = 2_000_000
 _PLOTS_AFTER_MS = 300
+_READER_AFTER_MS = 3000
+"""The process that reads DICOM starts when the window and the engine are up: a third of a second on another core."""
 
 
 def run(paths: Sequence[Path] = (), demo: bool = False) -> int:
@@ -36,6 +39,7 @@ def run(paths: Sequence[Path] = (), demo: bool = False) -> int:
     window = open_window(paths, catcher, demo)
     settle_memory()
     QTimer.singleShot(_PLOTS_AFTER_MS, window, load_plots)
+    QTimer.singleShot(_READER_AFTER_MS, window, start_reader)
     code = application.exec()
     window.deleteLater()
     jobs.shutdown()
@@ -47,6 +51,11 @@ def load_plots() -> None:
     """Load what draws plots, beside the window, before anybody looks at one."""
     job = jobs.run_in_thread(lambda *_: importlib.import_module("thighview.ui.curve_plot"), lane="plots")
     job.succeeded.connect(lambda _: settle_memory())
+
+
+def start_reader() -> None:
+    """Have what reads DICOM wait for the first series."""
+    jobs.run_in_thread(lambda *_: loader.prepare(), lane="reader")
 
 
 def make_application() -> QApplication:

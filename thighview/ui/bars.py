@@ -327,11 +327,16 @@ class StatusBar(QWidget):
             if total > 0:
                 self.message.show_text(f"{sentence}… {100 * done // total} %")
 
+        def told(words: object) -> None:
+            if isinstance(words, str):
+                self.message.show_text(f"{sentence}… {words}")
+
         def ended() -> None:
             if self.message.text_whole.startswith(sentence):
                 self.message.show_text("")
 
         job.progressed.connect(progressed)
+        job.said.connect(told)
         job.ended.connect(ended)
 
 

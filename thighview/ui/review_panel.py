@@ -122,7 +122,7 @@ class ReviewPanel(Page):
             return
         here, n = self._session.view.cursor[0], len(case.reviews)
         ahead = ((here + step) % n for step in range(1, n))
-        target = next((i for i in ahead if not case.reviews[i].state.reviewed), None)
+        target = next((i for i in ahead if not case.reviews[i].state.reviewed and i not in case.missing), None)
         if target is not None:
             self._session.go_to_slice(target)
 
@@ -131,13 +131,14 @@ class ReviewPanel(Page):
         case, index = self._session.case, self._session.view.cursor[0]
         if case is None:
             return False
-        if not case.reviews[index].state.reviewed and case.is_blank(index) and self._asked_blank != index:
+        blank = case.is_blank(index) and index not in case.missing
+        if not case.reviews[index].state.reviewed and blank and self._asked_blank != index:
             self._asked_blank = index
             self._session.refused.emit(f"Nothing is drawn on slice {index + 1}. Press again to accept it as empty.")
             return False
         self._asked_blank = None
         self._session.accept((index,))
-        return True
+        return index not in case.missing
 
     def _reopen(self) -> None:
         if self._session.case is not None:

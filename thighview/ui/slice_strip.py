@@ -1,7 +1,17 @@
 """The slice strip: one cell per slice, its colour the review state, its bar how unsure the model was of it."""
 
 from PySide6.QtCore import QEvent, QPoint, QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QFontMetrics, QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
+from PySide6.QtGui import (
+    QBrush,
+    QColor,
+    QFontMetrics,
+    QHelpEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QWheelEvent,
+)
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from thighview.app.session import Session
@@ -118,6 +128,9 @@ class SliceStrip(QWidget):
             for index in range(first, last + 1):
                 cell = self.cell_rect(index)
                 self._paint_bar(painter, cell, index)
+                if index in case.missing:
+                    self._paint_missing(painter, cell)
+                    continue
                 painter.setBrush(STATE_COLOURS[case.reviews[index].state])
                 if rounded:
                     painter.drawRoundedRect(cell, rounded, rounded)
@@ -137,6 +150,12 @@ class SliceStrip(QWidget):
         bar = QRectF(cell.center().x() - wide / 2, _MARGIN + _BARS - 4 - height, wide, height)
         painter.setBrush(colour("warning") if index in self._doubts.first else QColor(139, 151, 164, 170))
         painter.drawRoundedRect(bar, wide / 2, wide / 2)
+
+    @staticmethod
+    def _paint_missing(painter: QPainter, cell: QRectF) -> None:
+        """A hole in the stack: dark and hatched, of no state's colour."""
+        painter.fillRect(cell, colour("black"))
+        painter.fillRect(cell, QBrush(colour("disabled"), Qt.BrushStyle.BDiagPattern))
 
     def _paint_current(self, painter: QPainter) -> None:
         cell = self.cell_rect(self._session.view.cursor[0])
@@ -203,6 +222,10 @@ class SliceStrip(QWidget):
         if case is None:
             return ""
         index = self.slice_at(x)
+        if index in case.missing:
+            return (
+                f"slice {index + 1} of {self._count()}: missing\nnot in the files of the scan; it is never trained on"
+            )
         state = case.reviews[index].state
         unsure = self._doubts.values.get(index)
         last = "" if unsure is None else f"\nmodel's uncertainty {unsure:.2f}, most slices {self._doubts.middle:.2f}"

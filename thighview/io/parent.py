@@ -11,12 +11,16 @@ from multiprocessing.connection import wait
 _PR_SET_PDEATHSIG = 1
 
 
-def die_with_parent() -> None:
-    """End this process when its parent ends, however that happens: by a kernel signal on Linux, by a watch anywhere."""
+def die_with_parent(by_signal: bool = True) -> None:
+    """End this process when its parent ends, however that happens: by a kernel signal on Linux, by a watch anywhere.
+
+    The signal comes already when the *thread* ends that started this process: ``by_signal`` is False for a child that
+    stays while threads come and go.
+    """
     parent = parent_process()
     if parent is None:
         return
-    if parent.pid is not None:
+    if by_signal and parent.pid is not None:
         follow_process(parent.pid)
 
     def watch() -> None:

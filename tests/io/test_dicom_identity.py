@@ -1,0 +1,201 @@
+"""What a DICOM series is known by: its folder and its own content, whatever its files are called and lie beside."""
+
+import random
+import shutil
+
+import numpy as np
+import pydicom
+import pytest
+from dicom_files import write_series, write_volume
+from pydicom.uid import generate_uid
+
+from thighview.core.errors import SeveralScansError, UserError
+from thighview.io.dicom import choose_series, read_dicom, scan, series_digest
+from thighview.io.reading import inspect, patient_id, read_source, read_volume, sha256_of
+
+KNEE = "dicom/ge_knee_mese_echo1_MIT"
+UPRIGHT = np.array([[0, 0, 0.75, 0], [0, 1.25, 0, 0], [5.0, 0, 0, 0], [0, 0, 0, 1]])
+
+
+def test_every_file_of_a_series_means_the_same_scan(tmp_path):
+    folder = write_series(tmp_path / "a", [0, 5, 10])
+    known = read_source(folder)
+    assert known.place == folder and known.alone and known.part and not known.sha256
+    for name in ("000", "002"):
+        found = read_source(folder / name)
+        assert (found.place, found.part, found.files) == (folder, known.part, known.files)
+    assert np.array_equal(read_source(*(folder, known.part)).volume.voxels, known.volume.voxels)
+    assert patient_id(folder, known.part) == "P-17" and sha256_of(folder, known.part) == sha256_of(folder)
+
+
+def test_it_is_found_again_after_others_were_put_beside_it(tmp_path):
+    folder = write_series(tmp_path / "a", [0, 5, 10])
+    known, digest = read_source(folder), sha256_of(folder)
+    write_series(folder, [0, 5, 10, 15], 3, SeriesDescription="t2", SeriesNumber=9)
+    write_series(folder / "below", [0, 5], SeriesDescription="pd")
+    (folder / "000").rename(folder / "zzz")
+    again = read_source(folder, known.part)
+    assert (again.place, again.part) == (folder, known.part) and np.array_equal(
+        again.volume.voxels, known.volume.voxels
+    )
+    assert not again.alone and again.sha256 == digest == sha256_of(folder, known.part)
+    assert read_source(folder / "zzz").part == known.part
+    with pytest.raises(SeveralScansError, match="3 series") as caught:
+        read_source(folder)
+    assert len({choice.key for choice in caught.value.choices}) == 3
+    assert np.array_equal(read_volume(folder, known_sha256=digest).voxels, known.volume.voxels)
+    assert sha256_of(folder, known_sha256=digest) == digest
+    with pytest.raises(SeveralScansError):
+        read_volume(folder, known_sha256="0" * 64)
+    rows = inspect(folder).to_json()["series"]
+    assert {row["part"] for row in rows} == {choice.part for choice in caught.value.choices}
+
+
+def test_a_part_that_is_not_there_is_refused(tmp_path):
+    folder = write_series(tmp_path / "a", [0, 5, 10])
+    for ask in (read_volume, sha256_of, patient_id):
+        with pytest.raises(UserError, match=r"^a has no part 'series-0': no series like that"):
+            ask(folder, "series-0")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"EchoTime": (10, 20, 30)},
+        {"TemporalPositionIdentifier": (1, 2, 3), "InstanceNumber": 7},
+        {"DiffusionBValue": (0, 400, 800), "InstanceNumber": 7},
+        {"ImageType": (["O", "P", "M"], ["O", "P", "P"], ["O", "P", "R"])},
+        {"InstanceNumber": (1, 5, 9)},
+    ],
+    ids=["echoes", "times", "b-values", "magnitude, phase, real", "numbers alone"],
+)
+def test_volumes_of_a_series_have_parts_that_stay_when_more_come(tmp_path, values):
+    uid = generate_uid()
+    seen: dict[str, int] = {}
+    for n in range(3):
+        own = {name: value[n] if isinstance(value, tuple) else value for name, value in values.items()}
+        if isinstance(own.get("InstanceNumber"), int) and own["InstanceNumber"] != 7:
+            own["InstanceNumber"] = tuple(own["InstanceNumber"] + k for k in range(4))
+        write_series(tmp_path, [0, 5, 10, 15], 10 * n, SeriesInstanceUID=uid, RescaleIntercept=100 * n, **own)
+        found = [series.part for series in scan(tmp_path).series]
+        there = {read_dicom(tmp_path, part).voxels[0, 0, 0] // 100: part for part in found}
+        assert sorted(there) == list(range(n + 1)) and len(set(there.values())) == n + 1
+        assert all(there[volume] == part for part, volume in seen.items())
+        seen = {part: volume for volume, part in there.items()}
+
+
+def test_the_part_hangs_on_no_name_and_no_order(tmp_path):
+    angles = [0.004999 if i % 2 else 0.005001 for i in range(10)]  # as scanners round, here where it would show
+    ways = tuple([float(v) for v in (np.cos(a), np.sin(a), 0, -np.sin(a), np.cos(a), 0)] for a in angles)
+    source = write_series(tmp_path / "a", list(range(0, 50, 5)), ImageOrientationPatient=ways)
+    found = set()
+    for seed in range(5):
+        folder = tmp_path / str(seed)
+        shutil.copytree(source, folder)
+        files = sorted(folder.iterdir())
+        random.Random(seed).shuffle(files)
+        for n, path in enumerate(files):
+            path.rename(folder / f"x{n}")
+        found.add(read_source(folder).part)
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("count", [10, pytest.param(500, marks=pytest.mark.long)])
+def test_shuffled_and_renamed_it_is_the_same_scan(data, tmp_path, count):
+    rng = random.Random(8)
+    files = sorted((data / KNEE).glob("*.dcm"))
+    wanted = choose_series(data / KNEE)
+    digest, volume = series_digest(wanted), read_dicom(data / KNEE)
+    folder = tmp_path / "knee"
+    folder.mkdir()
+    for path in files:
+        shutil.copy(path, folder)
+    for _ in range(count):
+        now = sorted(folder.iterdir())
+        names = rng.sample(range(10**6), len(now))
+        for path, name in zip(now, names, strict=True):
+            path.rename(folder / f"{name:08d}{rng.choice(['', '.dcm', '.IMA', '.jpg'])}")
+        series = choose_series(folder)
+        found = read_dicom(folder)
+        assert series_digest(series) == digest and series.part == wanted.part
+        assert np.array_equal(found.affine, volume.affine) and np.array_equal(found.voxels, volume.voxels)
+
+
+def test_copies_change_nothing_and_different_images_in_one_place_are_refused(tmp_path):
+    folder = write_series(tmp_path / "a", [0, 5, 10])
+    digest = sha256_of(folder)
+    shutil.copytree(folder, folder / "again")
+    assert sha256_of(folder) == digest
+    assert read_volume(folder).warnings[0].startswith("3 images are copies of others")
+    other = pydicom.dcmread(folder / "001")
+    other.PixelData = bytes([7]) + other.PixelData[1:]
+    other.save_as(folder / "again" / "001")  # the same names inside, other pixels
+    with pytest.raises(UserError, match=r"different images .* share 3 positions"):
+        read_volume(folder)
+
+
+def test_the_same_images_under_new_names_are_one_volume(tmp_path):
+    uid = generate_uid()
+    write_series(tmp_path, [0, 5, 10], SeriesInstanceUID=uid, InstanceNumber=(1, 2, 3))
+    write_series(tmp_path, [0, 5, 10], 3, SeriesInstanceUID=uid, InstanceNumber=(4, 5, 6), AcquisitionNumber=2)
+    volume = read_dicom(tmp_path)
+    assert volume.shape == (3, 4, 5) and "3 images are copies" in volume.warnings[0]
+
+
+def test_a_copy_of_one_file_of_many_volumes_opens_its_volume(tmp_path):
+    uid = generate_uid()
+    for n in range(3):
+        numbers = tuple(10 * n + k for k in range(4))
+        write_series(
+            tmp_path, [0, 5, 10, 15], 10 * n, SeriesInstanceUID=uid, InstanceNumber=numbers, RescaleIntercept=10 * n
+        )
+    shutil.copy(tmp_path / "011", tmp_path / "copy of 011")
+    volume = read_dicom(tmp_path / "copy of 011")
+    assert volume.voxels[:, 0, 0].tolist() == [10, 11, 12, 13] and "1 image is a copy" in volume.warnings[0]
+
+
+def test_one_name_for_all_images_does_not_make_them_one(tmp_path):
+    """As some anonymisers write them."""
+    volume = read_dicom(write_series(tmp_path / "a", [0, 5, 10], SOPInstanceUID=generate_uid()))
+    assert volume.voxels[:, 0, 0].tolist() == [0, 1, 2]
+
+
+def test_a_localiser_and_a_broken_series_never_force_a_choice(tmp_path):
+    write_series(tmp_path, [0, 5, 10])
+    write_series(tmp_path, [0, 5], 3, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], SeriesNumber=1)
+    uid = generate_uid()
+    for n, way in enumerate(([1, 0, 0, 0, 1, 0], [0, 1, 0, 0, 0, -1], [1, 0, 0, 0, 0, -1])):
+        across = np.cross(way[:3], way[3:])
+        write_series(
+            tmp_path, range(3), 10 + 3 * n, SeriesInstanceUID=uid, ImageOrientationPatient=way,
+            ImagePositionPatient=tuple([float(v) for v in 7.0 * k * across] for k in range(3)), SeriesNumber=2,
+        )  # fmt: skip
+    volume = read_dicom(tmp_path)
+    assert volume.shape == (3, 4, 5) and not volume.warnings
+    assert sorted(series.localiser for series in scan(tmp_path).series) == [False, True, True, True, True]
+    write_series(tmp_path, [0, 5, 11, 30], 40, SeriesDescription="broken", SeriesNumber=5)
+    (note,) = read_dicom(tmp_path).warnings
+    assert note.startswith('Beside it lies what cannot be opened, series 5 "broken"') and "evenly" in note
+    write_series(tmp_path, [0, 5], 50, SeriesDescription="pd")
+    with pytest.raises(SeveralScansError, match="holds 3 series") as caught:
+        read_dicom(tmp_path)
+    choices, refused = caught.value.choices, caught.value.refused
+    assert [choice.description.startswith("localiser") for choice in choices] == [False] * 2 + [True] * 4
+    assert ["evenly" in row.description for row in refused] == [True]
+    for choice in choices:
+        assert read_dicom(*choice.key).shape[0] == choice.images
+
+
+def test_a_damaged_file_beside_a_series_is_told(tmp_path):
+    folder = write_series(tmp_path / "a", [0, 5, 10, 15])
+    whole = (folder / "003").read_bytes()
+    (folder / "003").write_bytes(whole[: whole.index(b"\x28\x00\x10\x00")])
+    volume = read_dicom(folder)
+    assert volume.shape[0] == 3 and "1 file of this folder is damaged and was left out" in volume.warnings[0]
+
+
+def test_an_odd_grid_keeps_its_place(tmp_path):
+    rng = np.random.default_rng(3)
+    voxels = rng.integers(-900, 900, (4, 6, 7)).astype(np.int16)
+    found = read_dicom(write_volume(tmp_path / "a", voxels, UPRIGHT))
+    assert np.array_equal(found.voxels, voxels) and np.allclose(found.affine, UPRIGHT)

@@ -1,0 +1,168 @@
+"""The pixels of DICOM images: plain ones read straight from their place in the file, packed ones decoded."""
+
+import functools
+import hashlib
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thighview.core.errors import UserError
+from thighview.io.child import Report, nobody
+from thighview.io.dicom_header import COPY_AGAIN, Slice, pydicom, read_dataset
+
+_CHUNK_BYTES = 4 << 20
+_EXTENDED = "1.2.840.10008.1.2.4.51"
+"""JPEG Extended, of 12 bits a pixel: not done by what pydicom asks, but by GDCM itself."""
+
+
+def images_of(slices: Sequence[Slice]) -> Iterator[tuple[int, NDArray[Any]]]:
+    """The stored numbers of these images, each with its place among them; every file is read once.
+
+    Yields
+    ------
+    int, ndarray of integers, shape (rows, columns)
+        File by file, so not in order; an array is overwritten when the next one is asked for.
+    """
+    by_file: dict[Path, list[int]] = {}
+    for index, s in enumerate(slices):
+        by_file.setdefault(s.path, []).append(index)
+    for places in by_file.values():
+        places.sort(key=lambda index: slices[index].frame or 0)
+        own = [slices[index] for index in places]
+        for index, image in zip(places, _images_of_file(own), strict=True):
+            yield index, image
+
+
+def image_of(s: Slice) -> NDArray[Any]:
+    """The stored numbers of one image."""
+    return next(image for _, image in images_of([s])).copy()
+
+
+def stored_bytes_digest(s: Slice, report: Report = nobody) -> str:
+    """SHA-256 of all pixels of an image's file as they are stored there."""
+    digest = hashlib.sha256()
+    if s.stored.begin < 0:
+        digest.update(read_dataset(s.path, ("PixelData",)).get("PixelData") or b"")
+        return digest.hexdigest()
+    with s.path.open("rb") as file:
+        file.seek(s.stored.begin)
+        left = s.stored.size
+        while left > 0 and (block := file.read(min(left, _CHUNK_BYTES))):
+            digest.update(block)
+            left -= len(block)
+            report(s.stored.size - left, s.stored.size)
+    return digest.hexdigest()
+
+
+def check_pixels(slices: Sequence[Slice]) -> None:
+    """Refuse what is not there in full, or cannot be decoded here, before anything is read."""
+    for path, group in groupby(slices, key=lambda s: s.path):
+        own = list(group)
+        stored, frame_bytes = own[0].stored, _frame_bytes(own[0])
+        if stored.begin >= 0 and (max(s.frame or 0 for s in own) + 1) * frame_bytes > stored.size:
+            raise _cut_short(path)
+        if stored.begin < 0:
+            _need_decoder(stored.syntax, path)
+
+
+def _images_of_file(slices: Sequence[Slice]) -> Iterator[NDArray[Any]]:
+    """The images of one file, in the order of its frames."""
+    if slices[0].stored.begin >= 0:
+        yield from _plain(slices)
+        return
+    path = slices[0].path
+    _need_decoder(slices[0].stored.syntax, path)
+    try:
+        frames = _decoded(slices)
+        for s in slices:
+            yield _checked(next(frames), s)
+    except (MemoryError, UserError):
+        raise
+    except Exception as error:
+        raise _cut_short(path) from error
+
+
+def _plain(slices: Sequence[Slice]) -> Iterator[NDArray[Any]]:
+    """Read into one room, again and again."""
+    stored, path = slices[0].stored, slices[0].path
+    dtype = stored.dtype.newbyteorder(">" if stored.big_endian else "<")
+    room = np.empty(slices[0].shape, dtype)
+    up, down = stored.bits - 1 - stored.high, stored.bits - stored.used
+    with path.open("rb", buffering=0) as file:
+        for s in slices:
+            file.seek(stored.begin + (s.frame or 0) * room.nbytes)
+            view = room.reshape(-1).view(np.uint8).data
+            while view and (count := file.readinto(view)):
+                view = view[count:]
+            if view:
+                raise _cut_short(path)
+            image = room if dtype.isnative else room.astype(stored.dtype)
+            if down:  # bits that do not count may hold anything, overlays for one
+                np.left_shift(image, up, out=image)
+                np.right_shift(image, down, out=image)
+            yield image
+
+
+def _decoded(slices: Sequence[Slice]) -> Iterator[NDArray[Any]]:
+    stored, path = slices[0].stored, slices[0].path
+    frames = [s.frame or 0 for s in slices]
+    if stored.syntax == _EXTENDED and stored.used > 8:
+        whole = _by_gdcm(path, slices[0])
+        return (whole[frame] for frame in frames)
+    dataset = read_dataset(path)
+    if stored.syntax and "TransferSyntaxUID" not in dataset.file_meta:
+        dataset.file_meta.TransferSyntaxUID = pydicom().uid.UID(stored.syntax)
+    if slices[0].frame is None:
+        return iter([dataset.pixel_array])
+    return pydicom().pixels.iter_pixels(dataset, indices=frames)
+
+
+def _by_gdcm(path: Path, first: Slice) -> NDArray[Any]:
+    """All frames of a file, (frame, row, column)."""
+    import gdcm
+
+    reader = gdcm.ImageReader()
+    reader.SetFileName(str(path))
+    if not reader.Read():
+        raise _cut_short(path)
+    data = reader.GetImage().GetBuffer().encode("utf-8", "surrogateescape")
+    return np.frombuffer(data, first.stored.dtype).reshape(-1, *first.shape)
+
+
+def _checked(image: NDArray[Any], s: Slice) -> NDArray[Any]:
+    """What a decoder made, if it can be."""
+    if image.shape != s.shape or image.dtype.kind not in "iu":
+        raise UserError(f"{s.path.name} holds pixels of the shape {image.shape}, which cannot be.", COPY_AGAIN)
+    low, high = s.stored.range
+    if int(image.min()) < low or int(image.max()) > high:
+        raise UserError(f"{s.path.name} is damaged: its pixels hold more than its header allows.", COPY_AGAIN)
+    return image.astype(s.stored.dtype, copy=False)
+
+
+@functools.cache
+def _can_decode(syntax: str) -> bool:
+    try:
+        return bool(pydicom().pixels.get_decoder(syntax).is_available)
+    except NotImplementedError:
+        return False
+
+
+def _need_decoder(syntax: str, path: Path) -> None:
+    if not _can_decode(syntax):
+        name = pydicom().uid.UID(syntax).name or "unknown"
+        raise UserError(
+            f"The pixels of {path.name} are compressed in a way that cannot be read here ({name}).",
+            "Convert the series with dcm2niix or gdcmconv first.",
+        )
+
+
+def _frame_bytes(s: Slice) -> int:
+    return s.shape[0] * s.shape[1] * (s.stored.bits // 8)
+
+
+def _cut_short(path: Path) -> UserError:
+    return UserError(f"{path.name} is cut short or damaged: its pixels cannot be read.", COPY_AGAIN)

@@ -1,0 +1,217 @@
+"""Images sorted into series that can be stacked, series of several volumes parted, and what each is known by."""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from thighview.core.scan_key import SERIES_PART
+from thighview.io.dicom_header import Slice, number_of, text_of
+from thighview.io.dicom_stack import SAME_PLACE_MM, same_image
+
+_TELL_APART = ("TemporalPositionIdentifier", "DiffusionBValue", "AcquisitionNumber")
+_SAME_DIRECTION = 1e-3
+_MOST_SCOUTS = 15
+"""Slices in each of three stacks at right angles that show where to measure, and are not what is measured."""
+_PART_LETTERS = 10
+
+
+@dataclass(eq=False)
+class Series:
+    """Images that can be stacked: same series, orientation, size, spacing, echo and kind of image.
+
+    Parameters
+    ----------
+    slices : list of Slice
+        In no order; copies of an image among them.
+    volume : int
+        Which one of several volumes in one series, from 1; 0 where it is the only one.
+    volumes : int
+        How many there are.
+    by_number : bool
+        Whether only the numbers of its images told it from the other volumes.
+    localiser : bool
+        Whether it shows where to measure, and is not what was measured.
+    notes : list of str
+        What is to be known of it besides, one sentence each.
+    """
+
+    slices: list[Slice]
+    volume: int = 0
+    volumes: int = 1
+    by_number: bool = False
+    localiser: bool = False
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        """For people: ``series 8 "t1_tse_tra", echo 6.3 ms, 24 images of 256 x 256``."""
+        first = self.slices[0]
+        name = f'"{text_of(first.facts, "SeriesDescription")}"' if text_of(first.facts, "SeriesDescription") else ""
+        echo = number_of(first.facts, "EchoTime")
+        number = text_of(first.facts, "SeriesNumber") or "?"
+        rows, columns = first.shape
+        parts = [f"series {number} {name}".strip()]
+        parts += [f"volume {self.volume} of {self.volumes}"] if self.volume else []
+        if self.volumes > 1 and (b := self._constant("DiffusionBValue")):
+            parts.append(f"b {float(b):g}")
+        parts += [f"echo {echo:.4g} ms"] if echo else []
+        count = len(self.slices)
+        return ", ".join([*parts, f"{count} image{'s' if count > 1 else ''} of {columns} x {rows}"])
+
+    @property
+    def files(self) -> set[Path]:
+        """Where its images lie."""
+        return {s.path for s in self.slices}
+
+    @cached_property
+    def place(self) -> Path:
+        """The folder it is known by: the one in which it lies, all of it."""
+        folders = {path.parent for path in self.files}
+        return folders.pop() if len(folders) == 1 else Path(os.path.commonpath(folders))
+
+    @cached_property
+    def part(self) -> str:
+        """A short word made of its own content: the same whatever its files are called and whatever lies beside it."""
+        first = min(self.slices, key=lambda s: s.instance)
+        across = "" if first.directions is None else str((np.round(first.directions, 2) + 0.0).tolist())
+        words = [*map(str, _key(first)), across, *(self._constant(tag) for tag in _TELL_APART)]
+        if self.by_number and self.volume > 1:  # the first is what it would be alone
+            words.append(str(self.volume))
+        return SERIES_PART + hashlib.sha256("|".join(words).encode()).hexdigest()[:_PART_LETTERS]
+
+    @property
+    def order(self) -> tuple[float, str, int]:
+        """Its place in a list for people."""
+        first = self.slices[0]
+        number = text_of(first.facts, "SeriesNumber")
+        return (float(number) if number.isdigit() else np.inf, text_of(first.facts, "SeriesDescription"), self.volume)
+
+    def _constant(self, tag: str) -> str:
+        """The value all its images have; empty where they differ."""
+        values = {text_of(s.facts, tag) for s in self.slices}
+        return values.pop() if len(values) == 1 else ""
+
+
+def sort_into_series(slices: Iterable[Slice]) -> list[Series]:
+    """All series that these images make, parted into volumes where they hold several; in the order of a list."""
+    found: dict[tuple[object, ...], list[Series]] = {}
+    for s in slices:
+        alike = found.setdefault(_key(s), [])
+        for series in alike:
+            if _same_way(series.slices[0], s):
+                series.slices.append(s)
+                break
+        else:
+            alike.append(Series([s]))
+    whole = [series for alike in found.values() for series in alike]
+    _mark_localisers(whole)
+    return sorted((volume for series in whole for volume in _volumes(series)), key=lambda series: series.order)
+
+
+def _key(s: Slice) -> tuple[object, ...]:
+    """What images of one stack have in common, besides their direction."""
+    spacing = tuple(round(mm, 4) for mm in s.spacing_mm or ())
+    return (
+        text_of(s.facts, "SeriesInstanceUID"), *s.shape, *spacing, text_of(s.facts, "EchoTime"), s.image_type[2:],
+        text_of(s.facts, "TemporalPositionIndex"), s.position is not None,
+    )  # fmt: skip
+
+
+def _same_way(a: Slice, b: Slice) -> bool:
+    if a.directions is None or b.directions is None:
+        return a.directions is b.directions
+    return bool(np.abs(a.directions - b.directions).max() < _SAME_DIRECTION)
+
+
+def _mark_localisers(whole: Sequence[Series]) -> None:
+    """What calls itself one, and few images in three directions at right angles under one name."""
+    alike: dict[str, list[Series]] = {}
+    for series in whole:
+        series.localiser = any("LOCALIZER" in s.image_type for s in series.slices)
+        if series.slices[0].directions is not None and len(series.slices) <= _MOST_SCOUTS:
+            alike.setdefault(text_of(series.slices[0].facts, "SeriesInstanceUID"), []).append(series)
+    for few in alike.values():
+        normals = np.array([series.slices[0].normal for series in few])
+        square = np.abs(normals @ normals.T) < 0.2
+        for series, row in zip(few, square, strict=True):
+            beside = np.flatnonzero(row)
+            if square[np.ix_(beside, beside)].any():  # two more, at right angles to each other as well
+                series.localiser = True
+
+
+def _volumes(series: Series) -> list[Series]:
+    """A series with several images at each of its positions (time points, b-values), parted into volumes.
+
+    One value of it must tell the images of a position apart, and be the same set of values at every position; else
+    their numbers must run through one volume after the other, or through one position after the other. What cannot be
+    parted for certain stays as it is, and is refused as a stack; what is the same image again is no other volume.
+    """
+    if series.slices[0].position is None:
+        return [series]
+    copies: dict[tuple[str, int], list[Slice]] = {}
+    for s in series.slices:
+        copies.setdefault((s.identity, s.frame or 0), []).append(s)
+    normal = series.slices[0].normal
+    along = sorted((same[0] for same in copies.values()), key=lambda s: s.height_along(normal))
+    places: list[list[Slice]] = []
+    for s in along:
+        if places and s.height_along(normal) - places[-1][0].height_along(normal) < SAME_PLACE_MM:
+            places[-1].append(s)
+        else:
+            places.append([s])
+    count = len(places[0])
+    if len(places) < 2 or count < 2 or any(len(place) != count for place in places):
+        return [series]
+    if all(same_image(place[0], other) for place in places for other in place[1:]):
+        return [series]
+    for tag in (*_TELL_APART, ""):
+        parted = _by_value(places, tag) if tag else _by_number(places)
+        if parted:
+            whole = [[c for s in one for c in copies[s.identity, s.frame or 0]] for one in parted]
+            return [
+                Series(one, n + 1, count, by_number=not tag, localiser=series.localiser) for n, one in enumerate(whole)
+            ]
+    return [series]
+
+
+def _by_value(places: list[list[Slice]], tag: str) -> list[list[Slice]]:
+    """Volumes of the images that have the same value; empty where that does not part them."""
+    values = [[number_of(s.facts, tag) for s in place] for place in places]
+    first = set(values[0])
+    if None in first or len(first) < len(places[0]) or any(set(others) != first for others in values):
+        return []
+    ordered_values = sorted(value for value in first if value is not None)
+    return [[place[own.index(v)] for place, own in zip(places, values, strict=True)] for v in ordered_values]
+
+
+def _by_number(places: list[list[Slice]]) -> list[list[Slice]]:
+    """Volumes by the numbers of the images, where these run volume by volume or position by position; else empty."""
+    numbers = {id(s): number_of(s.facts, "InstanceNumber") for place in places for s in place}
+    if None in numbers.values() or len(set(numbers.values())) < len(numbers):
+        return []
+    rank = {key: n for n, key in enumerate(sorted(numbers, key=lambda key: numbers[key] or 0.0))}
+    sorted_places = [sorted(place, key=lambda s: rank[id(s)]) for place in places]
+    volumes = [list(one) for one in zip(*sorted_places, strict=True)]
+    whole = any(
+        all(max(rank[id(s)] for s in group) - min(rank[id(s)] for s in group) == len(group) - 1 for group in groups)
+        for groups in (volumes, sorted_places)
+    )
+    return volumes if whole else []
+
+
+def title_words(series: Sequence[Series]) -> dict[int, str]:
+    """A title for each of these by its id; where two would have the same, with their kind or a file's name."""
+    again = Counter(one.title for one in series)
+    kinds = Counter((one.title, one.slices[0].image_type[2:]) for one in series)
+    found: dict[int, str] = {}
+    for one in series:
+        kind = one.slices[0].image_type[2:]
+        apart = " ".join(kind) if kinds[one.title, kind] == 1 and kind else f"from {min(one.files).name}"
+        found[id(one)] = f"{one.title}, {apart}" if again[one.title] > 1 else one.title
+    return found
