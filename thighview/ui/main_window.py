@@ -194,7 +194,7 @@ class MainWindow(QMainWindow):
             changed.connect(self._show_training)
 
     def _choose_series(self, needed: SeveralScansError, answer: Callable[[ScanKey | None], None]) -> None:
-        answer(ask_series(self, needed))
+        answer(ask_series(self, needed, self.workspace.settings))
 
     def _show_training(self, _: object = None) -> None:
         """A dot on the tab while a training goes on, wherever the person looks."""
