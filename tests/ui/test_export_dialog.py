@@ -17,6 +17,7 @@ from thighview.app import jobs
 from thighview.app.exporting import Looked, Pictured
 from thighview.app.settings import Settings
 from thighview.core.review import SliceState
+from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
 from thighview.io.exporting import Exported, ExportWish
 from thighview.io.project import CaseSummary
@@ -179,21 +180,23 @@ def test_names_can_be_hidden(qtbot: QtBot, tiny_volume: Volume, thighview_home: 
         opened = case_of(tiny_volume)
         opened.subject = "Jane"
         settings = window.workspace.settings
-        settings.add_recent(Path("/scans/Jane.nii.gz"), Path("/study"))
+        settings.add_recent(ScanKey(Path("/scans/Jane.nii.gz")), Path("/study"))
         settings.keep_place("export", Path("/Jane"))
-        settings.keep_slice(Path("/scans/Jane.nii.gz"), 3)
-        settings.last_folder = Path("/scans/Jane")
+        settings.keep_slice(ScanKey(Path("/scans/Jane.nii.gz")), 3)
+        settings.last_folder = ScanKey(Path("/scans/Jane"))
         window.session.open(opened)
         assert window.windowTitle() == "Jane · thighview" and "Jane" in window.top.case_line.text_whole
         window.actions_table["hide_names"].trigger()
         assert window.actions_table["hide_names"].isChecked()
         assert "Jane" not in window.windowTitle() + window.top.case_line.text_whole
-        settings.add_recent(Path("/scans/Jane 2.nii.gz"), Path("/study"))
+        settings.add_recent(ScanKey(Path("/scans/Jane 2.nii.gz")), Path("/study"))
         settings.keep_place("import", Path("/Jane"))
         settings.sync()
         assert "Jane" not in (thighview_home / "settings.ini").read_text()
-        assert settings.recent == (Path("/scans/Jane 2.nii.gz"), Path("/scans/Jane.nii.gz")), "while it is open"
-        assert settings.slice_of(Path("/scans/Jane.nii.gz")) == 3
+        assert settings.recent == (ScanKey(Path("/scans/Jane 2.nii.gz")), ScanKey(Path("/scans/Jane.nii.gz"))), (
+            "while it is open"
+        )
+        assert settings.slice_of(ScanKey(Path("/scans/Jane.nii.gz"))) == 3
         again = Settings(thighview_home / "settings.ini")
         assert again.names_hidden and again.recent == () and again.place_for("export") != Path("/Jane")
         window.actions_table["hide_names"].trigger()

@@ -126,6 +126,18 @@ class Settings:
     def geometry(self, value: QByteArray) -> None:
         self._put("geometry", value)
 
+    def size_of(self, dialog: str) -> tuple[int, int] | None:
+        """Width and height that a person gave a dialog, or None."""
+        try:
+            width, height = json.loads(self._text(f"sizes/{dialog}", ""))
+            return (int(width), int(height)) if 0 < int(width) < 1 << 14 and 0 < int(height) < 1 << 14 else None
+        except (ValueError, TypeError):
+            return None
+
+    def keep_size(self, dialog: str, width: int, height: int) -> None:
+        """Give a dialog this size the next time."""
+        self._put(f"sizes/{dialog}", json.dumps([width, height]))
+
     @property
     def view(self) -> dict[str, Any]:
         """Fields of ViewState that outlive a case: opacity, outline, brush_radius_mm, layout, radiological, ..."""

@@ -143,7 +143,7 @@ def serve(connection: Connection, prepared: tuple[str, ...] = ()) -> None:
         Modules to import before anything is asked.
     """
     die_with_parent(by_signal=False)
-    _stay_quiet()
+    stay_quiet()
     with contextlib.suppress(KeyboardInterrupt, EOFError, OSError), connection:
         for module in prepared:
             importlib.import_module(module)
@@ -189,7 +189,7 @@ def _bound_for_good() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
-def _stay_quiet() -> None:
+def stay_quiet() -> None:
     """What the decoders of damaged pixels print is of no use to anybody."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):

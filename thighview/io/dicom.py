@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from thighview.core.errors import ScanChoice, SeveralScansError, UserError
@@ -17,7 +18,7 @@ from thighview.io.child import Report, nobody
 from thighview.io.dicom_find import Found, look_through, slices_of
 from thighview.io.dicom_header import COPY_AGAIN, details_of, text_of
 from thighview.io.dicom_pixels import stored_bytes_digest
-from thighview.io.dicom_series import Series, sort_into_series, title_words
+from thighview.io.dicom_series import Series, names_apart, sort_into_series
 from thighview.io.dicom_stack import Stack, stack_of, volume_numbers
 
 _MOST_NAMED, _MOST_NOTED = 8, 3
@@ -170,43 +171,49 @@ def _only_that_opens(path: Path, mine: Sequence[Series], folder: Folder) -> Seri
     """Of several the only one that can be stacked, with a word about the others; SeveralScansError where more can."""
     usable, refused = _parted(mine)
     if len(usable) == 1:
-        for title, reason in refused[:_MOST_NOTED]:
-            usable[0].notes.append(f"Beside it lies what cannot be opened, {title}: {reason}")
-        return usable[0]
+        ((one, _),) = usable
+        one.notes += [f"Beside it lies what cannot be opened, {title}: {why}" for title, why in refused[:_MOST_NOTED]]
+        return one
     what = path.name if path.is_file() else "This folder"
-    titles = title_words(folder.series)
+    names = names_apart(folder.series)
     if not usable:
         reasons = " ".join(f"{title}: {reason}" for title, reason in refused[:_MOST_NOTED])
         raise UserError(f"{what} holds {len(mine)} series, none of which can be opened. {reasons}", COPY_AGAIN)
-    listed = "; ".join(titles[id(s)] for s in mine[:_MOST_NAMED]) + ("; ..." if len(mine) > _MOST_NAMED else "")
+    listed = "; ".join(f"{names[id(s)]}, {s.size}" for s in mine[:_MOST_NAMED])
+    listed += "; ..." if len(mine) > _MOST_NAMED else ""
     aside, unusable = _parted([s for s in folder.series if s not in mine])
-    choices = [_choice(s, titles[id(s)]) for s in (*usable, *aside)]
     greyed = [ScanChoice(title, path, description=reason) for title, reason in (*refused, *unusable)]
-    greyed += [ScanChoice(one.title or "files", path, "", one.count, one.reason) for one in folder.found.refusals]
+    greyed += [ScanChoice(one.title, path, "", one.count, one.reason) for one in folder.found.refusals]
     raise SeveralScansError(
         f"{what} holds {len(mine)} series, one was expected: {listed}.",
         "Open one file of the series you want.",
-        tuple(choices),
+        tuple(_choice(series, stack, names[id(series)]) for series, stack in (*usable, *aside)),
         tuple(greyed),
     )
 
 
-def _parted(several: Sequence[Series]) -> tuple[list[Series], list[tuple[str, str]]]:
+def _parted(several: Sequence[Series]) -> tuple[list[tuple[Series, Stack]], list[tuple[str, str]]]:
     """Those that can be stacked; titles of the others, and why not."""
-    usable: list[Series] = []
+    usable: list[tuple[Series, Stack]] = []
     refused: list[tuple[str, str]] = []
     for series in several:
         try:
-            stack_of(series.slices)
-            usable.append(series)
+            usable.append((series, stack_of(series.slices)))
         except UserError as error:
             refused.append((series.title, error.message))
     return usable, refused
 
 
-def _choice(series: Series, title: str) -> ScanChoice:
-    first, words = series.slices[0], list[str]()
-    words += ["localiser"] if series.localiser else []
-    words += [text_of(first.facts, "Modality")]
-    words += [f"{' × '.join(f'{mm:.3g}' for mm in reversed(first.spacing_mm))} mm"] if first.spacing_mm else []
-    return ScanChoice(title, series.place, series.part, len(series.slices), ", ".join(filter(None, words)))
+def _choice(series: Series, stack: Stack, name: str) -> ScanChoice:
+    first = series.slices[0]
+    grid = Volume(np.broadcast_to(np.uint8(0), stack.shape), stack.affine)
+    plane = ("sagittal", "coronal", "axial")[grid.world_axes[0]] if first.position is not None else "place not known"
+    size = " × ".join(f"{mm:.3g}" for mm in reversed(grid.spacing_mm)) + " mm" if first.spacing_mm else ""
+    words = (
+        "localiser" if series.localiser else "",
+        series.size.replace(" x ", " × "),
+        text_of(first.facts, "Modality"),
+        plane,
+        size,
+    )
+    return ScanChoice(name, series.place, series.part, len(series.slices), ", ".join(filter(None, words)))

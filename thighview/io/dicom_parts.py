@@ -1,14 +1,17 @@
 """What the child process that reads DICOM is asked for: plain data and arrays in answer; see ``loader``."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from thighview.core.errors import SeveralScansError
+from thighview.core.errors import SeveralScansError, UserError
 from thighview.io import dicom
 from thighview.io.child import Arrays, Report
-from thighview.io.dicom_stack import stack_of
+from thighview.io.dicom_pixels import image_of
+from thighview.io.dicom_stack import stack_of, true_numbers
 from thighview.io.facts import Inspection, volume_facts
 
 
@@ -56,3 +59,44 @@ def inspect(path: str) -> dict[str, Any]:
     return Inspection.of(
         path, dicom.read_series(found, series), [{"name": series.title, "images": len(series.slices)}]
     ).to_json()
+
+
+def pictures(path: str, parts: list[str], pixels: int) -> tuple[dict[str, Any], Arrays]:
+    """Small pictures of the middle slices of these series of a folder, and which of them there are.
+
+    ``pictures`` has the shape (series, pixels, pixels), uint8; one that cannot be made is black.
+    """
+    there = {series.part: series for series in dicom.scan(Path(path)).series}
+    made = np.zeros((len(parts), pixels, pixels), np.uint8)
+    known: list[int] = []
+    for index, part in enumerate(parts):
+        with contextlib.suppress(UserError, KeyError):
+            made[index] = _picture(there[part], pixels)
+            known.append(index)
+    return {"known": known}, {"pictures": made}
+
+
+def _picture(series: dicom.Series, pixels: int) -> NDArray[np.uint8]:
+    """The middle slice as it is stored, true in proportion, from black to white without its few extremes."""
+    stack = stack_of(series.slices)
+    slices = [s for s in stack.slices if s is not None]
+    middle = slices[len(slices) // 2]
+    plane = true_numbers(image_of(middle), middle, np.dtype(np.float32))
+    sizes_mm = np.array(plane.shape) * (middle.spacing_mm or (1.0, 1.0))
+    rows, columns = np.maximum(1, np.round(sizes_mm / sizes_mm.max() * pixels)).astype(int)
+    small = _averaged(_averaged(plane, rows).T, columns).T
+    low, high = np.percentile(small, (1, 99.5))
+    grey = np.clip((small - low) / max(float(high - low), 1e-9), 0, 1) * 255
+    picture = np.zeros((pixels, pixels), np.uint8)
+    top, left = (pixels - rows) // 2, (pixels - columns) // 2
+    picture[top : top + rows, left : left + columns] = np.nan_to_num(grey)
+    return picture
+
+
+def _averaged(plane: NDArray[np.floating], count: int) -> NDArray[np.floating]:
+    """So many rows of a picture, each the mean of those it stands for, or the nearest where there are fewer."""
+    n = len(plane)
+    starts = np.arange(count) * n // count
+    if count > n:
+        return plane[starts]
+    return np.add.reduceat(plane, starts, axis=0) / np.diff(np.append(starts, n))[:, None]

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,20 @@ from thighview.core.errors import UserError
 from thighview.io.child import Report, nobody
 from thighview.io.dicom_header import COPY_AGAIN, Slice, pydicom, read_dataset
 
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
 _CHUNK_BYTES = 4 << 20
 _EXTENDED = "1.2.840.10008.1.2.4.51"
 """JPEG Extended, of 12 bits a pixel: not done by what pydicom asks, but by GDCM itself."""
+_GENTLE: dict[str, str] = {
+    "1.2.840.10008.1.2.4.50": "pillow", "1.2.840.10008.1.2.4.80": "pyjpegls", "1.2.840.10008.1.2.4.81": "pyjpegls",
+    "1.2.840.10008.1.2.4.90": "pillow", "1.2.840.10008.1.2.4.91": "pillow",
+}  # fmt: skip
+"""Who decodes JPEG-LS, JPEG and JPEG 2000: GDCM, whom pydicom asks first, aborts on some damaged ones."""
+_MARKED = {*_GENTLE, "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"}
+"""Packings that say themselves how large an image is."""
+_MOST_BOXES = 4096
 
 
 def images_of(slices: Sequence[Slice]) -> Iterator[tuple[int, NDArray[Any]]]:
@@ -116,9 +127,41 @@ def _decoded(slices: Sequence[Slice]) -> Iterator[NDArray[Any]]:
     dataset = read_dataset(path)
     if stored.syntax and "TransferSyntaxUID" not in dataset.file_meta:
         dataset.file_meta.TransferSyntaxUID = pydicom().uid.UID(stored.syntax)
-    if slices[0].frame is None:
-        return iter([dataset.pixel_array])
-    return pydicom().pixels.iter_pixels(dataset, indices=frames)
+    if stored.syntax in _MARKED:
+        _check_sizes(dataset, slices)
+    plugin = _GENTLE.get(stored.syntax, "")
+    known = plugin in pydicom().pixels.get_decoder(stored.syntax).available_plugins if plugin else False
+    wanted = None if slices[0].frame is None else frames
+    return pydicom().pixels.iter_pixels(dataset, indices=wanted, decoding_plugin=plugin if known else "")
+
+
+def _check_sizes(dataset: "Dataset", slices: Sequence[Slice]) -> None:
+    """Refuse packed images of another size than the header's: a decoder would take memory and time for all of it."""
+    wanted = {s.frame or 0 for s in slices}
+    count = int(dataset.get("NumberOfFrames") or 1)
+    for place, packed in enumerate(pydicom().encaps.generate_frames(dataset.PixelData, number_of_frames=count)):
+        if place in wanted and packed_size(packed) != slices[0].shape:
+            raise _cut_short(slices[0].path)
+
+
+def packed_size(packed: bytes) -> tuple[int, int] | None:
+    """Rows and columns that a JPEG, JPEG-LS or JPEG 2000 stream says it has; None where it says nothing.
+
+    ISO/IEC 10918-1, B.2.2 (frame header), 14495-1, C.2.2, and 15444-1, A.5.1 (image and tile size).
+    """
+    if (start := packed[:_MOST_BOXES].find(b"\xff\x4f\xff\x51")) >= 0:
+        x1, y1, x0, y0 = (int.from_bytes(packed[start + at : start + at + 4], "big") for at in (8, 12, 16, 20))
+        return y1 - y0, x1 - x0
+    at = 2
+    while at + 9 <= len(packed) and packed[at] == 0xFF:
+        kind = packed[at + 1]
+        if kind == 0xFF:  # a fill byte
+            at += 1
+        elif kind == 0xF7 or (0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC)):
+            return int.from_bytes(packed[at + 5 : at + 7], "big"), int.from_bytes(packed[at + 7 : at + 9], "big")
+        else:
+            at += 2 + int.from_bytes(packed[at + 2 : at + 4], "big")
+    return None
 
 
 def _by_gdcm(path: Path, first: Slice) -> NDArray[Any]:

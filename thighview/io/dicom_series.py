@@ -51,18 +51,28 @@ class Series:
     @property
     def title(self) -> str:
         """For people: ``series 8 "t1_tse_tra", echo 6.3 ms, 24 images of 256 x 256``."""
+        return f"{self.name}, {self.size}"
+
+    @property
+    def size(self) -> str:
+        """How many images of what size."""
+        rows, columns = self.slices[0].shape
+        count = len(self.slices)
+        return f"{count} image{'s' if count > 1 else ''} of {columns} x {rows}"
+
+    @property
+    def name(self) -> str:
+        """What it calls itself, and which one of several it is."""
         first = self.slices[0]
         name = f'"{text_of(first.facts, "SeriesDescription")}"' if text_of(first.facts, "SeriesDescription") else ""
         echo = number_of(first.facts, "EchoTime")
         number = text_of(first.facts, "SeriesNumber") or "?"
-        rows, columns = first.shape
         parts = [f"series {number} {name}".strip()]
         parts += [f"volume {self.volume} of {self.volumes}"] if self.volume else []
         if self.volumes > 1 and (b := self._constant("DiffusionBValue")):
             parts.append(f"b {float(b):g}")
         parts += [f"echo {echo:.4g} ms"] if echo else []
-        count = len(self.slices)
-        return ", ".join([*parts, f"{count} image{'s' if count > 1 else ''} of {columns} x {rows}"])
+        return ", ".join(parts)
 
     @property
     def files(self) -> set[Path]:
@@ -205,13 +215,13 @@ def _by_number(places: list[list[Slice]]) -> list[list[Slice]]:
     return volumes if whole else []
 
 
-def title_words(series: Sequence[Series]) -> dict[int, str]:
-    """A title for each of these by its id; where two would have the same, with their kind or a file's name."""
-    again = Counter(one.title for one in series)
-    kinds = Counter((one.title, one.slices[0].image_type[2:]) for one in series)
+def names_apart(series: Sequence[Series]) -> dict[int, str]:
+    """A name for each of these by its id; where two would have the same, with their kind or a file's name."""
+    again = Counter(one.name for one in series)
+    kinds = Counter((one.name, one.slices[0].image_type[2:]) for one in series)
     found: dict[int, str] = {}
     for one in series:
         kind = one.slices[0].image_type[2:]
-        apart = " ".join(kind) if kinds[one.title, kind] == 1 and kind else f"from {min(one.files).name}"
-        found[id(one)] = f"{one.title}, {apart}" if again[one.title] > 1 else one.title
+        apart = " ".join(kind) if kinds[one.name, kind] == 1 and kind else f"from {min(one.files).name}"
+        found[id(one)] = f"{one.name}, {apart}" if again[one.name] > 1 else one.name
     return found

@@ -4,9 +4,13 @@ DICOM is read in a process of its own (``loader``), whoever asks: nothing of it 
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from thighview.core.errors import SeveralScansError, UserError
 from thighview.core.volume import Volume
@@ -145,6 +149,24 @@ def sha256_of(
             own.append(hashlib.file_digest(file, "sha256").hexdigest())
     whole = own[0] if len(own) == 1 else hashlib.sha256("\n".join(own).encode()).hexdigest()
     return hashlib.sha256(f"{whole}\npart {part}".encode()).hexdigest() if part else whole
+
+
+def pictures_of(
+    path: Path, parts: Sequence[str], pixels: int, stopped: Wish | None = None
+) -> dict[str, NDArray[np.uint8]]:
+    """Small pictures, (pixels, pixels), of DICOM series in a folder by their parts; not of those that have none.
+
+    Raises
+    ------
+    UserError
+        When the folder cannot be read.
+    Stopped
+        When it was given up.
+    """
+    facts, arrays = loader.ask(f"{_DICOM}:pictures", path, list(parts), pixels, stopped=stopped)
+    with believed(path):
+        made = arrays["pictures"].astype(np.uint8, copy=False).reshape(len(parts), pixels, pixels)
+        return {str(parts[int(index)]): made[int(index)] for index in facts["known"]}
 
 
 def patient_id(path: Path | str, part: str = "") -> str:

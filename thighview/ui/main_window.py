@@ -209,7 +209,7 @@ class MainWindow(QMainWindow):
             changed.connect(self._show_training)
 
     def _choose_series(self, needed: SeveralScansError, answer: Callable[[ScanKey | None], None]) -> None:
-        answer(ask_series(self, needed))
+        answer(ask_series(self, needed, self.workspace.settings))
 
     def _settle_mask(self, mask: FoundMask, answer: Callable[[MaskWish | None], None]) -> None:
         from thighview.ui.mask_dialogs import ask_mask_wish
