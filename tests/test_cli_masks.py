@@ -1,5 +1,7 @@
 """The command line with masks of other programs: what is taken in, what is refused in one sentence, what is left."""
 
+import csv
+import io
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +10,10 @@ from mask_files import described, scan_files, slicer_fields, some_labels, write_
 
 from thighview.cli import main
 from thighview.cli.dispatch import DONE, REFUSED
+from thighview.core.labels import Label, LabelTable
 from thighview.core.volume import Volume
 from thighview.io.images import write_volume
+from thighview.io.masks import write_mask
 from thighview.io.project import Project
 
 
@@ -95,3 +99,29 @@ def test_an_nnunet_folder_takes_no_mask(capsys: pytest.CaptureFixture[str], tmp_
     (tmp_path / "m.nrrd").touch()
     said = refused(capsys, "import", tmp_path / "p", tmp_path / "raw", "--mask", tmp_path / "m.nrrd")
     assert "names its masks itself" in said and not (tmp_path / "p").exists()
+
+
+def test_measure_tells_fat_fractions_of_a_water_and_a_fat_image(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    affine = np.array([[0.0, 0, 1, 0], [0, 1, 0, 0], [5, 0, 0, 0], [0, 0, 0, 1]])
+    levels = {"water": (90, 10), "fat": (10, 90), "away": (1, 1)}
+    for name, (left, right) in levels.items():
+        voxels = np.full((3, 8, 8), left, np.int16)
+        voxels[:, :, 4:] = right
+        place = affine.copy()
+        place[2, 3] = 900 if name == "away" else 0
+        write_volume(tmp_path / f"{name}.nii.gz", Volume(voxels, place))
+    mask = np.ones((3, 8, 8), np.uint8)
+    mask[:, :, 6:] = 0
+    scan = Volume(np.zeros((3, 8, 8), np.int16), affine)
+    write_mask(tmp_path / "mask.nii.gz", mask, LabelTable((Label(1, "muscle", "", (9, 9, 9)),)), scan)
+    words = ["measure", str(tmp_path / "water.nii.gz"), str(tmp_path / "mask.nii.gz"), "--fat"]
+    assert main([*words, str(tmp_path / "fat.nii.gz")]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["slice"] for row in rows] == ["all", "1", "2", "3"]
+    for row in rows:  # four columns of 10 % and two of 90 %
+        assert float(row["fat_fraction_mean_of_voxels_percent"]) == pytest.approx(36.667, abs=1e-3)
+        assert float(row["fat_fraction_of_sums_percent"]) == pytest.approx(36.667, abs=1e-3)
+    assert main([*words, str(tmp_path / "away.nii.gz")]) == 2
+    assert "another place" in capsys.readouterr().err

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dicom_files import write_series
 from pytestqt.qtbot import QtBot
 
 from thighview.app.images import COMPUTED
@@ -120,6 +121,21 @@ def test_another_grid_is_put_in_place_and_another_place_is_refused(
         with qtbot.waitSignal(workspace.failed) as failed:
             workspace.images.add([ScanKey(tmp_path / f"{name}.nii.gz")])
         assert words in str(failed.args[0])
+    assert len(workspace.session.case.series) == 2
+
+
+def test_series_of_a_folder_chosen_together_become_one_case(qtbot: QtBot, workspace: Workspace, tmp_path: Path) -> None:
+    workspace.failed.connect(lambda error: pytest.fail(str(error)))
+    write_series(tmp_path / "visit", [0, 5, 10], SeriesDescription="t1_dixon_W")
+    write_series(tmp_path / "visit", [0, 5, 10], 10, SeriesDescription="t1_dixon_F")
+    workspace.choice_needed.connect(lambda needed, chosen: chosen([one.key for one in needed.choices]))
+    opened(qtbot, workspace, tmp_path / "visit")
+    qtbot.waitUntil(lambda: sorted(roles(workspace)) == ["fat", "fat_fraction", "water"])
+    case = workspace.session.case
+    workspace.session.open(None)
+    opened(qtbot, workspace, tmp_path / "visit")  # both are one case now, whichever is asked for first
+    qtbot.waitUntil(lambda: sorted(roles(workspace)) == ["fat", "fat_fraction", "water"])
+    assert workspace.session.case.case_id == case.case_id
     assert len(workspace.session.case.series) == 2
 
 

@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -247,9 +247,9 @@ def test_another_series_on_the_same_grid_is_never_taken_for_an_old_case(
     write_series(folder, [0, 5, 10], 10, SeriesDescription="t2", RescaleIntercept=100)
     asked: list[SeveralScansError] = []
 
-    def answer(needed: SeveralScansError, chosen: Callable[[ScanKey], None]) -> None:
+    def answer(needed: SeveralScansError, chosen: Callable[[Sequence[ScanKey]], None]) -> None:
         asked.append(needed)
-        chosen(next(one.key for one in needed.choices if "t2" in one.title))
+        chosen([one.key for one in needed.choices if "t2" in one.title])
 
     workspace.choice_needed.connect(answer)
     with qtbot.waitSignal(workspace.cases_changed, check_params_cb=len):

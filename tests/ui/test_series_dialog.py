@@ -138,20 +138,31 @@ def test_what_can_be_opened_has_a_picture_and_what_cannot_says_why(qtbot: QtBot,
         assert [image.pixelColor(x, y).value() > 200 for x, y in ((edge // 2, 8), (edge // 2, edge - 8), (3, 8))] == [
             True, False, False,
         ]  # fmt: skip
-        assert dialog.answer == choices[0].key
+        assert dialog.answer == (choices[0].key,)
         QTest.keyClick(dialog.list, Qt.Key.Key_End)
         for _ in range(3):
             QTest.keyClick(dialog.list, Qt.Key.Key_Down)
-        assert dialog.answer == choices[2].key, "what cannot be opened cannot be reached"
+        assert dialog.answer == (choices[2].key,), "what cannot be opened cannot be reached"
         QTest.mouseClick(
             dialog.list.viewport(), Qt.MouseButton.LeftButton, pos=dialog.list.visualItemRect(rows[4]).center()
         )
-        assert dialog.answer == choices[2].key
+        assert dialog.answer == (choices[2].key,)
         dialog.grab()
         place = dialog.list.visualItemRect(rows[1]).center()
         QTest.mouseClick(dialog.list.viewport(), Qt.MouseButton.LeftButton, pos=place)
         QTest.mouseDClick(dialog.list.viewport(), Qt.MouseButton.LeftButton, pos=place)
-        assert dialog.result() == SeriesDialog.DialogCode.Accepted and dialog.answer == choices[1].key
+        assert dialog.result() == SeriesDialog.DialogCode.Accepted and dialog.answer == (choices[1].key,)
+
+
+def test_several_are_chosen_together(qtbot: QtBot, folder: Path) -> None:
+    with shown(qtbot, refusal(folder), Settings(folder.with_suffix(".ini"))) as dialog:
+        keys = [dialog.list.item(row).data(Qt.ItemDataRole.UserRole).key for row in range(dialog.list.count())]
+        assert dialog.agree.text() == "Open" and dialog.answer == (keys[0],)
+        QTest.keyClick(dialog.list, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
+        assert dialog.agree.text() == f"Open {len(keys)} as one case"
+        assert dialog.answer == tuple(keys)
+        dialog.list.clearSelection()
+        assert not dialog.agree.isEnabled()
 
 
 def test_it_has_the_size_a_person_gave_it(qtbot: QtBot, folder: Path, tmp_path: Path) -> None:

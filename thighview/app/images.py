@@ -1,6 +1,6 @@
 """The images of the open case: further series of the same visit, read, put in place and compared behind the window."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from thighview.app import opening
-from thighview.app.jobs import Job, run_in_thread
+from thighview.app.jobs import Job, Report, run_in_thread
 from thighview.app.open_project import OpenProject
 from thighview.core.case import Case, Series
 from thighview.core.errors import SeveralScansError, UserError
@@ -45,13 +45,14 @@ class CaseImages(QObject):
     said = Signal(str)
     job_started = Signal(object, str)
     choice_needed = Signal(object, object)
-    """SeveralScansError, and whom to give the ScanKey of the one chosen, or None where none is."""
+    """SeveralScansError, and whom to give the ScanKeys of those chosen."""
 
     def __init__(self, project: OpenProject, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._project, self._session = project, project.session
         self._checked: tuple[Volume, Volume] | None = None
         self._jobs: list[Job] = []
+        self._waiting: tuple[ScanKey, tuple[ScanKey, ...]] | None = None
         self._session.case_opened.connect(self._case_opened)
 
     # ------------------------------------------------------------------ wishes
@@ -64,6 +65,10 @@ class CaseImages(QObject):
             return
         for key in keys:
             self._read(case, key)
+
+    def add_to(self, first: ScanKey, keys: Sequence[ScanKey]) -> None:
+        """Give these scans to the case of ``first`` once it is open; forgotten where another one is opened instead."""
+        self._waiting = (first, tuple(keys))
 
     def set_role(self, series_id: int, role: str) -> None:
         """Say what an image shows (a key of ``ROLES``); ``series_id`` 0 is the reference."""
@@ -96,6 +101,9 @@ class CaseImages(QObject):
             for one in case.series[1:]:
                 self._read_again(case, one)
             self._compute(case)
+            waiting, self._waiting = self._waiting, None
+            if waiting and case.series[0].key == waiting[0]:
+                self.add([key for key in waiting[1] if key not in {one.key for one in case.series}])
 
     def _read(self, case: Case, key: ScanKey) -> None:
         reference = case.volume
@@ -106,11 +114,11 @@ class CaseImages(QObject):
 
         def refused(error: Exception) -> None:
             if isinstance(error, SeveralScansError):
-                self.choice_needed.emit(error, lambda one: self.add([one]) if one else None)
+                self.choice_needed.emit(error, self.add)
             else:
                 self.failed.emit(error)
 
-        job = self._start(lambda report, stopped: _read(key, reference))
+        job = self._start(lambda report, stopped: _read(key, reference, report, stopped))
         job.succeeded.connect(done)
         job.failed.connect(refused)
         self.job_started.emit(job, f"Adding {key.name}")
@@ -134,7 +142,7 @@ class CaseImages(QObject):
             hint = "Put it back, or take it out of the case's images."
             self.failed.emit(UserError(f"An image of {case.title} cannot be read: {error}", hint))
 
-        job = self._start(lambda report, stopped: _read(series.key, reference))
+        job = self._start(lambda report, stopped: _read(series.key, reference, report, stopped, series.sha256))
         job.succeeded.connect(done)
         job.failed.connect(refused)
 
@@ -203,11 +211,13 @@ class CaseImages(QObject):
         return job
 
 
-def _read(key: ScanKey, reference: Volume) -> _Read:
+def _read(
+    key: ScanKey, reference: Volume, report: Report, stopped: Callable[[], bool], known_sha256: str = ""
+) -> _Read:
     """Read a scan and put it on the grid of the reference; not on the window's thread."""
     from thighview.io import reading
 
-    scan = opening.read_scan(*key)
+    scan = opening.read_scan(*key, known_sha256, report, stopped)
     volume = scan.volume
     if "orientation" in volume.unsure | reference.unsure and volume.shape != reference.shape:
         raise UserError(
@@ -220,7 +230,8 @@ def _read(key: ScanKey, reference: Volume) -> _Read:
             f"{key.name} shows another place: it and the open scan have nothing in common.",
             "Images of one case are of one visit and one part of the body; open it as a case of its own.",
         )
-    return _Read(scan, reading.sha256_of(*key), onto_grid(volume, reference), share)
+    sha256 = scan.sha256 or reading.sha256_of(*scan.key, stopped=stopped)
+    return _Read(scan, sha256, onto_grid(volume, reference), share)
 
 
 def _compare(water: Volume, fat: Volume) -> tuple[Series, tuple[str, ...]]:

@@ -22,8 +22,10 @@ class OpenScans(OpenProject):
 
     job_started = Signal(object, str)
     """A Job a person waits for, and its words."""
+    together = Signal(object, object)
+    """ScanKey that is being opened, and tuple of ScanKey that its case is to have besides."""
     choice_needed = Signal(object, object)
-    """SeveralScansError, and whom to give the ScanKey of the one chosen, or None where none is."""
+    """SeveralScansError, and whom to give the ScanKeys of those chosen: the first one's case is to have the others."""
 
     def __init__(self, settings: Settings | None = None, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -198,11 +200,12 @@ class OpenScans(OpenProject):
             else:
                 self.choice_needed.emit(error, chosen)
 
-        def chosen(one: ScanKey | None) -> None:
-            if one is None:
-                self._read_first(others)
+        def chosen(keys: Sequence[ScanKey]) -> None:
+            if keys:
+                self.together.emit(keys[0], tuple(keys[1:]))
+                self._read(keys[0], into, others)
             else:
-                self._read(one, into, others)
+                self._read_first(others)
 
         if self._opening:
             self._opening.cancel()

@@ -66,6 +66,7 @@ class Workspace(OpenMasks):
         self.images.said.connect(self.said)
         self.images.job_started.connect(self.job_started)
         self.images.choice_needed.connect(self.choice_needed)
+        self.together.connect(self.images.add_to)
         self.exporting = Exporting(self)
         self.exporting.failed.connect(self.failed)
         self.exporting.said.connect(self.said)

@@ -13,7 +13,7 @@ DONE, BUG, REFUSED = 0, 1, 2
 """Exit codes: done; a bug (with its traceback); refused for a reason the person can act on (one line)."""
 
 _PLACES = {
-    "demo": "window", "info": "files", "segment": "files", "measure": "files", "phantom": "files",
+    "demo": "window", "info": "files", "segment": "files", "measure": "measuring", "phantom": "files",
     "import": "projects", "train": "projects", "evaluate": "evaluating", "export": "projects",
     "import-weights": "weights", "export-model": "weights",
 }  # fmt: skip

@@ -1,10 +1,7 @@
-"""Commands about single files: info, segment, measure, phantom."""
+"""Commands about single files: info, segment, phantom."""
 
-import csv
-import io
 import json
 import os
-import sys
 from argparse import Namespace
 from contextlib import suppress
 from pathlib import Path
@@ -44,6 +41,7 @@ def info(args: Namespace) -> int:
         "axes": f"{found['axes']}: {_axes_words(found['axes'])}",
         "numbers": found["dtype"],
     }
+    words |= {name.lower(): value for name, value in found["details"].items() if name != "Format"}
     width = max(map(len, words))
     for name, value in words.items():
         print(f"{name.ljust(width)}  {value}")
@@ -65,11 +63,11 @@ def segment(args: Namespace) -> int:
     outputs: list[Path] = [path for path in (args.output, args.probabilities) if path is not None]
     for path in outputs:
         check_ending(path)
-        _need_room_for(path, args.path)
+        need_room_for(path, args.path)
     if len({path.resolve() for path in outputs}) < len(outputs):
         raise UserError("The mask and the probabilities would be the same file.", "Give them two names.")
     model = find_model(args.model)
-    volume = _read_scan(args.path, args.part)
+    volume = read_scan(args.path, args.part)
     for warning in volume.warnings:
         warn(warning)
 
@@ -120,40 +118,6 @@ def segment(args: Namespace) -> int:
     return 0
 
 
-def measure(args: Namespace) -> int:
-    """``thighview measure IMAGE MASK [-o OUT.csv]``: one line per label and slice, and one for the whole label."""
-    from thighview.core.measure import counts_per_slice
-    from thighview.core.measure import measure as measure_labels
-    from thighview.io.atomic import write_bytes_atomic
-    from thighview.io.masks import read_mask
-
-    need_path(args.image)
-    need_path(args.mask)
-    volume = _read_scan(args.image, args.part)
-    for warning in volume.warnings:
-        warn(warning)
-    labels, table = read_mask(args.mask, volume, args.resample, args.overlaps)
-    axis = volume.axial_axis
-    counts = counts_per_slice(labels, axis)
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["label", "name", "side", "slice", "voxels", "area_mm2", "volume_ml"])
-    for one in measure_labels(labels, volume, table, axis):
-        label = table.get(one.value)
-        number = label.file_id if label else one.value
-        rows.writerow([number, one.name, one.side, "all", one.voxels, "", f"{one.volume_ml:.4f}"])
-        for index, area_mm2 in enumerate(one.area_mm2):
-            voxels = int(counts[index, one.value])
-            ml = voxels * volume.voxel_volume_ml
-            rows.writerow([number, one.name, one.side, index + 1, voxels, f"{area_mm2:.3f}", f"{ml:.4f}"])
-    if args.output is None:
-        sys.stdout.write(text.getvalue())
-    else:
-        _need_room_for(args.output, args.image, args.mask)
-        write_bytes_atomic(args.output, text.getvalue().encode())
-    return 0
-
-
 def phantom(args: Namespace) -> int:
     """``thighview phantom OUT_FOLDER --n N --seed S``: person i of seed S is always the same."""
     from thighview.cli.phantoms import write_phantoms
@@ -174,7 +138,7 @@ def need_path(path: Path) -> None:
         raise UserError(f"There is nothing at {path}.", "Check the path.")
 
 
-def _read_scan(path: Path, part: str) -> Volume:
+def read_scan(path: Path, part: str) -> Volume:
     """The scan, or the part of what lies there; where several lie there and none was named, how to name one."""
     from thighview.io.parts import known_parts
     from thighview.io.reading import read_volume
@@ -187,7 +151,7 @@ def _read_scan(path: Path, part: str) -> Volume:
         raise UserError(several.message, hint) from several
 
 
-def _need_room_for(path: Path, *inputs: Path) -> None:
+def need_room_for(path: Path, *inputs: Path) -> None:
     """Refuse an output before the work, not after it."""
     if not path.parent.is_dir():
         raise UserError(f"The folder {path.parent} does not exist.", "Make it first, or choose another.")

@@ -242,6 +242,9 @@ def command_parser() -> tuple[Parser, tuple[str, ...]]:
     measure.add_argument("image", type=Path, metavar="IMAGE", help="the scan, for its spacing")
     measure.add_argument("mask", type=Path, metavar="MASK", help="its mask: NIfTI, NRRD, 3D Slicer or DICOM SEG")
     measure.add_argument("--part", default="", metavar="P", help=_PART)
+    measure.add_argument(
+        "--fat", type=Path, metavar="FAT", help="the fat image that goes with IMAGE, the water image: fat fractions too"
+    )
     fitting(measure)
     measure.add_argument("-o", "--output", type=Path, metavar="OUT.csv", help="write the table here, not on the screen")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,9 @@ class Inspection:
     dtype: str
     series: tuple[dict[str, Any], ...]
     warnings: tuple[str, ...]
+    affine_lps: tuple[tuple[float, ...], ...] = ()
+    """From (z, y, x, 1) to LPS mm, four rows."""
+    details: dict[str, str] = field(default_factory=dict)
 
     @staticmethod
     def of(
@@ -33,7 +36,7 @@ class Inspection:
         """What is said of a path of which this volume was read."""
         return Inspection(
             str(path), volume.kind, volume.shape, volume.spacing_mm, volume.axes, volume.voxels.dtype.name,
-            tuple(series), (*warnings, *volume.warnings),
+            tuple(series), (*warnings, *volume.warnings), tuple(map(tuple, volume.affine.tolist())), volume.details,
         )  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
@@ -43,6 +46,7 @@ class Inspection:
             "spacing_mm_zyx": [round(value, 6) for value in self.spacing_mm_zyx],
             "series": list(self.series),
             "warnings": list(self.warnings),
+            "affine_lps": [[round(value, 6) for value in row] for row in self.affine_lps],
         }
 
     @staticmethod
@@ -53,6 +57,8 @@ class Inspection:
         return Inspection(
             str(facts["path"]), str(facts["kind"]), (z, y, x), (dz, dy, dx), str(facts["axes"]), str(facts["dtype"]),
             tuple(dict(row) for row in facts["series"]), tuple(map(str, facts["warnings"])),
+            tuple(tuple(map(float, row)) for row in facts["affine_lps"]),
+            {str(key): str(value) for key, value in facts["details"].items()},
         )  # fmt: skip
 
 

@@ -208,7 +208,7 @@ class MainWindow(QMainWindow):
         for changed in (workspace.runs.run_changed, workspace.runs.run_ended):
             changed.connect(self._show_training)
 
-    def _choose_series(self, needed: SeveralScansError, answer: Callable[[ScanKey | None], None]) -> None:
+    def _choose_series(self, needed: SeveralScansError, answer: Callable[[Sequence[ScanKey]], None]) -> None:
         answer(ask_series(self, needed, self.workspace.settings))
 
     def _settle_mask(self, mask: FoundMask, answer: Callable[[MaskWish | None], None]) -> None:

@@ -269,6 +269,9 @@ class MeasurePanel(QWidget):
             rows = label_rows(case, self._counts, at)
             note = f"mm² on slice {at + 1} of {len(self._counts)} · ml of the whole stack"
             nothing = "Nothing is painted yet. Segment the stack or paint a label, and its area and volume appear here."
+        if "spacing" in case.volume.unsure:
+            note = "The file does not say how large a voxel is: mm² and ml count voxels of 1 mm. " + note
+        mark(self.note, "warning", "spacing" in case.volume.unsure)
         self.model.show_rows(rows)
         busy = self._job is not None or bool(self._dirty)
         if not rows.rows:

@@ -1,4 +1,4 @@
-"""Which one of several scans in one place to open: series of a folder, volumes of a file."""
+"""Which of several scans in one place to open: series of a folder, volumes of a file."""
 
 from typing import Any
 
@@ -36,6 +36,7 @@ _LEAST_PX, _MOST_PX = (480, 240), (860, 620)
 class SeriesDialog(QDialog):
     """A list of what there is, with pictures where they are quickly had; Enter or a double click opens the one chosen.
 
+    Several chosen together become images of one case, the first of them its reference.
     What cannot be opened stands below, with the reason, and cannot be chosen.
 
     Parameters
@@ -56,6 +57,9 @@ class SeriesDialog(QDialog):
         box.addWidget(
             words(f"There are {count(len(needed.choices), 'scan', 'scans')} here. Which one is to be opened?")
         )
+        self.several = words("With Ctrl or Shift choose series of one visit: they become images of one case.", "muted")
+        self.several.setVisible(len(needed.choices) > 1)
+        box.addWidget(self.several)
         self.list = QListWidget()
         self.list.setProperty("steps", True)
         self.list.setVerticalScrollMode(QListWidget.ScrollMode.ScrollPerPixel)
@@ -73,7 +77,9 @@ class SeriesDialog(QDialog):
         box.addWidget(self.list, 1)
         self.buttons, self.agree = agree_buttons(self, "Open")
         self.agree.setDefault(True)
+        self.list.setSelectionMode(QListWidget.SelectionMode.ExtendedSelection)
         self.list.itemActivated.connect(lambda _: self.accept())
+        self.list.itemSelectionChanged.connect(self._look)
         box.addWidget(self.buttons)
         self.resize(self._wanted_size())
         self.list.setFocus()
@@ -82,10 +88,10 @@ class SeriesDialog(QDialog):
             self._job.said.connect(self._show_picture)
 
     @property
-    def answer(self) -> ScanKey:
-        """What opens the scan chosen."""
-        choice: ScanChoice = self.list.currentItem().data(_CHOICE)
-        return choice.key
+    def answer(self) -> tuple[ScanKey, ...]:
+        """What opens the scans chosen, in the order of the list."""
+        chosen: list[ScanChoice] = [item.data(_CHOICE) for item in self._chosen()]
+        return tuple(choice.key for choice in chosen)
 
     def done(self, result: int) -> None:
         """However it ends: no picture is needed any more, and its size is kept."""
@@ -96,6 +102,14 @@ class SeriesDialog(QDialog):
         super().done(result)
 
     # ------------------------------------------------------------------ inside
+
+    def _chosen(self) -> list[QListWidgetItem]:
+        return [self.list.item(row) for row in range(self.list.count()) if self.list.item(row).isSelected()]
+
+    def _look(self) -> None:
+        number = len(self._chosen())
+        self.agree.setText("Open" if number < 2 else f"Open {number} as one case")
+        self.agree.setEnabled(number > 0)
 
     def _add(self, kind: str, choice: ScanChoice | None) -> None:
         title = _title(choice) if choice else "CANNOT BE OPENED"
@@ -126,7 +140,7 @@ class SeriesDialog(QDialog):
             items = [self.list.item(row) for row in range(self.list.count())]
             metrics = QFontMetrics(words_font(bold=True, pixels=13))
             widest = max(metrics.horizontalAdvance(item.text()) for item in items) + (120 if self._pictured else 64)
-            kept = widest, sum(item.sizeHint().height() for item in items) + 128
+            kept = widest, sum(item.sizeHint().height() for item in items) + 160
         width, height = (max(low, min(n, high)) for n, low, high in zip(kept, _LEAST_PX, _MOST_PX, strict=True))
         return QSize(width, height)
 
@@ -218,9 +232,9 @@ def _elided(painter: QPainter, rect: QRect, text: str) -> None:
     painter.drawText(rect, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, shown)
 
 
-def ask_series(parent: QWidget, needed: SeveralScansError, settings: Settings | None = None) -> ScanKey | None:
-    """Which of the scans to open; None when the person thinks better of it."""
+def ask_series(parent: QWidget, needed: SeveralScansError, settings: Settings | None = None) -> tuple[ScanKey, ...]:
+    """Which of the scans to open; none when the person thinks better of it."""
     dialog = SeriesDialog(parent, needed, settings)
-    answer = dialog.answer if dialog.exec() == QDialog.DialogCode.Accepted else None
+    answer = dialog.answer if dialog.exec() == QDialog.DialogCode.Accepted else ()
     dialog.deleteLater()
     return answer

@@ -1,0 +1,82 @@
+"""``thighview measure``: areas, volumes and fat fractions of a mask."""
+
+import csv
+import io
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thighview.cli.files import need_path, need_room_for, read_scan
+from thighview.cli.progress import warn
+from thighview.core.errors import UserError
+from thighview.core.mask import LabelMap
+from thighview.core.volume import Volume
+
+_FAT = ("fat_fraction_mean_of_voxels_percent", "fat_fraction_of_sums_percent")
+
+
+def measure(args: Namespace) -> int:
+    """``thighview measure IMAGE MASK [-o OUT.csv]``: one line per label and slice, and one for the whole label."""
+    from thighview.core.measure import counts_per_slice
+    from thighview.core.measure import measure as measure_labels
+    from thighview.io.atomic import write_bytes_atomic
+    from thighview.io.masks import read_mask
+
+    need_path(args.image)
+    need_path(args.mask)
+    volume = read_scan(args.image, args.part)
+    for warning in volume.warnings:
+        warn(warning)
+    labels, table = read_mask(args.mask, volume, args.resample, args.overlaps)
+    axis = volume.axial_axis
+    counts = counts_per_slice(labels, axis)
+    sums = _fat_sums(args.fat, volume, labels) if args.fat else None
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["label", "name", "side", "slice", "voxels", "area_mm2", "volume_ml", *(_FAT if args.fat else ())])
+    for one in measure_labels(labels, volume, table, axis):
+        label = table.get(one.value)
+        number = label.file_id if label else one.value
+        fat = _fat_cells(sums, one.value)
+        rows.writerow([number, one.name, one.side, "all", one.voxels, "", f"{one.volume_ml:.4f}", *fat])
+        for index, area_mm2 in enumerate(one.area_mm2):
+            voxels = int(counts[index, one.value])
+            ml = voxels * volume.voxel_volume_ml
+            fat = _fat_cells(sums, one.value, index)
+            rows.writerow([number, one.name, one.side, index + 1, voxels, f"{area_mm2:.3f}", f"{ml:.4f}", *fat])
+    if args.output is None:
+        sys.stdout.write(text.getvalue())
+    else:
+        need_room_for(args.output, args.image, args.mask)
+        write_bytes_atomic(args.output, text.getvalue().encode())
+    return 0
+
+
+def _fat_sums(path: Path, water: Volume, labels: LabelMap) -> NDArray[np.float64]:
+    """Sums of the fat fraction along the axial axis, of a water image and the fat image at a path, in its place."""
+    from thighview.core.dixon_check import sentences
+    from thighview.core.fat_fraction import fat_sums
+    from thighview.core.onto_grid import onto_grid, overlap
+
+    need_path(path)
+    fat = read_scan(path, "")
+    if not overlap(fat, water):
+        raise UserError(f"{path.name} shows another place than the scan.", "Give the fat image of the same scan.")
+    fat = onto_grid(fat, water)
+    for sentence in sentences(water, fat):
+        warn(sentence)
+    axis = water.axial_axis
+    return fat_sums(np.moveaxis(labels, axis, 0), *(np.moveaxis(v.voxels, axis, 0) for v in (water, fat)))
+
+
+def _fat_cells(sums: NDArray[np.float64] | None, value: int, index: int | None = None) -> list[str]:
+    """The two cells of a label, of one slice or of all; empty where it has no voxel with signal there."""
+    if sums is None:
+        return []
+    from thighview.core.fat_fraction import fat_fractions
+
+    found = fat_fractions(sums if index is None else sums[index : index + 1]).get(value)
+    return [f"{found.mean_of_voxels:.3f}", f"{found.of_the_sums:.3f}"] if found else ["", ""]
