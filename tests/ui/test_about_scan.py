@@ -3,12 +3,13 @@
 import sys
 from pathlib import Path
 
+import nibabel
 import numpy as np
 from pytestqt.qtbot import QtBot
 
 sys.path.insert(0, str(Path(__file__).parent))
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QLabel
+from PySide6.QtWidgets import QCheckBox, QLabel
 from window_room import open_window
 
 from thighview.core.case import Case
@@ -22,6 +23,32 @@ def case(warnings: tuple[str, ...] = ()) -> Case:
         {"Echo time": "6.3 ms"},
     )  # fmt: skip
     return Case.of(volume, Path("knee.nii.gz"))
+
+
+def test_a_checked_doubt_leaves_the_badge_and_the_letters_come(
+    qtbot: QtBot, tiny_volume: Volume, tmp_path: Path
+) -> None:
+    path = tmp_path / "nowhere.nii.gz"
+    image = nibabel.Nifti1Image(np.swapaxes(tiny_volume.voxels, 0, 2), None)
+    image.set_sform(None, 0)
+    image.set_qform(None, 0)
+    nibabel.save(image, path)
+    for time in ("first", "again"):
+        with open_window(qtbot) as window:
+            window.workspace.open_path(path)
+            qtbot.waitUntil(lambda: window.session.case is not None, timeout=20_000)
+            large = window.views.large
+            if time == "first":
+                assert large.plane.edges == ("?",) * 4 and window.top.badge.text().strip() == "1 doubt"
+                window.show_scan_facts()
+                (dialog,) = window.findChildren(ScanFacts)
+                (box,) = dialog.page.findChildren(QCheckBox)
+                box.click()
+                qtbot.waitUntil(lambda: window.workspace.store.unsaved == 0)
+            assert window.top.badge.isHidden()
+            assert large.plane.edges == ("A", "L", "P", "R")
+            assert window.session.case.open_doubts == ()
+            assert len(window.session.case.doubts) == 1
 
 
 def texts(dialog: ScanFacts) -> list[str]:

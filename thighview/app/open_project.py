@@ -164,6 +164,14 @@ class OpenProject(QObject):
 
         self._call(lambda project: project.set_in_training_set(case_id, chosen), done)
 
+    def check_doubt(self, doubt: str, checked: bool = True) -> None:
+        """Keep that a person has looked into a doubt about the open scan, or that nobody has after all."""
+        case = self.session.case
+        if case and self.store:
+            self.session.check_doubt(doubt, checked)
+            case_id, doubts = case.case_id, case.checked
+            self._call(lambda project: project.set_checked(case_id, doubts), lambda _: None)
+
     # ------------------------------------------------------------------ inside
 
     def _leave_project(self) -> None:

@@ -196,6 +196,12 @@ class Session(QObject):
             self.compare_with(None)
         self.images_changed.emit(case)
 
+    def check_doubt(self, doubt: str, checked: bool = True) -> None:
+        """Say that a person has looked into a doubt about the open scan, or take that back."""
+        case = self._need_case()
+        case.checked = case.checked | {doubt} if checked else case.checked - {doubt}
+        self.images_changed.emit(case)
+
     def set_role(self, series_id: int, role: str) -> None:
         """Say what an image shows; 0 is the reference."""
         case = self._need_case()

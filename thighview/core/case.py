@@ -10,7 +10,7 @@ from thighview.core.labels import LabelTable
 from thighview.core.mask import LabelMap
 from thighview.core.review import SliceReview, SliceState
 from thighview.core.scan_key import ScanKey
-from thighview.core.volume import Volume
+from thighview.core.volume import SIDES_NOT_KNOWN, Volume
 
 
 @dataclass
@@ -46,8 +46,9 @@ class Case:
 
     The first of ``series`` is the reference; the others are shown on its grid, and ``computed`` holds images made of
     them, whose ``series_id`` is negative. ``image_doubts`` is what their comparison found. ``labels`` (the label map)
-    has the shape of the reference. ``reviews`` has one entry per slice of the stored slice axis (array axis 0). Only
-    ``app.Session`` changes a case. ``warnings`` are sentences about what could not be restored when it was loaded.
+    has the shape of the reference. ``reviews`` has one entry per slice of the stored slice axis (array axis 0).
+    ``warnings`` are sentences about what could not be restored when it was loaded; ``checked`` are those of
+    :attr:`doubts` that a person has looked into. Only ``app.Session`` changes a case.
     """
 
     case_id: int
@@ -63,6 +64,7 @@ class Case:
     warnings: tuple[str, ...] = ()
     computed: tuple[Series, ...] = ()
     image_doubts: tuple[str, ...] = ()
+    checked: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not self.reviews:
@@ -93,6 +95,23 @@ class Case:
         if len(found) != 1:
             return None
         return self.series[0].volume if found[0] == 0 else self.series[found[0]].on_grid
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What is doubtful: about the image, what of the mask is lost, what the images say of each other."""
+        return (*self.volume.warnings, *self.warnings, *self.image_doubts)
+
+    @property
+    def open_doubts(self) -> tuple[str, ...]:
+        """Those that nobody has looked into."""
+        return tuple(doubt for doubt in self.doubts if doubt not in self.checked)
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether left and right are known: from the file, or because a person has checked them."""
+        volume = self.volume
+        said = [doubt for doubt in volume.warnings if SIDES_NOT_KNOWN in doubt]
+        return "orientation" not in volume.unsure or (bool(said) and self.checked.issuperset(said))
 
     @property
     def missing(self) -> frozenset[int]:

@@ -86,8 +86,10 @@ class Plane:
     edges: tuple[str, str, str, str]
 
     @staticmethod
-    def of(volume: Volume, view: str, radiological: bool = True) -> "Plane":
+    def of(volume: Volume, view: str, radiological: bool = True, placed: bool | None = None) -> "Plane":
         """The plane of a volume that is nearest to an anatomical one.
+
+        ``placed``: whether left and right are known; what the volume says of it where it is not given.
 
         Radiological: the patient's right on the left of axial and coronal views; otherwise the other way round.
         Sagittal views have anterior on the left either way.
@@ -99,7 +101,7 @@ class Plane:
         row_axis, column_axis = (world.index({"L": 0, "R": 0, "P": 1, "A": 1}.get(d, 2)) for d in (bottom, right))
         corner = [_OPPOSITE[bottom], right, bottom, _OPPOSITE[right]]
         down, along = (_direction(volume, axis, word) for axis, word in ((row_axis, bottom), (column_axis, right)))
-        if "orientation" in volume.unsure:
+        if "orientation" in volume.unsure if placed is None else not placed:
             edges = ["?"] * 4
         else:
             edges = [_in_full(letter, way) for letter, way in zip(corner, (-down, along, down, -along), strict=True)]

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
 
+SIDES_NOT_KNOWN = "left and right, front and back are not known"
+"""Part of the warning of every volume that is unsure of its orientation."""
 LETTERS = (("L", "R"), ("P", "A"), ("S", "I"))
 """Letters of the LPS axes: towards +, towards -."""
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
+from thighview.core.volume import SIDES_NOT_KNOWN
 from thighview.io.child import Report, nobody
 from thighview.io.dicom_header import COPY_AGAIN, Slice, number_of, text_of
 from thighview.io.dicom_pixels import check_pixels, image_of, images_of
@@ -20,7 +21,7 @@ SAME_PLACE_MM = 0.01
 """Images nearer to each other than this lie in one place."""
 _MOST_MISSING = 0.5
 """Slices that may be missing, as a share of those that are there: with more it is no stack."""
-_NOWHERE = "{} say where {} in the patient: left and right, front and back are not known{}."
+_NOWHERE = "{} say where {} in the patient: " + SIDES_NOT_KNOWN + "{}."
 _BY_NUMBER = ", and their order is that of their numbers"
 
 

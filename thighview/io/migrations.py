@@ -28,10 +28,11 @@ def _widen_codes(connection: sqlite3.Connection) -> None:
         )
 
 
-def _part_of_a_path(connection: sqlite3.Connection) -> None:
-    """2 to 3: a scan is a path and a part of what lies there; until now it was all of it."""
+def _parts_and_checks(connection: sqlite3.Connection) -> None:
+    """2 to 3: a scan is a path and a part of what lies there, until now all of it; doubts can be checked."""
     connection.execute("ALTER TABLE series ADD COLUMN part TEXT NOT NULL DEFAULT ''")
+    connection.execute("ALTER TABLE case_ ADD COLUMN checked TEXT NOT NULL DEFAULT '[]'")
 
 
-STEPS: Mapping[int, Step] = {1: _widen_codes, 2: _part_of_a_path}
+STEPS: Mapping[int, Step] = {1: _widen_codes, 2: _parts_and_checks}
 """From version v to v + 1, by v."""

@@ -5,7 +5,9 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-NOT_KNOWN = "left and right, front and back are not known."
+from thighview.core.volume import SIDES_NOT_KNOWN
+
+NOT_KNOWN = f"{SIDES_NOT_KNOWN}."
 SPACING_NOT_KNOWN = "The spacing of this file is not given: 1 mm was put in; lengths are wrong."
 _LEAST_MM, _MOST_MM = 0.01, 200.0
 _SHEARED_DEGREES = 0.5

@@ -1,6 +1,7 @@
 """A project: a folder with the database of cases, edits, readers, models and runs, and the files beside it."""
 
 import contextlib
+import json
 import re
 import secrets
 import sqlite3
@@ -307,7 +308,9 @@ class Project(Records):
     # ------------------------------------------------------------------ inside
 
     def _load_case(self, case_id: int, reader_id: int) -> Case:
-        row = self._connection.execute("SELECT subject, visit, title FROM case_ WHERE case_id=?", (case_id,)).fetchone()
+        row = self._connection.execute(
+            "SELECT subject, visit, title, checked FROM case_ WHERE case_id=?", (case_id,)
+        ).fetchone()
         if row is None:
             raise UserError(f"The project {self.name} has no case {case_id}.")
         series = [
@@ -326,7 +329,7 @@ class Project(Records):
         return Case(
             case_id, row[0], row[2], series, state.labels.copy(), table,
             [SliceReview.from_code(code) for code in state.codes], journal.history, reader_id, row[1],
-            (journal.warning,) if journal.warning else (),
+            (journal.warning,) if journal.warning else (), checked=frozenset(map(str, json.loads(row[3]))),
         )  # fmt: skip
 
     def _place_now(self) -> tuple[int, int]:

@@ -208,6 +208,13 @@ class Records:
             self._touch(case_id)
         return series_id
 
+    def set_checked(self, case_id: int, doubts: Iterable[str]) -> None:
+        """Keep which doubts about a scan a person has looked into."""
+        with self._writing():
+            self._connection.execute(
+                "UPDATE case_ SET checked=? WHERE case_id=?", (json.dumps(sorted(doubts)), case_id)
+            )
+
     def set_role(self, case_id: int, series_id: int, role: str) -> None:
         """Say what an image of a case shows; 0 is its reference."""
         which = "series_id=?" if series_id else "channel=?"

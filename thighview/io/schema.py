@@ -25,7 +25,8 @@ CREATE TABLE case_ (
     case_id INTEGER PRIMARY KEY AUTOINCREMENT,
     subject TEXT NOT NULL REFERENCES subject, visit TEXT NOT NULL, title TEXT NOT NULL,
     z INTEGER NOT NULL, y INTEGER NOT NULL, x INTEGER NOT NULL,
-    in_training_set INTEGER NOT NULL DEFAULT 0, made REAL NOT NULL, updated REAL NOT NULL);
+    in_training_set INTEGER NOT NULL DEFAULT 0, made REAL NOT NULL, updated REAL NOT NULL,
+    checked TEXT NOT NULL DEFAULT '[]');
 CREATE TABLE series (
     series_id INTEGER PRIMARY KEY AUTOINCREMENT,
     case_id INTEGER NOT NULL REFERENCES case_ ON DELETE CASCADE,
@@ -74,6 +75,7 @@ CREATE TABLE model (
 """
 """Colours, affines, configs and reviews are JSON; ``case_`` is what a person calls a case.
 
+``case_.checked`` lists the doubts about a scan that a person has looked into.
 ``reading`` is one reader's mask of one case, ``edit`` its journal: rows are added, never updated or deleted. ``n``
 counts them from 1; ``prev_hash`` of the first is the reading's ``journal_id``. ``series.channel`` is the input
 channel of a model, ``series.part`` which part of what lies at ``path`` it is. ``mirrored`` is the row up to which the

@@ -27,7 +27,6 @@ from thighview.ui.actions import MENUS, Actions
 from thighview.ui.cards import button, count, plain_tip, row, words
 from thighview.ui.help import RESEARCH_USE
 from thighview.ui.icons import icon
-from thighview.ui.scan_facts import doubts_of
 from thighview.ui.theme import colour
 
 if TYPE_CHECKING:
@@ -143,7 +142,7 @@ class TopBar(QWidget):
             place = f"{folder.name} / " if folder else ""
             whose = "" if self._workspace.settings.names_hidden else f"{place}{case.subject} · "
             self.case_line.show_text(f"{whose}{name} · {x}×{y}×{z} · {_mm(dx)}×{_mm(dy)}×{_mm(dz)} mm")
-        self._show_doubts(doubts_of(case))
+        self._show_doubts(case.open_doubts if case else ())
         for part in (self.layout_button, self.masks):
             part.setEnabled(case is not None)
         self._show_run(self._session.busy_run is not None)

@@ -312,7 +312,7 @@ class MainWindow(QMainWindow):
             there.raise_()
             there.activateWindow()
         else:
-            self._show_dialog(ScanFacts(self.session, self))
+            self._show_dialog(ScanFacts(self.workspace, self))
 
     def show_about(self) -> None:
         """Show what this program is."""

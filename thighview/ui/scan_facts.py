@@ -1,13 +1,17 @@
 """What is known of the open scan: its doubts, its geometry, how it was measured."""
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QFontDatabase, QGuiApplication
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QDialog, QDialogButtonBox, QGridLayout, QLabel, QVBoxLayout, QWidget
 
-from thighview.app.session import Session
 from thighview.core.case import Case
 from thighview.core.scan_facts import affine_text, geometry_rows
 from thighview.ui.cards import Card, Page, button, words
+
+if TYPE_CHECKING:
+    from thighview.app.tasks import Workspace
 
 _WIDTH_PX, _HEIGHT_PX, _TITLE_PX = 520, 640, 130
 
@@ -15,9 +19,10 @@ _WIDTH_PX, _HEIGHT_PX, _TITLE_PX = 520, 640, 130
 class ScanFacts(QDialog):
     """A window beside the main one; it follows the case that is open, until it is closed."""
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+    def __init__(self, workspace: "Workspace", parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._session = session
+        self._workspace = workspace
+        session = self._session = workspace.session
         self.setWindowTitle("About this scan")
         self.resize(_WIDTH_PX, _HEIGHT_PX)
         column = QVBoxLayout(self)
@@ -41,13 +46,27 @@ class ScanFacts(QDialog):
         self.page = page = Page()
         for title, rows in sections(case):
             card = Card(title)
-            card.body.addLayout(_grid(rows) if title != _DOUBTS else _lines(rows))
+            card.body.addLayout(_grid(rows) if title != _DOUBTS else self._doubts(case))
             page.column.addWidget(card)
         if case is None:
             page.column.addWidget(words("No scan is open.", "muted"))
         page.column.addStretch(1)
         self.place.addWidget(page)
         self.copy.setEnabled(case is not None)
+
+    def _doubts(self, case: Case | None) -> QVBoxLayout:
+        """Each with a box to say that it has been looked into; that is kept with the case."""
+        column = QVBoxLayout()
+        column.setSpacing(8)
+        for doubt in case.doubts if case else ():
+            checked = case is not None and doubt in case.checked
+            column.addWidget(words(doubt, "muted" if checked else "warning"))
+            box = QCheckBox("Checked: it is as it is shown")
+            box.setToolTip("Takes the doubt off the badge, for this case and for good; it stays to be read here.")
+            box.setChecked(checked)
+            box.toggled.connect(lambda on, doubt=doubt: self._workspace.check_doubt(doubt, on))
+            column.addWidget(box)
+        return column
 
     def _copy(self) -> None:
         lines: list[str] = []
@@ -65,24 +84,12 @@ def sections(case: Case | None) -> list[tuple[str, list[tuple[str, str]]]]:
         return []
     volume = case.volume
     found: list[tuple[str, list[tuple[str, str]]]] = []
-    if doubts := doubts_of(case):
-        found.append((_DOUBTS, [("", sentence) for sentence in doubts]))
+    if case.doubts:
+        told = [(doubt, " (checked)" * (doubt in case.checked)) for doubt in case.doubts]
+        found.append((_DOUBTS, [("", doubt + more) for doubt, more in told]))
     found.append(("Geometry", [*geometry_rows(volume), (_AFFINE, affine_text(volume))]))
     found.append(("Source", [("Name", volume.name), *volume.details.items(), ("Lies at", str(case.series[0].path))]))
     return found
-
-
-def doubts_of(case: Case | None) -> tuple[str, ...]:
-    """What is doubtful about the open case: its image, what of its mask is lost, what its images say of each other."""
-    return (*case.volume.warnings, *case.warnings, *case.image_doubts) if case else ()
-
-
-def _lines(rows: list[tuple[str, str]]) -> QVBoxLayout:
-    column = QVBoxLayout()
-    column.setSpacing(8)
-    for _, sentence in rows:
-        column.addWidget(words(sentence, "warning"))
-    return column
 
 
 def _grid(rows: list[tuple[str, str]]) -> QGridLayout:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -126,7 +127,7 @@ class SliceCanvas(QWidget):
         self._load(case)
 
     def _load(self, case: Case | None) -> None:
-        self.plane = Plane.of(case.volume, self.name, self.session.view.radiological) if case else None
+        self.plane = self._plane_of(case) if case else None
         self.placement, self._body = None, None
         if case and self.plane:
             self.picture.show_case(case.volume.voxels, case.labels, self.plane)
@@ -175,7 +176,12 @@ class SliceCanvas(QWidget):
             self._over.show_case(voxels, None, plane)
             self._over.show_image(voxels, ink)
 
-    def _show_images(self, _: object) -> None:
+    def _plane_of(self, case: Case) -> Plane:
+        return Plane.of(case.volume, self.name, self.session.view.radiological, case.is_placed)
+
+    def _show_images(self, case: Case) -> None:
+        if self.plane:
+            self.plane = replace(self.plane, edges=self._plane_of(case).edges)  # a doubt about the sides may be gone
         self._take_images()
         self.update()
 
