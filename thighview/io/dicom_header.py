@@ -202,10 +202,11 @@ def read_dataset(path: Path, tags: tuple[str, ...] = ()) -> "Dataset":
     NoImageError
         When it is damaged, or grows beyond all measure.
     """
+    reader = pydicom()  # here: what goes wrong in loading it is no fault of the file's
     with path.open("rb") as file:
         _check_start(file)
         try:
-            dataset = pydicom().dcmread(file, force=True, specific_tags=list(tags) or None)
+            dataset = reader.dcmread(file, force=True, specific_tags=list(tags) or None)
             for tag in tags:
                 dataset.get(tag)  # decoded here and now, so that what cannot be decoded is found here
             return dataset
@@ -228,8 +229,9 @@ def read_slices(path: Path) -> list[Slice] | None:
             return None
         file.seek(0)
         _check_start(file)
+        reader = pydicom()
         try:
-            header = pydicom().dcmread(file, force=True, stop_before_pixels=True, specific_tags=list(_TAGS))
+            header = reader.dcmread(file, force=True, stop_before_pixels=True, specific_tags=list(_TAGS))
             values = {element.keyword: element.value for element in header if element.keyword not in GROUPS}
             values.setdefault("SOPClassUID", header.file_meta.get("MediaStorageSOPClassUID"))
             what = _other_kind(values)
