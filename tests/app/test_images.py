@@ -3,13 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 from dicom_files import write_series
 from pytestqt.qtbot import QtBot
 
-from thighview.app.images import COMPUTED
+from thighview.app.image_reading import COMPUTED
 from thighview.app.tasks import Workspace
+from thighview.core.fat_fraction import fat_fractions, fat_sums
 from thighview.core.phantom import make_phantom
 from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
@@ -137,6 +139,63 @@ def test_series_of_a_folder_chosen_together_become_one_case(qtbot: QtBot, worksp
     qtbot.waitUntil(lambda: sorted(roles(workspace)) == ["fat", "fat_fraction", "water"])
     assert workspace.session.case.case_id == case.case_id
     assert len(workspace.session.case.series) == 2
+
+
+def test_fat_fractions_count_nothing_that_was_not_measured(qtbot: QtBot, workspace: Workspace, tmp_path: Path) -> None:
+    level = np.full((5, 4), 100, "<u2").tobytes()
+    write_series(tmp_path / "w", [0, 5, 10, 15, 20, 25], SeriesDescription="dixon_W", PixelData=level)
+    write_series(tmp_path / "f", [0, 5, 15, 20, 25], 10, SeriesDescription="dixon_F", PixelData=level)
+    opened(qtbot, workspace, tmp_path / "w")
+    add(qtbot, workspace, tmp_path / "f")
+    qtbot.waitUntil(lambda: workspace.session.case.dixon is not None)
+    case = workspace.session.case
+    sums = fat_sums(np.ones(case.volume.shape, np.uint8), *case.dixon)
+    (found,) = fat_fractions(sums).values()
+    assert (found.mean_of_voxels, found.of_the_sums) == (50.0, 50.0)
+    assert (found.voxels, found.without_signal) == (100, 20)
+    assert any("missing" in doubt for doubt in case.doubts)  # of the image that was added
+    assert any("leave out 17 %" in doubt for doubt in case.doubts)
+    assert not any("slabs" in doubt for doubt in case.doubts)
+
+
+def test_an_image_of_another_patient_or_without_a_place_is_refused(
+    qtbot: QtBot, workspace: Workspace, tmp_path: Path
+) -> None:
+    write_series(tmp_path / "a", [0, 5], PatientID="A")
+    write_series(tmp_path / "b", [0, 5], 10, PatientID="B")
+    opened(qtbot, workspace, tmp_path / "a")
+    workspace.set_subject([workspace.session.case.case_id], "thigh_01")
+    qtbot.waitUntil(lambda: workspace.session.case.subject == "thigh_01")
+    with qtbot.waitSignal(workspace.failed) as failed:
+        workspace.images.add([ScanKey(tmp_path / "b")])
+    assert "another patient" in str(failed.args[0])
+    image = nibabel.Nifti1Image(np.zeros(workspace.session.case.volume.shape[::-1], np.int16), None)
+    image.set_sform(None, 0)
+    image.set_qform(None, 0)
+    nibabel.save(image, tmp_path / "nowhere.nii")
+    with qtbot.waitSignal(workspace.failed) as failed:
+        workspace.images.add([ScanKey(tmp_path / "nowhere.nii")])
+    assert "cannot be put in place" in str(failed.args[0])
+
+
+def test_what_was_asked_for_in_one_case_never_comes_into_another(
+    qtbot: QtBot, workspace: Workspace, tiny_volume: Volume, tmp_path: Path
+) -> None:
+    for name in ("a", "b"):
+        write_volume(tmp_path / f"{name}.nii.gz", tiny_volume)
+    write_series(tmp_path / "two", [0, 5], SeriesDescription="one")
+    write_series(tmp_path / "two", [0, 5], 10, SeriesDescription="two")
+    asked: list[object] = []
+    workspace.choice_needed.connect(lambda needed, chosen: asked.append(chosen([needed.choices[0].key])))
+    workspace.failed.connect(lambda error: asked.append(error))
+    opened(qtbot, workspace, tmp_path / "a.nii.gz")
+    workspace.images.add([ScanKey(tmp_path / "two")])
+    with qtbot.waitSignal(workspace.session.case_opened):
+        workspace.open_path(tmp_path / "b.nii.gz")
+    with qtbot.waitSignal(workspace.session.images_changed):  # the lane is free again: what was asked for is over
+        workspace.images.add([ScanKey(tmp_path / "a.nii.gz")])
+    assert not asked
+    assert [one.path.name for one in workspace.session.case.series] == ["b.nii.gz", "a.nii.gz"]
 
 
 def test_an_image_that_changed_or_went_is_said_and_the_case_opens(

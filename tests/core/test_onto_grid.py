@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thighview.core.onto_grid import onto_grid, overlap
+from thighview.core.onto_grid import measured_on, onto_grid, overlap
 from thighview.core.volume import Volume
 from thighview.io.reading import read_volume
 
@@ -59,6 +59,18 @@ def test_nothing_is_invented_outside() -> None:
     assert found[:3, :4, :4].min() == 7
     assert found.sum() == 7 * 48
     assert overlap(image, wide) == pytest.approx(48 / 320)
+
+
+def test_what_was_measured_leaves_out_what_lies_outside_and_what_is_missing() -> None:
+    image = Volume(np.ones((4, 4, 4), np.int16), np.diag([2.0, 1, 1, 1]), missing=(2,))
+    there = measured_on(image, image)
+    assert there is not None and [bool(plane.all()) for plane in there] == [True, True, False, True]
+    fine = Volume(np.zeros((12, 4, 4), np.int16), np.diag([1.0, 1, 1, 1]))
+    there = measured_on(image, fine)  # slices at 0 to 11 mm; those of the image at 0, 2, (4) and 6 mm reach to 7
+    assert there is not None
+    assert [bool(plane.any()) for plane in there] == [True, True, True, False, False, False, True, True, *[False] * 4]
+    assert onto_grid(image, fine).missing == ()
+    assert measured_on(Volume(np.ones((4, 4, 4)), image.affine), image) is None
 
 
 @pytest.mark.parametrize(

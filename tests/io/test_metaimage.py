@@ -107,7 +107,10 @@ def test_what_is_not_said_is_told(tmp_path: Path) -> None:
     assert "no TransformMatrix" in said(PLAIN.replace("TransformMatrix = 0 0 1 1 0 0 0 1 0\n", ""))
     assert "passed over" in said(PLAIN.replace("0 0 1 1 0 0 0 1 0", "0 0 1 0 0 1 0 1 0"))
     assert "lengths are wrong" in said(PLAIN.replace("ElementSpacing = 1.5 1.25 5\n", ""))
-    assert "lengths are wrong" in said(PLAIN.replace("1.5 1.25 5", "1.5 -1.25 5"))
+    assert "negative" in said(PLAIN.replace("1.5 1.25 5", "1.5 -1.25 5"))
+    turned = sitk.ReadImage(str(tmp_path / "a.mha"))
+    corner = read_volume(tmp_path / "a.mha").to_world((2.0, 3.0, 4.0))
+    assert corner == pytest.approx(turned.TransformIndexToPhysicalPoint((4, 3, 2)))
     assert "right angles" in said(PLAIN.replace("0 0 1 1 0 0 0 1 0", "0 0 1 1 0 0.2 0 1 0"))
     flat = (
         PLAIN.replace("NDims = 3", "NDims = 2").replace("0 0 1 1 0 0 0 1 0", "1 0 0 1").replace("10 -20 30", "10 -20")

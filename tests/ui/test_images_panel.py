@@ -129,13 +129,13 @@ def test_fat_fractions_are_measured_where_there_is_water_and_fat(window: MainWin
     labels = case.labels.copy()
     labels[:, 8:24, 8:24] = 1
     window.session.commit("paint", "import", labels)
-    window.session.set_role(0, "water")
-    window.session.set_role(7, "fat")
+    window.workspace.images.set_role(0, "water")
+    window.workspace.images.set_role(7, "fat")
     qtbot.waitUntil(panel.fat_button.isVisible)
     panel.fat_button.click()
     qtbot.waitUntil(lambda: bool(panel.model.shown.rows))
     assert panel.model.shown.rows[0][1][1:] == ("20.0", "20.0", "1024")
-    window.session.set_role(7, "t1")
+    window.workspace.images.set_role(7, "t1")
     assert not panel.fat_button.isVisible()
     assert panel.labels_button.isChecked()
 

@@ -184,12 +184,26 @@ class Session(QObject):
             other = self._window_of(view.other) if view.other is not None else view.other_window
             self.update_view(window=self._window_of(view.base), other_window=other)
 
-    def set_images(self, series: Sequence[Series], computed: Sequence[Series] = (), doubts: Sequence[str] = ()) -> None:
-        """Change what the case has besides its reference, which stays the first; what is gone is no longer shown."""
+    def set_images(self, series: Sequence[Series]) -> None:
+        """Change the series of the case; the reference stays the first, and what is gone is no longer shown."""
         case = self._need_case()
         if not series or series[0] is not case.series[0]:
             raise ValueError("the reference of a case stays its first series")
-        case.series, case.computed, case.image_doubts = list(series), tuple(computed), tuple(doubts)
+        case.series = list(series)
+        self._images_changed(case)
+
+    def set_computed(
+        self,
+        computed: Sequence[Series] = (),
+        doubts: Sequence[str] = (),
+        dixon: tuple[NDArray[np.generic], NDArray[np.generic]] | None = None,
+    ) -> None:
+        """Change what was computed of the series; nothing takes it away."""
+        case = self._need_case()
+        case.computed, case.image_doubts, case.dixon = tuple(computed), tuple(doubts), dixon
+        self._images_changed(case)
+
+    def _images_changed(self, case: Case) -> None:
         if case.image(self._view.base) is None:
             self.show_image(0)
         if self._view.other is not None and case.image(self._view.other) is None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from thighview.core.history import History
 from thighview.core.labels import LabelTable
@@ -18,7 +19,9 @@ class Series:
     """One image of a case and where it came from.
 
     ``role`` says what it shows, one of ``image_roles.ROLES``; ``volume`` is None until it is read; ``part`` is that of
-    its :class:`ScanKey`. ``on_grid`` is the image on the grid of the case: the volume itself, where it lies on that.
+    its :class:`ScanKey`. ``on_grid`` is the image on the grid of the case: the volume itself, where it lies on that;
+    ``measured`` says where on it something was measured, bool (z, y, x), None for everywhere. ``problem`` says why it
+    could not be read.
     """
 
     series_id: int
@@ -28,6 +31,8 @@ class Series:
     volume: Volume | None = None
     part: str = ""
     on_grid: Volume | None = None
+    measured: NDArray[np.bool_] | None = None
+    problem: str = ""
 
     @property
     def title(self) -> str:
@@ -45,7 +50,8 @@ class Case:
     """What is open: series around one reference grid, and one reader's mask with its history.
 
     The first of ``series`` is the reference; the others are shown on its grid, and ``computed`` holds images made of
-    them, whose ``series_id`` is negative. ``image_doubts`` is what their comparison found. ``labels`` (the label map)
+    them, whose ``series_id`` is negative. ``image_doubts`` is what their comparison found, ``dixon`` the voxels of
+    water and fat (z, y, x), both 0 where one of the two was not measured. ``labels`` (the label map)
     has the shape of the reference. ``reviews`` has one entry per slice of the stored slice axis (array axis 0).
     ``warnings`` are sentences about what could not be restored when it was loaded; ``checked`` are those of
     :attr:`doubts` that a person has looked into. Only ``app.Session`` changes a case.
@@ -64,6 +70,7 @@ class Case:
     warnings: tuple[str, ...] = ()
     computed: tuple[Series, ...] = ()
     image_doubts: tuple[str, ...] = ()
+    dixon: tuple[NDArray[np.generic], NDArray[np.generic]] | None = None
     checked: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
@@ -89,17 +96,22 @@ class Case:
             return self.volume
         return next((one.on_grid for one in self.images if one.series_id == series_id), None)
 
-    def image_of(self, role: str) -> Volume | None:
-        """The one image with this role, on the grid of the case; None without one, with several, or not read yet."""
-        found = [index for index, one in enumerate(self.series) if one.role == role]
-        if len(found) != 1:
+    @property
+    def dixon_pair(self) -> tuple[Series, Series] | None:
+        """The water and the fat image; None where one is not there, there twice, or not read yet."""
+        found = [[one for one in self.series if one.role == role] for role in ("water", "fat")]
+        if any(len(own) != 1 for own in found):
             return None
-        return self.series[0].volume if found[0] == 0 else self.series[found[0]].on_grid
+        (water,), (fat,) = found
+        read = all(one is self.series[0] or one.on_grid is not None for one in (water, fat))
+        return (water, fat) if read else None
 
     @property
     def doubts(self) -> tuple[str, ...]:
         """What is doubtful: about the image, what of the mask is lost, what the images say of each other."""
-        return (*self.volume.warnings, *self.warnings, *self.image_doubts)
+        images = [one for one in self.series[1:] if one.on_grid]
+        added = [f"{one.title}: {doubt}" for one in images for doubt in (one.on_grid.warnings if one.on_grid else ())]
+        return (*self.volume.warnings, *self.warnings, *added, *self.image_doubts)
 
     @property
     def open_doubts(self) -> tuple[str, ...]:

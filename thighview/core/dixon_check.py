@@ -70,6 +70,8 @@ def exchanged(water: Volume, fat: Volume) -> tuple[Exchanged, ...]:
             if found is not None:
                 column = float(np.argwhere(limb)[:, 1].mean())
                 flags["right" if column < plane.columns / 2 else "left"] = found
+        if "orientation" in water.unsure:
+            flags = {"": True} if any(flags.values()) else {}
         if flags and all(flags.values()):
             whole.append(index)
         else:

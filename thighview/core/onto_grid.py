@@ -43,7 +43,27 @@ def onto_grid(volume: Volume, grid: Volume) -> Volume:
         )[0]  # fmt: skip
         plane[~_inside(back, index, grid.shape, volume.shape)] = 0
         out[index] = np.rint(plane) if kind.kind in "iu" else plane
-    return replace(volume, voxels=out, affine=grid.affine, file_geometry=grid.file_geometry)
+    return replace(volume, voxels=out, affine=grid.affine, file_geometry=grid.file_geometry, missing=())
+
+
+def measured_on(volume: Volume, grid: Volume) -> NDArray[np.bool_] | None:
+    """Where on ``grid`` an image tells something that was measured, shape (z, y, x); None where it does everywhere.
+
+    Not outside of it, and not where a slice that is missing in its files has a share. Not on the window's thread.
+    """
+    if volume.same_grid(grid):
+        if not volume.missing:
+            return None
+        there = np.ones(grid.shape, bool)
+        there[list(volume.missing)] = False
+        return there
+    back = np.linalg.inv(volume.affine) @ grid.affine
+    there = np.stack([_inside(back, index, grid.shape, volume.shape) for index in range(grid.shape[0])])
+    if volume.missing:
+        known = np.ones(volume.shape, np.float32)
+        known[list(volume.missing)] = 0
+        there &= np.asarray(onto_grid(replace(volume, voxels=known, missing=()), grid).voxels, np.float32) > 0.999
+    return None if there.all() else there
 
 
 def overlap(volume: Volume, grid: Volume) -> float:

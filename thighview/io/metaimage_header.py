@@ -108,6 +108,10 @@ def _position(fields: Mapping[str, str], count: int) -> tuple[NDArray[np.float64
     warnings: list[str] = []
     space = min(count, 3)
     spacing = _numbers(fields, ("ElementSpacing", "ElementSize"), count)
+    turned = np.where(spacing[:space] < 0, -1.0, 1.0)  # ITK takes the sign as the axis turned round
+    if (turned < 0).any():
+        warnings.append("This file gives a negative spacing; that axis was taken as turned round.")
+    spacing = np.abs(spacing)
     known = np.isfinite(spacing[:space]) & (spacing[:space] > 0)
     if not known.all():
         warnings.append(SPACING_NOT_KNOWN)
@@ -121,7 +125,7 @@ def _position(fields: Mapping[str, str], count: int) -> tuple[NDArray[np.float64
     origin[:space] = np.where(np.isfinite(told), told, 0.0)
     affine = affine_of(np.diag(sizes), origin)
     if space == 3 and not np.isnan(matrix).all():
-        placed = affine_of(matrix[:3, :3].T * sizes, origin)
+        placed = affine_of(matrix[:3, :3].T * sizes * turned, origin)
         if is_transform(placed) and np.isfinite(told).all():
             return placed, "TransformMatrix", (*warnings, *doubts(placed))
         warnings.append("The position that this file gives (TransformMatrix) is none in space; it was passed over.")

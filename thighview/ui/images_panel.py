@@ -13,7 +13,8 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QMenu, QPushButton, QSizePolicy, QSlider, QToolTip, QVBoxLayout, QWidget
 
-from thighview.app.images import COMPUTED, CaseImages
+from thighview.app.image_reading import COMPUTED
+from thighview.app.images import CaseImages
 from thighview.app.session import Session
 from thighview.core.case import Series
 from thighview.core.image_roles import ROLES
@@ -151,7 +152,7 @@ class ImageList(QWidget):
         painter.drawText(QRect(14, rect.top(), room, _ROW), _MIDDLE, name)
         used = metrics.horizontalAdvance(name) + 10
         rest = "" if not role or one.series_id == COMPUTED else one.title
-        rest = rest if ready else "reading…"
+        rest = rest if ready else "cannot be read" if one.problem else "reading…"
         if rest and room - used > 30:
             painter.setPen(colour("muted"))
             text = metrics.elidedText(rest, Qt.TextElideMode.ElideMiddle, room - used)
@@ -222,6 +223,8 @@ class ImageList(QWidget):
             return "Compare it with the image shown: blended, or side by side"
         if one.series_id == COMPUTED:
             return "100 F / (W + F) of the water and the fat image, voxel by voxel, in percent"
+        if one.problem:
+            return f"{one.key}\n{one.problem}\nWith the right button take it out of the case."
         same = index == 0 or (one.on_grid is not None and one.on_grid is one.volume)
         place = "" if same else "\nIt lies on a grid of its own and is shown in its place on that of the scan."
         how = "Press to look at it (T takes the next); with the right button say what it shows."

@@ -190,9 +190,7 @@ class MeasurePanel(QWidget):
     def _take_pair(self) -> None:
         """Water and fat of the case, where there is one of each."""
         case = self._session.case
-        found = [case.image_of(role) for role in ("water", "fat")] if case else [None, None]
-        water, fat = found
-        self._pair = (water.voxels, fat.voxels) if water and fat else None
+        self._pair = case.dixon if case else None
         if self._kind == "fat" and self._pair is None:
             self.show_kind("labels")
         self._place_ends()

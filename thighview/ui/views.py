@@ -131,14 +131,16 @@ def start_cursor(volume: Volume) -> tuple[int, int, int]:
     z, y, x = volume.shape
     middle = (z // 2, y // 2, x // 2)
     plane = Plane.of(volume, "axial")
-    body = body_mask(plane.take(volume.voxels, middle[plane.through]))
+    steps = (max(1, plane.rows // 128), max(1, plane.columns // 128))  # enough to find a leg, and quick
+    body = body_mask(plane.take(volume.voxels, middle[plane.through])[:: steps[0], :: steps[1]])
     across = body.mean(axis=0)
-    row, column = (round(v) for v in plane.to_plane(middle))
+    row, column = (round(v / step) for v, step in zip(plane.to_plane(middle), steps, strict=True))
     near = across[max(0, column - 2) : column + 3].mean()
     if near >= 0.4 * across.max() or not body.any():
         return middle
     column = int(np.convolve(across, np.ones(9) / 9, "same").argmax())
     rows = np.flatnonzero(body[:, column])
     row = int(np.median(rows)) if rows.size else row
+    row, column = min(row * steps[0], plane.rows - 1), min(column * steps[1], plane.columns - 1)
     at = plane.to_voxel(row, column, middle[plane.through])
     return (int(at[0]), int(at[1]), int(at[2]))
