@@ -68,7 +68,7 @@ def test_volumes_before_and_after_are_those_of_each_label():
     assert [c.after_ml for c in change.changes] == pytest.approx([0.032, 0, 0])
     assert [c.share for c in change.changes] == pytest.approx([0, -1, 0])
     assert change.outside == pytest.approx(16 / 20)
-    assert "spacing is 2 x 2 x 2 mm, the scan's 2 x 1 x 1 mm" in change.difference
+    assert "spacing is 2 x 2 x 2 mm, the scan's 1 x 1 x 2 mm" in change.difference
 
 
 def test_a_grid_between_the_voxels_of_the_scan_does_not_fit():

@@ -160,7 +160,7 @@ def test_a_mask_of_another_shape_than_its_scan_is_named(tmp_path: Path) -> None:
     path = run.path / frozen.cases[0].mask
     stored = nibabel.load(path)
     nibabel.save(nibabel.Nifti1Image(np.asarray(stored.dataobj)[:, :-2, :-1], stored.affine), path)
-    with pytest.raises(UserError, match="3 x 30 x 32 voxels, the scan 4 x 32 x 32") as refused:
+    with pytest.raises(UserError, match="32 x 30 x 3 voxels, the scan 32 x 32 x 4") as refused:
         sets.read_case(run, frozen.cases[0], frozen.labels)
     assert refused.value.hint
 

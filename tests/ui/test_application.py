@@ -53,7 +53,7 @@ def test_a_real_thigh_opens_and_is_listed(qtbot, data):
         window.workspace.open_path(path)
         qtbot.waitUntil(lambda: window.session.case is not None, timeout=20000)
         assert window.middle.currentWidget() is window.work
-        assert "512×256×10 · 0.8×0.8×20 mm" in window.top.case_line.text_whole
+        assert "512×256×10 · 0.801×0.801×20 mm" in window.top.case_line.text_whole
         assert window.views.large.plane.letters == "ALPR"
         qtbot.waitUntil(lambda: len(window.worklist.cases.cases) == 1, timeout=20000)
         window.grab()

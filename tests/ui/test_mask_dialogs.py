@@ -85,7 +85,7 @@ def test_what_resampling_changes_is_shown_before_it_is_done(
         window.workspace.open_mask(path)
         qtbot.waitUntil(lambda: bool(seen) and QApplication.activeModalWidget() is None, timeout=20_000)
         assert window.session.history.names == (), "Enter alone changes nothing"
-        assert "12 × 32 × 32" in seen and "2.5 × 1.5 × 1.25" in seen and "5 × 1.5 × 1.25" in seen
+        assert "32 × 32 × 12" in seen and "1.25 × 1.5 × 2.5" in seen and "1.25 × 1.5 × 5" in seen
         assert any("of what is drawn lies outside the scan and would be lost" in words for words in seen)
 
         seen = in_the_dialog(ResampleDialog, lambda box: box.agree.click())  # type: ignore[attr-defined]

@@ -1,6 +1,8 @@
 """The open project: its store, its worklist and its models, and how one makes room for the next."""
 
+from collections import Counter
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +119,15 @@ class OpenProject(QObject):
     def open_scratch(self, then: Callable[[], Any] | None = None) -> None:
         """Make *My cases* the open project, where scans opened on their own live."""
         self.open_project(paths.scratch_project(), then)
+
+    @property
+    def current_cases(self) -> tuple[CaseSummary, ...]:
+        """The worklist with the open case as it is now, whatever of it has been written."""
+        case = self.session.case
+        if case is None:
+            return self.cases
+        counts = Counter(review.state for review in case.reviews)
+        return tuple(replace(one, counts=counts) if one.case_id == case.case_id else one for one in self.cases)
 
     def refresh(self) -> None:
         """Read the worklist anew."""

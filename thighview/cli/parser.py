@@ -238,7 +238,11 @@ def command_parser() -> tuple[Parser, tuple[str, ...]]:
     evaluate.add_argument("--progress", action="store_true", help=argparse.SUPPRESS)
     evaluate.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help=argparse.SUPPRESS)
 
-    measure = command("measure", "Voxels, area_mm2 per slice and volume_ml of each label.")
+    measure = command(
+        "measure",
+        "Voxels, area_mm2 and volume_ml of each label: on every axial slice (across head-foot, however the scan is "
+        "stored), and of all.",
+    )
     measure.add_argument("image", type=Path, metavar="IMAGE", help="the scan, for its spacing")
     measure.add_argument("mask", type=Path, metavar="MASK", help="its mask: NIfTI, NRRD, 3D Slicer or DICOM SEG")
     measure.add_argument("--part", default="", metavar="P", help=_PART)

@@ -96,7 +96,7 @@ def tolerance_mm(volume: Volume) -> float:
 
 
 def difference(grid: Volume, volume: Volume, partial: bool = False) -> str:
-    """In what the grid of a mask and that of a scan differ, in the scan's axis order.
+    """In what the grid of a mask and that of a scan differ, along the scan's axes x, y, z.
 
     ``partial``: the mask may have fewer voxels than the scan, so that their number is no difference.
     """
@@ -127,6 +127,6 @@ def in_axes_of(volume: Volume, grid: Volume) -> tuple[tuple[int, int, int], tupl
     return (shape[a], shape[b], shape[c]), (spacing[a], spacing[b], spacing[c])
 
 
-def times(numbers: tuple[float, ...]) -> str:
-    """``40 x 256 x 256``."""
-    return " x ".join(f"{number:.4g}" for number in numbers)
+def times(numbers_zyx: tuple[float, ...]) -> str:
+    """Numbers along (z, y, x) as a person reads them: ``256 x 256 x 40``."""
+    return " x ".join(f"{number:.4g}" for number in reversed(numbers_zyx))

@@ -393,4 +393,5 @@ class Dot(QWidget):
 
 
 def _mm(value: float) -> str:
-    return f"{value:.2f}".rstrip("0").rstrip(".") if value < 10 else f"{value:.1f}".rstrip("0").rstrip(".")
+    digits = 3 if value < 1 else 2 if value < 10 else 1
+    return f"{value:.{digits}f}".rstrip("0").rstrip(".")

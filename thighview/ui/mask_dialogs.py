@@ -313,5 +313,5 @@ def _outside_words(share: float) -> str:
     return f"{text} of what is drawn lies outside the scan and would be lost."
 
 
-def _times(numbers: Sequence[float]) -> str:
-    return " × ".join(f"{number:.4g}" for number in numbers)
+def _times(numbers_zyx: Sequence[float]) -> str:
+    return " × ".join(f"{number:.4g}" for number in reversed(numbers_zyx))

@@ -381,9 +381,11 @@ class SliceCanvas(QWidget):
         z, y, x = (int(v) for v in plane.to_voxel(row, column, self.index))
         at, roomy = case.volume.to_world((z, y, x)), self.width() > _ROOMY_PX
         value = int(case.labels[z, y, x])
+        shown = number_words(_pixels(case, self._shown)[0][z, y, x])
+        fraction = any(one.series_id == self._shown and one.role == "fat_fraction" for one in case.images)
         parts = [
             "x {:.{n}f} y {:.{n}f} z {:.{n}f} mm".format(*at, n=int(roomy)).replace("-", "−"),
-            ("signal " if roomy or not value else "") + number_words(_pixels(case, self._shown)[0][z, y, x]),
+            f"fat {shown} %" if fraction else ("signal " if roomy or not value else "") + shown,
         ]
         if value:
             label = case.table.get(value)

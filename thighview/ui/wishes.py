@@ -199,10 +199,10 @@ def export_masks(window: Window) -> None:
     if not workspace.cases:
         window.notices.say("There is no case yet: open a scan first.")
         return
-    opened = window.session.case
-    summary = next((case for case in workspace.cases if opened and case.case_id == opened.case_id), None)
+    opened, cases = window.session.case, workspace.current_cases
+    summary = next((case for case in cases if opened and case.case_id == opened.case_id), None)
     place = settings.place_for("export")
-    said = ask_export(window.as_widget, place, workspace.cases, summary, settings.export_choice)
+    said = ask_export(window.as_widget, place, cases, summary, settings.export_choice)
     if said:
         folder, wish, settings.export_choice = said
         settings.keep_place("export", folder.parent)
@@ -223,6 +223,7 @@ def drop_gesture(window: Window) -> None:
     """Take back the stroke or shape under way; without one, take away the newest notice."""
     if not window.views.cancel_gestures():
         window.notices.close_newest()
+    window.as_widget.setFocus()  # whatever had the keys, a search for one
 
 
 def accept_and_go_on(window: Window) -> None:

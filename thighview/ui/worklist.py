@@ -228,6 +228,7 @@ class Worklist(QWidget):
         summary = index.data(_CASE)
         if summary is not None:
             self._workspace.open_case(summary.case_id)
+            self.window().setFocus()  # the keys belong to the picture again, not to the words searched for
 
     def menu_of(self, summary: "CaseSummary") -> QMenu:
         """What can be done with a case."""
