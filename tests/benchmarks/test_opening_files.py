@@ -59,7 +59,7 @@ def test_open(bench: Bench, tmp_path: Path, kind: str, slices: int) -> None:
     best = {program: min(took) for program, took in times.items()}  # how long new memory takes varies more than all
     told = ", ".join(f"{program} {best[program]:.0f} ms / {peaks[program]:.0f} MB" for program in programs)
     bench.row(
-        f"read {size}x{size}x{slices} as {kind}, {mb:.0f} MB of voxels, best of 6", "faster than both, <= 2x the voxels",
+        f"read {size}x{size}x{slices} as {kind}, {mb:.0f} MB of voxels, best of 6", "faster than both, <= 2x of that",
         told, **best, **{f"{program}_mb": peak for program, peak in peaks.items()},
     )  # fmt: skip
 

@@ -12,8 +12,9 @@ from pydicom.uid import ImplicitVRLittleEndian
 
 from thighview.core.errors import UserError
 from thighview.io import dicom_header
+from thighview.io.dicom_frames import GROUPS
 from thighview.io.dicom_header import Slice, read_slices
-from thighview.io.dicom_quick import quick_look
+from thighview.io.dicom_quick import WANTED, quick_look
 
 _SHARED = Path(__file__).parents[3] / "shared"
 OWN = sorted(Path(pydicom.data.get_testdata_file("MR_small.dcm", download=False) or "none").parent.glob("*.dcm"))
@@ -31,11 +32,15 @@ def said(path: Path, by_library: bool) -> object:
             found = read_slices(path)
             return [plain(s) for s in found] if found is not None else None
         with path.open("rb") as file:
-            return [plain(s) for s in dicom_header._read_by_library(path, file)]
+            return [plain(s) for s in dicom_header._read_by_library(path, file, dicom_header.pydicom())]
     except UserError as error:
         return error.message
     except Exception:  # noqa: BLE001 - as the reader says it
         return dicom_header.damaged().message
+
+
+def test_it_looks_for_all_that_is_wanted():
+    assert {name for _, name in WANTED.values()} | set(GROUPS) == set(dicom_header._TAGS)
 
 
 def looked(path: Path) -> bool:

@@ -40,9 +40,10 @@ _TAGS = (
     "PixelRepresentation", "RescaleSlope", "RescaleIntercept", "EchoTime", "EchoNumbers", "RepetitionTime",
     "FlipAngle", "MagneticFieldStrength", "Manufacturer", "ManufacturerModelName", "SliceThickness",
     "SpacingBetweenSlices", "PatientID", "InstanceNumber", "TemporalPositionIdentifier", "DiffusionBValue",
-    "AcquisitionNumber", "LossyImageCompression",
+    "AcquisitionNumber", "LossyImageCompression", "FrameOfReferenceUID",
     *GROUPS,
 )  # fmt: skip
+"""What is read of a header; all but the groups stand in ``dicom_quick.WANTED``, too."""
 _KINDS = {
     "SR": "a report", "SEG": "a segmentation", "PR": "a presentation state", "KO": "a list of key images",
     "RTSTRUCT": "a set of contours", "RTPLAN": "a radiotherapy plan", "RTDOSE": "a radiotherapy dose",
@@ -203,10 +204,11 @@ def read_dataset(path: Path, tags: tuple[str, ...] = ()) -> "Dataset":
     NoImageError
         When it is damaged, or grows beyond all measure.
     """
+    reader = pydicom()  # here: what goes wrong in loading it is no fault of the file's
     with path.open("rb") as file:
         _check_start(file)
         try:
-            return pydicom().dcmread(file, force=True, specific_tags=list(tags) or None)
+            return reader.dcmread(file, force=True, specific_tags=list(tags) or None)
         except MemoryError:
             raise
         except Exception as error:
@@ -225,25 +227,27 @@ def read_slices(path: Path) -> list[Slice] | None:
         start = file.read(_FIRST_BYTES)
         if not _looks_like_dicom(start):
             return None
+        quick = quick_look(file, start)
+        known = quick is not None and quick[0].get("SOPClassUID") not in ENHANCED
+        reader = None if known else pydicom()  # here: what goes wrong in loading it is no fault of the file's
         try:
-            quick = quick_look(file, start)
-            if quick and quick[0].get("SOPClassUID") not in ENHANCED:
+            if reader is None and quick is not None:
                 values, syntax, begin, size = quick
                 _need_image(values)
                 left = os.fstat(file.fileno()).st_size - begin
                 return [_slice(path, values, _stored(values, syntax, (begin, min(size, left)), True))]
             file.seek(0)
-            return _read_by_library(path, file)
+            return _read_by_library(path, file, reader)
         except (MemoryError, UserError):
             raise
         except Exception as error:
             raise damaged() from error
 
 
-def _read_by_library(path: Path, file: BufferedReader) -> list[Slice]:
-    """The images of a file whatever it is like, as long as it can be read at all."""
+def _read_by_library(path: Path, file: BufferedReader, reader: Any) -> list[Slice]:
+    """The images of a file whatever it is like, as long as pydicom can read it at all."""
     _check_start(file)
-    header = pydicom().dcmread(file, force=True, stop_before_pixels=True, specific_tags=list(_TAGS))
+    header = reader.dcmread(file, force=True, stop_before_pixels=True, specific_tags=list(_TAGS))
     names = {element.keyword: element for element in header}
     values = {name: names[name].value for name in _TAGS if name in names and name not in GROUPS}
     values.setdefault("SOPClassUID", header.file_meta.get("MediaStorageSOPClassUID"))
