@@ -317,7 +317,7 @@ def _other_kind(values: dict[str, Any]) -> str:
     if int(values.get("SamplesPerPixel") or 1) != 1 or "PALETTE" in str(values.get("PhotometricInterpretation")):
         return "a colour image"
     if "MOSAIC" in _words(values.get("ImageType")):
-        return "a mosaic, many slices in one picture, which is not opened"
+        return "a mosaic, many slices in one picture, which dcm2niix can take apart"
     if not (1 <= int(values["Rows"]) <= _MAX_SIDE and 1 <= int(values["Columns"]) <= _MAX_SIDE):
         return f"an image of {values['Columns']} x {values['Rows']}, which cannot be"
     return ""
