@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -415,3 +417,15 @@ def test_the_project_open_last_is_opened_again_or_my_cases_with_a_sentence(qtbot
     assert said == ["The project Study is not where it was: this is My cases."]
     workspace.close()
     assert jobs.shutdown()
+
+
+def test_nothing_of_dicom_is_loaded_by_the_window_whatever_it_does(tmp_path: Path) -> None:
+    """A process of its own: the tests themselves have loaded it."""
+    folder = write_series(tmp_path / "scan", [0, 5, 10])
+    script = Path(__file__).with_name("window_without_dicom.py")
+    done = subprocess.run(
+        [sys.executable, str(script), str(folder), str(tmp_path / "Study")],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == ["[]"], done.stdout + done.stderr
+    assert list((tmp_path / "raw").glob("imagesTr/*.nii.gz"))

@@ -152,7 +152,7 @@ def fill(stream: Stream, array: NDArray[Any], path: Path) -> None:
     room = array.reshape(-1).view(np.uint8).data
     at = 0
     while at < len(room):
-        count = stream.readinto(room[at:])
+        count = stream.readinto(room[at : at + _CHUNK_BYTES])  # more at once would be unpacked beside the array first
         if not count:
             raise cut_short(path, f"it holds {at:,} of {len(room):,} bytes of voxels")
         at += count

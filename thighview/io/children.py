@@ -191,7 +191,7 @@ def _follow(
             result, shapes = dict(message["result"]), _shapes(message["arrays"], most_bytes)
             if not shapes:
                 return result, {}
-            arrays = {name: np.zeros(shape, dtype) for name, shape, dtype in shapes}
+            arrays = {name: np.empty(shape, dtype) for name, shape, dtype in shapes}
             rooms = [array.reshape(-1).view(np.uint8).data for array in arrays.values()]
             missing = sum(map(len, rooms))
         elif "filled" in message and arrays and not missing:

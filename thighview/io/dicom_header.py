@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
 from thighview.io.dicom_frames import ENHANCED, GROUPS, frame_values
+from thighview.io.dicom_quick import quick_look
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _MAX_SIDE = 4096
 _MOST_INFLATED = 50 << 20
 _MOST_META = 1 << 20
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES, _FIRST_BYTES = 1 << 20, 1 << 14
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _PLAIN_SYNTAXES = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 """Implicit and explicit little endian, explicit big endian."""
@@ -42,6 +43,7 @@ _TAGS = (
     "AcquisitionNumber", "LossyImageCompression", "FrameOfReferenceUID",
     *GROUPS,
 )  # fmt: skip
+"""What is read of a header; all but the groups stand in ``dicom_quick.WANTED``, too."""
 _KINDS = {
     "SR": "a report", "SEG": "a segmentation", "PR": "a presentation state", "KO": "a list of key images",
     "RTSTRUCT": "a set of contours", "RTPLAN": "a radiotherapy plan", "RTDOSE": "a radiotherapy dose",
@@ -225,26 +227,43 @@ def read_slices(path: Path) -> list[Slice] | None:
         When it holds no image that can be opened.
     """
     with path.open("rb") as file:
-        if not _looks_like_dicom(file.read(132)):
+        start = file.read(_FIRST_BYTES)
+        if not _looks_like_dicom(start):
             return None
-        file.seek(0)
-        _check_start(file)
-        reader = pydicom()
+        quick = quick_look(file, start)
+        known = quick is not None and quick[0].get("SOPClassUID") not in ENHANCED
+        reader = None if known else pydicom()  # here: what goes wrong in loading it is no fault of the file's
         try:
-            header = reader.dcmread(file, force=True, stop_before_pixels=True, specific_tags=list(_TAGS))
-            values = {element.keyword: element.value for element in header if element.keyword not in GROUPS}
-            values.setdefault("SOPClassUID", header.file_meta.get("MediaStorageSOPClassUID"))
-            what = _other_kind(values)
-            if what:
-                raise NoImageError(what, facts=_facts(values))
-            stored = _stored(values, header, file)
-            if values.get("SOPClassUID") not in ENHANCED:
-                return [_slice(path, values, stored)]
-            return [_slice(path, values | own, stored, place) for place, own in enumerate(frame_values(header))]
+            if reader is None and quick is not None:
+                values, syntax, begin, size = quick
+                _need_image(values)
+                left = os.fstat(file.fileno()).st_size - begin
+                return [_slice(path, values, _stored(values, syntax, (begin, min(size, left)), True))]
+            file.seek(0)
+            return _read_by_library(path, file, reader)
         except (MemoryError, UserError):
             raise
         except Exception as error:
             raise damaged() from error
+
+
+def _read_by_library(path: Path, file: BufferedReader, reader: Any) -> list[Slice]:
+    """The images of a file whatever it is like, as long as pydicom can read it at all."""
+    _check_start(file)
+    header = reader.dcmread(file, force=True, stop_before_pixels=True, specific_tags=list(_TAGS))
+    names = {element.keyword: element for element in header}
+    values = {name: names[name].value for name in _TAGS if name in names and name not in GROUPS}
+    values.setdefault("SOPClassUID", header.file_meta.get("MediaStorageSOPClassUID"))
+    _need_image(values)
+    implicit, little = (bool(way) for way in header.original_encoding)
+    syntax = str(header.file_meta.get("TransferSyntaxUID") or "").strip()
+    if not syntax:  # a file without its first part: as it was read, so it is
+        syntax = _PLAIN_SYNTAXES[0 if implicit else 1 if little else 2]
+    place = _pixel_place(file, implicit, little) if syntax in _PLAIN_SYNTAXES else (-1, 0)
+    stored = _stored(values, syntax, place, little)
+    if values.get("SOPClassUID") not in ENHANCED:
+        return [_slice(path, values, stored)]
+    return [_slice(path, values | own, stored, place) for place, own in enumerate(frame_values(header))]
 
 
 def _check_start(file: BufferedReader) -> None:
@@ -281,6 +300,12 @@ def _check_inflated(start: bytes, file: BufferedReader) -> None:
         )
 
 
+def _need_image(values: dict[str, Any]) -> None:
+    """Refuse a file that holds no picture that can be opened."""
+    if what := _other_kind(values):
+        raise NoImageError(what, facts=_facts(values))
+
+
 def _other_kind(values: dict[str, Any]) -> str:
     """What a file is that holds no picture that can be opened; empty where it holds one."""
     modality = str(values.get("Modality", ""))
@@ -295,14 +320,14 @@ def _other_kind(values: dict[str, Any]) -> str:
     if int(values.get("SamplesPerPixel") or 1) != 1 or "PALETTE" in str(values.get("PhotometricInterpretation")):
         return "a colour image"
     if "MOSAIC" in _words(values.get("ImageType")):
-        return "a mosaic, many slices in one picture, which is not opened"
+        return "a mosaic, many slices in one picture, which dcm2niix can take apart"
     if not (1 <= int(values["Rows"]) <= _MAX_SIDE and 1 <= int(values["Columns"]) <= _MAX_SIDE):
         return f"an image of {values['Columns']} x {values['Rows']}, which cannot be"
     return ""
 
 
-def _stored(values: dict[str, Any], header: "Dataset", file: BufferedReader) -> Stored:
-    """How the pixels are stored; the file stands where they begin."""
+def _stored(values: dict[str, Any], syntax: str, place: tuple[int, int], little: bool) -> Stored:
+    """How the pixels are stored: from which byte on, and how many; -1 where they are packed."""
     bits = int(values.get("BitsAllocated") or 0)
     used = int(values.get("BitsStored") or bits)
     high = int(values["HighBit"]) if values.get("HighBit") is not None else used - 1
@@ -310,11 +335,7 @@ def _stored(values: dict[str, Any], header: "Dataset", file: BufferedReader) -> 
         raise NoImageError(f"an image of {bits} bits per pixel, which are not read", facts=_facts(values))
     if not 1 <= used <= high + 1 <= bits:
         raise NoImageError(f"an image of {used} of {bits} bits up to bit {high}, which cannot be", facts=_facts(values))
-    implicit, little = header.original_encoding
-    syntax = str(header.file_meta.get("TransferSyntaxUID") or "").strip()
-    if not syntax:  # a file without its first part: as it was read, so it is
-        syntax = _PLAIN_SYNTAXES[0 if implicit else 1 if little else 2]
-    begin, size = _pixel_place(file, bool(implicit), bool(little)) if syntax in _PLAIN_SYNTAXES else (-1, 0)
+    begin, size = place
     if bits == 8 and not little:
         begin = -1  # words of two pixels may be swapped: left to the library
     return Stored(syntax, bits, used, high, int(values.get("PixelRepresentation") or 0) == 1, begin, size, not little)

@@ -2,7 +2,8 @@
 
 import functools
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,11 +42,12 @@ def images_of(slices: Sequence[Slice]) -> Iterator[tuple[int, NDArray[Any]]]:
     by_file: dict[Path, list[int]] = {}
     for index, s in enumerate(slices):
         by_file.setdefault(s.path, []).append(index)
-    for places in by_file.values():
+    for path, places in by_file.items():
         places.sort(key=lambda index: slices[index].frame or 0)
         own = [slices[index] for index in places]
-        for index, image in zip(places, _images_of_file(own), strict=True):
-            yield index, image
+        with _there(path):
+            for index, image in zip(places, _images_of_file(own), strict=True):
+                yield index, image
 
 
 def image_of(s: Slice) -> NDArray[Any]:
@@ -59,7 +61,7 @@ def stored_bytes_digest(s: Slice, report: Report = nobody) -> str:
     if s.stored.begin < 0:
         digest.update(read_dataset(s.path, ("PixelData",)).get("PixelData") or b"")
         return digest.hexdigest()
-    with s.path.open("rb") as file:
+    with _there(s.path), s.path.open("rb") as file:
         file.seek(s.stored.begin)
         left = s.stored.size
         while left > 0 and (block := file.read(min(left, _CHUNK_BYTES))):
@@ -78,6 +80,15 @@ def check_pixels(slices: Sequence[Slice]) -> None:
             raise _cut_short(path)
         if stored.begin < 0:
             _need_decoder(stored.syntax, path)
+
+
+@contextmanager
+def _there(path: Path) -> Generator[None]:
+    """A file that is gone, or not ours to read, since its header was read."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{path.name} could not be read: {error.strerror or error}.", "Check the path.") from error
 
 
 def _images_of_file(slices: Sequence[Slice]) -> Iterator[NDArray[Any]]:

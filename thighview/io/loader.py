@@ -20,7 +20,7 @@ from thighview.io.children import Answer, Child, LostError
 
 Wish = Callable[[], bool]
 
-_PREPARED = ("thighview.io.dicom_parts",)
+_PREPARED = ("thighview.io.dicom_parts", "pydicom")
 _ROOM_BYTES = 512 << 20
 """What a reader may take besides the largest scan that is opened."""
 _CPU_S, _SILENCE_S, _DEADLINE_S = 900.0, 90.0, 3600.0
