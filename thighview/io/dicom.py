@@ -180,7 +180,7 @@ def _only_that_opens(path: Path, mine: Sequence[Series], folder: Folder) -> Seri
         reasons = " ".join(f"{title}: {reason}" for title, reason in refused[:_MOST_NOTED])
         raise UserError(f"{what} holds {len(mine)} series, none of which can be opened. {reasons}", COPY_AGAIN)
     listed = "; ".join(f"{names[id(s)]}, {s.size}" for s in mine[:_MOST_NAMED])
-    listed += "; ..." if len(mine) > _MOST_NAMED else ""
+    listed += f"; and {len(mine) - _MOST_NAMED} more" if len(mine) > _MOST_NAMED else ""
     aside, unusable = _parted([s for s in folder.series if s not in mine])
     greyed = [ScanChoice(title, path, description=reason) for title, reason in (*refused, *unusable)]
     greyed += [ScanChoice(one.title, path, "", one.count, one.reason) for one in folder.found.refusals]

@@ -56,9 +56,8 @@ def inspect(path: str) -> dict[str, Any]:
         warnings = [f"There are {len(rows)} series; the first is described."]
         warnings += [f"{one.title}: {one.description}" for one in several.refused]
         return Inspection.of(path, dicom.read_dicom(*several.choices[0].key), rows, warnings).to_json()
-    return Inspection.of(
-        path, dicom.read_series(found, series), [{"name": series.title, "images": len(series.slices)}]
-    ).to_json()
+    row = {"name": series.name, "images": len(series.slices), "part": series.part}
+    return Inspection.of(path, dicom.read_series(found, series), [row]).to_json()
 
 
 def pictures(path: str, parts: list[str], pixels: int) -> tuple[dict[str, Any], Arrays]:

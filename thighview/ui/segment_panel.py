@@ -329,7 +329,7 @@ class SegmentPanel(Page):
         running = self._job is not None
         reviewed = sum(1 for r in case.reviews if r.state.reviewed) if case else 0
         kept = sum(1 for r in case.reviews if r.state.protected) if case else 0
-        total = len(case.reviews) if case else 0
+        total = len(case.reviews) - len(case.missing) if case else 0
         free = total - kept
         card = self.model.card if self.model else None
         if case and card is None and not self._listed:

@@ -81,7 +81,8 @@ class SeriesDialog(QDialog):
         self.list.itemActivated.connect(lambda _: self.accept())
         self.list.itemSelectionChanged.connect(self._look)
         box.addWidget(self.buttons)
-        self.resize(self._wanted_size())
+        self._first_size = self._wanted_size()
+        self.resize(self._first_size)
         self.list.setFocus()
         self._job = ask_pictures(needed.choices) if self._pictured else None
         if self._job:
@@ -94,10 +95,10 @@ class SeriesDialog(QDialog):
         return tuple(choice.key for choice in chosen)
 
     def done(self, result: int) -> None:
-        """However it ends: no picture is needed any more, and its size is kept."""
+        """However it ends: no picture is needed any more, and the size a person gave it is kept."""
         if self._job:
             self._job.cancel()
-        if self._settings:
+        if self._settings and self.size() != self._first_size:
             self._settings.keep_size(_NAME, self.width(), self.height())
         super().done(result)
 
@@ -138,9 +139,13 @@ class SeriesDialog(QDialog):
         kept = self._settings.size_of(_NAME) if self._settings else None
         if kept is None:
             items = [self.list.item(row) for row in range(self.list.count())]
-            metrics = QFontMetrics(words_font(bold=True, pixels=13))
-            widest = max(metrics.horizontalAdvance(item.text()) for item in items) + (120 if self._pictured else 64)
-            kept = widest, sum(item.sizeHint().height() for item in items) + 160
+            bold, plain = QFontMetrics(words_font(bold=True, pixels=13)), QFontMetrics(words_font())
+            lines = [_second_line(item.data(_KIND), choice) for item in items if (choice := item.data(_CHOICE))]
+            widest = max(
+                *(bold.horizontalAdvance(item.text()) for item in items),
+                *(plain.horizontalAdvance(line) for line in lines),
+            )
+            kept = widest + (140 if self._pictured else 70), sum(item.sizeHint().height() for item in items) + 160
         width, height = (max(low, min(n, high)) for n, low, high in zip(kept, _LEAST_PX, _MOST_PX, strict=True))
         return QSize(width, height)
 

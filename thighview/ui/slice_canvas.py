@@ -359,7 +359,7 @@ class SliceCanvas(QWidget):
         plane = self.plane
         if plane is None:
             return ()
-        first = f"{'slice ' if self.width() > 240 else ''}{self.index + 1} / {plane.count}"
+        first = self._words_of_slice(plane)
         low, high = self.window_shown
         window = f" · W {number_words(high - low)} L {number_words((low + high) / 2)}"
         if QFontMetrics(draw.words_font()).horizontalAdvance(first + window) <= self.corner_rect().width():
@@ -369,6 +369,12 @@ class SliceCanvas(QWidget):
             return (first, under) if under else (first,)
         where, what = under.split(" · ", 1)
         return (first, where, what)
+
+    def _words_of_slice(self, plane: Plane) -> str:
+        """Which slice it is; of one that is not in the files of the scan, that it is not."""
+        words = f"{'slice ' if self.width() > 240 else ''}{self.index + 1} / {plane.count}"
+        case = self.session.case
+        return f"{words} · missing in the files" if case and not plane.through and self.index in case.missing else words
 
     def under_mouse_words(self) -> str:
         """Millimetres, voxel, intensity and label under the mouse; empty when it is elsewhere."""
