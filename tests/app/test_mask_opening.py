@@ -16,11 +16,11 @@ from thighview.core.errors import UserError
 from thighview.core.found_mask import FoundMask, MaskWish
 from thighview.core.labels import Label, LabelTable
 from thighview.core.mask import Region
-from thighview.core.review import SliceState
+from thighview.core.review import SliceReview, SliceState
 from thighview.core.volume import Volume
 from thighview.io.images import write_volume
 from thighview.io.mask_kind import kind_of
-from thighview.io.masks import read_mask, write_mask
+from thighview.io.masks import read_mask, write_mask, write_sidecar
 
 Answer = Callable[[Any], None]
 
@@ -125,6 +125,28 @@ def test_what_an_algorithm_drew_counts_as_a_model_s(qtbot: QtBot, workspace: Wor
         report = report_of(qtbot, workspace, lambda path=path: workspace.open_mask(path))
         assert [review.state for review in case.reviews[:4]] == [SliceState.UNSEEN, state, state, SliceState.UNSEEN]
         assert any("An algorithm drew it" in note for note in report.notes) == (algorithm == "AUTOMATIC")
+        workspace.session.undo()
+
+
+def test_what_a_sidecar_says_of_its_slices_stays_true(
+    qtbot: QtBot, workspace: Workspace, case: Case, tmp_path: Path
+) -> None:
+    labels = np.ones(case.volume.shape, np.uint8)
+    table, path = LabelTable((Label(1, "muscle"),)), tmp_path / "m.nii.gz"
+    write_mask(path, labels, table, case.volume)
+    model, editing = SliceReview().after_model(), SliceState.EDITING
+    beneath = SliceReview(editing, True)
+    for told, expected in (
+        ({"model": "m", "weights_sha256": "0" * 64}, [model] * 6),
+        (
+            {"slices": ["drawn", "model", "editing", "accepted", "corrected", "unseen"], "model_beneath": [1, 2, 3, 4]},
+            [SliceReview(editing), model, beneath, model, beneath, SliceReview(editing)],
+        ),
+    ):
+        write_sidecar(path, table, **told)
+        report = report_of(qtbot, workspace, lambda: workspace.open_mask(path))
+        assert case.reviews == expected
+        assert any(note.startswith("m.json says that") for note in report.notes)
         workspace.session.undo()
 
 

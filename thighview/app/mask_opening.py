@@ -170,11 +170,12 @@ class OpenMasks(OpenScans):
     ) -> None:
         before = case.table
         name = f"Open mask {mask.name}{', resampled' if resampled else ''}"
-        automatic = any(label.value in mask.automatic for label in found)
+        automatic = not mask.said and any(label.value in mask.automatic for label in found)
+        of_models = {i: r.after_reopen() for i, r in enumerate(mask.reviews(labels, found)) if r.model_beneath}
         notes = list(mask.notes)
         try:
             table, values = before.joined(found)
-            changed = self.session.commit(name, "import", renumber(labels, values), table, automatic)
+            changed = self.session.commit(name, "import", renumber(labels, values), table, of_models)
         except UserError as error:
             self.failed.emit(error)
             return

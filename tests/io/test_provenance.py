@@ -1,0 +1,146 @@
+"""What nobody has reviewed never comes back as drawn by hand, whichever of our own files it went through."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from export_room import STATES, TABLE, drawn_case, thigh_project, write_thigh_nifti
+from mask_files import stored_as, write_nifti
+
+from thighview.core.case import Case
+from thighview.core.errors import UserError
+from thighview.core.labels import LabelTable
+from thighview.core.review import SliceReview, SliceState
+from thighview.core.volume import Volume
+from thighview.io.exporting import ExportWish, export
+from thighview.io.images import write_volume
+from thighview.io.importing import ImportWish, import_cases
+from thighview.io.masks import find_mask, write_mask, write_sidecar
+from thighview.io.nnunet import import_raw
+from thighview.io.project import Project
+
+OPEN = [i for i, state in enumerate(STATES) if not state.reviewed]
+SOME = (SliceState.DRAWN, SliceState.MODEL, SliceState.MODEL, SliceState.MODEL, SliceState.EDITING)
+
+
+@pytest.fixture
+def into(tmp_path: Path) -> Iterator[Project]:
+    project = Project.create(tmp_path / "into")
+    yield project
+    project.close()
+
+
+def the_case(project: Project) -> Case:
+    (row,) = project.cases()
+    return project.load_case(row.case_id)
+
+
+def exported(folder: Path, form: str, states: tuple[SliceState, ...] = STATES) -> tuple[Path, Path]:
+    """A scan, and the folder its mask was exported to."""
+    scan = write_thigh_nifti(folder / "sub-02_T1w.nii.gz")
+    project = Project.create(folder / "from")
+    project.add_case(drawn_case(scan, "sub-02", states), in_training_set=True)
+    try:
+        assert export(project, folder / "out", ExportWish(form)) is not None
+    finally:
+        project.close()
+    return scan, folder / "out"
+
+
+def test_what_segment_writes_is_a_model_s(into: Project, tmp_path: Path, tiny_volume: Volume) -> None:
+    labels = np.ones(tiny_volume.shape, np.uint8)
+    table = LabelTable().merged([("muscle", "")])
+    write_volume(tmp_path / "a.nii.gz", tiny_volume)
+    write_mask(tmp_path / "a_seg.nii.gz", labels, table, tiny_volume)
+    write_sidecar(tmp_path / "a_seg.nii.gz", table, model="thigh_tissues", weights_sha256="0" * 64)
+    done = import_cases(into, tmp_path / "a.nii.gz", ImportWish(tmp_path / "a_seg.nii.gz"))
+    assert done.reviewed == 0 and done.pairs[0].endswith("1 label, drawn by an algorithm, not reviewed.")
+    assert any("a_seg.json says that a model drew a_seg.nii.gz" in note for note in done.notes)
+    assert set(the_case(into).reviews) == {SliceReview().after_model()}
+    assert not into.cases()[0].in_training_set
+
+
+@pytest.mark.parametrize(("form", "ending"), [("nifti", ".nii.gz"), ("nrrd", ".seg.nrrd")])
+def test_the_states_of_slices_come_back_with_the_mask(into: Project, tmp_path: Path, form: str, ending: str) -> None:
+    scan, out = exported(tmp_path, form, SOME)
+    done = import_cases(into, scan, ImportWish(out / f"sub-02-scan{ending}"))
+    assert done.pairs[0].endswith("3 labels, 1 of 5 slices drawn by hand.")
+    assert any("nobody has reviewed 4 of 5 slices" in note for note in done.notes)
+    case = the_case(into)
+    assert tuple(review.state for review in case.reviews) == SOME
+    assert [review.model_beneath for review in case.reviews] == [False, True, True, True, True]
+
+
+def test_the_mark_of_bids_is_no_tissue(into: Project, tmp_path: Path) -> None:
+    scan, out = exported(tmp_path, "bids")
+    done = import_cases(into, scan, ImportWish(next(out.rglob("*_dseg.nii.gz"))))
+    case = the_case(into)
+    assert {label.key for label in case.table} == {label.key for label in TABLE}
+    assert not case.labels[OPEN].any() and case.labels[0].any()
+    assert [i for i, review in enumerate(case.reviews) if not review.state.reviewed] == OPEN
+    assert (done.reviewed, done.slices) == (3, 5)
+
+
+def test_a_mask_stored_otherwise_keeps_the_states_of_its_slices(tmp_path: Path) -> None:
+    scan, out = exported(tmp_path, "nifti")
+    mask = out / "sub-02-scan.nii.gz"
+    case = drawn_case(scan, "sub-02")
+    labels = np.asarray(nibabel.load(mask).dataobj).T.astype(np.int16)
+    for order, signs in (((0, 1, 2), (-1, 1, 1)), ((1, 0, 2), (1, 1, 1))):
+        stored, affine = stored_as(labels, case.volume.affine, order, signs)
+        write_nifti(mask, stored, affine)
+        told = json.loads((out / "sub-02-scan.json").read_text())
+        if order == (0, 1, 2):
+            told["slices"] = [state.word for state in reversed(STATES)]
+            (out / "sub-02-scan.json").write_text(json.dumps(told))
+        found = find_mask(mask, case.volume)
+        reviews = found.reviews(*found.settled())
+        if order == (0, 1, 2):
+            assert tuple(review.state for review in reviews) == (*STATES[:3], SliceState.EDITING, STATES[4])
+        else:
+            assert not any(review.state.reviewed for review in reviews), "which slice is which cannot be told"
+
+
+def test_a_mask_carried_over_is_reviewed_where_all_of_it_was(tmp_path: Path) -> None:
+    scan, out = exported(tmp_path, "nifti")
+    case = drawn_case(scan, "sub-02")
+    fine = Volume(np.zeros((10, 4, 5), np.int16), case.volume.affine @ np.diag([0.5, 1, 1, 1]))
+    found = find_mask(out / "sub-02-scan.nii.gz", fine)
+    assert found.grid is not None
+    assert [review.state.reviewed for review in found.said[::2]] == [state.reviewed for state in STATES]
+
+
+def test_a_list_that_is_none_is_refused(tmp_path: Path) -> None:
+    scan, out = exported(tmp_path, "nifti")
+    told = json.loads((out / "sub-02-scan.json").read_text())
+    (out / "sub-02-scan.json").write_text(json.dumps(told | {"slices": ["fine"] * 5}))
+    with pytest.raises(UserError, match=r"sub-02-scan\.json should have a state for each slice"):
+        find_mask(out / "sub-02-scan.nii.gz", drawn_case(scan, "sub-02").volume)
+
+
+def test_model_output_in_a_folder_of_nnunet_is_not_drawn(into: Project, tmp_path: Path, tiny_volume: Volume) -> None:
+    root = tmp_path / "Dataset001"
+    table = LabelTable().merged([("muscle", "")])
+    for folder in ("imagesTr", "labelsTr"):
+        (root / folder).mkdir(parents=True)
+    write_volume(root / "imagesTr" / "a_0000.nii.gz", tiny_volume)
+    write_mask(root / "labelsTr" / "a.nii.gz", np.ones(tiny_volume.shape, np.uint8), table, tiny_volume)
+    (root / "dataset.json").write_text('{"labels": {"background": 0, "muscle": 1}, "file_ending": ".nii.gz"}')
+    write_sidecar(root / "labelsTr" / "a.nii.gz", table, model="m", weights_sha256="0" * 64)
+    assert import_raw(into, root).reviewed == 0
+    assert set(the_case(into).reviews) == {SliceReview().after_model()}
+
+
+def test_every_state_goes_out_and_comes_in(tmp_path: Path, into: Project) -> None:
+    project = thigh_project(tmp_path)
+    assert export(project, tmp_path / "out", ExportWish("nifti")) is not None
+    row = project.cases()[1]
+    case = project.load_case(row.case_id)
+    project.close()
+    import_cases(into, row.path, ImportWish(tmp_path / "out" / "sub-02-scan.nii.gz"))
+    expected = list(case.reviews)
+    expected[3] = SliceReview(SliceState.EDITING)  # said to be unseen, and yet there is something
+    assert the_case(into).reviews == expected
