@@ -6,14 +6,16 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+import pydicom
 import pytest
-from export_room import STATES, TABLE, drawn_case, thigh_project, write_thigh_nifti
+from export_room import STATES, TABLE, drawn_case, step, thigh_project, write_thigh_nifti, write_thigh_series
 from mask_files import stored_as, write_nifti
 
 from thighview.core.case import Case
 from thighview.core.errors import UserError
+from thighview.core.history import Edit, step_name
 from thighview.core.labels import LabelTable
-from thighview.core.review import SliceReview, SliceState
+from thighview.core.review import ReviewChange, SliceReview, SliceState
 from thighview.core.volume import Volume
 from thighview.io.exporting import ExportWish, export
 from thighview.io.images import write_volume
@@ -21,6 +23,7 @@ from thighview.io.importing import ImportWish, import_cases
 from thighview.io.masks import find_mask, write_mask, write_sidecar
 from thighview.io.nnunet import import_raw
 from thighview.io.project import Project
+from thighview.io.reading import read_volume, sha256_of
 
 OPEN = [i for i, state in enumerate(STATES) if not state.reviewed]
 SOME = (SliceState.DRAWN, SliceState.MODEL, SliceState.MODEL, SliceState.MODEL, SliceState.EDITING)
@@ -132,6 +135,51 @@ def test_model_output_in_a_folder_of_nnunet_is_not_drawn(into: Project, tmp_path
     write_sidecar(root / "labelsTr" / "a.nii.gz", table, model="m", weights_sha256="0" * 64)
     assert import_raw(into, root).reviewed == 0
     assert set(the_case(into).reviews) == {SliceReview().after_model()}
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_model_s_segmentation_that_a_hand_touched_is_not_drawn(into: Project, tmp_path: Path, alone: bool) -> None:
+    """A model drew five slices, an eraser touched a voxel of one, a person called one right; with and without JSON."""
+    scan = write_thigh_series(tmp_path / "series")
+    case = Case.of(read_volume(scan), scan, sha256_of(scan), "anna")
+    case.title, case.table = "anna", TABLE
+    plane = np.full(case.labels.shape[1:], 2, np.uint8)
+    for index in range(5):
+        step(case, index, plane, "model", step_name("thigh_tissues"))
+    plane[0, 0] = 0
+    step(case, 2, plane, "eraser", "Eraser")
+    change = ReviewChange(4, case.reviews[4], case.reviews[4].after_accept())
+    case.reviews[4] = change.after
+    case.history.push(Edit("Accept", "review", (), (change,)))
+    states = tuple(review.state for review in case.reviews)
+    project = Project.create(tmp_path / "from")
+    project.add_case(case)
+    assert export(project, tmp_path / "out", ExportWish("dicomseg")) is not None
+    project.close()
+    seg = tmp_path / "out" / "anna.dcm"
+    assert [str(item.SegmentAlgorithmType) for item in pydicom.dcmread(seg).SegmentSequence] == ["SEMIAUTOMATIC"]
+    if alone:
+        seg.with_suffix(".json").unlink()
+    done = import_cases(into, scan, ImportWish(seg))
+    case = the_case(into)
+    if alone:
+        assert done.reviewed == 0 and set(case.reviews) == {SliceReview().after_model()}
+    else:
+        assert tuple(review.state for review in case.reviews) == states
+
+
+def test_a_segmentation_of_a_hand_alone_is_drawn(into: Project, tmp_path: Path) -> None:
+    scan = write_thigh_series(tmp_path / "series")
+    case = Case.of(read_volume(scan), scan, sha256_of(scan), "anna")
+    case.title, case.table = "anna", TABLE
+    for index in range(5):
+        step(case, index, np.full(case.labels.shape[1:], 2, np.uint8), "brush", "Brush")
+    project = Project.create(tmp_path / "from")
+    project.add_case(case)
+    assert export(project, tmp_path / "out", ExportWish("dicomseg")) is not None
+    project.close()
+    (tmp_path / "out" / "anna.json").unlink()
+    assert import_cases(into, scan, ImportWish(tmp_path / "out" / "anna.dcm")).reviewed == 5
 
 
 def test_every_state_goes_out_and_comes_in(tmp_path: Path, into: Project) -> None:

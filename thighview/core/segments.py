@@ -38,7 +38,7 @@ class Segment:
     layer, code : int
         The layer it lies in, and its number there; a code of 0 is ``file_id`` itself.
     automatic : bool
-        Whether the file says that an algorithm drew it, with no hand in it.
+        Whether the file says that an algorithm drew it, or one of ours that it had a part in it.
     """
 
     file_id: int
