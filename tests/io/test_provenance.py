@@ -182,6 +182,75 @@ def test_a_segmentation_of_a_hand_alone_is_drawn(into: Project, tmp_path: Path) 
     assert import_cases(into, scan, ImportWish(tmp_path / "out" / "anna.dcm")).reviewed == 5
 
 
+@pytest.fixture
+def gap(tmp_path: Path) -> tuple[Path, Path]:
+    """A series whose third image is missing, and a mask that has something everywhere."""
+    scan = write_thigh_series(tmp_path / "series", (0.0, 4.0, 12.0, 16.0))
+    volume = read_volume(scan)
+    assert volume.missing == (2,) and volume.shape[0] == 5
+    mask = tmp_path / "mask.nii.gz"
+    write_mask(mask, np.ones(volume.shape, np.uint8), LabelTable().merged([("muscle", "")]), volume)
+    return scan, mask
+
+
+def test_a_slice_that_is_missing_in_the_scan_is_not_drawn(into: Project, gap: tuple[Path, Path]) -> None:
+    scan, mask = gap
+    done = import_cases(into, scan, ImportWish(mask))
+    assert done.pairs[0].endswith("1 label, 4 of 5 slices drawn by hand.")
+    assert [review.state.reviewed for review in the_case(into).reviews] == [True, True, False, True, True]
+
+
+@pytest.mark.parametrize("form", ["nnunet", "bids", "npz", "nifti"])
+def test_a_slice_that_is_missing_in_the_scan_leaves_as_nothing_to_learn(
+    tmp_path: Path, gap: tuple[Path, Path], form: str
+) -> None:
+    """The project is from before it was known which slices are missing: all five are called right."""
+    scan, _ = gap
+    case = Case.of(read_volume(scan), scan, sha256_of(scan), "anna")
+    case.title, case.table = "anna", LabelTable().merged([("muscle", "")])
+    case.labels[...] = 1
+    case.reviews = [SliceReview(SliceState.DRAWN)] * 5
+    project = Project.create(tmp_path / "from")
+    project.add_case(case, in_training_set=True)
+    assert export(project, tmp_path / "out", ExportWish(form)) is not None
+    project.close()
+    out = tmp_path / "out"
+    if form == "npz":
+        found = np.load(out / "anna.npz")
+        assert found["reviewed"].tolist() == [True, True, False, True, True]
+        labels, mark = found["mask"], int(found["unreviewed_value"])
+    else:
+        labels = np.asarray(nibabel.load(next(out.rglob("*.nii.gz" if form != "nnunet" else "labelsTr/*"))).dataobj).T
+        if form == "nnunet":
+            mark = json.loads((out / "dataset.json").read_text())["labels"]["ignore"]
+            told = json.loads((out / "thighview.json").read_text())["cases"]["anna"]
+        else:
+            told = json.loads(next(out.rglob("*anna*.json")).read_text())
+            mark, told = told.get("UnreviewedIndex", 1), told.get("thighview", told)
+        assert told["slices"] == ["drawn", "drawn", "unseen", "drawn", "drawn"]
+    assert set(np.unique(labels[2])) == {mark}
+    assert set(np.unique(labels[[0, 1, 3, 4]])) == {1}
+
+
+def test_a_case_whose_only_reviewed_slice_is_missing_stays_at_home(tmp_path: Path, gap: tuple[Path, Path]) -> None:
+    scan, _ = gap
+    case = Case.of(read_volume(scan), scan, sha256_of(scan), "anna")
+    case.title, case.table = "anna", LabelTable().merged([("muscle", "")])
+    case.labels[2], case.reviews[2] = 1, SliceReview(SliceState.DRAWN)
+    project = Project.create(tmp_path / "from")
+    project.add_case(case, in_training_set=True)
+    for form in ("nnunet", "bids", "npz"):
+        with pytest.raises(UserError, match="reviewed"):
+            export(project, tmp_path / "out", ExportWish(form))
+        assert not (tmp_path / "out").exists()
+    scan = write_thigh_nifti(tmp_path / "sub-02_T1w.nii.gz")
+    project.add_case(drawn_case(scan, "sub-02"), in_training_set=True)
+    done = export(project, tmp_path / "out", ExportWish("nnunet"))
+    project.close()
+    assert done is not None and done.cases == 1
+    assert "anna stays at home: none of its slices is reviewed." in done.notes
+
+
 def test_every_state_goes_out_and_comes_in(tmp_path: Path, into: Project) -> None:
     project = thigh_project(tmp_path)
     assert export(project, tmp_path / "out", ExportWish("nifti")) is not None

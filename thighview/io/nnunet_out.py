@@ -5,8 +5,8 @@ and colours, the person of each case and the state of each slice. ``io.nnunet_in
 """
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
 from thighview.core.mask import LabelMap
-from thighview.core.review import SliceReview
+from thighview.core.review import SliceReview, teaching
 from thighview.core.statement import RESEARCH_USE
 from thighview.core.volume import Volume
 from thighview.io.atomic import write_json_atomic
@@ -82,7 +82,8 @@ def write_dataset(
     """Write cases as a raw dataset folder; nothing is left behind on failure.
 
     Slices that are not reviewed carry the ``ignore`` label, the highest id, whatever is drawn on them: output of a
-    model that no person has looked at never leaves as a label. Cases without any reviewed slice stay at home.
+    model that no person has looked at never leaves as a label. Nor does what stands on a slice that is missing in the
+    files of the scan. Cases without any reviewed slice stay at home.
 
     Parameters
     ----------
@@ -109,34 +110,43 @@ def write_dataset(
     """
     need_empty(folder)
     going = [case for case in cases if case.reviewed]
-    if not going:
-        raise UserError(
-            "No slice of these cases has been reviewed, so there is nothing a model could learn from.",
-            "Accept or draw slices first; unreviewed model output is never exported as labels.",
-        )
+    at_home = [case for case in cases if not case.reviewed]
+    _need_reviewed(going)
     labels = number_labels([case.table for case in going])
     names = file_names([case.title for case in going])
-    with_ignore = any(case.reviewed < len(case.reviews) for case in going)
-    ignore = Label(len(labels) + 1, IGNORE, "", (128, 128, 128)) if with_ignore else None
+    ignore = len(labels) + 1
+    written: dict[str, OutCase] = {}
     try:
         with staged_folder(folder) as stage:
             for done, (case, case_name) in enumerate(zip(going, names, strict=True)):
                 if stopped():
                     raise _Stop
                 report(done, len(going))
-                _write_case(stage, case, case_name, labels, ignore)
-            _write_descriptions(stage, going, names, name, labels, ignore)
+                if seen := _write_case(stage, case, case_name, labels, ignore):
+                    written[case_name] = seen
+                else:
+                    at_home.append(case)
+            _need_reviewed([*written.values()])
+            _write_descriptions(stage, written, name, labels, ignore)
             finish(stage)
     except _Stop:
         return None
     report(len(going), len(going))
-    slices = sum(case.reviewed for case in going)
-    ignored = sum(len(case.reviews) for case in going) - slices
-    return OutReport(folder, tuple(names), slices, ignored, tuple(_notes(cases, going)))
+    slices = sum(case.reviewed for case in written.values())
+    ignored = sum(len(case.reviews) for case in written.values()) - slices
+    return OutReport(folder, tuple(written), slices, ignored, tuple(_notes(at_home, [*written.values()])))
 
 
 class _Stop(Exception):  # noqa: N818 - not an error: the person asked for it
     """Leaves the staged folder so that nothing of it stays."""
+
+
+def _need_reviewed(cases: Sequence[OutCase]) -> None:
+    if not any(case.reviewed for case in cases):
+        raise UserError(
+            "No slice of these cases has been reviewed, so there is nothing a model could learn from.",
+            "Accept or draw slices first; unreviewed model output is never exported as labels.",
+        )
 
 
 def number_labels(tables: Sequence[LabelTable]) -> LabelTable:
@@ -207,25 +217,28 @@ def folds_by_subject(cases: Sequence[tuple[str, str, str]]) -> list[dict[str, li
     ]
 
 
-def _write_case(stage: Path, case: OutCase, name: str, labels: LabelTable, ignore: Label | None) -> None:
+def _write_case(stage: Path, case: OutCase, name: str, labels: LabelTable, ignore: int) -> OutCase | None:
+    """Write one case, and give it with the reviews its slices have now that the scan is known; None if none is left."""
     volume, mask = case.load()
     if mask.shape != volume.shape or len(case.reviews) != mask.shape[0]:
         raise UserError(f"The mask of {case.title} does not lie on its scan's grid: {mask.shape} on {volume.shape}.")
+    case = replace(case, reviews=teaching(case.reviews, volume.missing))
+    if not case.reviewed:
+        return None
     images, masks = FOLDERS["test" if case.part == "test" else "train"]
     for folder in (images, masks):
         (stage / folder).mkdir(exist_ok=True)
-    out = labels_out(mask, case.table, labels, case.reviews, ignore.value if ignore else 0)
+    out = labels_out(mask, case.table, labels, case.reviews, ignore)
     write_volume(stage / images / f"{name}_0000.nii.gz", volume, checked=True)
     write_mask(stage / masks / f"{name}.nii.gz", out, LabelTable(), volume)  # the numbers as they are
+    return case
 
 
-def _write_descriptions(
-    stage: Path, cases: Sequence[OutCase], names: Sequence[str], name: str, labels: LabelTable, ignore: Label | None
-) -> None:
+def _write_descriptions(stage: Path, cases: Mapping[str, OutCase], name: str, labels: LabelTable, ignore: int) -> None:
     ids = {"background": 0, **{nnunet_name(label): label.value for label in labels}}
-    if ignore:
-        ids[IGNORE] = ignore.value
-    learning = [(n, c.subject, c.part) for n, c in zip(names, cases, strict=True) if c.part != "test"]
+    if any(case.reviewed < len(case.reviews) for case in cases.values()):
+        ids[IGNORE] = ignore
+    learning = [(n, c.subject, c.part) for n, c in cases.items() if c.part != "test"]
     dataset = {
         "channel_names": {"0": "MRI"},
         "labels": ids,
@@ -246,7 +259,7 @@ def _write_descriptions(
                 "slices": [review.state.word for review in case.reviews],
                 "model_beneath": [i for i, review in enumerate(case.reviews) if review.model_beneath],
             }
-            for n, case in zip(names, cases, strict=True)
+            for n, case in cases.items()
         },
     }
     for file, data in (("dataset.json", dataset), ("splits_final.json", folds_by_subject(learning)), (SIDE_FILE, ours)):
@@ -268,8 +281,8 @@ def file_names(titles: Sequence[str]) -> list[str]:
     return names
 
 
-def _notes(cases: Sequence[OutCase], going: Sequence[OutCase]) -> list[str]:
-    notes = [f"{case.title} stays at home: none of its slices is reviewed." for case in cases if not case.reviewed]
+def _notes(at_home: Sequence[OutCase], going: Sequence[OutCase]) -> list[str]:
+    notes = [f"{case.title} stays at home: none of its slices is reviewed." for case in at_home]
     keys = [{label.key for label in case.table} for case in going]
     every = set[str]().union(*keys)
     for case, known in zip(going, keys, strict=True):
