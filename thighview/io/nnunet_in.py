@@ -17,7 +17,7 @@ from thighview.core.provenance import reviews_told
 from thighview.core.review import SliceReview, SliceState, teaching
 from thighview.io.json_files import read_json
 from thighview.io.masks import find_mask
-from thighview.io.nnunet_out import FOLDERS, FORMAT, IGNORE, SIDE_FILE
+from thighview.io.nnunet_out import FOLDERS, FORMAT, IGNORE, SIDE_FILE, plain_name, unlike
 from thighview.io.reading import read_volume, sha256_of
 
 _LARGEST_JSON_BYTES = 64 << 20
@@ -207,7 +207,10 @@ def _reviews(said: Sequence[SliceReview], ignored: NDArray[np.bool_], painted: N
 
 
 def _label_ids(labels: object) -> dict[str, int]:
-    """Ids by name, without background; version 1 of the format has them the other way round."""
+    """Ids by name, without background; version 1 of the format has them the other way round.
+
+    Names that are alike once they are plain get a number; one that was plain before keeps it.
+    """
     if not isinstance(labels, dict) or not labels:
         raise UserError(
             "The file dataset.json names no labels.", 'Expected for example {"background": 0, "muscle": 1}.'
@@ -215,7 +218,7 @@ def _label_ids(labels: object) -> dict[str, int]:
     if all(isinstance(key, str) and key.isdigit() and isinstance(value, str) for key, value in labels.items()):
         labels = {value: int(key) for key, value in labels.items()}
     ids: dict[str, int] = {}
-    for name, value in labels.items():
+    for name, value in sorted(labels.items(), key=lambda item: item[0] != plain_name(str(item[0]))):
         if isinstance(value, list):
             raise UserError(
                 f"The label {name!r} of dataset.json is a region of several ids.",
@@ -229,7 +232,7 @@ def _label_ids(labels: object) -> dict[str, int]:
         ):
             raise UserError(f"The label {name!r} of dataset.json should have a number, found {value!r}.")
         if value:
-            ids[re.sub(r"[\x00-\x1f]", " ", name).strip()[:80] or f"label_{value}"] = value
+            ids[unlike(plain_name(name) or f"label_{value}", ids)] = value
     if len(set(ids.values())) != len(ids):
         raise UserError("Two labels of dataset.json have the same number.", "Give every label its own.")
     if len(ids) > 255:

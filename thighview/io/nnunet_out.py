@@ -5,7 +5,7 @@ and colours, the person of each case and the state of each slice. ``io.nnunet_in
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from thighview.io.masks import write_mask
 SIDE_FILE = "thighview.json"
 FORMAT = "thighview-nnunet-1"
 IGNORE = "ignore"
+_LONGEST_NAME = 80
 FOLDERS = {"train": ("imagesTr", "labelsTr"), "test": ("imagesTs", "labelsTs")}
 """Folders of images and masks: for training (with its validation part), and for the locked test."""
 
@@ -109,10 +110,9 @@ def write_dataset(
         No reviewed slice, too many labels, a folder that is not empty, or a scan that cannot be read.
     """
     need_empty(folder)
+    labels = check_cases(cases)
     going = [case for case in cases if case.reviewed]
     at_home = [case for case in cases if not case.reviewed]
-    _need_reviewed(going)
-    labels = number_labels([case.table for case in going])
     names = file_names([case.title for case in going])
     ignore = len(labels) + 1
     written: dict[str, OutCase] = {}
@@ -141,6 +141,18 @@ class _Stop(Exception):  # noqa: N818 - not an error: the person asked for it
     """Leaves the staged folder so that nothing of it stays."""
 
 
+def check_cases(cases: Sequence[OutCase]) -> LabelTable:
+    """Refuse what cannot be written, by all that is known before pixels are read; gives the labels of the dataset.
+
+    Raises
+    ------
+    UserError
+        No reviewed slice, no label, or too many of them.
+    """
+    _need_reviewed(cases)
+    return number_labels([case.table for case in cases if case.reviewed])
+
+
 def _need_reviewed(cases: Sequence[OutCase]) -> None:
     if not any(case.reviewed for case in cases):
         raise UserError(
@@ -164,9 +176,35 @@ def number_labels(tables: Sequence[LabelTable]) -> LabelTable:
     )
 
 
-def nnunet_name(label: Label) -> str:
-    """The name of a label in ``dataset.json``; one that nnU-Net keeps for itself gets ``_label`` behind it."""
-    return f"{label.key}_label" if label.key in ("background", IGNORE) else label.key
+def names_in_dataset(labels: LabelTable) -> dict[str, int]:
+    """Numbers by the names of labels in ``dataset.json``: no two alike, of at most 80 characters and on one line.
+
+    A name that nnU-Net keeps for itself gets ``_label`` behind it, one that others have a number.
+    """
+    plain = {label.value: plain_name(label.key) for label in labels}
+    reserved = ("background", IGNORE)
+    own = [b for b in labels if plain[b.value] == b.key and b.key not in reserved]
+    names = {label.key: label.value for label in own}
+    for label in labels:
+        if label not in own:
+            name = plain[label.value] or f"label_{label.value}"
+            name = f"{name}_label" if name in reserved else name
+            names[unlike(name, {*names, *reserved})] = label.value
+    return dict(sorted(names.items(), key=lambda item: item[1]))
+
+
+def plain_name(name: str) -> str:
+    """A name as it may stand in ``dataset.json``: at most 80 characters, none of which controls anything."""
+    return re.sub(r"[\x00-\x1f\x7f]", " ", name).strip()[:_LONGEST_NAME].strip()
+
+
+def unlike(name: str, taken: Collection[str]) -> str:
+    """A name that nobody has: where somebody has it, with a number behind it, still of at most 80 characters."""
+    new, n = name, 1
+    while new in taken:
+        n += 1
+        new = f"{name[: _LONGEST_NAME - len(str(n)) - 1]}_{n}"
+    return new
 
 
 def labels_out(
@@ -235,7 +273,7 @@ def _write_case(stage: Path, case: OutCase, name: str, labels: LabelTable, ignor
 
 
 def _write_descriptions(stage: Path, cases: Mapping[str, OutCase], name: str, labels: LabelTable, ignore: int) -> None:
-    ids = {"background": 0, **{nnunet_name(label): label.value for label in labels}}
+    ids = {"background": 0, **names_in_dataset(labels)}
     if any(case.reviewed < len(case.reviews) for case in cases.values()):
         ids[IGNORE] = ignore
     learning = [(n, c.subject, c.part) for n, c in cases.items() if c.part != "test"]
