@@ -16,11 +16,11 @@ from thighview.core.errors import UserError
 from thighview.core.found_mask import FoundMask, MaskWish
 from thighview.core.labels import Label, LabelTable
 from thighview.core.mask import Region
-from thighview.core.review import SliceState
+from thighview.core.review import SliceReview, SliceState
 from thighview.core.volume import Volume
 from thighview.io.images import write_volume
 from thighview.io.mask_kind import kind_of
-from thighview.io.masks import read_mask, write_mask
+from thighview.io.masks import read_mask, write_mask, write_sidecar
 
 Answer = Callable[[Any], None]
 
@@ -126,6 +126,110 @@ def test_what_an_algorithm_drew_counts_as_a_model_s(qtbot: QtBot, workspace: Wor
         assert [review.state for review in case.reviews[:4]] == [SliceState.UNSEEN, state, state, SliceState.UNSEEN]
         assert any("An algorithm drew it" in note for note in report.notes) == (algorithm == "AUTOMATIC")
         workspace.session.undo()
+
+
+def test_what_a_sidecar_says_of_its_slices_stays_true(
+    qtbot: QtBot, workspace: Workspace, case: Case, tmp_path: Path
+) -> None:
+    labels = np.ones(case.volume.shape, np.uint8)
+    table, path = LabelTable((Label(1, "muscle"),)), tmp_path / "m.nii.gz"
+    write_mask(path, labels, table, case.volume)
+    model, editing = SliceReview().after_model(), SliceState.EDITING
+    beneath = SliceReview(editing, True)
+    for told, expected in (
+        ({"model": "m", "weights_sha256": "0" * 64}, [model] * 6),
+        (
+            {"slices": ["drawn", "model", "editing", "accepted", "corrected", "unseen"], "model_beneath": [1, 2, 3, 4]},
+            [SliceReview(editing), model, beneath, model, beneath, SliceReview(editing)],
+        ),
+    ):
+        write_sidecar(path, table, **told)
+        report = report_of(qtbot, workspace, lambda: workspace.open_mask(path))
+        assert case.reviews == expected
+        assert any(note.startswith("m.json says that") for note in report.notes)
+        workspace.session.undo()
+
+
+def test_what_a_mask_takes_the_place_of_is_said(qtbot: QtBot, workspace: Workspace, case: Case, tmp_path: Path) -> None:
+    session = workspace.session
+    session.set_table(LabelTable((Label(1, "muscle"), Label(2, "femur", "left"))))
+    with session.edit("Brush", "brush", Region(0, 1, 0, 32, 0, 32)):
+        case.labels[0, :16, :16], case.labels[0, 20, 20] = 1, 2
+    labels = np.zeros(case.volume.shape, np.uint8)
+    labels[3:5, 4:9, 4:9] = 7
+    path = write_nifti(tmp_path / "m.nii.gz", labels, case.volume.affine)
+    report = report_of(qtbot, workspace, lambda: workspace.open_mask(path))
+    assert "It took the place of Muscle (256 voxels), Femur L (1 voxel); undo brings it back." in report.notes
+    session.undo()
+    assert np.count_nonzero(case.labels) == 257
+    labels[0] = case.labels[0]
+    path = tmp_path / "n.nii.gz"
+    write_mask(path, labels, case.table, case.volume)
+    write_sidecar(path, case.table)
+    report = report_of(qtbot, workspace, lambda: workspace.open_mask(path))
+    assert not any("took the place" in note for note in report.notes), "what was there is there"
+
+
+def test_masks_dropped_together_are_one_step(qtbot: QtBot, workspace: Workspace, case: Case, tmp_path: Path) -> None:
+    a, b = (np.zeros(case.volume.shape, np.uint8) for _ in range(2))
+    a[1:3, 2:9], b[3:5, 2:9] = 1, 1
+    paths = [
+        write_nifti(tmp_path / f"{name}.nii.gz", m, case.volume.affine) for name, m in (("femur_left", a), ("skin", b))
+    ]
+    with qtbot.waitSignal(workspace.kind_needed) as asked:
+        workspace.open_dropped(paths)
+    report = report_of(qtbot, workspace, lambda: asked.args[1]("mask"))
+    assert workspace.session.history.names == ("Open mask femur_left.nii.gz and skin.nii.gz",)
+    values = {label.key: label.value for label in case.table}
+    assert set(values) == {"femur_left", "skin"}
+    assert np.array_equal(case.labels, values["femur_left"] * a + values["skin"] * b)
+    assert "Labels without a name are called by their files: Femur L, Skin." in report.notes
+    workspace.session.undo()
+    assert not case.labels.any()
+
+
+def test_masks_dropped_together_that_overlap_wait_for_an_answer(
+    qtbot: QtBot, workspace: Workspace, case: Case, tmp_path: Path
+) -> None:
+    a, b = (np.zeros(case.volume.shape, np.uint8) for _ in range(2))
+    a[1:4, 2:9], b[3:5, 2:9] = 5, 5
+    paths = [
+        write_nrrd(
+            tmp_path / f"{name}.seg.nrrd", m, case.volume.affine, fields=slicer_fields((name, "1 0 0", 5, 0, ""))
+        )
+        for name, m in (("Femur", a), ("Skin", b))
+    ]
+    with qtbot.waitSignal(workspace.mask_doubtful) as doubt:
+        workspace.open_dropped(paths)
+    mask, answer = doubt.args
+    assert len(mask.overlaps) == 1 and mask.overlaps[0].voxels == 7 * 32
+    report = report_of(qtbot, workspace, lambda: answer(MaskWish(order=mask.ordered("last"))))
+    names = {0: "", **{label.value: label.name for label in case.table}}
+    assert [names[int(plane[2, 0])] for plane in case.labels] == ["", "Femur", "Femur", "Skin", "Skin", ""]
+    assert "Numbers of Skin.seg.nrrd that others have are written anew: 5." in report.notes
+    assert len(workspace.session.history.names) == 1
+
+
+def test_masks_dropped_together_keep_what_is_said_of_each(
+    qtbot: QtBot, workspace: Workspace, case: Case, tmp_path: Path
+) -> None:
+    table, labels = LabelTable((Label(1, "muscle"),)), np.zeros(case.volume.shape, np.uint8)
+    labels[1:3] = 1
+    write_mask(tmp_path / "model.nii.gz", labels, table, case.volume)
+    write_sidecar(tmp_path / "model.nii.gz", table, model="m", weights_sha256="0" * 64)
+    fine = Volume(np.zeros((12, 32, 32), np.int16), case.volume.affine @ np.diag([0.5, 1, 1, 1]))
+    half = np.zeros(fine.shape, np.uint8)
+    half[8:10] = 1
+    fields = slicer_fields(("Muscle", "1 0 0", 1, 0, ""))
+    hand = write_nrrd(tmp_path / "hand.seg.nrrd", half, fine.affine, fields=fields)
+    with qtbot.waitSignal(workspace.mask_doubtful) as doubt:
+        workspace.open_dropped([tmp_path / "model.nii.gz", hand])
+    mask, answer = doubt.args
+    assert mask.grid is not None and mask.grid.difference.startswith("hand.seg.nrrd: its spacing") and not mask.overlaps
+    report_of(qtbot, workspace, lambda: answer(MaskWish(resample=True)))
+    assert [bool(plane.any()) for plane in case.labels] == [False, True, True, False, True, False]
+    assert [label.key for label in case.table] == ["muscle"]
+    assert {case.reviews[i] for i in (1, 2, 4)} == {SliceReview().after_model()}
 
 
 def test_a_mask_refused_under_a_stroke_leaves_no_label(

@@ -1,11 +1,12 @@
 """Who made which label, from the history of a case."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from thighview.core.case import Case
-from thighview.core.history import Edit, step_name
+from thighview.core.history import Edit, History, step_name
 from thighview.core.labels import Label, LabelTable
 from thighview.core.mask import Patch, Region
 from thighview.core.origins import Origin, label_origins
@@ -64,6 +65,18 @@ def test_a_file_does_not_say_who_made_it(tiny_volume: Volume) -> None:
     case = blank(tiny_volume)
     step(case, "import", 3, RIGHT, 2)
     assert label_origins(case)[2] == Origin(from_file=True) and label_origins(case)[2].kind == "semiautomatic"
+
+
+def test_a_file_that_says_a_model_made_it_is_believed(tiny_volume: Volume) -> None:
+    case = blank(tiny_volume)
+    step(case, "import", 3, RIGHT, 2)
+    (edit,) = case.history.edits
+    (change,) = edit.reviews
+    told = replace(edit, reviews=(replace(change, after=change.before.after_model()),))
+    case.history, case.reviews[3] = History.restored([told], 1), told.reviews[0].after
+    assert label_origins(case)[2] == Origin(("",)) and label_origins(case)[2].kind == "automatic"
+    step(case, "eraser", 3, (slice(4, 6), slice(16, 24)), 0)
+    assert label_origins(case)[2].kind == "semiautomatic"
 
 
 def test_what_came_with_the_case_is_told_by_its_slices(tiny_volume: Volume) -> None:

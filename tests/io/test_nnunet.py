@@ -339,3 +339,62 @@ def test_a_split_that_cannot_be_kept_is_not_exported(project: Project, tmp_path:
         reader.close()
     cases = json.loads((tmp_path / "raw" / "thighview.json").read_text("utf-8"))["cases"]
     assert {case["subject"]: case["part"] for case in cases.values()} == parts
+
+
+def test_names_that_would_fall_together_are_told_apart(tmp_path: Path, tiny_volume: Volume) -> None:
+    long = "x" * 90
+    names = [
+        "ignore",
+        "ignore_label",
+        "background",
+        "background_label",
+        f"{long}a",
+        f"{long}b",
+        "a\tb",
+        "a b",
+        "a\x7fb",
+    ]
+    table = LabelTable(tuple(Label(n, name) for n, name in enumerate(names, 1)))
+    case = make_case(tmp_path, tiny_volume, "one", "anna")
+    case.table = table
+    case.labels[...] = np.arange(case.labels.size).reshape(case.labels.shape) % (len(names) + 1)
+    project = Project.create(tmp_path / "project")
+    project.add_case(case, in_training_set=True)
+    assert export_raw(project, tmp_path / "out") is not None
+    project.close()
+    told = json.loads((tmp_path / "out" / "dataset.json").read_text())["labels"]
+    assert sorted(told.values()) == list(range(len(names) + 2)) and told["ignore"] == len(names) + 1
+    assert (told["ignore_label"], told["background_label"], told["a b"]) == (2, 4, 8)
+    assert all(len(name) <= 80 and name.isprintable() for name in told)
+    dataset = read_dataset(tmp_path / "out")
+    back = load_case(dataset, dataset.cases[0])
+    assert [label.name for label in back.table] == names
+    assert all(np.array_equal(back.labels[i], case.labels[i]) for i in REVIEWED)
+    (tmp_path / "out" / "thighview.json").unlink()
+    dataset = read_dataset(tmp_path / "out")
+    assert len(load_case(dataset, dataset.cases[0]).table) == len(names)
+
+
+def test_names_of_others_that_fall_together_are_numbered(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "labelsTr").mkdir(parents=True)
+    (out / "imagesTr").mkdir()
+    (out / "labelsTr" / "a.nii.gz").touch()
+    (out / "imagesTr" / "a_0000.nii.gz").touch()
+    labels = {"background": 0, "a\tb": 1, "a b": 2, "ignore ": 3, "ignore": 4, "y" * 81: 5, "y" * 82: 6}
+    (out / "dataset.json").write_text(json.dumps({"labels": labels}))
+    dataset = read_dataset(out)
+    assert dataset.ignore == 4
+    assert {i: name for i, (name, _) in dataset.labels.items()} == {
+        1: "a b_2", 2: "a b", 3: "ignore_2", 5: "y" * 80, 6: "y" * 78 + "_2",
+    }  # fmt: skip
+
+
+def test_a_refused_export_gives_nobody_a_part(tmp_path: Path, tiny_volume: Volume) -> None:
+    project = Project.create(tmp_path / "project")
+    case = make_case(tmp_path, tiny_volume, "one", "anna", [SliceReview()] * 6)
+    project.add_case(case, in_training_set=True)
+    with pytest.raises(UserError, match="No slice of these cases has been reviewed"):
+        export_raw(project, tmp_path / "out")
+    assert not project.subjects().get("anna")
+    project.close()

@@ -1,6 +1,6 @@
 """Masks that come onto the open scan: read behind the window, settled by the person, entered as one step."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.found_mask import FoundMask, MaskWish
 from thighview.core.labels import LabelTable
-from thighview.core.mask import LabelMap, renumber
+from thighview.core.mask import LabelMap, displaced, renumber
 
 _MOST_NAMED = 6
 
@@ -59,6 +59,10 @@ class OpenMasks(OpenScans):
 
     def open_mask(self, path: Path) -> Job | None:
         """Put a mask file over the open scan, as one step that can be taken back; its slices need review."""
+        return self.open_masks((path,))
+
+    def open_masks(self, paths: Sequence[Path]) -> Job | None:
+        """Put several mask files over the open scan together; where they overlap, the person is asked."""
         case = self.session.case
         if case is None:
             self.failed.emit(UserError("A mask needs a scan to lie on.", "Open the scan first."))
@@ -66,9 +70,13 @@ class OpenMasks(OpenScans):
         volume = case.volume
 
         def work(report: object, stopped: object) -> tuple[FoundMask, tuple[LabelMap, LabelTable] | None]:
+            from thighview.core.joined_masks import together
+            from thighview.io.mask_names import stem_of
             from thighview.io.masks import find_mask
 
-            mask = find_mask(path, volume)
+            found = [find_mask(path, volume) for path in paths]
+            stems = [stem_of(path) for path in paths]
+            mask = found[0] if len(found) == 1 else together(found, stems, volume.voxel_volume_ml)
             return mask, mask.settled() if mask.is_clear else None
 
         def done(found: tuple[FoundMask, tuple[LabelMap, LabelTable] | None]) -> None:
@@ -80,7 +88,7 @@ class OpenMasks(OpenScans):
             else:
                 self.mask_doubtful.emit(mask, lambda wish: self._settle(case, mask, wish))
 
-        return self._run(work, f"Opening {path.name}", done)
+        return self._run(work, f"Opening {paths[0].name if len(paths) == 1 else f'{len(paths)} masks'}", done)
 
     def name_labels(self, path: Path) -> Job | None:
         """Give the labels of the open case the names and colours of a label description of ITK-SNAP."""
@@ -145,10 +153,10 @@ class OpenMasks(OpenScans):
     def _open_as(self, kinds: dict[Path, str], unsure: str) -> None:
         """Open files by their kinds, those that may be either as ``unsure``; as nothing at all where it is empty."""
         wanted = {path: unsure if kind == "either" else kind for path, kind in kinds.items()}
+        if masks := [path for path, kind in wanted.items() if kind == "mask"]:
+            self.open_masks(masks)
         for path, kind in wanted.items():
-            if kind == "mask":
-                self.open_mask(path)
-            elif kind == "names":
+            if kind == "names":
                 self.name_labels(path)
         scans = [path for path, kind in wanted.items() if kind == "scan"]
         if scans:
@@ -170,11 +178,14 @@ class OpenMasks(OpenScans):
     ) -> None:
         before = case.table
         name = f"Open mask {mask.name}{', resampled' if resampled else ''}"
-        automatic = any(label.value in mask.automatic for label in found)
+        automatic = not mask.said and any(label.value in mask.automatic for label in found)
+        of_models = {i: r.after_reopen() for i, r in enumerate(mask.reviews(labels, found)) if r.model_beneath}
         notes = list(mask.notes)
         try:
             table, values = before.joined(found)
-            changed = self.session.commit(name, "import", renumber(labels, values), table, automatic)
+            labels = renumber(labels, values)
+            lost = displaced(case.labels, labels)
+            changed = self.session.commit(name, "import", labels, table, of_models)
         except UserError as error:
             self.failed.emit(error)
             return
@@ -186,6 +197,8 @@ class OpenMasks(OpenScans):
             notes.append(f"Numbers of the mask that other labels have here are written anew: {numbers}.")
         if automatic:
             notes.append("An algorithm drew it, says the file: it counts as a model's, until you have reviewed it.")
+        if lost:
+            notes.append(f"It took the place of {_voxels_of(lost, before)}; undo brings it back.")
         if not changed:
             notes.append("The mask is the one already shown.")
         new = tuple(label.title for label in added)
@@ -193,3 +206,13 @@ class OpenMasks(OpenScans):
         report = MaskReport(mask.name, matched, new, tuple(notes))
         self.said.emit(str(report))
         self.mask_opened.emit(report)
+
+
+def _voxels_of(counts: Mapping[int, int], table: LabelTable) -> str:
+    """Labels with how many voxels of each, the most first."""
+    most = sorted(counts.items(), key=lambda item: -item[1])
+    words = [
+        f"{label.title if (label := table.get(value)) else f'label {value}'} ({n:,} voxel{'s' * (n != 1)})"
+        for value, n in most[:_MOST_NAMED]
+    ]
+    return ", ".join(words) + (f" and {len(most) - _MOST_NAMED} more" if len(most) > _MOST_NAMED else "")

@@ -1,6 +1,6 @@
 """Session: the open case, the only thing that changes it, and the few signals that say so."""
 
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import takewhile
@@ -263,12 +263,17 @@ class Session(QObject):
                 self._gesture = None
 
     def commit(
-        self, name: str, tool: str, labels: LabelMap, table: LabelTable | None = None, by_model: bool = False
+        self,
+        name: str,
+        tool: str,
+        labels: LabelMap,
+        table: LabelTable | None = None,
+        reviews: Mapping[int, SliceReview] | None = None,
     ) -> bool:
         """Replace the whole label map as one step (an import, an operation); False when nothing differs.
 
-        One patch per changed slice of the stored axis; their reviews go to editing, or, ``by_model``, to those of a
-        model's output. ``table`` becomes that of the case unless the step is refused.
+        One patch per changed slice of the stored axis; their reviews go to editing, or to what ``reviews`` has for
+        them. ``table`` becomes that of the case unless the step is refused.
         """
         case = self._need_case()
         if self._run:
@@ -284,12 +289,12 @@ class Session(QObject):
                 patches.append(patch)
         if not patches:
             return False
-        reviews = tuple(change for patch in patches for change in self._edited(patch))
-        if by_model:
-            reviews = tuple(replace(change, after=change.before.after_model()) for change in reviews)
+        told = reviews or {}
+        changes = [change for patch in patches for change in self._edited(patch)]
+        changes = [replace(change, after=told.get(change.slice_index, change.after)) for change in changes]
         case.labels[...] = labels
         self.mask_changed.emit(Region.whole(case.volume.shape))
-        self._push(Edit(name, tool, tuple(patches), reviews))
+        self._push(Edit(name, tool, tuple(patches), tuple(changes)))
         return True
 
     # ------------------------------------------------------------------ review

@@ -43,7 +43,8 @@ SHA-256 of its weights).
 
 _IMPORT = """\
 Takes cases with masks into a project, which is made when it is not there yet. Images stay where they are. The masks
-count as drawn by hand, unless a DICOM segmentation says that an algorithm drew them: then they are not reviewed.
+count as drawn by hand, unless a DICOM segmentation, or the .json that thighview wrote beside a mask, says that an
+algorithm drew them or that nobody has reviewed them: then they are not reviewed.
 
   thighview import PROJECT FOLDER      an nnU-Net raw folder (dataset.json, imagesTr, labelsTr)
   thighview import PROJECT FOLDER      images with masks beside them: X.nii.gz with X_seg.nii.gz, X_mask, X_labels or

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from thighview.core.history import History
 from thighview.core.labels import LabelTable
 from thighview.core.mask import LabelMap
-from thighview.core.review import SliceReview, SliceState
+from thighview.core.review import SliceReview, SliceState, teaching
 from thighview.core.scan_key import ScanKey
 from thighview.core.volume import SIDES_NOT_KNOWN, Volume
 
@@ -130,6 +130,11 @@ class Case:
         """Slices that are not in the files of the scan: nothing can be said of them, and no model learns from them."""
         volume = self.series[0].volume
         return frozenset(volume.missing if volume else ())
+
+    @property
+    def teaching(self) -> tuple[SliceReview, ...]:
+        """Reviews of the slices by which they may teach a model: of a slice that is missing nothing can be said."""
+        return teaching(self.reviews, self.missing)
 
     def is_blank(self, index: int) -> bool:
         """Whether nothing is drawn on a slice and no model has been asked about it."""

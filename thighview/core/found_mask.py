@@ -1,12 +1,13 @@
 """A mask that was read, on the voxels of the scan, with what a person must settle before it is taken."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from thighview.core.errors import UserError
 from thighview.core.labels import LabelTable
 from thighview.core.mask import LabelMap
 from thighview.core.overlaps import Overlap, flatten, keep_values
 from thighview.core.resampling import GridChange
+from thighview.core.review import SliceReview, SliceState
 
 HOW = ("first", "last")
 """What of several labels on one voxel may win: the one named first in the file, or last."""
@@ -53,6 +54,8 @@ class FoundMask:
         Values of labels which, so the file says, no hand has drawn.
     notes : tuple of str
         What a person should know, one sentence each.
+    said : tuple of SliceReview
+        What is said of each slice of the scan; empty where nothing is said.
     """
 
     name: str
@@ -63,6 +66,7 @@ class FoundMask:
     overlaps: tuple[Overlap, ...] = ()
     automatic: frozenset[int] = frozenset()
     notes: tuple[str, ...] = ()
+    said: tuple[SliceReview, ...] = ()
 
     @property
     def is_clear(self) -> bool:
@@ -88,6 +92,21 @@ class FoundMask:
         if len(self.layers) == 1:
             return self.layers[0], self.table
         return flatten(self.layers, wish.order or self.order), self.table
+
+    def reviews(self, labels: LabelMap, table: LabelTable) -> tuple[SliceReview, ...]:
+        """What has happened to each slice of a mask made by :meth:`settled`, by all that is known of its file.
+
+        What is said slice by slice counts; else all of it is a model's where an algorithm drew one of its labels, and
+        a hand's where nothing is said. What is drawn on a slice that is said to be empty is somebody's beginning.
+        """
+        if not self.said:
+            automatic = any(label.value in self.automatic for label in table)
+            return (SliceReview().after_model() if automatic else SliceReview(SliceState.DRAWN),) * labels.shape[0]
+        begun = (SliceState.UNSEEN, SliceState.EDITING)
+        return tuple(
+            replace(review, state=begun[bool(plane.any())]) if review.state is SliceState.UNSEEN else review
+            for review, plane in zip(self.said, labels, strict=True)
+        )
 
     def ordered(self, how: str) -> tuple[int, ...]:
         """The order in which labels win: ``first`` or ``last`` of the file; none for anything else."""

@@ -165,6 +165,16 @@ def values_in(labels: LabelMap, values: Collection[int]) -> set[int]:
     return found
 
 
+def displaced(before: LabelMap, after: LabelMap) -> dict[int, int]:
+    """How many voxels of each value, without the background, have another value ``after``; same shapes."""
+    counts = np.zeros(256, np.int64)
+    for old, new in zip(before, after, strict=True):
+        lost = old[(old != new) & (old > 0)]
+        if lost.size:
+            counts += np.bincount(lost, minlength=256)
+    return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
+
+
 def renumber(labels: LabelMap, values: dict[int, int]) -> LabelMap:
     """A label map with each value replaced by the one ``values`` gives it; the same array if none differs."""
     if all(a == b for a, b in values.items()):

@@ -8,6 +8,7 @@ import numpy as np
 from thighview.core.case import Case
 from thighview.core.history import Edit, model_of_step
 from thighview.core.mask import LabelMap, painted_values
+from thighview.core.review import SliceState
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Origin:
     by_hand : bool
         Whether a hand drew or corrected it.
     from_file : bool
-        Whether some of it was opened from a file of masks, which does not say who made it.
+        Whether some of it was opened from a file of masks that does not say who made it.
     """
 
     models: tuple[str, ...] = ()
@@ -92,6 +93,7 @@ class _Makers:
                 for value in np.unique(mask[index]).tolist():
                     self.models[value][index] = model_of_step(edit.name)
             return
+        of_model = {c.slice_index for c in edit.reviews if c.after.state is SliceState.MODEL}
         for patch in edit.patches:
             before = mask[patch.region.slices].copy()
             patch.apply(mask)
@@ -101,7 +103,10 @@ class _Makers:
                 won = set(np.unique(new[changed]).tolist())
                 if edit.tool == "import":
                     for value in won:
-                        self.files[value].add(index)
+                        if index in of_model:  # the file said that it was one, not which
+                            self.models[value].setdefault(index, "")
+                        else:
+                            self.files[value].add(index)
                 else:
                     for value in won | set(np.unique(old[changed]).tolist()):
                         self.hands[value].add(index)

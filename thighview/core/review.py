@@ -1,6 +1,6 @@
 """Review: what is known of each slice, and how that changes."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from statistics import median
@@ -100,6 +100,11 @@ class ReviewChange:
     def reversed(self) -> "ReviewChange":
         """The change that takes this one back."""
         return ReviewChange(self.slice_index, self.after, self.before)
+
+
+def teaching(reviews: Sequence[SliceReview], missing: Collection[int] = ()) -> tuple[SliceReview, ...]:
+    """Reviews by which slices may teach a model: those that are missing in the scan's files are reviewed by nobody."""
+    return tuple(SliceReview() if i in missing else review for i, review in enumerate(reviews))
 
 
 @dataclass(frozen=True)

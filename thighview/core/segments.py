@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from thighview.core.errors import UserError
 from thighview.core.labels import PALETTE, Label, LabelTable
 from thighview.core.mask import LabelMap
+from thighview.core.provenance import Provenance
+from thighview.core.review import SliceReview
 from thighview.core.volume import Volume
 
 _MOST_LABELS = 255
@@ -36,7 +38,7 @@ class Segment:
     layer, code : int
         The layer it lies in, and its number there; a code of 0 is ``file_id`` itself.
     automatic : bool
-        Whether the file says that an algorithm drew it, with no hand in it.
+        Whether the file says that an algorithm drew it, or one of ours that it had a part in it.
     """
 
     file_id: int
@@ -75,6 +77,8 @@ class MaskFile:
         DICOM series it was drawn on.
     notes : tuple of str
         What a person should know of how it was read, one sentence each.
+    provenance : Provenance
+        What is said of who drew its slices and who has reviewed them.
     """
 
     name: str
@@ -85,6 +89,23 @@ class MaskFile:
     frame_uid: str = ""
     series_uids: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def unmarked(self) -> "MaskFile":
+        """The mask without the number that stands on slices nobody has reviewed; those slices are told of instead."""
+        said = self.provenance
+        mark = next((segment for segment in self.segments if said.mark and segment.file_id == said.mark), None)
+        if mark is None:
+            return self
+        layers = list(self.layers)
+        there = layers[mark.layer] == mark.number
+        layers[mark.layer] = np.where(there, 0, layers[mark.layer]).astype(layers[mark.layer].dtype)
+        reviews = list(said.by_slice(self.grid.shape[0]))
+        for index in np.flatnonzero(there.any(axis=(1, 2))).tolist():
+            reviews[index] = SliceReview()  # what was drawn there has stayed at home
+        segments = tuple(segment for segment in self.segments if segment is not mark)
+        said = replace(said, reviews=tuple(reviews))
+        return replace(self, layers=tuple(layers), segments=segments, provenance=said)
 
 
 def split_side(name: str) -> tuple[str, str]:

@@ -389,7 +389,7 @@ class _Writer:
     def _npz(self, room: Path, out: Outgoing, summary: CaseSummary) -> None:
         case = out.case
         self._need_reviewed(case)
-        write_npz(room / f"{out.name}.npz", case.volume, case.labels, case.table, case.reviews, out.facts())
+        write_npz(room / f"{out.name}.npz", case.volume, case.labels, case.table, case.teaching, out.facts())
         write_json_atomic(room / f"{out.name}.json", out.facts())
         self._count(out, summary)
 
@@ -399,7 +399,7 @@ class _Writer:
         found = bids.entities_of(summary.path, case.visit) if out.named else {}
         name = self._mask_names.next(self._subject_labels[out.subject], found)
         bids.write_bids_mask(
-            room, name, case.volume, case.labels, case.table, case.reviews, out.facts(), out.source_name
+            room, name, case.volume, case.labels, case.table, case.teaching, out.facts(), out.source_name
         )
         self._count(out, summary)
 
@@ -430,7 +430,7 @@ class _Writer:
         self._count(out, summary, len(made))
 
     def _need_reviewed(self, case: Case) -> None:
-        if not any(review.state.reviewed for review in case.reviews):
+        if not any(review.state.reviewed for review in case.teaching):
             raise UserError("None of its slices is reviewed, so there is nothing to learn from it.", "Review it first.")
 
 

@@ -1,6 +1,6 @@
 """Cases with masks into a project: an nnU-Net raw folder, an image with its mask, or a folder of such pairs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 from thighview.core.case import Case, Series
 from thighview.core.errors import UserError
 from thighview.core.found_mask import FoundMask, MaskWish
-from thighview.core.review import SliceReview, SliceState
+from thighview.core.review import SliceReview, SliceState, teaching
 from thighview.io import nnunet
 from thighview.io.mask_names import stem_of
 from thighview.io.mask_pairs import Pair, Pairs, find_pairs
@@ -81,8 +81,9 @@ def import_cases(
     """Take cases with masks into a project, and into its training set where a person has drawn them.
 
     Everything is read and checked before the first case is added; where adding fails, what was added goes again.
-    Scans that the project has already stay as they are. Masks count as drawn by hand, unless the file says that an
-    algorithm drew them: then as a model's output, not reviewed.
+    Scans that the project has already stay as they are. Masks count as drawn by hand, unless the file, or the sidecar
+    beside it, says that an algorithm drew them: then as a model's output, not reviewed. Where a sidecar has a state for
+    each slice, that counts. Slices that are missing in the scan are never reviewed.
 
     Parameters
     ----------
@@ -120,13 +121,12 @@ def load_pair(pair: Pair, wish: ImportWish, salt: bytes) -> tuple[Case, FoundMas
     source = read_source(pair.image, wish.part)
     found = find_mask(pair.mask, source.volume)
     labels, table = found.settled(MaskWish(wish.resample, found.ordered(wish.overlaps)))
-    automatic = any(label.value in found.automatic for label in table)
-    review = SliceReview().after_model() if automatic else SliceReview(SliceState.DRAWN)
+    reviews = teaching(found.reviews(labels, table), source.volume.missing)
     digest = sha256_of(source.place, source.part)
     series = Series(0, "image", source.place.absolute(), digest, source.volume, source.part)
     subject = subject_of(source.place, source.patient_id, salt)
     title = source.volume.name or stem_of(source.place)
-    return Case(0, subject, title, [series], labels, table, [review] * labels.shape[0]), found
+    return Case(0, subject, title, [series], labels, table, list(reviews)), found
 
 
 def _import_pairs(
@@ -177,11 +177,22 @@ def _add(project: Project, added: list[int], case: Case, part: str) -> None:
     added.append(project.add_case(case, in_training_set=drawn, part=part))
 
 
+def _seen(reviews: Sequence[SliceReview]) -> str:
+    """What has happened to the slices of a mask, in a few words."""
+    reviewed = [review for review in reviews if review.state.reviewed]
+    words = "drawn by hand" if all(review.state is SliceState.DRAWN for review in reviewed) else "reviewed"
+    if not reviewed:
+        by_model = any(review.model_beneath for review in reviews)
+        return "drawn by an algorithm, not reviewed" if by_model else "not reviewed"
+    return words if len(reviewed) == len(reviews) else f"{len(reviewed)} of {len(reviews)} slices {words}"
+
+
 def _said(pair: Pair, mask: FoundMask, case: Case) -> str:
     """What was paired, and what became of the mask, in one line."""
     count = len(case.table)
-    drawn = "drawn by hand" if case.reviews[0].state.reviewed else "drawn by an algorithm, not reviewed"
-    words = f"{case.series[0].path.name} with {pair.mask.name}: {count} label{'s' * (count != 1)}, {drawn}"
+    words = (
+        f"{case.series[0].path.name} with {pair.mask.name}: {count} label{'s' * (count != 1)}, {_seen(case.reviews)}"
+    )
     if mask.grid:
         changes = [f"{c.label.title} {c.before_ml:.2f} ml, now {c.after_ml:.2f} ml" for c in mask.grid.changes]
         words += f"; resampled, {mask.grid.outside:.1%} of it lay outside the image ({'; '.join(changes)})"

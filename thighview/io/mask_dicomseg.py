@@ -19,6 +19,7 @@ from thighview.core.origins import Origin
 from thighview.core.statement import RESEARCH_USE
 from thighview.io.atomic import read_back_differs, write_atomic
 from thighview.io.dicom_source import SourceImages
+from thighview.io.mask_seg_in import MANUFACTURER
 
 if TYPE_CHECKING:
     from highdicom.seg import SegmentDescription
@@ -187,7 +188,7 @@ def _segmentation(
             series_number=900,
             sop_instance_uid=facts.instance_uid,
             instance_number=1,
-            manufacturer="thighview",
+            manufacturer=MANUFACTURER,
             manufacturer_model_name="thighview",
             software_versions=__version__,
             device_serial_number=__version__,

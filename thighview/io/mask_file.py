@@ -1,5 +1,6 @@
 """One door for masks: what kind a file is, is found out by reading it, never by its name."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from thighview.io import loader, mask_nrrd_in, numpy_in
 from thighview.io.bounded import first_bytes
 from thighview.io.dicom_header import is_dicom
 from thighview.io.facts import believed
-from thighview.io.mask_names import names_beside, segments_of
+from thighview.io.mask_names import names_beside, provenance_beside, segments_of
 from thighview.io.mask_parts import mask_of_parts
 from thighview.io.reading import read_volume
 
@@ -35,6 +36,10 @@ def read_mask_file(path: Path, volume: Volume | None = None) -> MaskFile:
     UserError
         When it is not a mask, damaged, or cannot be read, with the reason.
     """
+    return replace(_read(path, volume), provenance=provenance_beside(path)).unmarked()
+
+
+def _read(path: Path, volume: Volume | None) -> MaskFile:
     try:
         if path.is_file() and mask_nrrd_in.is_nrrd(path):
             return mask_nrrd_in.read_nrrd_mask(path)

@@ -4,9 +4,11 @@ import json
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from thighview.core.errors import UserError
 from thighview.core.labels import PALETTE, Label, LabelTable
+from thighview.core.provenance import Provenance, reviews_told
 from thighview.core.segments import Segment, named, split_side
 from thighview.io.names import stem
 
@@ -64,17 +66,44 @@ def segments_of(ids: list[int], names: dict[int, LabelName]) -> tuple[Segment, .
 # ---------------------------------------------------------------------- our own
 
 
-def read_sidecar(path: Path) -> dict[int, LabelName]:
-    """Name, side and colour by the number in the file; empty without a sidecar that names labels."""
+def provenance_beside(path: Path) -> Provenance:
+    """What the sidecar ``NAME.json`` of a mask says of who drew its slices and who has reviewed them.
+
+    ``slices`` has the state of each; without it, a model that is named drew all of them.
+
+    Raises
+    ------
+    UserError
+        When it is there and cannot be read, or is ours and its list of slices is no such list.
+    """
+    sidecar = path.with_name(stem_of(path) + ".json")
+    data, ours = _facts(sidecar)
+    reviews = reviews_told(ours.get("slices"), ours.get("model_beneath"))
+    if reviews is None and "slices" in ours and str(ours.get("program", "")).startswith("thighview"):
+        raise UserError(f"{sidecar.name} should have a state for each slice.", "Mend it or move it away.")
+    by_model = any(ours.get(key) for key in ("weights_sha256", "model", "models"))
+    mark = data.get("UnreviewedIndex")
+    return Provenance(reviews or (), by_model, mark if type(mark) is int else 0, sidecar.name)
+
+
+def _facts(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a sidecar holds, and what of it is ours: all, or in BIDS what lies under our name; empty without one."""
     try:
         if not path.is_file() or path.stat().st_size > _MAX_BYTES:
-            return {}
+            return {}, {}
         data = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(
-            f"{path.name}, which should name the labels, cannot be read: {error}.", "Mend it or move it away."
+            f"{path.name}, which should tell of the mask, cannot be read: {error}.", "Mend it or move it away."
         ) from error
-    rows = data.get("labels") if isinstance(data, dict) else None
+    data = data if isinstance(data, dict) else {}
+    ours = data.get("thighview")
+    return data, ours if isinstance(ours, dict) else data
+
+
+def read_sidecar(path: Path) -> dict[int, LabelName]:
+    """Name, side and colour by the number in the file; empty without a sidecar that names labels."""
+    rows = _facts(path)[1].get("labels")
     if not isinstance(rows, list):
         return {}
     found: dict[int, LabelName] = {}

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 SEGMENTATION, LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
+MANUFACTURER = "thighview"
+"""What our own segmentations say of who made them."""
 _THRESHOLD = 0.5
 _MOST_SLICES, _MOST_SIDE, _MOST_FRAMES = 8192, 8192, 1 << 17
 _SAME_PLACE_MM = 0.01
@@ -351,7 +353,12 @@ def _label_layers(
 
 
 def _segments(dataset: "Dataset") -> tuple[tuple[Segment, ...], list[str]]:
-    """What the file says of its segments, without that of a label map that is called background."""
+    """What the file says of its segments, without that of a label map that is called background.
+
+    One of ours in which a model had a part may have slices that nobody has reviewed, and has no place to say so: it
+    counts as the model's.
+    """
+    ours = text_of(dataset, "Manufacturer") == MANUFACTURER
     found: list[Segment] = []
     notes: list[str] = []
     for item in dataset.get("SegmentSequence") or ():
@@ -365,7 +372,8 @@ def _segments(dataset: "Dataset") -> tuple[tuple[Segment, ...], list[str]]:
         notes += [doubt] if doubt else []
         lab = item.get("RecommendedDisplayCIELabValue")
         colour = rgb_of_lab((int(lab[0]), int(lab[1]), int(lab[2]))) if lab and len(lab) == 3 else None
-        automatic = text_of(item, "SegmentAlgorithmType") == "AUTOMATIC"
+        made = text_of(item, "SegmentAlgorithmType")
+        automatic = made == "AUTOMATIC" or (ours and made != "MANUAL")
         found.append(Segment(number, name, side, colour, automatic=automatic))
     return tuple(found), notes
 

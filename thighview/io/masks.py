@@ -96,7 +96,11 @@ def find_mask(path: Path | str, volume: Volume) -> FoundMask:
     if grid is None and mask.frame_uid and volume.frame_uid not in ("", mask.frame_uid):
         notes = (*notes, f"{mask.name} names another frame of reference, but its voxels are those of the scan.")
     overlaps = overlaps_of(layers, table, volume.voxel_volume_ml)
-    return FoundMask(mask.name, layers, table, values, grid, overlaps, automatic, (*mask.notes, *notes))
+    by_index = mask.grid.kind == "dicom" and volume.series_uid in mask.series_uids
+    said = mask.provenance.on_scan(mask.grid, fit, volume, by_index)
+    if told := mask.provenance.sentence(mask.name, said):
+        notes = (*notes, told)
+    return FoundMask(mask.name, layers, table, values, grid, overlaps, automatic, (*mask.notes, *notes), said)
 
 
 def write_mask(path: Path | str, labels: LabelMap, table: LabelTable, volume: Volume) -> None:

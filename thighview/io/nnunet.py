@@ -1,7 +1,7 @@
 """A project's training set to nnU-Net raw, and nnU-Net raw into a project."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from thighview.io.nnunet_out import (
     OutReport,
     Report,
     Stopped,
+    check_cases,
     write_dataset,
 )
 from thighview.io.project import CaseSummary, Project
@@ -80,6 +81,12 @@ def export_raw(
         raise UserError(
             f"No case of {project.name} is in its training set.", "Open a case and add it to the training set first."
         )
+    going: list[tuple[CaseSummary, OutCase]] = []
+    for summary in chosen:
+        case = project.load_case(summary.case_id)
+        read = partial(_scan_and_mask, project, summary.case_id)
+        going.append((summary, OutCase(summary.subject, summary.title, "", case.table, tuple(case.reviews), read)))
+    check_cases([out for _, out in going])
     subjects = {case.subject for case in chosen}
     parts = project.assign_parts(subjects) if project.writable else project.subjects()
     if new := [subject for subject in subjects if not parts.get(subject)]:
@@ -88,14 +95,8 @@ def export_raw(
             " project.",
             "Export in that window, or close it first.",
         )
-    going: list[OutCase] = []
-    for summary in chosen:
-        case = project.load_case(summary.case_id)
-        read = partial(_scan_and_mask, project, summary.case_id)
-        part = parts[summary.subject]
-        out = OutCase(summary.subject, summary.title, part, case.table, tuple(case.reviews), read)
-        going.append(rename(out, summary))
-    return write_dataset(folder, going, name or project.name, report or _nobody, stopped or _never, finish)
+    leaving = [rename(replace(out, part=parts[summary.subject]), summary) for summary, out in going]
+    return write_dataset(folder, leaving, name or project.name, report or _nobody, stopped or _never, finish)
 
 
 def import_raw(

@@ -13,15 +13,15 @@ from thighview.core.case import Case, Series
 from thighview.core.errors import UserError
 from thighview.core.labels import PALETTE, Label, LabelTable
 from thighview.core.mask import painted_values
-from thighview.core.review import SliceReview, SliceState
+from thighview.core.provenance import reviews_told
+from thighview.core.review import SliceReview, SliceState, teaching
 from thighview.io.json_files import read_json
-from thighview.io.masks import read_mask
-from thighview.io.nnunet_out import FOLDERS, FORMAT, IGNORE, SIDE_FILE
+from thighview.io.masks import find_mask
+from thighview.io.nnunet_out import FOLDERS, FORMAT, IGNORE, SIDE_FILE, plain_name, unlike
 from thighview.io.reading import read_volume, sha256_of
 
 _LARGEST_JSON_BYTES = 64 << 20
 _AGAIN = "Repair that file."
-_STATES = {state.word: state for state in SliceState}
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,9 @@ def read_dataset(folder: Path) -> InDataset:
 def load_case(dataset: InDataset, case: InCase) -> Case:
     """Read one case with image, mask, labels and slice states.
 
-    Without slice states from thighview every slice counts as drawn by hand, but for slices with the ignore label:
-    those are not reviewed.
+    Without slice states from thighview every slice counts as drawn by hand, but for slices with the ignore label,
+    those that are missing in the scan, and masks beside which a file says that a model drew them: those are not
+    reviewed.
 
     Raises
     ------
@@ -112,7 +113,8 @@ def load_case(dataset: InDataset, case: InCase) -> Case:
         When image or mask cannot be read, do not fit, or carry ids that are not named.
     """
     volume = read_volume(case.image)
-    mask, found = read_mask(case.mask, volume)
+    file = find_mask(case.mask, volume)
+    mask, found = file.settled()
     painted = set(painted_values(mask).tolist())
     ids = np.zeros(256, np.int64)
     for label in found:
@@ -123,7 +125,8 @@ def load_case(dataset: InDataset, case: InCase) -> Case:
     if dataset.ignore is not None:
         ignored = (ids == dataset.ignore)[mask].any(axis=(1, 2))
     labels = values[mask]
-    reviews = _reviews(case, ignored, np.asarray(labels.any(axis=(1, 2))))
+    said = teaching(_said(case, len(ignored)) or file.reviews(mask, found), volume.missing)
+    reviews = _reviews(said, ignored, np.asarray(labels.any(axis=(1, 2))))
     title = str(case.facts.get("title", case.name)) if case.facts else case.name
     volume = replace(volume, name=title)
     series = Series(0, "image", case.image.absolute(), sha256_of(case.image), volume)
@@ -181,30 +184,33 @@ def _table(dataset: InDataset, case: InCase, ids: Sequence[int]) -> tuple[LabelT
     return LabelTable(tuple(labels)), {label.file_id: label.value for label in labels}
 
 
-def _reviews(case: InCase, ignored: NDArray[np.bool_], painted: NDArray[np.bool_]) -> list[SliceReview]:
-    """Review of each slice. A slice that carries ``ignore`` is never reviewed, whatever the folder says."""
-    reviews = [SliceReview(SliceState.DRAWN) for _ in ignored]
-    if case.facts is not None:
-        words, beneath = case.facts.get("slices"), case.facts.get("model_beneath", [])
-        if (
-            not isinstance(words, list)
-            or not isinstance(beneath, list)
-            or len(words) != len(ignored)
-            or not all(isinstance(word, str) and word in _STATES for word in words)
-        ):
-            raise UserError(
-                f"{SIDE_FILE} should give the case {case.name} a state for each of its {len(ignored)} slices.",
-                "Repair that file, or remove it to take all masks in as drawn.",
-            )
-        reviews = [SliceReview(_STATES[word], i in beneath) for i, word in enumerate(words)]
+def _said(case: InCase, count: int) -> tuple[SliceReview, ...]:
+    """What our own file says of each of ``count`` slices; empty without one."""
+    if case.facts is None:
+        return ()
+    told = reviews_told(case.facts.get("slices"), case.facts.get("model_beneath"))
+    if told is None or len(told) != count:
+        raise UserError(
+            f"{SIDE_FILE} should give the case {case.name} a state for each of its {count} slices.",
+            "Repair that file, or remove it to take all masks in as drawn.",
+        )
+    return told
+
+
+def _reviews(said: Sequence[SliceReview], ignored: NDArray[np.bool_], painted: NDArray[np.bool_]) -> list[SliceReview]:
+    """Review of each slice. A slice that carries ``ignore`` is never reviewed, whatever is said of it."""
+    reviews = list(said)
     for i, review in enumerate(reviews):
-        if ignored[i] or not review.state.reviewed:
+        if ignored[i] or (review.state is not SliceState.MODEL and not review.state.reviewed):
             reviews[i] = SliceReview(SliceState.EDITING if painted[i] else SliceState.UNSEEN)
     return reviews
 
 
 def _label_ids(labels: object) -> dict[str, int]:
-    """Ids by name, without background; version 1 of the format has them the other way round."""
+    """Ids by name, without background; version 1 of the format has them the other way round.
+
+    Names that are alike once they are plain get a number; one that was plain before keeps it.
+    """
     if not isinstance(labels, dict) or not labels:
         raise UserError(
             "The file dataset.json names no labels.", 'Expected for example {"background": 0, "muscle": 1}.'
@@ -212,7 +218,7 @@ def _label_ids(labels: object) -> dict[str, int]:
     if all(isinstance(key, str) and key.isdigit() and isinstance(value, str) for key, value in labels.items()):
         labels = {value: int(key) for key, value in labels.items()}
     ids: dict[str, int] = {}
-    for name, value in labels.items():
+    for name, value in sorted(labels.items(), key=lambda item: item[0] != plain_name(str(item[0]))):
         if isinstance(value, list):
             raise UserError(
                 f"The label {name!r} of dataset.json is a region of several ids.",
@@ -226,7 +232,7 @@ def _label_ids(labels: object) -> dict[str, int]:
         ):
             raise UserError(f"The label {name!r} of dataset.json should have a number, found {value!r}.")
         if value:
-            ids[re.sub(r"[\x00-\x1f]", " ", name).strip()[:80] or f"label_{value}"] = value
+            ids[unlike(plain_name(name) or f"label_{value}", ids)] = value
     if len(set(ids.values())) != len(ids):
         raise UserError("Two labels of dataset.json have the same number.", "Give every label its own.")
     if len(ids) > 255:

@@ -5,8 +5,8 @@ and colours, the person of each case and the state of each slice. ``io.nnunet_in
 """
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
 from thighview.core.mask import LabelMap
-from thighview.core.review import SliceReview
+from thighview.core.review import SliceReview, teaching
 from thighview.core.statement import RESEARCH_USE
 from thighview.core.volume import Volume
 from thighview.io.atomic import write_json_atomic
@@ -25,6 +25,7 @@ from thighview.io.masks import write_mask
 SIDE_FILE = "thighview.json"
 FORMAT = "thighview-nnunet-1"
 IGNORE = "ignore"
+_LONGEST_NAME = 80
 FOLDERS = {"train": ("imagesTr", "labelsTr"), "test": ("imagesTs", "labelsTs")}
 """Folders of images and masks: for training (with its validation part), and for the locked test."""
 
@@ -82,7 +83,8 @@ def write_dataset(
     """Write cases as a raw dataset folder; nothing is left behind on failure.
 
     Slices that are not reviewed carry the ``ignore`` label, the highest id, whatever is drawn on them: output of a
-    model that no person has looked at never leaves as a label. Cases without any reviewed slice stay at home.
+    model that no person has looked at never leaves as a label. Nor does what stands on a slice that is missing in the
+    files of the scan. Cases without any reviewed slice stay at home.
 
     Parameters
     ----------
@@ -108,35 +110,55 @@ def write_dataset(
         No reviewed slice, too many labels, a folder that is not empty, or a scan that cannot be read.
     """
     need_empty(folder)
+    labels = check_cases(cases)
     going = [case for case in cases if case.reviewed]
-    if not going:
-        raise UserError(
-            "No slice of these cases has been reviewed, so there is nothing a model could learn from.",
-            "Accept or draw slices first; unreviewed model output is never exported as labels.",
-        )
-    labels = number_labels([case.table for case in going])
+    at_home = [case for case in cases if not case.reviewed]
     names = file_names([case.title for case in going])
-    with_ignore = any(case.reviewed < len(case.reviews) for case in going)
-    ignore = Label(len(labels) + 1, IGNORE, "", (128, 128, 128)) if with_ignore else None
+    ignore = len(labels) + 1
+    written: dict[str, OutCase] = {}
     try:
         with staged_folder(folder) as stage:
             for done, (case, case_name) in enumerate(zip(going, names, strict=True)):
                 if stopped():
                     raise _Stop
                 report(done, len(going))
-                _write_case(stage, case, case_name, labels, ignore)
-            _write_descriptions(stage, going, names, name, labels, ignore)
+                if seen := _write_case(stage, case, case_name, labels, ignore):
+                    written[case_name] = seen
+                else:
+                    at_home.append(case)
+            _need_reviewed([*written.values()])
+            _write_descriptions(stage, written, name, labels, ignore)
             finish(stage)
     except _Stop:
         return None
     report(len(going), len(going))
-    slices = sum(case.reviewed for case in going)
-    ignored = sum(len(case.reviews) for case in going) - slices
-    return OutReport(folder, tuple(names), slices, ignored, tuple(_notes(cases, going)))
+    slices = sum(case.reviewed for case in written.values())
+    ignored = sum(len(case.reviews) for case in written.values()) - slices
+    return OutReport(folder, tuple(written), slices, ignored, tuple(_notes(at_home, [*written.values()])))
 
 
 class _Stop(Exception):  # noqa: N818 - not an error: the person asked for it
     """Leaves the staged folder so that nothing of it stays."""
+
+
+def check_cases(cases: Sequence[OutCase]) -> LabelTable:
+    """Refuse what cannot be written, by all that is known before pixels are read; gives the labels of the dataset.
+
+    Raises
+    ------
+    UserError
+        No reviewed slice, no label, or too many of them.
+    """
+    _need_reviewed(cases)
+    return number_labels([case.table for case in cases if case.reviewed])
+
+
+def _need_reviewed(cases: Sequence[OutCase]) -> None:
+    if not any(case.reviewed for case in cases):
+        raise UserError(
+            "No slice of these cases has been reviewed, so there is nothing a model could learn from.",
+            "Accept or draw slices first; unreviewed model output is never exported as labels.",
+        )
 
 
 def number_labels(tables: Sequence[LabelTable]) -> LabelTable:
@@ -154,9 +176,35 @@ def number_labels(tables: Sequence[LabelTable]) -> LabelTable:
     )
 
 
-def nnunet_name(label: Label) -> str:
-    """The name of a label in ``dataset.json``; one that nnU-Net keeps for itself gets ``_label`` behind it."""
-    return f"{label.key}_label" if label.key in ("background", IGNORE) else label.key
+def names_in_dataset(labels: LabelTable) -> dict[str, int]:
+    """Numbers by the names of labels in ``dataset.json``: no two alike, of at most 80 characters and on one line.
+
+    A name that nnU-Net keeps for itself gets ``_label`` behind it, one that others have a number.
+    """
+    plain = {label.value: plain_name(label.key) for label in labels}
+    reserved = ("background", IGNORE)
+    own = [b for b in labels if plain[b.value] == b.key and b.key not in reserved]
+    names = {label.key: label.value for label in own}
+    for label in labels:
+        if label not in own:
+            name = plain[label.value] or f"label_{label.value}"
+            name = f"{name}_label" if name in reserved else name
+            names[unlike(name, {*names, *reserved})] = label.value
+    return dict(sorted(names.items(), key=lambda item: item[1]))
+
+
+def plain_name(name: str) -> str:
+    """A name as it may stand in ``dataset.json``: at most 80 characters, none of which controls anything."""
+    return re.sub(r"[\x00-\x1f\x7f]", " ", name).strip()[:_LONGEST_NAME].strip()
+
+
+def unlike(name: str, taken: Collection[str]) -> str:
+    """A name that nobody has: where somebody has it, with a number behind it, still of at most 80 characters."""
+    new, n = name, 1
+    while new in taken:
+        n += 1
+        new = f"{name[: _LONGEST_NAME - len(str(n)) - 1]}_{n}"
+    return new
 
 
 def labels_out(
@@ -207,25 +255,28 @@ def folds_by_subject(cases: Sequence[tuple[str, str, str]]) -> list[dict[str, li
     ]
 
 
-def _write_case(stage: Path, case: OutCase, name: str, labels: LabelTable, ignore: Label | None) -> None:
+def _write_case(stage: Path, case: OutCase, name: str, labels: LabelTable, ignore: int) -> OutCase | None:
+    """Write one case, and give it with the reviews its slices have now that the scan is known; None if none is left."""
     volume, mask = case.load()
     if mask.shape != volume.shape or len(case.reviews) != mask.shape[0]:
         raise UserError(f"The mask of {case.title} does not lie on its scan's grid: {mask.shape} on {volume.shape}.")
+    case = replace(case, reviews=teaching(case.reviews, volume.missing))
+    if not case.reviewed:
+        return None
     images, masks = FOLDERS["test" if case.part == "test" else "train"]
     for folder in (images, masks):
         (stage / folder).mkdir(exist_ok=True)
-    out = labels_out(mask, case.table, labels, case.reviews, ignore.value if ignore else 0)
+    out = labels_out(mask, case.table, labels, case.reviews, ignore)
     write_volume(stage / images / f"{name}_0000.nii.gz", volume, checked=True)
     write_mask(stage / masks / f"{name}.nii.gz", out, LabelTable(), volume)  # the numbers as they are
+    return case
 
 
-def _write_descriptions(
-    stage: Path, cases: Sequence[OutCase], names: Sequence[str], name: str, labels: LabelTable, ignore: Label | None
-) -> None:
-    ids = {"background": 0, **{nnunet_name(label): label.value for label in labels}}
-    if ignore:
-        ids[IGNORE] = ignore.value
-    learning = [(n, c.subject, c.part) for n, c in zip(names, cases, strict=True) if c.part != "test"]
+def _write_descriptions(stage: Path, cases: Mapping[str, OutCase], name: str, labels: LabelTable, ignore: int) -> None:
+    ids = {"background": 0, **names_in_dataset(labels)}
+    if any(case.reviewed < len(case.reviews) for case in cases.values()):
+        ids[IGNORE] = ignore
+    learning = [(n, c.subject, c.part) for n, c in cases.items() if c.part != "test"]
     dataset = {
         "channel_names": {"0": "MRI"},
         "labels": ids,
@@ -246,7 +297,7 @@ def _write_descriptions(
                 "slices": [review.state.word for review in case.reviews],
                 "model_beneath": [i for i, review in enumerate(case.reviews) if review.model_beneath],
             }
-            for n, case in zip(names, cases, strict=True)
+            for n, case in cases.items()
         },
     }
     for file, data in (("dataset.json", dataset), ("splits_final.json", folds_by_subject(learning)), (SIDE_FILE, ours)):
@@ -268,8 +319,8 @@ def file_names(titles: Sequence[str]) -> list[str]:
     return names
 
 
-def _notes(cases: Sequence[OutCase], going: Sequence[OutCase]) -> list[str]:
-    notes = [f"{case.title} stays at home: none of its slices is reviewed." for case in cases if not case.reviewed]
+def _notes(at_home: Sequence[OutCase], going: Sequence[OutCase]) -> list[str]:
+    notes = [f"{case.title} stays at home: none of its slices is reviewed." for case in at_home]
     keys = [{label.key for label in case.table} for case in going]
     every = set[str]().union(*keys)
     for case, known in zip(going, keys, strict=True):

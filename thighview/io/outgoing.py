@@ -71,7 +71,7 @@ class Outgoing:
     @property
     def all_reviewed(self) -> bool:
         """Whether a person has called every slice right."""
-        return all(review.state.reviewed for review in self.case.reviews)
+        return all(review.state.reviewed for review in self.case.teaching)
 
     def facts(self) -> dict[str, Any]:
         """What the file beside a mask says: labels and who made them, slices and what has happened to each, models."""
@@ -93,7 +93,8 @@ class Outgoing:
             "part": self.part or None,
             "reader": case.reader_id,
             "labels": rows,
-            "slices": [review.state.word for review in case.reviews],
+            "slices": [review.state.word for review in case.teaching],
+            "model_beneath": [index for index, review in enumerate(case.teaching) if review.model_beneath],
             "slices_along": "the slowest axis: the third of NIfTI and NRRD, the first of (z, y, x)",
             "models": [facts.to_json() for facts in self.models.values()],
         }
