@@ -1,7 +1,9 @@
 """Masks leave in six formats: where they lie, what they are called, and what never leaves as a label."""
 
+import errno
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nibabel
@@ -9,7 +11,7 @@ import nrrd
 import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
-from export_room import STATES, TABLE, drawn_case, files_in, thigh_project, write_thigh_nifti
+from export_room import STATES, TABLE, drawn_case, files_in, thigh_project, write_thigh_nifti, write_thigh_series
 
 from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
@@ -207,6 +209,26 @@ def test_a_case_that_cannot_be_written_leaves_nothing_and_the_others_go_on(proje
         numbers(project.load_case(2).labels),
     )
     assert out_of(project, tmp_path / "npz", "npz").cases == 1, "without pixels there is nothing to learn from"
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_disk_that_fills_ends_the_whole_export(
+    project: Project, tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.add_case(drawn_case(write_thigh_series(tmp_path / "other"), "bert"), in_training_set=True)
+    room = [6]  # files
+
+    def full(descriptor: int, sync: Callable[[int], None] = os.fsync) -> None:
+        room[0] -= 1
+        if room[0] < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UserError, match=r"/out could not be written: No space left on device\.") as refused:
+        export(project, tmp_path / "out", ExportWish(form))
+    assert ".part" not in str(refused.value) and "has room" in refused.value.hint
+    assert not [path for path in tmp_path.iterdir() if "out" in path.name]
 
 
 def test_which_cases(project: Project, tmp_path: Path) -> None:

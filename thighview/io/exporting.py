@@ -14,7 +14,7 @@ from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.volume import Volume
 from thighview.io import bids, nnunet
-from thighview.io.atomic import write_json_atomic
+from thighview.io.atomic import WriteError, write_json_atomic
 from thighview.io.burned_in import burned_in_doubt
 from thighview.io.deidentify import Tally, count_left_behind, deidentified_images, write_image
 from thighview.io.dicom_source import images_at, source_images
@@ -144,7 +144,7 @@ def export(
     """Write masks of a project into a folder; it is there whole, with a manifest, or not at all.
 
     A case that cannot be written stays at home with its reason, and the others are written all the same; of nnU-Net's
-    training set none may lack.
+    training set none may lack. Where the disk fails, nothing is written.
 
     Parameters
     ----------
@@ -317,6 +317,8 @@ class _Writer:
                     room.mkdir()
                     try:
                         self._write(room, self._outgoing(summary, name, subjects[summary.case_id]), summary)
+                    except WriteError:  # the disk's fault: the next ones would be half written, too
+                        raise
                     except UserError as error:
                         left_out.append((summary.title, str(error)))
                         shutil.rmtree(room)

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from thighview.core.errors import UserError
+from thighview.io.atomic import WriteError
 from thighview.io.leftovers import hidden, sweep
 
 _OLD = re.compile(r"\.(.+)\.[0-9a-f]{8}\.old")
@@ -27,8 +28,9 @@ def staged_folder(folder: Path) -> Generator[Path]:
 
     Raises
     ------
-    UserError
-        When no folder can be made there.
+    WriteError
+        When no folder can be made there, or a file in it could not be written: it names the folder that was to be,
+        not the hidden one.
     """
     folder = folder.absolute()
     stage = hidden(folder, "part")
@@ -45,9 +47,12 @@ def staged_folder(folder: Path) -> Generator[Path]:
         with suppress(OSError):
             for parent in new:
                 parent.rmdir()
+        if isinstance(error, WriteError) and stage.name in error.path.parts:
+            raise WriteError(folder, error.what, error.hint) from error
         if isinstance(error, OSError):
-            raise UserError(
-                f"{folder} could not be written: {error.strerror or error}.",
+            raise WriteError(
+                folder,
+                f"could not be written: {error.strerror or error}",
                 "Choose a folder on a disk that may be written and has room.",
             ) from error
         raise
