@@ -3,7 +3,7 @@
 import re
 import shutil
 import uuid
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -55,6 +55,41 @@ def staged_folder(folder: Path) -> Generator[Path]:
                 f"could not be written: {error.strerror or error}",
                 "Choose a folder on a disk that may be written and has room.",
             ) from error
+        raise
+
+
+@contextmanager
+def taken_back(folder: Path) -> Generator[Callable[[], None]]:
+    """Make a folder for a block; when that raises, the folder goes again, and so do the parents made for it.
+
+    Yields
+    ------
+    callable
+        To be called once the block has the folder for itself: one that was there and empty is emptied again, too, but
+        never before, for another process may just be filling it.
+    """
+    folder = folder.absolute()
+    new = [parent for parent in folder.parents if not parent.exists()]
+    blank = folder.is_dir() and not any(folder.iterdir())
+    ours = False
+
+    def is_ours() -> None:
+        nonlocal ours
+        ours = ours or blank
+
+    try:
+        with suppress(OSError):  # there already, or no place for it: the block says so
+            folder.mkdir(mode=0o700, parents=True)
+            ours = True
+        yield is_ours
+    except BaseException:
+        if ours:
+            shutil.rmtree(folder, ignore_errors=True)
+            if blank:
+                folder.mkdir(exist_ok=True)
+        with suppress(OSError):
+            for parent in new:
+                parent.rmdir()
         raise
 
 
