@@ -24,10 +24,11 @@ from test_dicom_frames import write_enhanced
 
 from thighview.core.errors import UserError
 from thighview.core.review import SliceState
-from thighview.io.burned_in import burned_in_doubt
+from thighview.io.burned_in import burned_in_doubt, burned_in_doubts
 from thighview.io.deidentify import ALLOWED, Tally, deidentified_images, write_image
 from thighview.io.dicom_source import images_at
-from thighview.io.exporting import ExportWish, burned_in_doubts, export
+from thighview.io.export_wish import ExportWish
+from thighview.io.exporting import export
 from thighview.io.project import Project
 from thighview.io.pseudonyms import Pseudonyms
 from thighview.io.reading import read_volume

@@ -12,7 +12,8 @@ from thighview.core.labels import LabelTable
 from thighview.core.review import SliceState
 from thighview.core.volume import Volume
 from thighview.io import importing
-from thighview.io.exporting import ExportWish, export
+from thighview.io.export_wish import ExportWish
+from thighview.io.exporting import export
 from thighview.io.images import write_volume
 from thighview.io.importing import ImportWish, import_cases
 from thighview.io.mask_pairs import Pair, find_pairs

@@ -20,7 +20,8 @@ from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
 from thighview.core.origins import Origin, label_origins
 from thighview.io.dicom_source import source_images
-from thighview.io.exporting import ExportWish, export
+from thighview.io.export_wish import ExportWish
+from thighview.io.exporting import export
 from thighview.io.mask_dicomseg import SCHEME, SegFacts, references_to, write_segmentation
 from thighview.io.models import find_model
 from thighview.io.project import Project

@@ -38,7 +38,7 @@ def import_cases(args: Namespace) -> int:
 
 def export(args: Namespace) -> int:
     """``thighview export PROJECT -o OUT --format nnunet|nifti|dicomseg|nrrd|bids|npz [--deidentify]``."""
-    from thighview.io.exporting import ExportWish
+    from thighview.io.export_wish import ExportWish
     from thighview.io.exporting import export as write
 
     if args.burned_in_checked and not args.deidentify:

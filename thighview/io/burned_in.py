@@ -1,10 +1,35 @@
-"""The gate before pixels leave under a study key: may there be a name in the picture itself?"""
+"""The gate before pixels leave under a study key: may there be a name in the picture itself, and how is that seen?"""
 
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thighview.core.errors import UserError
 from thighview.io.dicom_header import text_of
-from thighview.io.dicom_source import SourceImages, values_of
+from thighview.io.dicom_source import SourceImages, images_at, values_of
+from thighview.io.export_wish import ExportWish, chosen_cases
+from thighview.io.project import CaseSummary, Project
+from thighview.io.stored_case import read_stored_case
 
 _DOUBTFUL = {"OT": "other", "SC": "secondary capture", "US": "ultrasound"}
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+_PICTURE_PX = 384
+"""Longer edge of the pictures a person looks at, at most."""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A case into whose pictures text may be burned, and why."""
+
+    case_id: int
+    title: str
+    path: Path
+    reason: str
 
 
 def burned_in_doubt(source: SourceImages) -> str:
@@ -33,3 +58,66 @@ def burned_in_doubt(source: SourceImages) -> str:
         if ["DERIVED", "SECONDARY"] in kinds:
             return f"{where} is a secondary image (DERIVED\\SECONDARY) that does not say whether text is burned in."
     return ""
+
+
+def burned_in_doubts(project: Project, wish: ExportWish) -> list[Doubt]:
+    """The cases of a wish whose pictures a person must look at before their pixels leave under a study key.
+
+    One that cannot be read is none of them: it is refused when its turn comes.
+    """
+    doubts: list[Doubt] = []
+    for case in chosen_cases(project, wish):
+        with suppress(UserError):
+            if reason := doubt_of(case, wish):
+                doubts.append(Doubt(case.case_id, case.title, case.path, reason))
+    return doubts
+
+
+def doubt_of(case: CaseSummary, wish: ExportWish) -> str:
+    """Why a person must look at the pictures of a case first; empty where they need not, or have."""
+    if not (wish.deidentify and wish.carries_pixels) or wish.has_looked_at(case.case_id) or not case.path.exists():
+        return ""
+    return burned_in_doubt(images_at(*case.key))
+
+
+def need_looks(doubts: Sequence[Doubt]) -> None:
+    """Refuse an export while there are doubts."""
+    if doubts:
+        more = f" So may {len(doubts) - 1} more." if len(doubts) > 1 else ""
+        raise UserError(
+            f"A name may stand in the pictures of {doubts[0].title}: {doubts[0].reason}{more} Nothing was written.",
+            "Look at every slice; where there is none, export with --burned-in-checked.",
+        )
+
+
+# ------------------------------------------------------------------ for the window
+
+
+def pictures_for_window(
+    folder: str, wish: dict[str, Any], report: Callable[[int, int], None]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """:func:`burned_in_doubts` for a child process, with the slices of each doubtful case as 8-bit pictures."""
+    pictures: dict[str, Any] = {}
+    with closing(Project.open(Path(folder), writable=False)) as project:
+        doubts = burned_in_doubts(project, ExportWish.from_json(wish))
+        for done, doubt in enumerate(doubts):
+            report(done, len(doubts))
+            pictures[str(doubt.case_id)] = _pictures(read_stored_case(project, doubt.case_id).volume.voxels)
+    rows = [{"case_id": doubt.case_id, "title": doubt.title, "reason": doubt.reason} for doubt in doubts]
+    return {"doubts": rows}, pictures
+
+
+def _pictures(voxels: NDArray[Any]) -> NDArray[np.uint8]:
+    """All of a stack from its darkest to its brightest, in which also faint text can be seen; at most so large.
+
+    Of the pixels that become one the brightest counts, or thin letters would fade.
+    """
+    step = -(-max(voxels.shape[1:]) // _PICTURE_PX)
+    low, high = np.percentile(voxels[:, ::4, ::4], (0.5, 99.5))
+    scaled = np.clip((voxels.astype(np.float32) - low) / max(float(high - low), 1e-6), 0, 1)
+    shown = (255 * np.sqrt(scaled)).astype(np.uint8)
+    if step > 1:
+        shown = np.pad(shown, ((0, 0), *((0, -size % step) for size in shown.shape[1:])))  # text stands at the edges
+        n, y, x = shown.shape
+        shown = shown.reshape(n, y // step, step, x // step, step).max(axis=(2, 4))
+    return np.ascontiguousarray(shown)
