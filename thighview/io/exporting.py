@@ -136,23 +136,30 @@ def _nnunet(
     done = nnunet.export_raw(project, folder, report, stopped, ids, rename, name, finish)
     if done is None:
         return None
-    notes = (f"{done.slices} reviewed slices, {done.ignored} not reviewed (ignore).", *done.notes)
+    notes = (f"{done.slices} reviewed slices, {done.ignored} not reviewed (ignore).", *done.notes, *_unsaid(left))
     return Exported(str(folder), wish.form, len(done.cases), files, (), notes)
 
 
 def _note(left: LeftBehind, summary: CaseSummary, key: str, wish: ExportWish) -> None:
     """Count what of a case's source stays at home altogether."""
-    left.persons.add(key)
-    left.cases += 1
-    if not summary.path.exists():
-        return
-    images = images_at(*summary.key)
-    if images.images:
-        count_left_behind(images, left.tally)
+    there = summary.path.exists()
+    source = images_at(*summary.key) if there else None
+    if source and source.images:
+        count_left_behind(source, left.tally)
         left.looked_at += wish.carries_pixels and wish.has_looked_at(summary.case_id)
-    else:
+    elif there:
         left.tally.removed += count_words(summary.path)
         left.not_said += wish.carries_pixels
+    left.persons.add(key)
+    left.cases += 1
+
+
+def _unsaid(left: LeftBehind) -> list[str]:
+    """What a person must know of pictures that leave with nobody having said what stands in them."""
+    if not left.not_said:
+        return []
+    many = f"{left.not_said} cases come" if left.not_said > 1 else "1 case comes"
+    return [f"{many} from files that cannot say whether a name is burned into the pictures: look at them."]
 
 
 # ------------------------------------------------------------------ the other formats
@@ -214,7 +221,8 @@ class _Writer:
         except _Stop:
             return None
         report(len(chosen), len(chosen))
-        return Exported(str(self.folder), self.wish.form, written, files, tuple(left_out), tuple(self.notes))
+        notes = (*self.notes, *_unsaid(self.left))
+        return Exported(str(self.folder), self.wish.form, written, files, tuple(left_out), notes)
 
     # -------------------------------------------------------------- one case
 
