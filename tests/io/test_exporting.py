@@ -212,6 +212,16 @@ def test_a_case_that_cannot_be_written_leaves_nothing_and_the_others_go_on(proje
     assert out_of(project, tmp_path / "npz", "npz").cases == 1, "without pixels there is nothing to learn from"
 
 
+@pytest.mark.parametrize("form", ["nifti", "nrrd", "npz"])
+def test_a_case_may_be_called_what_the_files_of_an_export_are(project: Project, tmp_path: Path, form: str) -> None:
+    for case_id, title in ((1, "Manifest"), (2, "deidentification")):
+        project._connection.execute("UPDATE case_ SET title=? WHERE case_id=?", (title, case_id))
+    assert out_of(project, tmp_path / "out", form).cases == 2
+    assert check_manifest(tmp_path / "out") == []
+    found = files_in(tmp_path / "out")
+    assert {"manifest.json", "Manifest-2.json", "deidentification-2.json"} < set(found) and len(found) == 5
+
+
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_disk_that_fills_ends_the_whole_export(
     project: Project, tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch

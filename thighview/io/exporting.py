@@ -17,7 +17,7 @@ from thighview.io.atomic import WriteError, write_json_atomic
 from thighview.io.burned_in import burned_in_doubts, doubt_of, need_looks
 from thighview.io.deidentify import Tally, count_left_behind, deidentified_images, write_image
 from thighview.io.dicom_source import images_at, source_images
-from thighview.io.export_files import LeftBehind, write_manifest, write_report
+from thighview.io.export_files import RESERVED, LeftBehind, write_manifest, write_report
 from thighview.io.export_wish import ExportWish, chosen_cases
 from thighview.io.folders import need_empty, staged_folder
 from thighview.io.mask_dicomseg import SegFacts, references_to, references_to_new, write_segmentation
@@ -189,7 +189,8 @@ class _Writer:
         if len(set(subjects.values())) < len({case.subject for case in chosen}):
             raise UserError("Two persons would get one study key.", "Give one of them another name in the project.")
         self._subject_labels = bids.subject_labels([subjects[case.case_id] for case in chosen])
-        names = file_names([subjects[case.case_id] if self.wish.deidentify else case.title for case in chosen])
+        titles = [subjects[case.case_id] if self.wish.deidentify else case.title for case in chosen]
+        names = file_names([*RESERVED, *titles])[len(RESERVED) :]
         left_out: list[tuple[str, str]] = []
         written = files = 0
         try:
