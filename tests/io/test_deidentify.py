@@ -123,6 +123,26 @@ def test_pixels_stay_and_what_hides_in_their_bits_does_not(tmp_path: Path) -> No
     assert all(np.array_equal(new.pixel_array, signed) for new in anew(path))
 
 
+def test_an_image_that_does_not_say_how_it_is_shown_leaves_with_the_others(project: Project, tmp_path: Path) -> None:
+    first = sorted((tmp_path / "series").iterdir())[0]
+    dataset = pydicom.dcmread(first)
+    del dataset.PhotometricInterpretation
+    dataset.save_as(first)
+    done = export(project, tmp_path / "out", ExportWish("dicomseg", deidentify=True))
+    assert done is not None and done.cases == 1
+    made = [pydicom.dcmread(path) for path in (tmp_path / "out" / "images").rglob("*.dcm")]
+    assert len(made) == 5 and {new.PhotometricInterpretation for new in made} == {"MONOCHROME2"}
+    assert all(new.pixel_array.size for new in made)
+
+
+def test_what_cannot_be_read_back_keeps_its_case_at_home(tmp_path: Path) -> None:
+    (new, *_) = anew(write_thigh_series(tmp_path / "series"))
+    del new.PhotometricInterpretation
+    with pytest.raises(UserError, match="made anew cannot be read"):
+        write_image(tmp_path / "new.dcm", new)
+    assert not (tmp_path / "new.dcm").exists()
+
+
 def test_compressed_pixels_are_unpacked_with_what_their_makers_wrote_into_them(tmp_path: Path) -> None:
     path = write_thigh_series(tmp_path / "series")
     for i, file in enumerate(sorted(path.iterdir())):
@@ -298,6 +318,16 @@ def test_the_report_says_what_stayed_behind_and_never_its_value(project: Project
         assert word not in everything, word
     keys = {key_of_anna(project), Pseudonyms(project.salt).subject("sub-02")}
     assert {name.split(".")[0] for name in files_in(tmp_path / "out") if name.endswith(".nii.gz")} == keys
+
+
+def test_the_report_counts_only_who_leaves(project: Project, tmp_path: Path) -> None:
+    series = write_thigh_series(tmp_path / "third", PatientComments="at home")
+    project.add_case(drawn_case(series, "carl", (SliceState.MODEL,) * 5), in_training_set=True)
+    for form in ("nnunet", "npz", "bids"):
+        done = export(project, tmp_path / form, ExportWish(form, deidentify=True))
+        assert done is not None and done.cases == 2
+        told = json.loads((tmp_path / form / "deidentification.json").read_text())
+        assert (told["persons"], told["cases"]) == (2, 2) and "PatientComments" not in told["removed"], form
 
 
 def test_models_of_a_person_s_own_have_no_name_outside(tmp_path: Path) -> None:

@@ -121,8 +121,9 @@ def _nnunet(
         if not wish.deidentify:
             return out
         key = private.subject(out.subject)
-        left.labels |= {label.key for label in out.table}
-        _note(left, summary, key, wish)
+        if out.reviewed:  # others stay at home
+            left.labels |= {label.key for label in out.table}
+            _note(left, summary, key, wish)
         return replace(out, subject=key, title=key)
 
     def finish(stage: Path) -> None:
