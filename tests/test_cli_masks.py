@@ -2,6 +2,9 @@
 
 import csv
 import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +75,41 @@ def test_a_mask_that_does_not_fit_needs_a_word_and_leaves_no_project(
     assert main(["import", str(new), str(scan), "--mask", str(off), "--resample"]) == DONE
     assert "; resampled, " in capsys.readouterr().out
     assert main(["import", str(tmp_path / "q"), str(scan), "--mask", str(over), "--overlaps", "last"]) == DONE
+
+
+def test_a_refused_import_leaves_no_folder(
+    capsys: pytest.CaptureFixture[str], scan: Path, tmp_path: Path, tiny_volume: Volume
+) -> None:
+    over = overlapping(tmp_path / "over.seg.nrrd", tiny_volume)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis").touch()
+    for place in ("a/b/p", "empty", "empty/p"):
+        assert "overlap" in refused(capsys, "import", tmp_path / place, scan, "--mask", over)
+    assert "not empty" in refused(capsys, "import", tmp_path / "full", scan, "--mask", over)
+    assert not (tmp_path / "a").exists()
+    assert not any((tmp_path / "empty").iterdir()) and (tmp_path / "full" / "thesis").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="mounting a small disk needs root on Linux")
+@pytest.mark.parametrize("kilobytes", [60, 240])
+def test_an_import_onto_a_full_disk_leaves_nothing(
+    capsys: pytest.CaptureFixture[str], scan: Path, tmp_path: Path, tiny_volume: Volume, kilobytes: int
+) -> None:
+    disk, mask = tmp_path / "disk", tmp_path / "m.nii.gz"
+    labels = np.random.default_rng(0).integers(0, 60, (6, 400, 400), dtype=np.uint8)
+    big = Volume(labels, tiny_volume.affine)
+    write_volume(scan, big)
+    write_mask(mask, labels, LabelTable(tuple(Label(n, f"l{n}") for n in range(1, 60))), big)
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", disk]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a small disk cannot be mounted here")
+    try:
+        refused(capsys, "import", disk / "a" / "p", scan, "--mask", mask)
+        assert not any(disk.iterdir())
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
 
 
 def test_a_dicom_folder_with_a_segmentation(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

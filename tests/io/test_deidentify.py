@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +23,14 @@ from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import JPEGLSLossless, generate_uid
 from test_dicom_frames import write_enhanced
 
+from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.review import SliceState
-from thighview.io.burned_in import burned_in_doubt
+from thighview.io.burned_in import burned_in_doubt, burned_in_doubts, pictures_for_window
 from thighview.io.deidentify import ALLOWED, Tally, deidentified_images, write_image
 from thighview.io.dicom_source import images_at
-from thighview.io.exporting import ExportWish, burned_in_doubts, export
+from thighview.io.export_wish import ExportWish
+from thighview.io.exporting import export
 from thighview.io.project import Project
 from thighview.io.pseudonyms import Pseudonyms
 from thighview.io.reading import read_volume
@@ -120,6 +123,26 @@ def test_pixels_stay_and_what_hides_in_their_bits_does_not(tmp_path: Path) -> No
     assert all(np.array_equal(new.pixel_array, signed) for new in anew(path))
 
 
+def test_an_image_that_does_not_say_how_it_is_shown_leaves_with_the_others(project: Project, tmp_path: Path) -> None:
+    first = sorted((tmp_path / "series").iterdir())[0]
+    dataset = pydicom.dcmread(first)
+    del dataset.PhotometricInterpretation
+    dataset.save_as(first)
+    done = export(project, tmp_path / "out", ExportWish("dicomseg", deidentify=True))
+    assert done is not None and done.cases == 1
+    made = [pydicom.dcmread(path) for path in (tmp_path / "out" / "images").rglob("*.dcm")]
+    assert len(made) == 5 and {new.PhotometricInterpretation for new in made} == {"MONOCHROME2"}
+    assert all(new.pixel_array.size for new in made)
+
+
+def test_what_cannot_be_read_back_keeps_its_case_at_home(tmp_path: Path) -> None:
+    (new, *_) = anew(write_thigh_series(tmp_path / "series"))
+    del new.PhotometricInterpretation
+    with pytest.raises(UserError, match="made anew cannot be read"):
+        write_image(tmp_path / "new.dcm", new)
+    assert not (tmp_path / "new.dcm").exists()
+
+
 def test_compressed_pixels_are_unpacked_with_what_their_makers_wrote_into_them(tmp_path: Path) -> None:
     path = write_thigh_series(tmp_path / "series")
     for i, file in enumerate(sorted(path.iterdir())):
@@ -197,6 +220,8 @@ def test_an_enhanced_image_leaves_as_one_image_per_frame(tmp_path: Path) -> None
         ({"Modality": "OT"}, "modality OT"), ({"Modality": "SC"}, "SC"), ({"Modality": "US"}, "ultrasound"),
         ({"Modality": ""}, "no modality"), ({"ImageType": ["DERIVED", "SECONDARY"]}, "SECONDARY"),
         ({"ImageType": ["derived", "secondary", "REFORMATTED"]}, "SECONDARY"),
+        ({"ImageType": ["ORIGINAL", "SECONDARY"]}, "SECONDARY"),
+        ({"ImageType": ["DERIVED", "PRIMARY", "SCREEN SAVE"]}, "taken of a screen"),
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}, "secondary capture"),
         ({}, ""), ({"BurnedInAnnotation": "NO", "Modality": "OT"}, ""), ({"ImageType": ["DERIVED", "PRIMARY"]}, ""),
         ({"ImageType": "DERIVED"}, ""), ({"BurnedInAnnotation": "no ", "ImageType": ["DERIVED", "SECONDARY"]}, ""),
@@ -233,6 +258,46 @@ def test_such_pictures_stay_until_a_person_has_looked(tmp_path: Path) -> None:
     project.close()
 
 
+def test_a_tiff_waits_for_a_person_and_what_cannot_say_is_told_at_the_end(tmp_path: Path) -> None:
+    import tifffile
+
+    project = Project.create(tmp_path / "study")
+    tifffile.imwrite(tmp_path / "doe.tif", np.zeros((5, 4, 5), np.uint16), photometric="minisblack")
+    project.add_case(drawn_case(tmp_path / "doe.tif", "a"))
+    project.add_case(drawn_case(write_thigh_nifti(tmp_path / "n.nii.gz"), "b"))
+    with pytest.raises(UserError, match="It is a TIFF, which has no place to say"):
+        export(project, tmp_path / "out", ExportWish("npz", deidentify=True))
+    done = export(project, tmp_path / "out", ExportWish("npz", deidentify=True, looked_at=(1,)))
+    assert done is not None and done.cases == 2
+    assert "2 cases come from files that cannot say whether a name is burned into the pictures" in done.notes[-1]
+    plain = export(project, tmp_path / "plain", ExportWish("npz"))
+    assert plain is not None and not plain.notes
+    project.close()
+
+
+@pytest.mark.parametrize("ink", [100, 900])
+@pytest.mark.parametrize("size", [300, 500, 1000])
+def test_thin_letters_stay_in_the_pictures_whether_bright_or_dark(tmp_path: Path, ink: int, size: int) -> None:
+    import tifffile
+
+    voxels = np.full((2, size, size), 1000 - ink, np.uint16)
+    voxels[0, :, ::50] = np.arange(0, 1000, 1000 / size, np.float32).astype(np.uint16)[:, None]
+    for at in range(20, 40):  # strokes one pixel wide, everywhere in the pixels that become one, and at the edges
+        voxels[1, 7 * at : 7 * at + 5, at * 5] = voxels[1, at * 7, 20:25] = ink
+    voxels[1, -1, -9:] = voxels[1, -9:, -1] = ink
+    written = np.argwhere(voxels[1] == ink)
+    tifffile.imwrite(tmp_path / "n.tif", voxels, photometric="minisblack")
+    with closing(Project.create(tmp_path / "study")) as project:
+        project.add_case(Case.of(read_volume(tmp_path / "n.tif"), tmp_path / "n.tif", "", "a"))
+    wish = ExportWish("npz", deidentify=True).to_json()
+    (pictures,) = pictures_for_window(str(tmp_path / "study"), wish, lambda *_: None)[1].values()
+    step = -(-size // 384)
+    assert pictures.shape == (2, -(-size // step), -(-size // step))
+    paper = np.bincount(pictures[1].ravel()).argmax()
+    there = pictures[1][tuple((written // step).T)].astype(int)
+    assert (there - paper > 80).all() if ink > 500 else (paper - there > 80).all()
+
+
 def test_a_series_that_cannot_be_read_is_no_reason_to_hold_the_others_back(project: Project, tmp_path: Path) -> None:
     write_thigh_series(tmp_path / "series" / "more", BurnedInAnnotation="YES")  # the folder holds two series now
     wish = ExportWish("npz", deidentify=True)
@@ -253,6 +318,16 @@ def test_the_report_says_what_stayed_behind_and_never_its_value(project: Project
         assert word not in everything, word
     keys = {key_of_anna(project), Pseudonyms(project.salt).subject("sub-02")}
     assert {name.split(".")[0] for name in files_in(tmp_path / "out") if name.endswith(".nii.gz")} == keys
+
+
+def test_the_report_counts_only_who_leaves(project: Project, tmp_path: Path) -> None:
+    series = write_thigh_series(tmp_path / "third", PatientComments="at home")
+    project.add_case(drawn_case(series, "carl", (SliceState.MODEL,) * 5), in_training_set=True)
+    for form in ("nnunet", "npz", "bids"):
+        done = export(project, tmp_path / form, ExportWish(form, deidentify=True))
+        assert done is not None and done.cases == 2
+        told = json.loads((tmp_path / form / "deidentification.json").read_text())
+        assert (told["persons"], told["cases"]) == (2, 2) and "PatientComments" not in told["removed"], form
 
 
 def test_models_of_a_person_s_own_have_no_name_outside(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """Masks leave in six formats: where they lie, what they are called, and what never leaves as a label."""
 
+import errno
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nibabel
@@ -9,14 +11,15 @@ import nrrd
 import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
-from export_room import STATES, TABLE, drawn_case, files_in, thigh_project, write_thigh_nifti
+from export_room import STATES, TABLE, drawn_case, files_in, thigh_project, write_thigh_nifti, write_thigh_series
 
 from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
 from thighview.core.review import SliceState
 from thighview.io import nifti
 from thighview.io.export_files import check_manifest
-from thighview.io.exporting import FORMATS, Exported, ExportWish, chosen_cases, export
+from thighview.io.export_wish import FORMATS, ExportWish, chosen_cases
+from thighview.io.exporting import Exported, export
 from thighview.io.masks import read_mask
 from thighview.io.project import Project
 from thighview.io.reading import read_volume
@@ -207,6 +210,36 @@ def test_a_case_that_cannot_be_written_leaves_nothing_and_the_others_go_on(proje
         numbers(project.load_case(2).labels),
     )
     assert out_of(project, tmp_path / "npz", "npz").cases == 1, "without pixels there is nothing to learn from"
+
+
+@pytest.mark.parametrize("form", ["nifti", "nrrd", "npz"])
+def test_a_case_may_be_called_what_the_files_of_an_export_are(project: Project, tmp_path: Path, form: str) -> None:
+    for case_id, title in ((1, "Manifest"), (2, "deidentification")):
+        project._connection.execute("UPDATE case_ SET title=? WHERE case_id=?", (title, case_id))
+    assert out_of(project, tmp_path / "out", form).cases == 2
+    assert check_manifest(tmp_path / "out") == []
+    found = files_in(tmp_path / "out")
+    assert {"manifest.json", "Manifest-2.json", "deidentification-2.json"} < set(found) and len(found) == 5
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_disk_that_fills_ends_the_whole_export(
+    project: Project, tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.add_case(drawn_case(write_thigh_series(tmp_path / "other"), "bert"), in_training_set=True)
+    room = [6]  # files
+
+    def full(descriptor: int, sync: Callable[[int], None] = os.fsync) -> None:
+        room[0] -= 1
+        if room[0] < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UserError, match=r"/out could not be written: No space left on device\.") as refused:
+        export(project, tmp_path / "out", ExportWish(form))
+    assert ".part" not in str(refused.value) and "has room" in refused.value.hint
+    assert not [path for path in tmp_path.iterdir() if "out" in path.name]
 
 
 def test_which_cases(project: Project, tmp_path: Path) -> None:

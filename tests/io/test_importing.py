@@ -12,6 +12,8 @@ from thighview.core.labels import LabelTable
 from thighview.core.review import SliceState
 from thighview.core.volume import Volume
 from thighview.io import importing
+from thighview.io.export_wish import ExportWish
+from thighview.io.exporting import export
 from thighview.io.images import write_volume
 from thighview.io.importing import ImportWish, import_cases
 from thighview.io.mask_pairs import Pair, find_pairs
@@ -156,6 +158,28 @@ def test_nothing_is_half_imported(
     with pytest.raises(OSError, match="No space"):
         import_cases(project, pairs)
     assert not project.cases()
+
+
+@pytest.mark.parametrize("form", ["pairs", "nnunet"])
+def test_a_full_disk_takes_all_in_or_nothing(
+    project: Project, pairs: Path, tmp_path: Path, tiny_volume: Volume, form: str
+) -> None:
+    source = pairs
+    if form == "nnunet":
+        import_cases(project, pairs)
+        export(project, source := tmp_path / "raw", ExportWish("nnunet"))
+        for case in project.cases():
+            project.remove_case(case.case_id)
+    connection = project._connection
+    connection.execute("VACUUM")
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count={pages + 2}")  # room for the first case
+    with pytest.raises(UserError, match=r"project could not be written: database or disk is full\. Make room"):
+        import_cases(project, source)
+    assert not project.cases()
+    connection.execute(f"PRAGMA max_page_count={pages + 1000}")
+    assert len(import_cases(project, source).cases) == 3
+    assert len(project.cases()) == 3
 
 
 def test_what_cannot_be_told_is_refused(project: Project, pairs: Path, tmp_path: Path, tiny_volume: Volume) -> None:

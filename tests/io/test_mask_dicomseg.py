@@ -20,8 +20,10 @@ from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
 from thighview.core.origins import Origin, label_origins
 from thighview.io.dicom_source import source_images
-from thighview.io.exporting import ExportWish, export
+from thighview.io.export_wish import ExportWish
+from thighview.io.exporting import export
 from thighview.io.mask_dicomseg import SCHEME, SegFacts, references_to, write_segmentation
+from thighview.io.masks import read_mask
 from thighview.io.models import find_model
 from thighview.io.project import Project
 from thighview.io.reading import read_volume
@@ -173,6 +175,23 @@ def test_one_slice_and_many_labels(tmp_path: Path) -> None:
     codes = {item.SegmentedPropertyTypeCodeSequence[0].CodeValue for item in seg.SegmentSequence}
     assert len(codes) == 20 and max(map(len, codes)) <= 16
     assert verify_dicom(tmp_path / "seg.dcm") == []
+
+
+@pytest.mark.parametrize("heights", [(3.0,), (0.0, 4.0, 8.0)])
+@pytest.mark.parametrize("told", [{}, {"SpacingBetweenSlices": 6}, {"SliceThickness": ""}, {"SliceThickness": 3}])
+def test_frames_in_one_plane_come_back(tmp_path: Path, heights: tuple[float, ...], told: dict[str, object]) -> None:
+    path = write_thigh_series(tmp_path / "series", heights, **told)
+    case = Case.of(read_volume(path), path)
+    case.table = LabelTable((Label(1, "muscle"),))
+    case.labels[-1, 1] = 1
+    seg = write(case, tmp_path / "seg.dcm")
+    measures = seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    assert float(measures.SpacingBetweenSlices) == pytest.approx(case.volume.spacing_mm[0], abs=1e-4)
+    measures.SpacingBetweenSlices = 11  # what a file says of a distance that nothing in it has
+    for name in ("as it is", "odd"):
+        labels, _ = read_mask(tmp_path / "seg.dcm", case.volume)
+        assert np.array_equal(labels > 0, case.labels > 0), name
+        seg.save_as(tmp_path / "seg.dcm")
 
 
 @pytest.mark.parametrize("lacking", ["FrameOfReferenceUID", "StudyInstanceUID"])

@@ -19,7 +19,7 @@ from thighview.app import jobs
 from thighview.cli import main
 from thighview.core.labels import Label, LabelTable
 from thighview.io.dicom_source import images_at
-from thighview.io.exporting import FORMATS, ExportWish
+from thighview.io.export_wish import FORMATS, ExportWish
 from thighview.io.paths import scratch_project
 from thighview.ui.application import log_to_file
 

@@ -10,7 +10,7 @@ from PySide6.QtCore import Qt
 from journeys.conftest import Made, OpenWindow
 from journeys.hands import Hands
 from thighview.core.review import SliceState
-from thighview.io.exporting import ExportWish
+from thighview.io.export_wish import ExportWish
 
 
 def reviewed_case(hands: Hands, thigh: Made) -> None:

@@ -19,7 +19,8 @@ from thighview.app.settings import Settings
 from thighview.core.review import SliceState
 from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
-from thighview.io.exporting import Exported, ExportWish
+from thighview.io.export_wish import ExportWish
+from thighview.io.exporting import Exported
 from thighview.io.project import CaseSummary
 from thighview.ui.application import make_application
 from thighview.ui.export_dialog import FORMS, ExportDialog, ask_export
@@ -134,13 +135,17 @@ def test_pictures_are_looked_at_before_anything_is_agreed_to(qtbot: QtBot) -> No
     make_application()
     slices = np.zeros((3, 40, 60), np.uint8)
     slices[1, 30:36, 5:50] = 255
+    slices[:, :6] = 255
+    slices[2, 2, 5:50] = 0
     shown = (Pictured(4, "scan <b>4</b>", "Slice 2 says YES.", slices), Pictured(7, "scan 7", "So does it.", slices))
     dialog = LookDialog(None, shown)
     qtbot.addWidget(dialog)
     dialog.show()
-    assert [sheet.count() for sheet in dialog.lists] == [4, 4], "the brightest of all slices, and each"
+    assert [sheet.count() for sheet in dialog.lists] == [5, 5], "the brightest and the darkest of all slices, and each"
     brightest = dialog.lists[0].item(0).icon().pixmap(60, 40).toImage()
     assert brightest.pixelColor(20, 33).value() == 255 and brightest.pixelColor(20, 10).value() == 0
+    darkest = dialog.lists[0].item(1).icon().pixmap(60, 40).toImage()
+    assert darkest.pixelColor(20, 2).value() < 50 and darkest.pixelColor(20, 4).value() > 200
     assert not dialog.agree.isEnabled()
     dialog.looked.setChecked(True)
     assert dialog.agree.isEnabled() and dialog.answer == Looked(fine=(4, 7))

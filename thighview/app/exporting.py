@@ -12,7 +12,8 @@ from PySide6.QtCore import QObject, Signal
 from thighview.app.jobs import Job, run_in_process
 from thighview.app.store import Store
 from thighview.io.export_files import remove_export
-from thighview.io.exporting import Exported, ExportWish, chosen_cases
+from thighview.io.export_wish import ExportWish, chosen_cases
+from thighview.io.exporting import Exported
 from thighview.io.leftovers import sweep
 from thighview.io.project import Project
 
@@ -88,7 +89,7 @@ class Exporting(QObject):
     def _look(self, store: Store, folder: Path, wish: ExportWish) -> None:
         """Have the pictures looked at that may have a name in them."""
         job = run_in_process(
-            "thighview.io.exporting:pictures_for_window", str(store.folder), wish.to_json(), lane=_LANE
+            "thighview.io.burned_in:pictures_for_window", str(store.folder), wish.to_json(), lane=_LANE
         )
 
         def found(result: tuple[dict[str, Any], dict[str, NDArray[np.uint8]]]) -> None:

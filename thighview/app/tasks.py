@@ -22,7 +22,7 @@ from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.run import TrainConfig
 from thighview.io.dataset import read_dataset
-from thighview.io.exporting import ExportWish
+from thighview.io.export_wish import ExportWish
 from thighview.io.models import ModelEntry
 from thighview.io.paths import models_folder
 from thighview.io.project import Project

@@ -1,8 +1,8 @@
 """Commands about projects and models: import, train, export."""
 
 import json
-import shutil
 from argparse import Namespace
+from contextlib import closing
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -20,34 +20,25 @@ _INDENT = "   "
 def import_cases(args: Namespace) -> int:
     """``thighview import PROJECT SOURCE``; a project that was made for it goes again when the import is refused."""
     from thighview.io import importing
-    from thighview.io.project import DATABASE, Project
+    from thighview.io.folders import taken_back
+    from thighview.io.project import Project
 
     need_path(args.source)
     if args.mask is not None:
         need_path(args.mask)
     wish = importing.ImportWish(args.mask, args.resample, args.overlaps, args.part)
     importing.check_source(args.source, wish)
-    new = not (args.project / DATABASE).exists()
-    there = args.project.exists()
-    project = Project.open_or_create(args.project)
-    try:
+    with taken_back(args.project) as is_ours, closing(Project.open_or_create(args.project)) as project:
+        is_ours()
         with Progress("Reading cases") as bar:
             done = importing.import_cases(project, args.source, wish, bar.report)
-        project.close()
-    except BaseException:
-        project.close()
-        if new:
-            shutil.rmtree(args.project, ignore_errors=True)
-            if there:
-                args.project.mkdir(exist_ok=True)
-        raise
     print("\n".join((str(done), *done.pairs)))
     return 0
 
 
 def export(args: Namespace) -> int:
     """``thighview export PROJECT -o OUT --format nnunet|nifti|dicomseg|nrrd|bids|npz [--deidentify]``."""
-    from thighview.io.exporting import ExportWish
+    from thighview.io.export_wish import ExportWish
     from thighview.io.exporting import export as write
 
     if args.burned_in_checked and not args.deidentify:

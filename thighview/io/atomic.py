@@ -17,6 +17,24 @@ _WINDOWS_TRIES = 20
 _WINDOWS_WAIT_S = 0.05
 
 
+class WriteError(UserError):
+    """What was to be written is not: it is the disk's fault, and no fault of what was written.
+
+    Parameters
+    ----------
+    path : Path
+        What could not be written.
+    what : str
+        The rest of the sentence: what happened to it.
+    hint : str
+        What to do.
+    """
+
+    def __init__(self, path: Path, what: str, hint: str) -> None:
+        super().__init__(f"{path} {what}.", hint)
+        self.path, self.what = path, what
+
+
 def write_atomic(
     path: Path | str, write: Callable[[BinaryIO], None], check: Callable[[Path], None] | None = None
 ) -> None:
@@ -33,14 +51,14 @@ def write_atomic(
 
     Raises
     ------
-    UserError
+    WriteError
         When the place cannot be written (full, read-only, missing, no file). The old file is untouched and no temporary
         file is left; the same holds for whatever ``write`` or ``check`` raise, which goes on as it is.
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
         what = "a folder" if target.is_dir() else "a device or a pipe"
-        raise UserError(f"{target} could not be written: it is {what}.", "Give the name of a file.")
+        raise WriteError(target, f"could not be written: it is {what}", "Give the name of a file.")
     temporary = hidden(target, "tmp")
     try:
         mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666
@@ -83,14 +101,15 @@ def write_json_atomic(path: Path | str, data: Any) -> None:
     write_bytes_atomic(path, (json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
-def read_back_differs(path: Path) -> UserError:
+def read_back_differs(path: Path) -> WriteError:
     """What to raise from a ``check`` that finds something else than what was written."""
-    return UserError(f"{path} did not read back as it was written; nothing was put in its place.", "Save again.")
+    return WriteError(path, "did not read back as it was written; nothing was put in its place", "Save again.")
 
 
-def _refusal(target: Path, error: OSError) -> UserError:
-    return UserError(
-        f"{target} could not be written: {error.strerror or error}.",
+def _refusal(target: Path, error: OSError) -> WriteError:
+    return WriteError(
+        target,
+        f"could not be written: {error.strerror or error}",
         "Check that the folder exists, is writable and has room, then try again.",
     )
 

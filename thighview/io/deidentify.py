@@ -143,6 +143,10 @@ def _image(
         if words := _words(flat, keyword) or _words(old, keyword):
             setattr(new, keyword, words if len(words) > 1 else words[0])
     new.SeriesNumber, new.InstanceNumber = 1, number
+    if "PhotometricInterpretation" not in new:
+        if values_of(old, "PhotometricInterpretation"):
+            raise UserError("Its DICOM files say that their pixels are no shades of grey.", "Write NIfTI instead.")
+        new.PhotometricInterpretation = "MONOCHROME2"
     _complete(new)
     _put_pixels(new, pixels, image)
     new.PatientIdentityRemoved, new.LongitudinalTemporalInformationModified = "YES", "REMOVED"
@@ -246,8 +250,12 @@ def write_image(path: Path, image: "FileDataset") -> None:
         from pydicom import dcmread
 
         back = dcmread(temporary)
+        try:
+            size = back.pixel_array.size
+        except (AttributeError, ValueError) as error:  # pydicom's word for a header that does not go with the pixels
+            raise UserError("Its DICOM images made anew cannot be read.", "Write NIfTI instead.") from error
         same = back.keys() == image.keys() and back.PixelData == image.PixelData
-        if not (same and back.SOPInstanceUID == image.SOPInstanceUID and back.pixel_array.size):
+        if not (same and back.SOPInstanceUID == image.SOPInstanceUID and size):
             raise read_back_differs(path)
 
     write_atomic(path, write, check)

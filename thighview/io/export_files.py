@@ -15,6 +15,8 @@ from thighview.io.outgoing import PROGRAM
 
 MANIFEST = "manifest.json"
 REPORT = "deidentification"
+RESERVED = (MANIFEST.removesuffix(".json"), REPORT)
+"""Names no case may leave under: what lies beside it would take the place of these files."""
 _FORMAT = "thighview-export-1"
 
 

@@ -1,24 +1,24 @@
 """The one door through which masks leave a project, in whatever format."""
 
 import shutil
-from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.volume import Volume
 from thighview.io import bids, nnunet
-from thighview.io.atomic import write_json_atomic
-from thighview.io.burned_in import burned_in_doubt
+from thighview.io.atomic import WriteError, write_json_atomic
+from thighview.io.burned_in import burned_in_doubts, doubt_of, need_looks
 from thighview.io.deidentify import Tally, count_left_behind, deidentified_images, write_image
 from thighview.io.dicom_source import images_at, source_images
-from thighview.io.export_files import LeftBehind, write_manifest, write_report
+from thighview.io.export_files import RESERVED, LeftBehind, write_manifest, write_report
+from thighview.io.export_wish import ExportWish, chosen_cases
 from thighview.io.folders import need_empty, staged_folder
 from thighview.io.mask_dicomseg import SegFacts, references_to, references_to_new, write_segmentation
 from thighview.io.mask_nrrd import ENDING, write_seg_nrrd
@@ -34,62 +34,6 @@ from thighview.io.stored_case import read_stored_case
 
 if TYPE_CHECKING:
     from pydicom.dataset import FileDataset
-
-_PICTURE_PX = 384
-"""Longer edge of the pictures a person looks at, at most."""
-FORMATS = ("nnunet", "nifti", "dicomseg", "nrrd", "bids", "npz")
-
-
-@dataclass(frozen=True)
-class ExportWish:
-    """What is to be written.
-
-    Parameters
-    ----------
-    form : str
-        One of ``FORMATS``.
-    cases : "all", "reviewed" or tuple of int
-        Which cases: all, those with reviewed slices, or these. nnU-Net takes those of the training set among them.
-    deidentify : bool
-        Whether nothing may leave that tells who a person is.
-    looked_at : "all" or tuple of int
-        Cases whose pictures a person has looked at and found without text burned in.
-    mark : str
-        Stands in the manifest, so that whoever wished for it knows the folder again.
-    """
-
-    form: str
-    cases: str | tuple[int, ...] = "all"
-    deidentify: bool = False
-    looked_at: str | tuple[int, ...] = ()
-    mark: str = ""
-
-    def __post_init__(self) -> None:
-        if self.form not in FORMATS:
-            raise UserError(f"The format {self.form!r} is not known.", f"What can be written: {', '.join(FORMATS)}.")
-
-    @property
-    def carries_pixels(self) -> bool:
-        """Whether images leave with the masks."""
-        return self.form in ("nnunet", "npz") or (self.form == "dicomseg" and self.deidentify)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data."""
-        return asdict(self)
-
-    @staticmethod
-    def from_json(row: dict[str, Any]) -> "ExportWish":
-        """The wish of plain data made by :meth:`to_json`."""
-        chosen = {key: value if isinstance(value, str) else tuple(value) for key, value in row.items() if
-                  key in ("cases", "looked_at")}  # fmt: skip
-        return ExportWish(
-            str(row["form"]), deidentify=bool(row.get("deidentify")), mark=str(row.get("mark", "")), **chosen
-        )
-
-    def has_looked_at(self, case_id: int) -> bool:
-        """Whether a person has looked at the pictures of a case."""
-        looked_at = self.looked_at
-        return case_id in looked_at if isinstance(looked_at, tuple) else looked_at == "all"
 
 
 @dataclass(frozen=True)
@@ -124,16 +68,6 @@ class Exported:
         return Exported(row["folder"], row["form"], row["cases"], row["files"], left, tuple(row["notes"]))
 
 
-@dataclass(frozen=True)
-class Doubt:
-    """A case into whose pictures text may be burned, and why."""
-
-    case_id: int
-    title: str
-    path: Path
-    reason: str
-
-
 def export(
     project: Project,
     folder: Path,
@@ -144,7 +78,7 @@ def export(
     """Write masks of a project into a folder; it is there whole, with a manifest, or not at all.
 
     A case that cannot be written stays at home with its reason, and the others are written all the same; of nnU-Net's
-    training set none may lack.
+    training set none may lack. Where the disk fails, nothing is written.
 
     Parameters
     ----------
@@ -167,66 +101,10 @@ def export(
     """
     need_empty(folder)
     chosen = chosen_cases(project, wish)
-    _need_looks(burned_in_doubts(project, wish))
+    need_looks(burned_in_doubts(project, wish))
     if wish.form == "nnunet":
         return _nnunet(project, folder, wish, chosen, report, stopped)
     return _Writer(project, folder, wish).write(chosen, report, stopped)
-
-
-def chosen_cases(project: Project, wish: ExportWish) -> list[CaseSummary]:
-    """The cases a wish means, in the order of the worklist.
-
-    Raises
-    ------
-    UserError
-        When there are none.
-    """
-    cases = project.cases()
-    if not cases:
-        raise UserError(f"The project {project.name} has no case.", "Open a scan in it, or import cases.")
-    if wish.form == "nnunet":
-        cases = [case for case in cases if case.in_training_set]
-        if not cases:
-            hint = "Open a case and add it to the training set first."
-            raise UserError(f"No case of {project.name} is in its training set.", hint)
-    if wish.cases == "reviewed":
-        cases = [case for case in cases if any(n for state, n in case.counts.items() if state.reviewed)]
-        if not cases:
-            raise UserError("No slice of any case has been reviewed.", "Accept slices first, or export all cases.")
-    elif isinstance(wish.cases, tuple):
-        cases = [case for case in cases if case.case_id in wish.cases]
-        if not cases:
-            raise UserError("The case to export is not in the project.", "Choose others.")
-    return cases
-
-
-def burned_in_doubts(project: Project, wish: ExportWish) -> list[Doubt]:
-    """The cases of a wish whose pictures a person must look at before their pixels leave under a study key.
-
-    One that cannot be read is none of them: it is refused when its turn comes.
-    """
-    doubts: list[Doubt] = []
-    for case in chosen_cases(project, wish):
-        with suppress(UserError):
-            if reason := _doubt(case, wish):
-                doubts.append(Doubt(case.case_id, case.title, case.path, reason))
-    return doubts
-
-
-def _doubt(case: CaseSummary, wish: ExportWish) -> str:
-    """Why a person must look at the pictures of a case first; empty where they need not, or have."""
-    if not (wish.deidentify and wish.carries_pixels) or wish.has_looked_at(case.case_id) or not case.path.exists():
-        return ""
-    return burned_in_doubt(images_at(*case.key))
-
-
-def _need_looks(doubts: Sequence[Doubt]) -> None:
-    if doubts:
-        more = f" So may {len(doubts) - 1} more." if len(doubts) > 1 else ""
-        raise UserError(
-            f"A name may stand in the pictures of {doubts[0].title}: {doubts[0].reason}{more} Nothing was written.",
-            "Look at every slice; where there is none, export with --burned-in-checked.",
-        )
 
 
 # ------------------------------------------------------------------ nnU-Net
@@ -243,8 +121,9 @@ def _nnunet(
         if not wish.deidentify:
             return out
         key = private.subject(out.subject)
-        left.labels |= {label.key for label in out.table}
-        _note(left, summary, key, wish)
+        if out.reviewed:  # others stay at home
+            left.labels |= {label.key for label in out.table}
+            _note(left, summary, key, wish)
         return replace(out, subject=key, title=key)
 
     def finish(stage: Path) -> None:
@@ -258,23 +137,30 @@ def _nnunet(
     done = nnunet.export_raw(project, folder, report, stopped, ids, rename, name, finish)
     if done is None:
         return None
-    notes = (f"{done.slices} reviewed slices, {done.ignored} not reviewed (ignore).", *done.notes)
+    notes = (f"{done.slices} reviewed slices, {done.ignored} not reviewed (ignore).", *done.notes, *_unsaid(left))
     return Exported(str(folder), wish.form, len(done.cases), files, (), notes)
 
 
 def _note(left: LeftBehind, summary: CaseSummary, key: str, wish: ExportWish) -> None:
     """Count what of a case's source stays at home altogether."""
-    left.persons.add(key)
-    left.cases += 1
-    if not summary.path.exists():
-        return
-    images = images_at(*summary.key)
-    if images.images:
-        count_left_behind(images, left.tally)
+    there = summary.path.exists()
+    source = images_at(*summary.key) if there else None
+    if source and source.images:
+        count_left_behind(source, left.tally)
         left.looked_at += wish.carries_pixels and wish.has_looked_at(summary.case_id)
-    else:
+    elif there:
         left.tally.removed += count_words(summary.path)
         left.not_said += wish.carries_pixels
+    left.persons.add(key)
+    left.cases += 1
+
+
+def _unsaid(left: LeftBehind) -> list[str]:
+    """What a person must know of pictures that leave with nobody having said what stands in them."""
+    if not left.not_said:
+        return []
+    many = f"{left.not_said} cases come" if left.not_said > 1 else "1 case comes"
+    return [f"{many} from files that cannot say whether a name is burned into the pictures: look at them."]
 
 
 # ------------------------------------------------------------------ the other formats
@@ -304,7 +190,8 @@ class _Writer:
         if len(set(subjects.values())) < len({case.subject for case in chosen}):
             raise UserError("Two persons would get one study key.", "Give one of them another name in the project.")
         self._subject_labels = bids.subject_labels([subjects[case.case_id] for case in chosen])
-        names = file_names([subjects[case.case_id] if self.wish.deidentify else case.title for case in chosen])
+        titles = [subjects[case.case_id] if self.wish.deidentify else case.title for case in chosen]
+        names = file_names([*RESERVED, *titles])[len(RESERVED) :]
         left_out: list[tuple[str, str]] = []
         written = files = 0
         try:
@@ -317,6 +204,8 @@ class _Writer:
                     room.mkdir()
                     try:
                         self._write(room, self._outgoing(summary, name, subjects[summary.case_id]), summary)
+                    except WriteError:  # the disk's fault: the next ones would be half written, too
+                        raise
                     except UserError as error:
                         left_out.append((summary.title, str(error)))
                         shutil.rmtree(room)
@@ -334,7 +223,8 @@ class _Writer:
         except _Stop:
             return None
         report(len(chosen), len(chosen))
-        return Exported(str(self.folder), self.wish.form, written, files, tuple(left_out), tuple(self.notes))
+        notes = (*self.notes, *_unsaid(self.left))
+        return Exported(str(self.folder), self.wish.form, written, files, tuple(left_out), notes)
 
     # -------------------------------------------------------------- one case
 
@@ -345,7 +235,7 @@ class _Writer:
         needs_scan = self.wish.form in ("dicomseg", "npz")
         has_scan = needs_scan or summary.path.exists()
         case = read_stored_case(self.project, summary.case_id) if has_scan else self._without_scan(summary)
-        if reason := _doubt(summary, self.wish):  # of a file that has come in its place since
+        if reason := doubt_of(summary, self.wish):  # of a file that has come in its place since
             raise UserError(reason, "Look at its slices first.")
         named = not self.wish.deidentify
         origins, models = origins_and_models(self.project, case, self._models, named)
@@ -446,34 +336,6 @@ def _move_in(room: Path, stage: Path) -> None:
 
 
 # ------------------------------------------------------------------ for the window
-
-
-def pictures_for_window(folder: str, wish: dict[str, Any], report: Report) -> tuple[dict[str, Any], dict[str, Any]]:
-    """:func:`burned_in_doubts` for a child process, with the slices of each doubtful case as 8-bit pictures."""
-    pictures: dict[str, Any] = {}
-    with closing(Project.open(Path(folder), writable=False)) as project:
-        doubts = burned_in_doubts(project, ExportWish.from_json(wish))
-        for done, doubt in enumerate(doubts):
-            report(done, len(doubts))
-            pictures[str(doubt.case_id)] = _pictures(read_stored_case(project, doubt.case_id).volume.voxels)
-    rows = [{"case_id": doubt.case_id, "title": doubt.title, "reason": doubt.reason} for doubt in doubts]
-    return {"doubts": rows}, pictures
-
-
-def _pictures(voxels: NDArray[Any]) -> NDArray[np.uint8]:
-    """All of a stack from its darkest to its brightest, in which also faint text can be seen; at most so large.
-
-    Of the pixels that become one the brightest counts, or thin letters would fade.
-    """
-    step = -(-max(voxels.shape[1:]) // _PICTURE_PX)
-    low, high = np.percentile(voxels[:, ::4, ::4], (0.5, 99.5))
-    scaled = np.clip((voxels.astype(np.float32) - low) / max(float(high - low), 1e-6), 0, 1)
-    shown = (255 * np.sqrt(scaled)).astype(np.uint8)
-    if step > 1:
-        shown = np.pad(shown, ((0, 0), *((0, -size % step) for size in shown.shape[1:])))  # text stands at the edges
-        n, y, x = shown.shape
-        shown = shown.reshape(n, y // step, step, x // step, step).max(axis=(2, 4))
-    return np.ascontiguousarray(shown)
 
 
 def export_for_window(folder: str, out: str, wish: dict[str, Any], report: Report) -> dict[str, Any]:

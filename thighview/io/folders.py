@@ -3,11 +3,12 @@
 import re
 import shutil
 import uuid
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from thighview.core.errors import UserError
+from thighview.io.atomic import WriteError
 from thighview.io.leftovers import hidden, sweep
 
 _OLD = re.compile(r"\.(.+)\.[0-9a-f]{8}\.old")
@@ -27,8 +28,9 @@ def staged_folder(folder: Path) -> Generator[Path]:
 
     Raises
     ------
-    UserError
-        When no folder can be made there.
+    WriteError
+        When no folder can be made there, or a file in it could not be written: it names the folder that was to be,
+        not the hidden one.
     """
     folder = folder.absolute()
     stage = hidden(folder, "part")
@@ -45,11 +47,49 @@ def staged_folder(folder: Path) -> Generator[Path]:
         with suppress(OSError):
             for parent in new:
                 parent.rmdir()
+        if isinstance(error, WriteError) and stage.name in error.path.parts:
+            raise WriteError(folder, error.what, error.hint) from error
         if isinstance(error, OSError):
-            raise UserError(
-                f"{folder} could not be written: {error.strerror or error}.",
+            raise WriteError(
+                folder,
+                f"could not be written: {error.strerror or error}",
                 "Choose a folder on a disk that may be written and has room.",
             ) from error
+        raise
+
+
+@contextmanager
+def taken_back(folder: Path) -> Generator[Callable[[], None]]:
+    """Make a folder for a block; when that raises, the folder goes again, and so do the parents made for it.
+
+    Yields
+    ------
+    callable
+        To be called once the block has the folder for itself: one that was there and empty is emptied again, too, but
+        never before, for another process may just be filling it.
+    """
+    folder = folder.absolute()
+    new = [parent for parent in folder.parents if not parent.exists()]
+    blank = folder.is_dir() and not any(folder.iterdir())
+    ours = False
+
+    def is_ours() -> None:
+        nonlocal ours
+        ours = ours or blank
+
+    try:
+        with suppress(OSError):  # there already, or no place for it: the block says so
+            folder.mkdir(mode=0o700, parents=True)
+            ours = True
+        yield is_ours
+    except BaseException:
+        if ours:
+            shutil.rmtree(folder, ignore_errors=True)
+            if blank:
+                folder.mkdir(exist_ok=True)
+        with suppress(OSError):
+            for parent in new:
+                parent.rmdir()
         raise
 
 

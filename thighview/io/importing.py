@@ -1,8 +1,7 @@
 """Cases with masks into a project: an nnU-Net raw folder, an image with its mask, or a folder of such pairs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from thighview.core.case import Case, Series
@@ -18,9 +17,6 @@ from thighview.io.nnunet_out import Report, Stopped
 from thighview.io.project import Project
 from thighview.io.reading import read_source, sha256_of
 from thighview.io.subjects import subject_of
-
-Take = Callable[[Case, str], object]
-"""Is given each case and the part of its subject instead of the project."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +72,11 @@ def import_cases(
     wish: ImportWish | None = None,
     report: Report | None = None,
     stopped: Stopped | None = None,
-    take: Take | None = None,
+    take: nnunet.Take | None = None,
 ) -> nnunet.InReport:
     """Take cases with masks into a project, and into its training set where a person has drawn them.
 
-    Everything is read and checked before the first case is added; where adding fails, what was added goes again.
+    Everything is read and checked before the first case is added, and either all are added or none.
     Scans that the project has already stay as they are. Masks count as drawn by hand, unless the file, or the sidecar
     beside it, says that an algorithm drew them: then as a model's output, not reviewed. Where a sidecar has a state for
     each slice, that counts. Slices that are missing in the scan are never reviewed.
@@ -101,7 +97,7 @@ def import_cases(
     Raises
     ------
     UserError
-        When something cannot be taken in; nothing is added then.
+        When something cannot be taken in, or the project's disk is full; nothing is added then.
     """
     wish = wish or ImportWish()
     if is_dataset(source):
@@ -130,13 +126,17 @@ def load_pair(pair: Pair, wish: ImportWish, salt: bytes) -> tuple[Case, FoundMas
 
 
 def _import_pairs(
-    project: Project, found: Pairs, wish: ImportWish, report: Report | None, stopped: Stopped | None, take: Take | None
+    project: Project,
+    found: Pairs,
+    wish: ImportWish,
+    report: Report | None,
+    stopped: Stopped | None,
+    take: nnunet.Take | None,
 ) -> nnunet.InReport:
     notes = list(found.notes)
     said: list[str] = []
     new: list[Pair] = []
     known = 0
-    added: list[int] = []
     steps = 2 * len(found.pairs)
     for done, pair in enumerate(found.pairs):
         if stopped and stopped():
@@ -152,29 +152,20 @@ def _import_pairs(
             known += 1
     titles: list[str] = []
     reviewed = slices = 0
-    try:
+    with nnunet.taking(project, take) as add:
         for done, pair in enumerate(new):
             if report:
                 report(steps - len(new) + done, steps)
             case, _ = load_pair(pair, wish, project.salt)
-            (take or partial(_add, project, added))(case, "")
+            add(case, "")
             titles.append(case.title)
             reviewed += sum(review.state.reviewed for review in case.reviews)
             slices += len(case.reviews)
-    except BaseException:
-        for case_id in added:
-            project.remove_case(case_id)
-        raise
     if known:
         notes.append(f"{known} of the scans are in the project already and stay as they are.")
     if report:
         report(steps, steps)
     return nnunet.InReport(tuple(titles), reviewed, slices, tuple(notes), tuple(said))
-
-
-def _add(project: Project, added: list[int], case: Case, part: str) -> None:
-    drawn = any(review.state.reviewed for review in case.reviews)
-    added.append(project.add_case(case, in_training_set=drawn, part=part))
 
 
 def _seen(reviews: Sequence[SliceReview]) -> str:

@@ -54,6 +54,9 @@ _CHECKED = {
 _FIRST_YEAR = "1800"
 """Earlier dates are fillers (``00010101``) that verifiers refuse."""
 _NOT_KNOWN = "not known: opened from a file of masks"
+_PLACE = (
+    "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "SpacingBetweenSlices",
+)  # fmt: skip
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
 
 
@@ -174,6 +177,7 @@ def _segmentation(
     from pydicom.sr.codedict import codes
 
     headers = _unlike(references)
+    told = [header.pop("SpacingBetweenSlices", None) for header in headers]  # where slices lie says it better
     positions = _positions(references, segments.shape[0])
     used = [i for i in range(segments.shape[0]) if i in {r.index for r in references} or segments[i].any()]
     when: dict[str, Any] = {} if facts.dated else {"content_date": "19000101", "content_time": "000000"}
@@ -214,6 +218,9 @@ def _segmentation(
             for keyword in ("InstanceCreationDate", "InstanceCreationTime", "ContributionDateTime"):
                 if keyword in dataset:
                     delattr(dataset, keyword)
+    if len(positions) == 1:  # nothing tells how far slices lie apart: as thick as the image says, or masks lose it
+        measures = made.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+        measures.SpacingBetweenSlices = (told[0] and told[0].value) or headers[0].SliceThickness
     _refer(made, references, headers)
     return made
 
@@ -302,7 +309,7 @@ def _stand_in(old: "Dataset", flat: "Dataset") -> "Dataset":
             delattr(new, keyword)
     new.Modality = str(old.get("Modality") or "MR")
     new.Rows, new.Columns = int(flat.Rows), int(flat.Columns)
-    for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness"):
+    for keyword in _PLACE:
         if flat.get(keyword) not in (None, ""):
             setattr(new, keyword, flat[keyword].value)
     for keyword in ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"):

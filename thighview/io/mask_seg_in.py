@@ -188,7 +188,8 @@ def _step(
     """From one slice to the next, LPS mm, and the slice each frame belongs to, from 0.
 
     Frames may be few: of all distances that could lie between slices the first is taken of which every gap between
-    frames is a multiple: what the file says, that of the scan along the same axis, the smallest gap.
+    frames is a multiple: what the file says, that of the scan along the same axis, the smallest gap. Frames in one
+    plane fit any distance, and what a file then says of one may be anything: that of the scan comes first.
     """
     normal = np.cross(*directions)
     along = np.array([frame.position @ normal for frame in frames])
@@ -199,7 +200,8 @@ def _step(
     gaps = np.unique(np.round(away, 4))
     smallest = float(np.diff(gaps).min()) if len(gaps) > 1 else 0.0
     scan = _step_of_scan(steps_mm, normal)
-    for length in (told, float(np.linalg.norm(scan)) if scan is not None else 0.0, smallest, 1.0):
+    of_scan = float(np.linalg.norm(scan)) if scan is not None else 0.0
+    for length in (of_scan if len(gaps) == 1 else 0.0, told, of_scan, smallest, 1.0):
         if length <= _SAME_PLACE_MM:
             continue
         index = np.rint(away / length).astype(np.int64)

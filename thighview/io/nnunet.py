@@ -1,6 +1,7 @@
 """A project's training set to nnU-Net raw, and nnU-Net raw into a project."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,9 @@ from thighview.io.nnunet_out import (
 )
 from thighview.io.project import CaseSummary, Project
 from thighview.io.stored_case import read_stored_case
+
+Take = Callable[[Case, str], object]
+"""Is given each case and the part of its subject instead of the project."""
 
 
 @dataclass(frozen=True)
@@ -104,12 +108,12 @@ def import_raw(
     folder: Path,
     report: Report | None = None,
     stopped: Stopped | None = None,
-    take: Callable[[Case, str], object] | None = None,
+    take: Take | None = None,
 ) -> InReport:
     """Take the cases of a raw dataset folder into a project, and those with reviewed slices into its training set.
 
-    Everything is read and checked before the first case is added. Scans that the project has already stay as they
-    are.
+    Everything is read and checked before the first case is added, and either all are added or none. Scans that the
+    project has already stay as they are.
 
     Parameters
     ----------
@@ -125,11 +129,10 @@ def import_raw(
     Raises
     ------
     UserError
-        When the folder, an image or a mask cannot be taken in; nothing is added then.
+        When the folder, an image or a mask cannot be taken in, or the project's disk is full; nothing is added then.
     """
     dataset = read_dataset(folder)
     report = report or _nobody
-    take = take or partial(_add, project)
     new = [case for case in dataset.cases if project.find_case(case.image) is None]
     notes = list(dataset.notes)
     if len(new) < len(dataset.cases):
@@ -142,15 +145,26 @@ def import_raw(
         load_case(dataset, one)
     titles: list[str] = []
     reviewed = slices = 0
-    for done, one in enumerate(new):
-        report(len(new) + done, steps)
-        case = load_case(dataset, one)
-        take(case, one.part)
-        titles.append(case.title)
-        reviewed += sum(review.state.reviewed for review in case.reviews)
-        slices += len(case.reviews)
+    with taking(project, take) as add:
+        for done, one in enumerate(new):
+            report(len(new) + done, steps)
+            case = load_case(dataset, one)
+            add(case, one.part)
+            titles.append(case.title)
+            reviewed += sum(review.state.reviewed for review in case.reviews)
+            slices += len(case.reviews)
     report(steps, steps)
     return InReport(tuple(titles), reviewed, slices, tuple(notes))
+
+
+@contextmanager
+def taking(project: Project, take: Take | None) -> Generator[Take]:
+    """Who is given new cases: ``take``, or the project, which then has all of them at the end or none."""
+    if take is not None:
+        yield take
+        return
+    with project.all_or_nothing():
+        yield partial(_add, project)
 
 
 def _scan_and_mask(project: Project, case_id: int) -> tuple[Volume, LabelMap]:

@@ -95,6 +95,9 @@ class Project(Records):
         try:
             schema.check(connection, path)
             if writable:
+                holder = locks.read_holder(folder / LOCK)  # who may be amid a long transaction
+                if holder and holder.alive:
+                    raise _held(folder, holder)
                 with schema.transaction(connection):  # of several that start at once, one after the other looks
                     holder = locks.take(folder / LOCK)
                     if holder:

@@ -4,7 +4,7 @@ import contextlib
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,11 @@ from thighview.core.review import SliceState
 from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
 from thighview.io import schema
+from thighview.io.atomic import WriteError
 
 FIRST_READER = 1
+_DISK = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
+"""What SQLite says of a disk that a person can mend."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ class Records:
         self.folder = folder
         self.writable = writable
         self._connection = connection
+        self._in_one = False
         facts = dict(connection.execute("SELECT key, value FROM meta"))
         self.name = str(facts["name"])
         self.salt = bytes(facts["salt"])
@@ -306,9 +310,33 @@ class Records:
             )
         ]
 
+    @contextlib.contextmanager
+    def all_or_nothing(self) -> Generator[None]:
+        """Make what is written inside one transaction: a full disk cannot undo step by step what it has taken.
+
+        Raises
+        ------
+        WriteError
+            When the disk is full, write-protected or broken; nothing of it is in the project then.
+        """
+        try:
+            with self._writing():
+                self._in_one = True
+                try:
+                    yield
+                finally:
+                    self._in_one = False
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _DISK:
+                raise
+            hint = "Make room on its disk, or choose a place that may be written, and try again."
+            raise WriteError(self.folder, f"could not be written: {error}", hint) from error
+
     def _writing(self) -> contextlib.AbstractContextManager[None]:
         if not self.writable:
             raise UserError(f"The project {self.name} is open for reading only.", "Close the other window first.")
+        if self._in_one:
+            return contextlib.nullcontext()
         return schema.transaction(self._connection)
 
     def _insert_series(self, case_id: int, channel: int, series: Series, volume: Volume) -> int:

@@ -7,9 +7,15 @@ from pathlib import Path
 
 from thighview.io.mask_names import stem_of
 
+_KINDS = {"anat", "func", "dwi", "fmap", "perf", "pet", "mrs", "dicom", "dicoms", "dcm", "nifti"}
+"""Folders that say what kind of data lies in them, below that of a person or a session."""
+
 
 def subject_of(path: Path, patient_id: str, salt: bytes) -> str:
     """Subject id by the rule: keyed hash of the DICOM PatientID, else BIDS ``sub-``, else the file-name stem.
+
+    ``sub-`` is looked for in the name, then in that of the folder it lies in, or of the one above ``ses-*`` and folders
+    for a kind of data. One further up may be called so for another reason, and would make everybody one person.
 
     Parameters
     ----------
@@ -22,8 +28,13 @@ def subject_of(path: Path, patient_id: str, salt: bytes) -> str:
     """
     if patient_id:
         return "P" + hmac.new(salt, patient_id.encode(), hashlib.sha256).hexdigest()[:10]
-    named = re.search(r"(?:^|[_/\\])(sub-[A-Za-z0-9]+)", str(path))
-    return named.group(1) if named else stem_of(path)
+    if named := re.findall(r"(?:^|_)(sub-[A-Za-z0-9]+)", path.name):
+        return str(named[-1])
+    folder = path.parent
+    while folder.name.lower() in _KINDS or folder.name.startswith("ses-"):
+        folder = folder.parent
+    named = re.match(r"sub-[A-Za-z0-9]+", folder.name)
+    return named.group() if named else stem_of(path)
 
 
 def is_hashed(subject: str) -> bool:

@@ -20,7 +20,7 @@ from thighview.core.errors import UserError
 from thighview.core.measure import dice
 from thighview.core.review import SliceState
 from thighview.core.run import EpochEnded, Failed, RunEvent, TrainConfig
-from thighview.io.exporting import ExportWish
+from thighview.io.export_wish import ExportWish
 from thighview.io.masks import write_mask, write_sidecar
 from thighview.io.models import ModelEntry
 from thighview.ui.application import BugCatcher, make_application, open_window

@@ -7,7 +7,7 @@ from typing import Any
 
 from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QWidget
 
-from thighview.io.exporting import ExportWish
+from thighview.io.export_wish import ExportWish
 from thighview.io.project import CaseSummary
 from thighview.ui.cards import count, show_words, words
 from thighview.ui.file_dialogs import FolderDialog

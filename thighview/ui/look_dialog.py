@@ -38,7 +38,7 @@ class LookDialog(QDialog):
         box.setSpacing(10)
         box.addWidget(words(
             f"The pixels of {count(len(cases), 'case')} may have text burned in, and leave as they are. Look at every "
-            "slice; the first picture of each case shows the brightest of all slices.", "muted",
+            "slice; the first two pictures of each case show the brightest and the darkest of all slices.", "muted",
         ))  # fmt: skip
         self.tabs = QTabWidget()
         self.lists = [_contact_sheet(case.slices) for case in cases]
@@ -80,14 +80,17 @@ def ask_looks(parent: QWidget, cases: tuple[Pictured, ...], answer: Callable[[Lo
 
 
 def _contact_sheet(slices: NDArray[np.uint8]) -> QListWidget:
-    """The brightest of all slices, then each slice; the wheel scrolls through them."""
+    """The brightest and the darkest of all slices, then each slice; the wheel scrolls through them."""
     sheet = QListWidget()
     sheet.setViewMode(QListView.ViewMode.IconMode)
     sheet.setResizeMode(QListView.ResizeMode.Adjust)
     sheet.setMovement(QListView.Movement.Static)
     sheet.setIconSize(QSize(_PICTURE_PX, _PICTURE_PX))
     sheet.setSpacing(6)
-    named = [("All slices", slices.max(axis=0)), *((f"Slice {n}", one) for n, one in enumerate(slices, 1))]
+    named = [
+        ("All slices, brightest", slices.max(axis=0)), ("All slices, darkest", slices.min(axis=0)),
+        *((f"Slice {n}", one) for n, one in enumerate(slices, 1)),
+    ]  # fmt: skip
     for name, pixels in named:
         sheet.addItem(QListWidgetItem(QIcon(_pixmap(pixels)), name))
     return sheet
