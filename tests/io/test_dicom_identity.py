@@ -11,7 +11,8 @@ from pydicom.uid import generate_uid
 
 from thighview.core.errors import SeveralScansError, UserError
 from thighview.io.dicom import choose_series, read_dicom, scan, series_digest
-from thighview.io.reading import inspect, patient_id, read_source, read_volume, sha256_of
+from thighview.io.dicom_source import images_at
+from thighview.io.reading import inspect, patient_id, read_known, read_source, read_volume, sha256_of
 
 KNEE = "dicom/ge_knee_mese_echo1_MIT"
 UPRIGHT = np.array([[0, 0, 0.75, 0], [0, 1.25, 0, 0], [5.0, 0, 0, 0], [0, 0, 0, 1]])
@@ -20,7 +21,7 @@ UPRIGHT = np.array([[0, 0, 0.75, 0], [0, 1.25, 0, 0], [5.0, 0, 0, 0], [0, 0, 0, 
 def test_every_file_of_a_series_means_the_same_scan(tmp_path):
     folder = write_series(tmp_path / "a", [0, 5, 10])
     known = read_source(folder)
-    assert known.place == folder and known.alone and known.part and not known.sha256
+    assert known.place == folder and known.alone and known.part and known.sha256 == sha256_of(folder)
     for name in ("000", "002"):
         found = read_source(folder / name)
         assert (found.place, found.part, found.files) == (folder, known.part, known.files)
@@ -45,8 +46,10 @@ def test_it_is_found_again_after_others_were_put_beside_it(tmp_path):
     assert len({choice.key for choice in caught.value.choices}) == 3
     assert np.array_equal(read_volume(folder, known_sha256=digest).voxels, known.volume.voxels)
     assert sha256_of(folder, known_sha256=digest) == digest
-    with pytest.raises(SeveralScansError):
-        read_volume(folder, known_sha256="0" * 64)
+    for asked in (read_volume, sha256_of):
+        for part in ("", known.part):
+            with pytest.raises(UserError, match=r"has changed since its mask was drawn, or is gone"):
+                asked(folder, part, "0" * 64)
     rows = inspect(folder).to_json()["series"]
     assert {row["part"] for row in rows} == {choice.part for choice in caught.value.choices}
 
@@ -199,3 +202,36 @@ def test_an_odd_grid_keeps_its_place(tmp_path):
     voxels = rng.integers(-900, 900, (4, 6, 7)).astype(np.int16)
     found = read_dicom(write_volume(tmp_path / "a", voxels, UPRIGHT))
     assert np.array_equal(found.voxels, voxels) and np.allclose(found.affine, UPRIGHT)
+
+
+def write_time_points(folder, uid, *which):
+    """Volumes that only the numbers of their images tell apart: time point n is filled with 100 n and up."""
+    for n in which:
+        numbers = tuple(10 * n + k for k in range(4))
+        write_series(
+            folder, [0, 5, 10, 15], 10 * n, SeriesInstanceUID=uid, InstanceNumber=numbers, RescaleIntercept=100 * n
+        )
+    return folder
+
+
+def remove_time_point(folder, n):
+    for k in range(4):
+        (folder / f"{10 * n + k:03d}").unlink()
+
+
+def test_a_volume_known_by_its_number_is_the_one_with_its_hash_or_none(tmp_path):
+    folder = write_time_points(tmp_path / "a", generate_uid(), 1, 2)
+    second = next(one for one in scan(folder).series if one.volume == 2)
+    key, sha256 = (folder, second.part), series_digest(second)
+    write_time_points(folder, second.slices[0].facts["SeriesInstanceUID"], 0)  # now it is the third of three
+    for read in (read_volume, read_known):
+        assert read(*key, sha256).voxels[:, 0, 0].tolist() == [200, 201, 202, 203]
+    assert sha256_of(*key, sha256) == sha256
+    remove_time_point(folder, 0)
+    remove_time_point(folder, 1)  # now it is the only one
+    assert read_known(*key, sha256).voxels[0, 0, 0] == 200
+    write_time_points(folder, second.slices[0].facts["SeriesInstanceUID"], 1, 3)
+    remove_time_point(folder, 2)
+    for read in (read_volume, read_known, sha256_of, images_at):
+        with pytest.raises(UserError, match="nothing there has its content"):
+            read(*key, sha256)

@@ -3,6 +3,7 @@
 A series is known by the folder it lies in and a part made of its own content, whichever of its files was given.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ def choose_series(path: Path, part: str = "", known_sha256: str = "", report: Re
     part : str
         The series that is known by this; else the one the file belongs to, or the only stack.
     known_sha256 : str
-        Where there are several and no part is given: the one with this hash.
+        The one with this hash and no other, whatever its part is now: numbers of volumes shift when others come or go.
     report : callable
         How many files were looked at.
 
@@ -78,27 +79,14 @@ def choose_series(path: Path, part: str = "", known_sha256: str = "", report: Re
     """
     is_file = path.is_file()
     folder = scan(path.parent if is_file else path, not is_file, report)
-    if part:
-        mine = [series for series in folder.series if series.part == part]
-        if not mine:
-            raise UserError(
-                f"{path.name} has no part {part!r}: no series like that lies there now.",
-                "Put its files back, or open the folder and choose again.",
-            )
-    elif is_file:
-        mine = _series_of_file(path, folder.series)
+    mine = [series for series in folder.series if series.part == part] if part else folder.stacks
+    if known_sha256:
+        chosen = _with_hash(path, known_sha256, mine, folder, report)
     else:
-        mine = folder.stacks
-        if not mine:
-            what = f": {folder.found.reasons}" if folder.found.refused else ""
-            raise UserError(
-                f"No DICOM series that can be opened was found in {path}{what}.",
-                "Choose the folder that holds the series itself, or NIfTI files.",
-            )
-    if len(mine) > 1 and known_sha256:
-        same = [series for series in folder.series if series_digest(series, report) == known_sha256]
-        mine = same[:1] or mine
-    chosen = mine[0] if len(mine) == 1 else _only_that_opens(path, mine, folder)
+        if is_file and not part:
+            mine = _series_of_file(path, folder.series)
+        _need_some(path, part, mine, folder)
+        chosen = mine[0] if len(mine) == 1 else _only_that_opens(path, mine, folder)
     if lost := sum(folder.found.damaged[place] for place in {file.parent for file in chosen.files}):
         what = "file of this folder is damaged and was" if lost == 1 else "files of this folder are damaged and were"
         chosen.notes.append(f"{lost} {what} left out; a slice of the series may be missing.")
@@ -132,8 +120,10 @@ def as_volume(path: Path, series: Series, stack: Stack, voxels: NDArray[Any]) ->
 def series_digest(series: Series, report: Report = nobody) -> str:
     """SHA-256 of a series: of its instances, their position, scaling and stored pixels, whatever the files' names.
 
-    It reads every file; a copy of one changes nothing.
+    It reads every file, once for a ``Series``; a copy of one changes nothing.
     """
+    if series.sha256:
+        return series.sha256
     digests: set[str] = set()
     pixels: dict[Path, str] = {}
     for done, s in enumerate(series.slices):
@@ -141,7 +131,8 @@ def series_digest(series: Series, report: Report = nobody) -> str:
             pixels[s.path] = stored_bytes_digest(s)
             report(done, len(series.slices))
         digests.add("|".join([s.identity, *([str(s.frame)] if s.frame else []), pixels[s.path]]))
-    return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
+    series.sha256 = hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
+    return series.sha256
 
 
 def is_alone(series: Series) -> bool:
@@ -153,6 +144,37 @@ def is_alone(series: Series) -> bool:
 def patient_of(series: Series) -> str:
     """PatientID of a series."""
     return text_of(min(series.slices, key=lambda s: s.instance).facts, "PatientID")
+
+
+def _with_hash(path: Path, sha256: str, likely: Sequence[Series], folder: Folder, report: Report) -> Series:
+    """The series with this hash, looked for among the likely ones first."""
+    for series in (*likely, *(one for one in folder.series if one not in likely)):
+        with contextlib.suppress(UserError, OSError):  # what cannot be read is not it
+            if series_digest(series, report) == sha256:
+                return series
+    raise has_changed(path)
+
+
+def has_changed(path: Path) -> UserError:
+    """What is said where a scan is not the one that its hash was taken of."""
+    return UserError(
+        f"The scan {path} has changed since its mask was drawn, or is gone: nothing there has its content.",
+        "Put the original back; the mask is kept.",
+    )
+
+
+def _need_some(path: Path, part: str, mine: Sequence[Series], folder: Folder) -> None:
+    if not mine and part:
+        raise UserError(
+            f"{path.name} has no part {part!r}: no series like that lies there now.",
+            "Put its files back, or open the folder and choose again.",
+        )
+    if not mine:
+        what = f": {folder.found.reasons}" if folder.found.refused else ""
+        raise UserError(
+            f"No DICOM series that can be opened was found in {path}{what}.",
+            "Choose the folder that holds the series itself, or NIfTI files.",
+        )
 
 
 def _series_of_file(path: Path, there: Sequence[Series]) -> list[Series]:

@@ -39,6 +39,8 @@ class Series:
         Whether it shows where to measure, and is not what was measured.
     notes : list of str
         What is to be known of it besides, one sentence each.
+    sha256 : str
+        Its hash, once that was worked out.
     """
 
     slices: list[Slice]
@@ -47,6 +49,7 @@ class Series:
     by_number: bool = False
     localiser: bool = False
     notes: list[str] = field(default_factory=list)
+    sha256: str = ""
 
     @property
     def title(self) -> str:

@@ -217,7 +217,7 @@ def _doubt(case: CaseSummary, wish: ExportWish) -> str:
     """Why a person must look at the pictures of a case first; empty where they need not, or have."""
     if not (wish.deidentify and wish.carries_pixels) or wish.has_looked_at(case.case_id) or not case.path.exists():
         return ""
-    return burned_in_doubt(images_at(*case.key))
+    return burned_in_doubt(images_at(*case.key, case.sha256))
 
 
 def _need_looks(doubts: Sequence[Doubt]) -> None:
@@ -242,6 +242,8 @@ def _nnunet(
     def rename(out: OutCase, summary: CaseSummary) -> OutCase:
         if not wish.deidentify:
             return out
+        if reason := _doubt(summary, wish):  # one that could not be read when the pictures were looked at
+            raise UserError(reason, "Look at its slices first.")
         key = private.subject(out.subject)
         left.labels |= {label.key for label in out.table}
         _note(left, summary, key, wish)
@@ -268,7 +270,7 @@ def _note(left: LeftBehind, summary: CaseSummary, key: str, wish: ExportWish) ->
     left.cases += 1
     if not summary.path.exists():
         return
-    images = images_at(*summary.key)
+    images = images_at(*summary.key, summary.sha256)
     if images.images:
         count_left_behind(images, left.tally)
         left.looked_at += wish.carries_pixels and wish.has_looked_at(summary.case_id)
