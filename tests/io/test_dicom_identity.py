@@ -235,3 +235,81 @@ def test_a_volume_known_by_its_number_is_the_one_with_its_hash_or_none(tmp_path)
     for read in (read_volume, read_known, sha256_of, images_at):
         with pytest.raises(UserError, match="nothing there has its content"):
             read(*key, sha256)
+
+
+def test_a_time_point_stays_what_it_is_when_another_loses_files(tmp_path):
+    """Its part, and the case made of it, hang on none of the others' files."""
+    uid = generate_uid()
+    for n in range(2):
+        told = {"TemporalPositionIdentifier": n + 1, "AcquisitionNumber": 4}
+        write_series(tmp_path, range(0, 30, 5), 10 * n, SeriesInstanceUID=uid, RescaleIntercept=100 * n, **told)
+    parts = [series.part for series in scan(tmp_path).series]
+    sha256 = sha256_of(tmp_path, parts[0])
+    for lost, said in (("012", "1 slice that"), ("015", "2 slices that")):
+        (tmp_path / lost).unlink()
+        assert [series.part for series in scan(tmp_path).series] == parts
+        first = read_volume(tmp_path, parts[0], sha256)
+        assert first.voxels[:, 0, 0].tolist() == [0, 1, 2, 3, 4, 5] and not first.warnings
+        second = read_volume(tmp_path, parts[1])
+        assert second.missing == (2,) and second.shape[0] == (6 if lost == "012" else 5)
+        assert said in second.warnings[-1] and "not among the files of this one" in second.warnings[-1]
+    for n in range(2, 5):  # a volume of a few slices only is no volume
+        (tmp_path / f"01{n}").unlink(missing_ok=True)
+    with pytest.raises(UserError, match="share 6 positions"):
+        read_volume(tmp_path)
+
+
+def test_overlapping_values_are_never_mixed_by_number(tmp_path):
+    """Two of three time points are there at each position: counts are the same, the time points are not."""
+    uid, number = generate_uid(), 0
+    for place in range(6):
+        for time in {0, 1, 2} - {place % 3}:
+            number += 1
+            write_series(
+                tmp_path, [5 * place], number, SeriesInstanceUID=uid, TemporalPositionIdentifier=time + 1,
+                InstanceNumber=number, RescaleIntercept=100 * time + place,
+            )  # fmt: skip
+    found = scan(tmp_path).series
+    assert [len(series.slices) for series in found] == [4, 4, 4]
+    assert [{s.facts["TemporalPositionIdentifier"] for s in series.slices} for series in found] == [{"1"}, {"2"}, {"3"}]
+
+
+def test_files_in_several_folders_are_told_and_those_left_out(tmp_path):
+    folder = write_series(tmp_path / "scan" / "a", range(0, 50, 5))
+    whole = read_volume(folder)
+    assert not whole.warnings
+    (tmp_path / "scan" / "b").mkdir()
+    for n in range(5, 10):
+        (folder / f"{n:03d}").rename(tmp_path / "scan" / "b" / f"{n:03d}")
+    both = read_source(tmp_path / "scan")
+    assert both.volume.shape[0] == 10 and both.place == tmp_path / "scan"
+    assert both.volume.warnings == ("The files of this series lie in 2 folders: a, b.",)
+    for given in (folder, folder / "002"):
+        half = read_volume(given)
+        assert half.shape[0] == 5
+        assert half.warnings == (
+            "More images of this series lie in other folders beside its own (b): slices may be missing. Open scan to"
+            " have all.",
+        )
+
+
+def test_other_echoes_time_points_and_copies_beside_a_series_are_nothing_it_lacks(tmp_path):
+    uid, told = generate_uid(), {"TemporalPositionIdentifier": 1}
+    folder = write_series(tmp_path / "a", range(0, 50, 5), SeriesInstanceUID=uid, EchoTime=5, **told)
+    write_series(tmp_path / "b", range(2, 52, 5), SeriesInstanceUID=uid, EchoTime=10, **told)
+    write_series(tmp_path / "c", range(0, 50, 5), SeriesInstanceUID=uid, EchoTime=5, TemporalPositionIdentifier=2)
+    shutil.copytree(folder, tmp_path / "d")
+    assert not read_volume(folder).warnings
+
+
+def test_several_patients_in_one_series_are_a_doubt(tmp_path):
+    volume = read_volume(write_series(tmp_path / "a", [0, 5, 10], PatientID=("P-1", "P-1", "P-2")))
+    assert volume.warnings == ("The images of this series name 2 patients: they may show several people.",)
+
+
+def test_one_echo_time_written_in_two_ways_is_one_series(tmp_path):
+    folder = write_series(tmp_path / "a", [0, 5, 10, 15], EchoTime=("4.60", "4.6", "4.600", "4.6"))
+    assert read_volume(folder).shape[0] == 4
+    plain = write_series(tmp_path / "b", [0, 5], EchoTime="4.6", SeriesInstanceUID="1.2.3")
+    same = write_series(tmp_path / "c", [0, 5], EchoTime="4.60", SeriesInstanceUID="1.2.3")
+    assert read_source(plain).part == read_source(same).part

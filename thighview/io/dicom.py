@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from thighview.core.errors import ScanChoice, SeveralScansError, UserError
 from thighview.core.volume import Volume
 from thighview.io.child import Report, nobody
-from thighview.io.dicom_find import Found, look_through, slices_of
+from thighview.io.dicom_find import Found, look_through, slices_of, some_files_beside
 from thighview.io.dicom_header import COPY_AGAIN, details_of, text_of
 from thighview.io.dicom_pixels import stored_bytes_digest
 from thighview.io.dicom_series import Series, names_apart, sort_into_series
@@ -87,10 +87,32 @@ def choose_series(path: Path, part: str = "", known_sha256: str = "", report: Re
             mine = _series_of_file(path, folder.series)
         _need_some(path, part, mine, folder)
         chosen = mine[0] if len(mine) == 1 else _only_that_opens(path, mine, folder)
-    if lost := sum(folder.found.damaged[place] for place in {file.parent for file in chosen.files}):
-        what = "file of this folder is damaged and was" if lost == 1 else "files of this folder are damaged and were"
-        chosen.notes.append(f"{lost} {what} left out; a slice of the series may be missing.")
+    chosen.notes += _doubts_of(chosen, folder)
     return chosen
+
+
+def _doubts_of(series: Series, folder: Folder) -> list[str]:
+    """What its files make doubtful, one sentence each."""
+    said: list[str] = []
+    places = sorted({file.parent for file in series.files})
+    if lost := sum(folder.found.damaged[place] for place in places):
+        what = "file of this folder is damaged and was" if lost == 1 else "files of this folder are damaged and were"
+        said.append(f"{lost} {what} left out; a slice of the series may be missing.")
+    if len(places) > 1:
+        said.append(f"The files of this series lie in {len(places)} folders: {_listed(places, series.place)}.")
+    if others := goes_on_beside(series):
+        said.append(
+            f"More images of this series lie in other folders beside its own ({_listed(others, series.place.parent)}):"
+            f" slices may be missing. Open {series.place.parent.name} to have all."
+        )
+    if (people := len({text_of(s.facts, "PatientID") for s in series.slices})) > 1:
+        said.append(f"The images of this series name {people} patients: they may show several people.")
+    return said
+
+
+def _listed(folders: Sequence[Path], root: Path) -> str:
+    names = [str(one.relative_to(root)) if one != root else one.name for one in folders]
+    return ", ".join(names[:_MOST_NOTED]) + (", ..." if len(names) > _MOST_NOTED else "")
 
 
 def read_series(path: Path, series: Series) -> Volume:
@@ -139,6 +161,16 @@ def is_alone(series: Series) -> bool:
     """Whether the place of a series opens it without its part."""
     mine = scan(series.place).stacks
     return len(mine) == 1 and mine[0].part == series.part
+
+
+def goes_on_beside(series: Series) -> list[Path]:
+    """Folders beside its own that hold slices which a series lacks, as far as one or two of their files tell."""
+    found: list[Path] = []
+    for path in some_files_beside(series.place):
+        with contextlib.suppress(UserError, OSError):
+            if any(series.lacks(s) for s in slices_of(path) or []):
+                found.append(path.parent)
+    return list(dict.fromkeys(found))
 
 
 def patient_of(series: Series) -> str:
