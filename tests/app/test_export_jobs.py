@@ -15,8 +15,8 @@ from thighview.app.store import Store
 from thighview.core.errors import UserError
 from thighview.core.review import SliceState
 from thighview.io.export_files import check_manifest, remove_export
-from thighview.io.export_wish import ExportWish
-from thighview.io.exporting import Exported, export
+from thighview.io.export_wish import Exported, ExportWish
+from thighview.io.exporting import export
 from thighview.io.project import Project
 
 

@@ -261,6 +261,135 @@ def test_another_series_on_the_same_grid_is_never_taken_for_an_old_case(
     qtbot.waitUntil(lambda: len(workspace.cases) == 2)
 
 
+def time_points(folder: Path, uid: str, *which: int) -> Path:
+    """Volumes that only the numbers of their images tell apart; time point n is filled with 100 n and up."""
+    for n in which:
+        numbers = tuple(10 * n + k for k in range(3))
+        write_series(
+            folder, [0, 5, 10], 10 * n, SeriesInstanceUID=uid, InstanceNumber=numbers, RescaleIntercept=100 * n
+        )
+    return folder
+
+
+def first_voxel(case: Case) -> int:
+    return int(case.volume.voxels[0, 0, 0])
+
+
+def test_a_case_of_a_time_point_never_opens_with_another_one(
+    qtbot: QtBot, workspace: Workspace, tmp_path: Path
+) -> None:
+    uid = "1.2.3.4"
+    folder = time_points(tmp_path / "scan", uid, 1, 2)
+    errors: list[Exception] = []
+    workspace.failed.connect(errors.append)
+    workspace.choice_needed.connect(lambda needed, chosen: chosen([needed.choices[1].key]))
+    second = opened(qtbot, workspace, lambda: workspace.open_path(folder))
+    assert first_voxel(second) == 200
+    qtbot.waitUntil(lambda: len(workspace.cases) == 1)
+
+    time_points(folder, uid, 0)
+    workspace.session.open(None)
+    again = opened(qtbot, workspace, lambda: workspace.open_case(second.case_id))
+    assert (first_voxel(again), again.case_id) == (200, second.case_id)
+    recent = workspace.settings.recent[-1]
+    for n in range(3):
+        (folder / f"{20 + n:03d}").unlink()
+    workspace.session.open(None)
+    for wish in (lambda: workspace.open_case(second.case_id), lambda: workspace.open_recent(recent)):
+        before = len(errors)
+        wish()
+        qtbot.waitUntil(lambda n=before: len(errors) > n, timeout=20_000)
+        assert "nothing there has its content" in str(errors[-1]) and workspace.session.case is None
+    other = opened(qtbot, workspace, lambda: workspace.open_path(folder))  # what lies there now is another case
+    assert other.case_id != second.case_id and first_voxel(other) == 100
+
+
+def test_a_hash_goes_before_the_place_for_a_case_from_before_series_were_told_apart(
+    qtbot: QtBot, workspace: Workspace, tmp_path: Path
+) -> None:
+    from thighview.io.reading import sha256_of
+
+    folder = write_series(tmp_path / "scan", [0, 5, 10])
+    old = old_case(tmp_path / "Study", folder, sha256_of(folder))
+    shutil.rmtree(folder)
+    write_series(folder, [0, 5, 10], SeriesDescription="t2", RescaleIntercept=100)  # on the same grid, alone
+    errors: list[Exception] = []
+    workspace.failed.connect(errors.append)
+    with qtbot.waitSignal(workspace.cases_changed, check_params_cb=len):
+        workspace.open_path(tmp_path / "Study")
+    workspace.open_case(old)
+    qtbot.waitUntil(lambda: len(errors) == 1, timeout=20_000)
+    assert "nothing there has its content" in str(errors[0]) and workspace.session.case is None
+    case = opened(qtbot, workspace, lambda: workspace.open_path(folder))
+    assert case.case_id != old and case.title == "t2"
+    qtbot.waitUntil(lambda: len(workspace.cases) == 2)
+    assert next(one for one in workspace.cases if one.case_id == old).key == (folder, "")
+
+
+def test_one_scan_is_one_case_by_whatever_path(qtbot: QtBot, workspace: Workspace, tmp_path: Path) -> None:
+    folder = write_series(tmp_path / "data" / "scan", [0, 5, 10])
+    file = tmp_path / "data" / "sub-01_t1.nii.gz"
+    write_volume(file, Volume(np.zeros((3, 4, 5), np.int16), np.eye(4), "a"))
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    (tmp_path / "other.nii.gz").symlink_to(file)
+    (tmp_path / "sub").mkdir()
+    workspace.failed.connect(lambda error: pytest.fail(str(error)))
+    crooked = tmp_path / "sub" / ".." / "data"
+    for place in (tmp_path / "data", crooked, tmp_path / "link", crooked / "scan" / ".."):
+        workspace.session.open(None)
+        case = opened(qtbot, workspace, lambda p=place: workspace.open_path(p / "scan"))
+        assert case.series[0].path == folder
+        case = opened(qtbot, workspace, lambda p=place: workspace.open_path(p / file.name))
+        assert case.series[0].path == file
+    workspace.session.open(None)
+    opened(qtbot, workspace, lambda: workspace.open_path(tmp_path / "other.nii.gz"))
+    workspace.session.open(None)
+    opened(qtbot, workspace, lambda: workspace.open_path(tmp_path / "link" / "scan" / "001"))
+    qtbot.waitUntil(lambda: len(workspace.cases) == 2)
+
+
+def test_a_case_kept_under_a_link_is_found_by_the_true_path(
+    qtbot: QtBot, workspace: Workspace, tmp_path: Path, tiny_volume: Volume
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    write_volume(tmp_path / "data" / "a.nii.gz", tiny_volume)
+    project = Project.create(tmp_path / "Study")
+    old = project.add_case(Case.of(tiny_volume, tmp_path / "link" / "a.nii.gz", subject="a"))
+    project.close()
+    with qtbot.waitSignal(workspace.cases_changed, check_params_cb=len):
+        workspace.open_path(tmp_path / "Study")
+    for place in ("data", "link"):
+        workspace.session.open(None)
+        case = opened(qtbot, workspace, lambda p=place: workspace.open_path(tmp_path / p / "a.nii.gz"))
+        assert case.case_id == old
+
+
+def test_copies_beside_a_series_and_some_of_its_files_make_no_second_case(
+    qtbot: QtBot, workspace: Workspace, tmp_path: Path
+) -> None:
+    folder = write_series(tmp_path / "visit" / "a", [0, 5, 10, 15])
+    errors: list[Exception] = []
+    workspace.failed.connect(errors.append)
+    case = opened(qtbot, workspace, lambda: workspace.open_path(folder))
+    shutil.copytree(folder, tmp_path / "visit" / "b")
+    workspace.session.open(None)
+    again = opened(qtbot, workspace, lambda: workspace.open_path(tmp_path / "visit"))
+    assert again.case_id == case.case_id and not errors
+    workspace.session.open(None)
+
+    parted = write_series(tmp_path / "parted" / "a", range(0, 50, 5), SeriesDescription="t2")
+    (tmp_path / "parted" / "b").mkdir()
+    for n in range(5, 10):
+        (parted / f"{n:03d}").rename(tmp_path / "parted" / "b" / f"{n:03d}")
+    whole = opened(qtbot, workspace, lambda: workspace.open_path(tmp_path / "parted"))
+    assert whole.volume.shape[0] == 10 and not errors
+    workspace.session.open(None)
+    workspace.open_path(parted / "000")
+    qtbot.waitUntil(lambda: len(errors) == 1, timeout=20_000)
+    assert "only some of the files of a case" in str(errors[0]) and len(workspace.cases) == 2
+
+
 def test_how_many_files_were_looked_at_is_told_and_cancel_is_at_once(
     qtbot: QtBot, workspace: Workspace, tmp_path: Path
 ) -> None:

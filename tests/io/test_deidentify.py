@@ -25,15 +25,17 @@ from test_dicom_frames import write_enhanced
 
 from thighview.core.case import Case
 from thighview.core.errors import UserError
-from thighview.core.review import SliceState
+from thighview.core.labels import LabelTable
+from thighview.core.review import SliceReview, SliceState
 from thighview.io.burned_in import burned_in_doubt, burned_in_doubts, pictures_for_window
 from thighview.io.deidentify import ALLOWED, Tally, deidentified_images, write_image
+from thighview.io.dicom import scan
 from thighview.io.dicom_source import images_at
 from thighview.io.export_wish import ExportWish
 from thighview.io.exporting import export
 from thighview.io.project import Project
 from thighview.io.pseudonyms import Pseudonyms
-from thighview.io.reading import read_volume
+from thighview.io.reading import read_volume, sha256_of
 
 _TEXT = ("LO", "SH", "PN", "LT", "ST", "UT", "UC", "DA", "DT", "TM", "AS", "AE", "UR")
 PRIVATE = Pseudonyms(b"sixteen bytes of")
@@ -298,12 +300,47 @@ def test_thin_letters_stay_in_the_pictures_whether_bright_or_dark(tmp_path: Path
     assert (there - paper > 80).all() if ink > 500 else (paper - there > 80).all()
 
 
+@pytest.mark.parametrize("form", ["nnunet", "npz", "dicomseg"])
+def test_pictures_are_those_of_the_case_when_another_time_point_has_come(tmp_path: Path, form: str) -> None:
+    """Its number is another volume's now: that one says that no text is burned in, the case's own that there is."""
+    uid, folder = generate_uid(), tmp_path / "series"
+
+    def write(n: int, burned_in: str) -> None:
+        numbers = tuple(10 * n + k for k in range(5))
+        told = {"InstanceNumber": numbers, "RescaleIntercept": n, "BurnedInAnnotation": burned_in}
+        write_thigh_series(folder, first=10 * n, SeriesInstanceUID=uid, **told)
+
+    write(1, "NO")
+    write(2, "YES")
+    part = next(one.part for one in scan(folder).series if one.volume == 2)
+    volume, sha256 = read_volume(folder, part), sha256_of(folder, part)
+    with closing(Project.create(tmp_path / "study")) as project:
+        case = Case.of(volume, folder, sha256, "anna", part)
+        case.reviews = [SliceReview(SliceState.DRAWN)] * 5
+        case.table = LabelTable.from_ids([1])
+        project.add_case(case, in_training_set=True)
+        write(0, "NO")
+        wish = ExportWish(form, deidentify=True)
+        assert [doubt.case_id for doubt in burned_in_doubts(project, wish)] == [1]
+        with pytest.raises(UserError, match="A name may stand in the pictures"):
+            export(project, tmp_path / "out", wish)
+        for k in range(5):
+            (folder / f"{20 + k:03d}").unlink()
+        with pytest.raises(UserError, match="nothing there has its content"):
+            export(project, tmp_path / "out", wish)
+        assert not (tmp_path / "out").exists()
+
+
 def test_a_series_that_cannot_be_read_is_no_reason_to_hold_the_others_back(project: Project, tmp_path: Path) -> None:
-    write_thigh_series(tmp_path / "series" / "more", BurnedInAnnotation="YES")  # the folder holds two series now
+    write_thigh_series(tmp_path / "series" / "more", BurnedInAnnotation="YES")  # its hash still tells which it is
+    wish = ExportWish("npz", deidentify=True)
+    done = export(project, tmp_path / "both", wish)
+    assert done is not None and done.cases == 2
+    (tmp_path / "series" / "002").unlink()
     wish = ExportWish("npz", deidentify=True)
     assert burned_in_doubts(project, wish) == []
     done = export(project, tmp_path / "out", wish)
-    assert done is not None and done.cases == 1 and "2 series" in done.left_out[0][1]
+    assert done is not None and done.cases == 1 and "nothing there has its content" in done.left_out[0][1]
 
 
 def test_the_report_says_what_stayed_behind_and_never_its_value(project: Project, tmp_path: Path) -> None:

@@ -149,3 +149,14 @@ def test_damaged_groups_never_end_in_anything_but_a_user_error(tmp_path):
             read_volume(path)
         except UserError as error:
             assert error.message
+
+
+def test_time_points_in_one_file_have_names_of_their_own(tmp_path):
+    path = write_enhanced(tmp_path / "one", [0, 4, 8, 0, 4, 8])
+    image = pydicom.dcmread(path)
+    for i, own in enumerate(image.PerFrameFunctionalGroupsSequence):
+        own.FrameContentSequence = [item(TemporalPositionIndex=1 + i // 3)]
+    image.save_as(path)
+    with pytest.raises(SeveralScansError) as caught:
+        read_dicom(path)
+    assert [choice.title.rpartition(", ")[2] for choice in caught.value.choices] == ["time 1", "time 2"]

@@ -11,7 +11,8 @@ from pydicom.uid import generate_uid
 
 from thighview.core.errors import SeveralScansError, UserError
 from thighview.io.dicom import choose_series, read_dicom, scan, series_digest
-from thighview.io.reading import inspect, patient_id, read_source, read_volume, sha256_of
+from thighview.io.dicom_source import images_at
+from thighview.io.reading import inspect, patient_id, read_known, read_source, read_volume, sha256_of
 
 KNEE = "dicom/ge_knee_mese_echo1_MIT"
 UPRIGHT = np.array([[0, 0, 0.75, 0], [0, 1.25, 0, 0], [5.0, 0, 0, 0], [0, 0, 0, 1]])
@@ -20,7 +21,7 @@ UPRIGHT = np.array([[0, 0, 0.75, 0], [0, 1.25, 0, 0], [5.0, 0, 0, 0], [0, 0, 0, 
 def test_every_file_of_a_series_means_the_same_scan(tmp_path):
     folder = write_series(tmp_path / "a", [0, 5, 10])
     known = read_source(folder)
-    assert known.place == folder and known.alone and known.part and not known.sha256
+    assert known.place == folder and known.alone and known.part and known.sha256 == sha256_of(folder)
     for name in ("000", "002"):
         found = read_source(folder / name)
         assert (found.place, found.part, found.files) == (folder, known.part, known.files)
@@ -45,8 +46,10 @@ def test_it_is_found_again_after_others_were_put_beside_it(tmp_path):
     assert len({choice.key for choice in caught.value.choices}) == 3
     assert np.array_equal(read_volume(folder, known_sha256=digest).voxels, known.volume.voxels)
     assert sha256_of(folder, known_sha256=digest) == digest
-    with pytest.raises(SeveralScansError):
-        read_volume(folder, known_sha256="0" * 64)
+    for asked in (read_volume, sha256_of):
+        for part in ("", known.part):
+            with pytest.raises(UserError, match=r"has changed since its mask was drawn, or is gone"):
+                asked(folder, part, "0" * 64)
     rows = inspect(folder).to_json()["series"]
     assert {row["part"] for row in rows} == {choice.part for choice in caught.value.choices}
 
@@ -199,3 +202,114 @@ def test_an_odd_grid_keeps_its_place(tmp_path):
     voxels = rng.integers(-900, 900, (4, 6, 7)).astype(np.int16)
     found = read_dicom(write_volume(tmp_path / "a", voxels, UPRIGHT))
     assert np.array_equal(found.voxels, voxels) and np.allclose(found.affine, UPRIGHT)
+
+
+def write_time_points(folder, uid, *which):
+    """Volumes that only the numbers of their images tell apart: time point n is filled with 100 n and up."""
+    for n in which:
+        numbers = tuple(10 * n + k for k in range(4))
+        write_series(
+            folder, [0, 5, 10, 15], 10 * n, SeriesInstanceUID=uid, InstanceNumber=numbers, RescaleIntercept=100 * n
+        )
+    return folder
+
+
+def remove_time_point(folder, n):
+    for k in range(4):
+        (folder / f"{10 * n + k:03d}").unlink()
+
+
+def test_a_volume_known_by_its_number_is_the_one_with_its_hash_or_none(tmp_path):
+    folder = write_time_points(tmp_path / "a", generate_uid(), 1, 2)
+    second = next(one for one in scan(folder).series if one.volume == 2)
+    key, sha256 = (folder, second.part), series_digest(second)
+    write_time_points(folder, second.slices[0].facts["SeriesInstanceUID"], 0)  # now it is the third of three
+    for read in (read_volume, read_known):
+        assert read(*key, sha256).voxels[:, 0, 0].tolist() == [200, 201, 202, 203]
+    assert sha256_of(*key, sha256) == sha256
+    remove_time_point(folder, 0)
+    remove_time_point(folder, 1)  # now it is the only one
+    assert read_known(*key, sha256).voxels[0, 0, 0] == 200
+    write_time_points(folder, second.slices[0].facts["SeriesInstanceUID"], 1, 3)
+    remove_time_point(folder, 2)
+    for read in (read_volume, read_known, sha256_of, images_at):
+        with pytest.raises(UserError, match="nothing there has its content"):
+            read(*key, sha256)
+
+
+def test_a_time_point_stays_what_it_is_when_another_loses_files(tmp_path):
+    """Its part, and the case made of it, hang on none of the others' files."""
+    uid = generate_uid()
+    for n in range(2):
+        told = {"TemporalPositionIdentifier": n + 1, "AcquisitionNumber": 4}
+        write_series(tmp_path, range(0, 30, 5), 10 * n, SeriesInstanceUID=uid, RescaleIntercept=100 * n, **told)
+    parts = [series.part for series in scan(tmp_path).series]
+    sha256 = sha256_of(tmp_path, parts[0])
+    for lost, said in (("012", "1 slice that"), ("015", "2 slices that")):
+        (tmp_path / lost).unlink()
+        assert [series.part for series in scan(tmp_path).series] == parts
+        first = read_volume(tmp_path, parts[0], sha256)
+        assert first.voxels[:, 0, 0].tolist() == [0, 1, 2, 3, 4, 5] and not first.warnings
+        second = read_volume(tmp_path, parts[1])
+        assert second.missing == (2,) and second.shape[0] == (6 if lost == "012" else 5)
+        assert said in second.warnings[-1] and "not among the files of this one" in second.warnings[-1]
+    for n in range(2, 5):  # a volume of a few slices only is no volume
+        (tmp_path / f"01{n}").unlink(missing_ok=True)
+    with pytest.raises(UserError, match="share 6 positions"):
+        read_volume(tmp_path)
+
+
+def test_overlapping_values_are_never_mixed_by_number(tmp_path):
+    """Two of three time points are there at each position: counts are the same, the time points are not."""
+    uid, number = generate_uid(), 0
+    for place in range(6):
+        for time in {0, 1, 2} - {place % 3}:
+            number += 1
+            write_series(
+                tmp_path, [5 * place], number, SeriesInstanceUID=uid, TemporalPositionIdentifier=time + 1,
+                InstanceNumber=number, RescaleIntercept=100 * time + place,
+            )  # fmt: skip
+    found = scan(tmp_path).series
+    assert [len(series.slices) for series in found] == [4, 4, 4]
+    assert [{s.facts["TemporalPositionIdentifier"] for s in series.slices} for series in found] == [{"1"}, {"2"}, {"3"}]
+
+
+def test_files_in_several_folders_are_told_and_those_left_out(tmp_path):
+    folder = write_series(tmp_path / "scan" / "a", range(0, 50, 5))
+    whole = read_volume(folder)
+    assert not whole.warnings
+    (tmp_path / "scan" / "b").mkdir()
+    for n in range(5, 10):
+        (folder / f"{n:03d}").rename(tmp_path / "scan" / "b" / f"{n:03d}")
+    both = read_source(tmp_path / "scan")
+    assert both.volume.shape[0] == 10 and both.place == tmp_path / "scan"
+    assert both.volume.warnings == ("The files of this series lie in 2 folders: a, b.",)
+    for given in (folder, folder / "002"):
+        half = read_volume(given)
+        assert half.shape[0] == 5
+        assert half.warnings == (
+            "More images of this series lie in other folders beside its own (b): slices may be missing. Open scan to"
+            " have all.",
+        )
+
+
+def test_other_echoes_time_points_and_copies_beside_a_series_are_nothing_it_lacks(tmp_path):
+    uid, told = generate_uid(), {"TemporalPositionIdentifier": 1}
+    folder = write_series(tmp_path / "a", range(0, 50, 5), SeriesInstanceUID=uid, EchoTime=5, **told)
+    write_series(tmp_path / "b", range(2, 52, 5), SeriesInstanceUID=uid, EchoTime=10, **told)
+    write_series(tmp_path / "c", range(0, 50, 5), SeriesInstanceUID=uid, EchoTime=5, TemporalPositionIdentifier=2)
+    shutil.copytree(folder, tmp_path / "d")
+    assert not read_volume(folder).warnings
+
+
+def test_several_patients_in_one_series_are_a_doubt(tmp_path):
+    volume = read_volume(write_series(tmp_path / "a", [0, 5, 10], PatientID=("P-1", "P-1", "P-2")))
+    assert volume.warnings == ("The images of this series name 2 patients: they may show several people.",)
+
+
+def test_one_echo_time_written_in_two_ways_is_one_series(tmp_path):
+    folder = write_series(tmp_path / "a", [0, 5, 10, 15], EchoTime=("4.60", "4.6", "4.600", "4.6"))
+    assert read_volume(folder).shape[0] == 4
+    plain = write_series(tmp_path / "b", [0, 5], EchoTime="4.6", SeriesInstanceUID="1.2.3")
+    same = write_series(tmp_path / "c", [0, 5], EchoTime="4.60", SeriesInstanceUID="1.2.3")
+    assert read_source(plain).part == read_source(same).part

@@ -18,8 +18,8 @@ from thighview.core.labels import Label, LabelTable
 from thighview.core.review import SliceState
 from thighview.io import nifti
 from thighview.io.export_files import check_manifest
-from thighview.io.export_wish import FORMATS, ExportWish, chosen_cases
-from thighview.io.exporting import Exported, export
+from thighview.io.export_wish import FORMATS, Exported, ExportWish, chosen_cases
+from thighview.io.exporting import export
 from thighview.io.masks import read_mask
 from thighview.io.project import Project
 from thighview.io.reading import read_volume

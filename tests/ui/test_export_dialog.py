@@ -19,8 +19,7 @@ from thighview.app.settings import Settings
 from thighview.core.review import SliceState
 from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
-from thighview.io.export_wish import ExportWish
-from thighview.io.exporting import Exported
+from thighview.io.export_wish import Exported, ExportWish
 from thighview.io.project import CaseSummary
 from thighview.ui.application import make_application
 from thighview.ui.export_dialog import FORMS, ExportDialog, ask_export

@@ -11,9 +11,7 @@ from PySide6.QtCore import QObject, Signal
 
 from thighview.app.jobs import Job, run_in_process
 from thighview.app.store import Store
-from thighview.io.export_files import remove_export
-from thighview.io.export_wish import ExportWish, chosen_cases
-from thighview.io.exporting import Exported
+from thighview.io.export_wish import Exported, ExportWish, chosen_cases
 from thighview.io.leftovers import sweep
 from thighview.io.project import Project
 
@@ -119,6 +117,8 @@ class Exporting(QObject):
         wish = replace(wish, mark=secrets.token_hex(8))
 
         def tidy(cancelled: bool) -> None:
+            from thighview.io.export_files import remove_export  # it knows DICOM, which the window does not load
+
             sweep(folder.parent)
             if cancelled:  # perhaps just when it was done
                 remove_export(folder, wish.mark)

@@ -1,6 +1,6 @@
 """What opening a path means, step by step, away from the window's thread."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
 from thighview.io import subjects
 from thighview.io.child import Report, nobody
+from thighview.io.known_cases import is_another, known_case
 from thighview.io.names import stem
 from thighview.io.project import DATABASE, Project
 
@@ -22,7 +23,7 @@ class Scan:
 
     ``asked`` is the path it was opened by: for a DICOM series perhaps one of its ``files``, where ``path`` is its
     folder. ``part`` is the part of it all that was read; ``alone`` whether ``path`` opens it without; ``sha256`` is
-    its hash, if that was worked out.
+    its hash, which of a DICOM series is known always.
     """
 
     path: Path
@@ -44,21 +45,8 @@ class Scan:
         return path in self.files or path in (self.path, self.asked)
 
     def known_to(self, project: Project) -> int | None:
-        """The project's case of this scan, or None."""
-        known = project.find_case(*self.key)
-        if known is not None or self.asked is None:
-            return known
-        return project.find_case(self.asked, self.part) if not self.part else self._known_without_part(project)
-
-    def _known_without_part(self, project: Project) -> int | None:
-        """A case made before series were told apart: the same image in the same place, that can be no other one."""
-        shape, affine = self.volume.shape, self.volume.affine
-        for case_id, (path, sha256) in project.cases_without_part({self.path, *self.files}).items():
-            was = project.geometry(case_id)[0]
-            told = self.alone or sha256 == self.sha256 or (not sha256 and path in self.files)
-            if told and was[0] == shape and np.allclose(was[1], affine, atol=1e-3):
-                return case_id
-        return None
+        """The project's case of this scan, or None; raises as ``known_cases.known_case``."""
+        return known_case(project, self.key, self.volume, self.sha256, self.files, self.alone, self.asked)
 
 
 def project_at(path: Path) -> Path | None:
@@ -68,6 +56,14 @@ def project_at(path: Path) -> Path | None:
         return folder if (folder / DATABASE).is_file() else None
     except OSError:
         return None
+
+
+def look_at(wanted: Sequence[Path]) -> tuple[list[Path], list[Path | None]]:
+    """These paths settled as by ``reading.settled``, each once, and the project folder each means or None."""
+    from thighview.io import reading
+
+    paths = list(dict.fromkeys(reading.settled(path) for path in wanted))
+    return paths, [project_at(path) for path in paths]
 
 
 def read_scan(
@@ -91,21 +87,34 @@ def subject_of(scan: Scan, salt: bytes) -> str:
     return subjects.subject_of(scan.path, scan.patient_id, salt)
 
 
-def case_of(project: Project, scan: Scan) -> Case:
+def case_of(project: Project, scan: Scan, wanted: int | None = None) -> Case:
     """The project's case of this scan as it was left, or a new one; on the project's own thread.
+
+    Where the scan was read for the case ``wanted``, it is that one or none.
 
     Raises
     ------
     UserError
         When the file at this place is another image than the one the mask was drawn on.
     """
-    known = scan.known_to(project)
+    if wanted is not None and is_another(project, wanted, scan.sha256):
+        raise UserError(f"The scan at {scan.path} is not the one the mask was drawn on.", "Put the original back.")
+    known = wanted if wanted is not None else scan.known_to(project)
     if known is None:
-        return _new_case(project, scan)
+        beside = project.find_case(*scan.key)
+        case = _new_case(project, scan)
+        if beside is not None:
+            case.warnings = (
+                f"{scan.path.name} was opened before with other content: its mask stays with that case, this is a new"
+                " one.",
+            )
+        return case
     case = with_volume(project, project.load_case(known), scan.volume)
-    if scan.part and not case.series[0].part and project.writable:  # made before series were told apart
-        project.set_key(known, ScanKey(scan.path.absolute(), scan.part))
-        case.series[0] = replace(case.series[0], path=scan.path.absolute(), part=scan.part)
+    was = case.series[0]
+    same = was.sha256 == scan.sha256 or (not was.sha256 and (scan.alone or was.path in scan.files))
+    if scan.part and not was.part and same and project.writable:  # made before series were told apart
+        project.set_key(known, scan.key)
+        case.series[0] = replace(was, path=scan.path, part=scan.part)
     return case
 
 
@@ -116,7 +125,8 @@ def add_scan(project: Project, scan: Scan) -> None:
 
 
 def _new_case(project: Project, scan: Scan) -> Case:
-    case = Case.of(scan.volume, scan.path.absolute(), subject=subject_of(scan, project.salt), part=scan.part)
+    subject = subject_of(scan, project.salt)
+    case = Case.of(scan.volume, scan.path.absolute(), scan.sha256, subject, scan.part)
     case.title = scan.volume.name or stem(scan.path)
     case.case_id = project.add_case(case)
     return case
@@ -127,7 +137,8 @@ def take_in(project: Project, case: Case, part: str) -> None:
 
     A scan that the project has already stays as it is.
     """
-    if project.find_case(*case.series[0].key) is None:
+    first = case.series[0]
+    if known_case(project, first.key, case.volume, first.sha256) is None:
         drawn = any(review.state.reviewed for review in case.reviews)
         project.add_case(case, in_training_set=drawn, part=part)
 

@@ -15,6 +15,7 @@ from thighview.core.errors import SeveralScansError, UserError
 from thighview.core.scan_key import ScanKey
 from thighview.io.models import ModelEntry
 from thighview.io.paths import scratch_project
+from thighview.io.records import SourceRow
 
 
 class OpenScans(OpenProject):
@@ -52,9 +53,10 @@ class OpenScans(OpenProject):
         What cannot be opened says why, and the rest is opened all the same.
         """
 
-        def looked(projects: list[Path | None]) -> None:
+        def looked(found: tuple[list[Path], list[Path | None]]) -> None:
+            paths, projects = found
             folders = list(dict.fromkeys(folder for folder in projects if folder))
-            scans = [path for path, folder in zip(wanted, projects, strict=True) if folder is None]
+            scans = [path for path, folder in zip(paths, projects, strict=True) if folder is None]
             for folder in folders[1:]:
                 hint = "Open it by itself."
                 self.failed.emit(UserError(f"{folder.name} was left out: one project is open at a time.", hint))
@@ -64,7 +66,7 @@ class OpenScans(OpenProject):
             else:
                 self._read_first(scans)
 
-        job = run_in_thread(lambda report, stopped: [opening.project_at(path) for path in wanted], lane="look")
+        job = run_in_thread(lambda report, stopped: opening.look_at(wanted), lane="look")
         job.succeeded.connect(looked)
         job.failed.connect(self.failed)
 
@@ -79,7 +81,7 @@ class OpenScans(OpenProject):
             if there is None:
                 self._read(key)
             else:
-                self.open_project(there, lambda: self._read(key, self.store))
+                self.open_project(there, lambda: self._read_again(key))
 
         job = run_in_thread(lambda report, stopped: opening.project_at(folder), lane="look")
         job.succeeded.connect(looked)
@@ -117,7 +119,7 @@ class OpenScans(OpenProject):
             return
         if self.session.case and self.session.case.case_id == case_id:
             return
-        self._read(summary.key, self.store, case_id=case_id)
+        self._read(summary.key, self.store, case_id=case_id, known_sha256=summary.sha256)
 
     def open_demo(self) -> None:
         """Open a made-up thigh in a project of its own; it is drawn behind the window when first wanted."""
@@ -143,17 +145,33 @@ class OpenScans(OpenProject):
         if scan is None:
             return
 
-        def listed(scans: set[ScanKey]) -> None:
-            if scan in scans and store is self.store and not self._opening and self.session.case is None:
-                self._read(scan, store)
+        def listed(sources: list[SourceRow]) -> None:
+            known = next((row for row in sources if row.key == scan), None)
+            if known and store is self.store and not self._opening and self.session.case is None:
+                self._read(scan, store, case_id=known.case_id, known_sha256=known.sha256)
 
         def looked(there: bool) -> None:
             if there:
-                self._call(lambda project: {case.key for case in project.cases()}, listed)
+                self._call(lambda project: project.sources(), listed)
 
         job = run_in_thread(lambda report, stopped: scan.path.exists(), lane="look")
         job.succeeded.connect(looked)
         job.failed.connect(self.failed)
+
+    def _read_again(self, key: ScanKey) -> None:
+        """Open a scan as the case it is in the open project, if it still has one."""
+        store = self.store
+
+        def listed(sources: list[SourceRow]) -> None:
+            known = next((row for row in sources if row.key == key), None)
+            if store is not self.store:
+                return
+            if known:
+                self._read(key, store, case_id=known.case_id, known_sha256=known.sha256)
+            else:
+                self._read(key, store)
+
+        self._call(lambda project: project.sources(), listed)
 
     def _read_first(self, paths: Sequence[Path]) -> None:
         if paths:
@@ -169,36 +187,26 @@ class OpenScans(OpenProject):
     ) -> None:
         """Read a scan and open it, in no other project than ``into`` where one is given; then add the others.
 
-        Where it is the scan of a case, and there are several now, it is the one with the case's hash.
+        Where it is the scan of a case, it is the one with that case's hash and no other.
         """
 
         def read(scan: opening.Scan) -> None:
             if into is not None and into is not self.store:
                 return
             if self._arriving:
-                self._arriving[1].append(lambda: self._enter(scan, others))
+                self._arriving[1].append(lambda: self._enter(scan, others, case_id))
             elif self.store is None or (into is None and self.store.folder == demo.project_folder()):
-                self.open_scratch(lambda: self._enter(scan, others))
+                self.open_scratch(lambda: self._enter(scan, others, case_id))
             else:
-                self._enter(scan, others)
+                self._enter(scan, others, case_id)
 
         def refused(error: Exception) -> None:
             self._opening = None
-            if isinstance(error, SeveralScansError) and case_id is not None and not known_sha256:
-                self._call(lambda project: project.hashes(), lambda hashes: known(error, hashes.get(case_id, "")))
-            elif isinstance(error, SeveralScansError):
+            if isinstance(error, SeveralScansError):
                 self.choice_needed.emit(error, chosen)
             else:
                 self.failed.emit(error)
                 self._read_first(others)
-
-        def known(error: SeveralScansError, sha256: str) -> None:
-            if into is not self.store:
-                return
-            if sha256:
-                self._read(key, into, others, case_id, sha256)
-            else:
-                self.choice_needed.emit(error, chosen)
 
         def chosen(keys: Sequence[ScanKey]) -> None:
             if keys:
@@ -216,7 +224,7 @@ class OpenScans(OpenProject):
         job.failed.connect(refused)
         self.job_started.emit(job, f"Opening {key.name}")
 
-    def _enter(self, scan: opening.Scan, others: Sequence[Path] = ()) -> None:
+    def _enter(self, scan: opening.Scan, others: Sequence[Path] = (), case_id: int | None = None) -> None:
         store = self.store
         if store is None:
             return
@@ -235,7 +243,7 @@ class OpenScans(OpenProject):
                 index = self.settings.slice_of(case.series[0].key)
                 if index is not None:
                     self.session.go_to_slice(index)
-                self.settings.add_recent(scan.key, store.folder)
+                self.settings.add_recent(case.series[0].key, store.folder)
                 self.settings.last_folder = scan.path.parent
                 for sentence in (*scan.volume.warnings, *case.warnings):
                     self.said.emit(sentence)
@@ -243,7 +251,7 @@ class OpenScans(OpenProject):
             self.refresh()
             self._add([path for path in others if not scan.is_at(path)])
 
-        job = self._call(lambda project: opening.case_of(project, scan), done)
+        job = self._call(lambda project: opening.case_of(project, scan, case_id), done)
         if job:
             job.failed.connect(lambda _: self._read_first(others))
 
@@ -303,7 +311,7 @@ class OpenScans(OpenProject):
                 return
             if not known:
                 case.series[0].sha256 = found
-                self._call(lambda project: project.set_sha256(case.case_id, found), lambda _: None)
+                self._call(lambda project: project.set_sha256(case.case_id, found), lambda _: self.refresh())
             elif known != found:
                 self.failed.emit(
                     UserError(

@@ -87,7 +87,7 @@ def doubt_of(case: CaseSummary, wish: ExportWish) -> str:
         return ""
     if case.path.name.lower().endswith(_DRAWINGS):
         return "It is a TIFF, which has no place to say whether text is burned into the picture."
-    return burned_in_doubt(images_at(*case.key))
+    return burned_in_doubt(images_at(*case.key, case.sha256))
 
 
 def need_looks(doubts: Sequence[Doubt]) -> None:

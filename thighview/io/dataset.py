@@ -27,7 +27,7 @@ from thighview.io.frozen import Dataset, FrozenCase, FrozenPhantom, FrozenSlice,
 from thighview.io.json_files import read_json
 from thighview.io.masks import read_mask, write_mask
 from thighview.io.project import Project
-from thighview.io.reading import read_volume, sha256_of
+from thighview.io.reading import read_known, sha256_of
 from thighview.io.runs import RunFolder
 
 FORMAT = "thighview-run-1"
@@ -298,12 +298,7 @@ def read_case(run: RunFolder, case: FrozenCase, labels: LabelTable) -> tuple[Vol
         raise UserError(
             f"The scan {case.source} of {case.title} is gone.", "Put it back in its place, then let the run go on."
         )
-    if sha256_of(*case.key, case.sha256) != case.sha256:
-        raise UserError(
-            f"The scan {case.source} is not the one its masks were drawn on: its contents changed.",
-            "Put the first version back, or take the case out of the training set and start a new run.",
-        )
-    volume = read_volume(*case.key, case.sha256)
+    volume = read_known(*case.key, case.sha256)
     stored, found = read_mask(run.path / case.mask, volume)
     by_file_id = {label.file_id: label for label in case.table}
     lookup = np.zeros(256, np.uint8)

@@ -3,6 +3,7 @@
 A series is known by the folder it lies in and a part made of its own content, whichever of its files was given.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from thighview.core.errors import ScanChoice, SeveralScansError, UserError
 from thighview.core.volume import Volume
 from thighview.io.child import Report, nobody
-from thighview.io.dicom_find import Found, look_through, slices_of
+from thighview.io.dicom_find import Found, look_through, slices_of, some_files_beside
 from thighview.io.dicom_header import COPY_AGAIN, details_of, text_of
 from thighview.io.dicom_pixels import stored_bytes_digest
 from thighview.io.dicom_series import Series, names_apart, sort_into_series
@@ -65,7 +66,7 @@ def choose_series(path: Path, part: str = "", known_sha256: str = "", report: Re
     part : str
         The series that is known by this; else the one the file belongs to, or the only stack.
     known_sha256 : str
-        Where there are several and no part is given: the one with this hash.
+        The one with this hash and no other, whatever its part is now: numbers of volumes shift when others come or go.
     report : callable
         How many files were looked at.
 
@@ -78,31 +79,40 @@ def choose_series(path: Path, part: str = "", known_sha256: str = "", report: Re
     """
     is_file = path.is_file()
     folder = scan(path.parent if is_file else path, not is_file, report)
-    if part:
-        mine = [series for series in folder.series if series.part == part]
-        if not mine:
-            raise UserError(
-                f"{path.name} has no part {part!r}: no series like that lies there now.",
-                "Put its files back, or open the folder and choose again.",
-            )
-    elif is_file:
-        mine = _series_of_file(path, folder.series)
+    mine = [series for series in folder.series if series.part == part] if part else folder.stacks
+    if known_sha256:
+        chosen = _with_hash(path, known_sha256, mine, folder, report)
     else:
-        mine = folder.stacks
-        if not mine:
-            what = f": {folder.found.reasons}" if folder.found.refused else ""
-            raise UserError(
-                f"No DICOM series that can be opened was found in {path}{what}.",
-                "Choose the folder that holds the series itself, or NIfTI files.",
-            )
-    if len(mine) > 1 and known_sha256:
-        same = [series for series in folder.series if series_digest(series, report) == known_sha256]
-        mine = same[:1] or mine
-    chosen = mine[0] if len(mine) == 1 else _only_that_opens(path, mine, folder)
-    if lost := sum(folder.found.damaged[place] for place in {file.parent for file in chosen.files}):
-        what = "file of this folder is damaged and was" if lost == 1 else "files of this folder are damaged and were"
-        chosen.notes.append(f"{lost} {what} left out; a slice of the series may be missing.")
+        if is_file and not part:
+            mine = _series_of_file(path, folder.series)
+        _need_some(path, part, mine, folder)
+        chosen = mine[0] if len(mine) == 1 else _only_that_opens(path, mine, folder)
+    chosen.notes += _doubts_of(chosen, folder)
     return chosen
+
+
+def _doubts_of(series: Series, folder: Folder) -> list[str]:
+    """What its files make doubtful, one sentence each."""
+    said: list[str] = []
+    places = sorted({file.parent for file in series.files})
+    if lost := sum(folder.found.damaged[place] for place in places):
+        what = "file of this folder is damaged and was" if lost == 1 else "files of this folder are damaged and were"
+        said.append(f"{lost} {what} left out; a slice of the series may be missing.")
+    if len(places) > 1:
+        said.append(f"The files of this series lie in {len(places)} folders: {_listed(places, series.place)}.")
+    if others := goes_on_beside(series):
+        said.append(
+            f"More images of this series lie in other folders beside its own ({_listed(others, series.place.parent)}):"
+            f" slices may be missing. Open {series.place.parent.name} to have all."
+        )
+    if (people := len({text_of(s.facts, "PatientID") for s in series.slices})) > 1:
+        said.append(f"The images of this series name {people} patients: they may show several people.")
+    return said
+
+
+def _listed(folders: Sequence[Path], root: Path) -> str:
+    names = [str(one.relative_to(root)) if one != root else one.name for one in folders]
+    return ", ".join(names[:_MOST_NOTED]) + (", ..." if len(names) > _MOST_NOTED else "")
 
 
 def read_series(path: Path, series: Series) -> Volume:
@@ -132,8 +142,10 @@ def as_volume(path: Path, series: Series, stack: Stack, voxels: NDArray[Any]) ->
 def series_digest(series: Series, report: Report = nobody) -> str:
     """SHA-256 of a series: of its instances, their position, scaling and stored pixels, whatever the files' names.
 
-    It reads every file; a copy of one changes nothing.
+    It reads every file, once for a ``Series``; a copy of one changes nothing.
     """
+    if series.sha256:
+        return series.sha256
     digests: set[str] = set()
     pixels: dict[Path, str] = {}
     for done, s in enumerate(series.slices):
@@ -141,7 +153,8 @@ def series_digest(series: Series, report: Report = nobody) -> str:
             pixels[s.path] = stored_bytes_digest(s)
             report(done, len(series.slices))
         digests.add("|".join([s.identity, *([str(s.frame)] if s.frame else []), pixels[s.path]]))
-    return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
+    series.sha256 = hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
+    return series.sha256
 
 
 def is_alone(series: Series) -> bool:
@@ -150,9 +163,50 @@ def is_alone(series: Series) -> bool:
     return len(mine) == 1 and mine[0].part == series.part
 
 
+def goes_on_beside(series: Series) -> list[Path]:
+    """Folders beside its own that hold slices which a series lacks, as far as one or two of their files tell."""
+    found: list[Path] = []
+    for path in some_files_beside(series.place):
+        with contextlib.suppress(UserError, OSError):
+            if any(series.lacks(s) for s in slices_of(path) or []):
+                found.append(path.parent)
+    return list(dict.fromkeys(found))
+
+
 def patient_of(series: Series) -> str:
     """PatientID of a series."""
     return text_of(min(series.slices, key=lambda s: s.instance).facts, "PatientID")
+
+
+def _with_hash(path: Path, sha256: str, likely: Sequence[Series], folder: Folder, report: Report) -> Series:
+    """The series with this hash, looked for among the likely ones first."""
+    for series in (*likely, *(one for one in folder.series if one not in likely)):
+        with contextlib.suppress(UserError, OSError):  # what cannot be read is not it
+            if series_digest(series, report) == sha256:
+                return series
+    raise has_changed(path)
+
+
+def has_changed(path: Path) -> UserError:
+    """What is said where a scan is not the one that its hash was taken of."""
+    return UserError(
+        f"The scan {path} has changed since its mask was drawn, or is gone: nothing there has its content.",
+        "Put the original back; the mask is kept.",
+    )
+
+
+def _need_some(path: Path, part: str, mine: Sequence[Series], folder: Folder) -> None:
+    if not mine and part:
+        raise UserError(
+            f"{path.name} has no part {part!r}: no series like that lies there now.",
+            "Put its files back, or open the folder and choose again.",
+        )
+    if not mine:
+        what = f": {folder.found.reasons}" if folder.found.refused else ""
+        raise UserError(
+            f"No DICOM series that can be opened was found in {path}{what}.",
+            "Choose the folder that holds the series itself, or NIfTI files.",
+        )
 
 
 def _series_of_file(path: Path, there: Sequence[Series]) -> list[Series]:

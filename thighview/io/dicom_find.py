@@ -1,5 +1,6 @@
 """A tree of folders looked through for DICOM images: by reading, whatever the files are called."""
 
+import contextlib
 import os
 import time
 from collections import Counter
@@ -13,6 +14,7 @@ from thighview.io.dicom_header import NoImageError, Slice, read_slices, text_of
 MOST_FILES = 20_000
 _MOST_NAMES = 200_000
 _TOLD_EVERY = 20
+_MOST_BESIDE = 64
 _SETTLED_NS = 2_000_000_000
 """A file that was changed this short a while ago may change again without its time showing it."""
 
@@ -103,6 +105,19 @@ def _files(root: Path, deep: bool) -> list[Path]:
                 found.append(path)
         if len(found) > _MOST_NAMES:
             raise UserError(f"{root} holds more than {_MOST_NAMES:,} files.", "Choose a smaller folder.")
+    return found
+
+
+def some_files_beside(folder: Path) -> list[Path]:
+    """The first and the last file of each folder that lies beside this one, of a few dozen folders."""
+    found: list[Path] = []
+    with contextlib.suppress(OSError):
+        beside = sorted(one for one in folder.parent.iterdir() if one != folder and not one.name.startswith("."))
+        for one in beside[:_MOST_BESIDE]:
+            if one.is_dir() and not one.is_symlink():
+                names = sorted(name for name in os.listdir(one) if not name.startswith("."))  # noqa: PTH208 - no stat
+                ends = {one / name for name in (*names[:1], *names[-1:])}
+                found += [path for path in sorted(ends) if path.is_file() and not path.is_symlink()]
     return found
 
 

@@ -16,10 +16,7 @@ from thighview.io.facts import Inspection, volume_facts
 
 
 def read(path: str, part: str, known_sha256: str, report: Report) -> tuple[dict[str, Any], Arrays]:
-    """One series: its volume, what it is known by, its files, and the PatientID in them.
-
-    Where other series lie in its place, its hash tells it from them for a project that does not know its part.
-    """
+    """One series: its volume, what it is known by, its hash, its files, and the PatientID in them."""
     found = Path(path)
     series = dicom.choose_series(found, part, known_sha256, report)
     stack = stack_of(series.slices)
@@ -27,8 +24,8 @@ def read(path: str, part: str, known_sha256: str, report: Report) -> tuple[dict[
     facts = volume_facts(dicom.as_volume(found, series, stack, empty)) | {
         "place": str(series.place),
         "part": series.part,
-        "alone": (alone := dicom.is_alone(series)),
-        "sha256": "" if alone else dicom.series_digest(series),
+        "alone": dicom.is_alone(series),
+        "sha256": dicom.series_digest(series, report),
         "patient_id": dicom.patient_of(series),
         "files": sorted(map(str, series.files)),
     }

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from thighview.core.errors import UserError
 from thighview.core.scan_key import SERIES_PART
 from thighview.io.dicom_header import Slice, number_of, text_of
 from thighview.io.dicom_stack import SAME_PLACE_MM, same_image
@@ -19,6 +20,8 @@ _SAME_DIRECTION = 1e-3
 _MOST_SCOUTS = 15
 """Slices in each of three stacks at right angles that show where to measure, and are not what is measured."""
 _PART_LETTERS = 10
+_LEAST_THERE = 0.5
+"""Share of the positions at which a volume must have an image, to be one that only lacks some."""
 
 
 @dataclass(eq=False)
@@ -39,6 +42,8 @@ class Series:
         Whether it shows where to measure, and is not what was measured.
     notes : list of str
         What is to be known of it besides, one sentence each.
+    sha256 : str
+        Its hash, once that was worked out.
     """
 
     slices: list[Slice]
@@ -47,6 +52,7 @@ class Series:
     by_number: bool = False
     localiser: bool = False
     notes: list[str] = field(default_factory=list)
+    sha256: str = ""
 
     @property
     def title(self) -> str:
@@ -65,7 +71,7 @@ class Series:
         """What it calls itself, and which one of several it is."""
         first = self.slices[0]
         name = f'"{text_of(first.facts, "SeriesDescription")}"' if text_of(first.facts, "SeriesDescription") else ""
-        echo = number_of(first.facts, "EchoTime")
+        echo = _number(first, "EchoTime")
         number = text_of(first.facts, "SeriesNumber") or "?"
         parts = [f"series {number} {name}".strip()]
         parts += [f"volume {self.volume} of {self.volumes}"] if self.volume else []
@@ -73,6 +79,11 @@ class Series:
             parts.append(f"b {float(b):g}")
         parts += [f"echo {echo:.4g} ms"] if echo else []
         return ", ".join(parts)
+
+    @property
+    def time(self) -> str:
+        """Which one of several time points of an enhanced image it is; empty elsewhere."""
+        return text_of(self.slices[0].facts, "TemporalPositionIndex")
 
     @property
     def files(self) -> set[Path]:
@@ -94,6 +105,16 @@ class Series:
         if self.by_number and self.volume > 1:  # the first is what it would be alone
             words.append(str(self.volume))
         return SERIES_PART + hashlib.sha256("|".join(words).encode()).hexdigest()[:_PART_LETTERS]
+
+    def lacks(self, s: Slice) -> bool:
+        """Whether an image is one of this series, and lies where it has none."""
+        first = self.slices[0]
+        if _key(s) != _key(first) or not _same_way(s, first):
+            return False
+        if s.position is None:
+            return s.instance not in {one.instance for one in self.slices}
+        height = s.height_along(first.normal)
+        return all(abs(one.height_along(first.normal) - height) >= SAME_PLACE_MM for one in self.slices)
 
     @property
     def order(self) -> tuple[float, str, int]:
@@ -128,9 +149,23 @@ def _key(s: Slice) -> tuple[object, ...]:
     """What images of one stack have in common, besides their direction."""
     spacing = tuple(round(mm, 4) for mm in s.spacing_mm or ())
     return (
-        text_of(s.facts, "SeriesInstanceUID"), *s.shape, *spacing, text_of(s.facts, "EchoTime"), s.image_type[2:],
+        text_of(s.facts, "SeriesInstanceUID"), *s.shape, *spacing, _echo(s), s.image_type[2:],
         text_of(s.facts, "TemporalPositionIndex"), s.position is not None,
     )  # fmt: skip
+
+
+def _echo(s: Slice) -> str:
+    """The echo time as a number is written: ``4.60`` and ``4.6`` are one; as it stands where it is none."""
+    ms = _number(s, "EchoTime")
+    return text_of(s.facts, "EchoTime") if ms is None else f"{round(ms, 4):.10g}"
+
+
+def _number(s: Slice, tag: str) -> float | None:
+    """A value as a number; None where there is none, or what is no number: that is told where it is needed."""
+    try:
+        return number_of(s.facts, tag)
+    except UserError:
+        return None
 
 
 def _same_way(a: Slice, b: Slice) -> bool:
@@ -158,9 +193,10 @@ def _mark_localisers(whole: Sequence[Series]) -> None:
 def _volumes(series: Series) -> list[Series]:
     """A series with several images at each of its positions (time points, b-values), parted into volumes.
 
-    One value of it must tell the images of a position apart, and be the same set of values at every position; else
-    their numbers must run through one volume after the other, or through one position after the other. What cannot be
-    parted for certain stays as it is, and is refused as a stack; what is the same image again is no other volume.
+    One value of it must tell the images of a position apart, and be the same set of values at every position, or,
+    where images are missing, at most of them; else their numbers must run through one volume after the other, or
+    through one position after the other. What cannot be parted for certain stays as it is, and is refused as a stack;
+    what is the same image again is no other volume.
     """
     if series.slices[0].position is None:
         return [series]
@@ -175,34 +211,51 @@ def _volumes(series: Series) -> list[Series]:
             places[-1].append(s)
         else:
             places.append([s])
-    count = len(places[0])
-    if len(places) < 2 or count < 2 or any(len(place) != count for place in places):
+    if len(places) < 2 or max(map(len, places)) < 2 or _are_copies(places):
         return [series]
-    if all(same_image(place[0], other) for place in places for other in place[1:]):
-        return [series]
-    for tag in (*_TELL_APART, ""):
-        parted = _by_value(places, tag) if tag else _by_number(places)
+    for tag, share in (*((tag, 1.0) for tag in _TELL_APART), *((tag, _LEAST_THERE) for tag in _TELL_APART), ("", 1.0)):
+        parted = _by_value(places, tag, share) if tag else _by_number(places)
         if parted:
             whole = [[c for s in one for c in copies[s.identity, s.frame or 0]] for one in parted]
             return [
-                Series(one, n + 1, count, by_number=not tag, localiser=series.localiser) for n, one in enumerate(whole)
+                Series(one, n + 1, len(parted), not tag, series.localiser, _lacks(own, places))
+                for n, (one, own) in enumerate(zip(whole, parted, strict=True))
             ]
     return [series]
 
 
-def _by_value(places: list[list[Slice]], tag: str) -> list[list[Slice]]:
-    """Volumes of the images that have the same value; empty where that does not part them."""
-    values = [[number_of(s.facts, tag) for s in place] for place in places]
-    first = set(values[0])
-    if None in first or len(first) < len(places[0]) or any(set(others) != first for others in values):
+def _are_copies(places: list[list[Slice]]) -> bool:
+    try:
+        return all(same_image(place[0], other) for place in places for other in place[1:])
+    except UserError:  # pixels that cannot be read are told where they are opened
+        return False
+
+
+def _lacks(own: list[Slice], places: list[list[Slice]]) -> list[str]:
+    lost = len(places) - len(own)
+    what = "slice that other volumes of this series have is" if lost == 1 else "slices that other volumes have are"
+    return [f"{lost} {what} not among the files of this one."] if lost else []
+
+
+def _by_value(places: list[list[Slice]], tag: str, share: float) -> list[list[Slice]]:
+    """Volumes of the images that have the same value, each at this share of the positions; else empty."""
+    volumes: dict[float, list[Slice]] = {}
+    for place in places:
+        values = [_number(s, tag) for s in place]
+        if None in values or len(set(values)) < len(values):
+            return []
+        for value, s in zip(values, place, strict=True):
+            volumes.setdefault(value or 0.0, []).append(s)
+    if len(volumes) < 2 or min(map(len, volumes.values())) < share * len(places):
         return []
-    ordered_values = sorted(value for value in first if value is not None)
-    return [[place[own.index(v)] for place, own in zip(places, values, strict=True)] for v in ordered_values]
+    return [volumes[value] for value in sorted(volumes)]
 
 
 def _by_number(places: list[list[Slice]]) -> list[list[Slice]]:
     """Volumes by the numbers of the images, where these run volume by volume or position by position; else empty."""
-    numbers = {id(s): number_of(s.facts, "InstanceNumber") for place in places for s in place}
+    if len(set(map(len, places))) > 1:
+        return []
+    numbers = {id(s): _number(s, "InstanceNumber") for place in places for s in place}
     if None in numbers.values() or len(set(numbers.values())) < len(numbers):
         return []
     rank = {key: n for n, key in enumerate(sorted(numbers, key=lambda key: numbers[key] or 0.0))}
@@ -216,12 +269,14 @@ def _by_number(places: list[list[Slice]]) -> list[list[Slice]]:
 
 
 def names_apart(series: Sequence[Series]) -> dict[int, str]:
-    """A name for each of these by its id; where two would have the same, with their kind or a file's name."""
+    """A name for each of these by its id; where two would have the same, with their time, kind or a file's name."""
     again = Counter(one.name for one in series)
     kinds = Counter((one.name, one.slices[0].image_type[2:]) for one in series)
+    times = Counter((one.name, one.time) for one in series)
     found: dict[int, str] = {}
     for one in series:
         kind = one.slices[0].image_type[2:]
         apart = " ".join(kind) if kinds[one.name, kind] == 1 and kind else f"from {min(one.files).name}"
+        apart = f"time {one.time}" if times[one.name, one.time] == 1 and one.time else apart
         found[id(one)] = f"{one.name}, {apart}" if again[one.name] > 1 else one.name
     return found

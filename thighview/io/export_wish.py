@@ -1,4 +1,4 @@
-"""What is to leave a project, as a person wishes it, and which cases that means."""
+"""What is to leave a project, as a person wishes it, which cases that means, and what has left."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -86,3 +86,35 @@ def chosen_cases(project: Project, wish: ExportWish) -> list[CaseSummary]:
         if not cases:
             raise UserError("The case to export is not in the project.", "Choose others.")
     return cases
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written, what stayed at home and why, and what a person should know."""
+
+    folder: str
+    form: str
+    cases: int
+    files: int
+    left_out: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """One sentence for the end."""
+        many = f"{self.cases} case{'s' * (self.cases != 1)}"
+        out = f" {len(self.left_out)} could not be written." if self.left_out else ""
+        return f"{many} exported to {self.folder}.{out}"
+
+    def __str__(self) -> str:
+        return " ".join((self.sentence, *(f"{title}: {why}" for title, why in self.left_out), *self.notes))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(row: dict[str, Any]) -> "Exported":
+        """What :meth:`to_json` made plain."""
+        left = tuple((str(title), str(why)) for title, why in row["left_out"])
+        return Exported(row["folder"], row["form"], row["cases"], row["files"], left, tuple(row["notes"]))

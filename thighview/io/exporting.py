@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from thighview.io.burned_in import burned_in_doubts, doubt_of, need_looks
 from thighview.io.deidentify import Tally, count_left_behind, deidentified_images, write_image
 from thighview.io.dicom_source import images_at, source_images
 from thighview.io.export_files import RESERVED, LeftBehind, write_manifest, write_report
-from thighview.io.export_wish import ExportWish, chosen_cases
+from thighview.io.export_wish import Exported, ExportWish, chosen_cases
 from thighview.io.folders import need_empty, staged_folder
 from thighview.io.mask_dicomseg import SegFacts, references_to, references_to_new, write_segmentation
 from thighview.io.mask_nrrd import ENDING, write_seg_nrrd
@@ -34,38 +34,6 @@ from thighview.io.stored_case import read_stored_case
 
 if TYPE_CHECKING:
     from pydicom.dataset import FileDataset
-
-
-@dataclass(frozen=True)
-class Exported:
-    """What was written, what stayed at home and why, and what a person should know."""
-
-    folder: str
-    form: str
-    cases: int
-    files: int
-    left_out: tuple[tuple[str, str], ...] = ()
-    notes: tuple[str, ...] = ()
-
-    @property
-    def sentence(self) -> str:
-        """One sentence for the end."""
-        many = f"{self.cases} case{'s' * (self.cases != 1)}"
-        out = f" {len(self.left_out)} could not be written." if self.left_out else ""
-        return f"{many} exported to {self.folder}.{out}"
-
-    def __str__(self) -> str:
-        return " ".join((self.sentence, *(f"{title}: {why}" for title, why in self.left_out), *self.notes))
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data."""
-        return asdict(self)
-
-    @staticmethod
-    def from_json(row: dict[str, Any]) -> "Exported":
-        """What :meth:`to_json` made plain."""
-        left = tuple((str(title), str(why)) for title, why in row["left_out"])
-        return Exported(row["folder"], row["form"], row["cases"], row["files"], left, tuple(row["notes"]))
 
 
 def export(
@@ -120,6 +88,8 @@ def _nnunet(
     def rename(out: OutCase, summary: CaseSummary) -> OutCase:
         if not wish.deidentify:
             return out
+        if reason := doubt_of(summary, wish):  # one that could not be read when the pictures were looked at
+            raise UserError(reason, "Look at its slices first.")
         key = private.subject(out.subject)
         if out.reviewed:  # others stay at home
             left.labels |= {label.key for label in out.table}
@@ -144,7 +114,7 @@ def _nnunet(
 def _note(left: LeftBehind, summary: CaseSummary, key: str, wish: ExportWish) -> None:
     """Count what of a case's source stays at home altogether."""
     there = summary.path.exists()
-    source = images_at(*summary.key) if there else None
+    source = images_at(*summary.key, summary.sha256) if there else None
     if source and source.images:
         count_left_behind(source, left.tally)
         left.looked_at += wish.carries_pixels and wish.has_looked_at(summary.case_id)

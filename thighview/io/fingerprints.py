@@ -9,7 +9,7 @@ from thighview.core.fingerprint import Fingerprint, fingerprint
 from thighview.core.scan_key import ScanKey
 from thighview.io.atomic import write_json_atomic
 from thighview.io.json_files import read_json
-from thighview.io.reading import read_volume, sha256_of
+from thighview.io.reading import read_known
 
 FILE = "fingerprints.json"
 FORMAT = 1
@@ -44,8 +44,8 @@ def take_fingerprints(project: Path, scans: Iterable[tuple[ScanKey, str]]) -> di
         if sha256 in known or sha256 in new:
             continue
         try:
-            if key.path.exists() and sha256_of(*key, sha256) == sha256:
-                new[sha256] = fingerprint(read_volume(*key, sha256))
+            if sha256 and key.path.exists():
+                new[sha256] = fingerprint(read_known(*key, sha256))
         except (UserError, OSError):
             continue
     if new:

@@ -9,13 +9,14 @@ from thighview.core.errors import UserError
 from thighview.core.found_mask import FoundMask, MaskWish
 from thighview.core.review import SliceReview, SliceState, teaching
 from thighview.io import nnunet
+from thighview.io.known_cases import known_case
 from thighview.io.mask_names import stem_of
 from thighview.io.mask_pairs import Pair, Pairs, find_pairs
 from thighview.io.masks import find_mask
 from thighview.io.nnunet_in import is_dataset, read_dataset
 from thighview.io.nnunet_out import Report, Stopped
 from thighview.io.project import Project
-from thighview.io.reading import read_source, sha256_of
+from thighview.io.reading import read_source, settled, sha256_of
 from thighview.io.subjects import subject_of
 
 
@@ -99,7 +100,7 @@ def import_cases(
     UserError
         When something cannot be taken in, or the project's disk is full; nothing is added then.
     """
-    wish = wish or ImportWish()
+    wish, source = wish or ImportWish(), settled(source)
     if is_dataset(source):
         check_source(source, wish)
         return nnunet.import_raw(project, source, report, stopped, take)
@@ -118,7 +119,7 @@ def load_pair(pair: Pair, wish: ImportWish, salt: bytes) -> tuple[Case, FoundMas
     found = find_mask(pair.mask, source.volume)
     labels, table = found.settled(MaskWish(wish.resample, found.ordered(wish.overlaps)))
     reviews = teaching(found.reviews(labels, table), source.volume.missing)
-    digest = sha256_of(source.place, source.part)
+    digest = source.sha256 or sha256_of(source.place, source.part)
     series = Series(0, "image", source.place.absolute(), digest, source.volume, source.part)
     subject = subject_of(source.place, source.patient_id, salt)
     title = source.volume.name or stem_of(source.place)
@@ -144,7 +145,8 @@ def _import_pairs(
         if report:
             report(done, steps)
         case, mask = load_pair(pair, wish, project.salt)
-        if project.find_case(*case.series[0].key) is None:
+        first = case.series[0]
+        if known_case(project, first.key, case.volume, first.sha256) is None:
             new.append(pair)
             said.append(_said(pair, mask, case))
             notes += [note for note in mask.notes if note not in notes]

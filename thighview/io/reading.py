@@ -4,6 +4,8 @@ DICOM is read in a process of its own (``loader``), whoever asks: nothing of it 
 """
 
 import hashlib
+import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +37,7 @@ def read_volume(path: Path | str, part: str = "", known_sha256: str = "") -> Vol
     part : str
         Which of several scans there; see :class:`ScanKey`.
     known_sha256 : str
-        Where there are several series and no part is given: the one that has this hash.
+        Of DICOM: the series that has this hash, and no other, whatever its part is now.
 
     Raises
     ------
@@ -45,6 +47,22 @@ def read_volume(path: Path | str, part: str = "", known_sha256: str = "") -> Vol
         When it cannot be opened as one scan, with the reason.
     """
     return read_source(Path(path), part, known_sha256).volume
+
+
+def read_known(path: Path | str, part: str, sha256: str) -> Volume:
+    """Read a scan that must be the one with this hash; where there is none yet, what lies there.
+
+    Raises
+    ------
+    UserError
+        When it has changed or is gone, and as :func:`read_volume`.
+    """
+    found = Path(path)
+    if sha256 and not _is_dicom(found) and sha256_of(found, part) != sha256:
+        raise UserError(
+            f"The scan {found} has changed since its mask was drawn.", "Put the original back; the mask is kept."
+        )
+    return read_volume(found, part, sha256)
 
 
 @dataclass(frozen=True)
@@ -64,7 +82,7 @@ class Source:
     alone : bool
         Whether ``place`` opens it without the part.
     sha256 : str
-        Its hash, where it was worked out because it is not alone.
+        Its hash, where that is known: of DICOM always.
     """
 
     place: Path
@@ -97,9 +115,11 @@ def read_source(
     Stopped
         When it was given up.
     """
+    path = settled(path)
     if not _is_dicom(path):
         files = formats.files_of(path)
         return Source(files[0], formats.read_file(path, part), "", frozenset(files), part)
+    path = path.resolve() if path.is_symlink() else path
     facts, arrays = loader.ask(f"{_DICOM}:read", path, part, known_sha256, report=report, stopped=stopped)
     with believed(path):
         files = frozenset(Path(file) for file in facts["files"])
@@ -108,6 +128,20 @@ def read_source(
             Path(facts["place"]), volume, str(facts["patient_id"]), files, str(facts["part"]),
             facts["alone"] is True, str(facts["sha256"]),
         )  # fmt: skip
+
+
+def settled(path: Path) -> Path:
+    """The one path of a file or folder, without ``..`` and without links on the way to it; not on the window's thread.
+
+    A file that is a link itself keeps its name, by which people know it: where data sets are managed the other one is
+    a number.
+    """
+    if sys.platform == "win32":  # there a drive's letter is what people know, and ``..`` is taken by the letter
+        return Path(os.path.abspath(path))  # noqa: PTH100 - links stay as they are
+    try:
+        return path.resolve() if path.is_dir() else path.parent.resolve() / path.name
+    except (OSError, RuntimeError):  # links in a circle
+        return path.absolute()
 
 
 def inspect(path: Path | str) -> Inspection:

@@ -31,7 +31,8 @@ _DISK = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sql
 class CaseSummary:
     """One line of the worklist; ``counts`` has the number of slices in each state, unseen included.
 
-    ``part`` is that of the split its subject has, ``scan_part`` the part of what lies at ``path``.
+    ``part`` is that of the split its subject has, ``scan_part`` the part of what lies at ``path``, ``sha256`` the hash
+    of its scan, empty while not worked out.
     """
 
     case_id: int
@@ -44,11 +45,21 @@ class CaseSummary:
     updated: float
     in_training_set: bool
     scan_part: str = ""
+    sha256: str = ""
 
     @property
     def key(self) -> ScanKey:
         """What its scan is opened by."""
         return ScanKey(self.path, self.scan_part)
+
+
+@dataclass(frozen=True)
+class SourceRow:
+    """What the reference image of a case is known by; ``sha256`` is empty while not worked out."""
+
+    case_id: int
+    key: ScanKey
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -93,15 +104,17 @@ class Records:
         ):
             counts.setdefault(case_id, {})[SliceState(state)] = n
         found: list[CaseSummary] = []
-        for case_id, subject, title, path, slices, part, updated, chosen, scan_part in self._connection.execute(
-            "SELECT case_id, subject, title, path, case_.z, subject.part, updated, in_training_set, series.part"
+        for case_id, subject, title, path, slices, part, updated, chosen, scan_part, sha in self._connection.execute(
+            "SELECT case_id, subject, title, path, case_.z, subject.part, updated, in_training_set, series.part, sha256"
             " FROM case_ JOIN subject USING (subject) JOIN series USING (case_id) WHERE channel=0"
             " ORDER BY title, case_id"
         ):
             seen = {state: n for state, n in counts.get(case_id, {}).items() if state is not SliceState.UNSEEN}
             seen[SliceState.UNSEEN] = slices - sum(seen.values())
             found.append(
-                CaseSummary(case_id, subject, title, Path(path), slices, seen, part, updated, bool(chosen), scan_part)
+                CaseSummary(
+                    case_id, subject, title, Path(path), slices, seen, part, updated, bool(chosen), scan_part, sha
+                )
             )
         return found
 
@@ -112,15 +125,14 @@ class Records:
         ).fetchone()
         return int(found[0]) if found else None
 
-    def cases_without_part(self, paths: Iterable[Path]) -> dict[int, tuple[Path, str]]:
-        """Cases whose first series is all that lay at one of these paths, by id: the path, and the SHA-256 if known."""
-        found: dict[int, tuple[Path, str]] = {}
-        for path in paths:
-            for case_id, sha256 in self._connection.execute(
-                "SELECT case_id, sha256 FROM series WHERE path=? AND part='' AND channel=0", (str(path.absolute()),)
-            ):
-                found[int(case_id)] = (path, sha256)
-        return found
+    def sources(self) -> list[SourceRow]:
+        """The first series of every case, in the order in which they were added."""
+        return [
+            SourceRow(case_id, ScanKey(Path(path), part), sha256)
+            for case_id, path, part, sha256 in self._connection.execute(
+                "SELECT case_id, path, part, sha256 FROM series WHERE channel=0 ORDER BY case_id"
+            )
+        ]
 
     def hashes(self) -> dict[int, str]:
         """SHA-256 of each case's first series by case id; empty while not worked out."""

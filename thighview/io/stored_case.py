@@ -8,7 +8,7 @@ import numpy as np
 from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.io.project import Project
-from thighview.io.reading import read_volume, sha256_of
+from thighview.io.reading import read_known
 
 
 def read_stored_case(project: Project, case_id: int) -> Case:
@@ -23,11 +23,7 @@ def read_stored_case(project: Project, case_id: int) -> Case:
     source = case.series[0]
     if not source.path.exists():
         raise UserError(f"The scan of {case.title} is not at {source.path} any more.", "Put it back there.")
-    if source.sha256 and sha256_of(*source.key, source.sha256) != source.sha256:
-        raise UserError(
-            f"The scan of {case.title} has changed since its mask was drawn ({source.path}).", "Put the original back."
-        )
-    source.volume = read_volume(*source.key, source.sha256)
+    source.volume = read_known(*source.key, source.sha256)
     shape, affine = project.geometry(case_id)[0]
     if source.volume.shape != shape or not np.allclose(source.volume.affine, affine, atol=1e-3):
         raise UserError(f"The scan of {case.title} lies on another grid than its mask.", "Put the original back.")

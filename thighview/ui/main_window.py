@@ -63,7 +63,7 @@ from thighview.ui.worklist import Worklist
 if TYPE_CHECKING:
     from thighview.app.exporting import Looked, Pictured
     from thighview.app.tasks import Workspace
-    from thighview.io.exporting import Exported
+    from thighview.io.export_wish import Exported
 
 _TEXT_KEYS = (QLineEdit, QPlainTextEdit, QTextEdit, QAbstractSpinBox)
 _ARROWS = {

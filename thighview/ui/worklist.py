@@ -109,7 +109,7 @@ class Cases(QAbstractListModel):
         if role == _CASE:
             return case
         if role == _PICTURE:
-            self._ask(case.key)
+            self._ask(case.key, case.sha256)
             return self._pictures.get(case.key)
         if role == Qt.ItemDataRole.ToolTipRole:
             part = f" ({case.part})" if case.part else ""
@@ -130,11 +130,11 @@ class Cases(QAbstractListModel):
             if case.key == key:
                 self.dataChanged.emit(self.index(i), self.index(i))
 
-    def _ask(self, key: ScanKey) -> None:
+    def _ask(self, key: ScanKey, sha256: str) -> None:
         if key in self._asked:
             return
         self._asked.add(key)
-        job = run_in_thread(lambda report, stopped: None if stopped() else _read_picture(key), lane="pictures")
+        job = run_in_thread(lambda report, stopped: None if stopped() else _read_picture(key, sha256), lane="pictures")
         job.succeeded.connect(lambda grey: self.set_picture(key, grey))
 
 
@@ -349,13 +349,13 @@ def _elided(painter: QPainter, rect: QRect, text: str) -> None:
     painter.drawText(rect, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, words_)
 
 
-def _read_picture(key: ScanKey) -> NDArray[np.uint8] | None:
+def _read_picture(key: ScanKey, sha256: str = "") -> NDArray[np.uint8] | None:
     """The picture of a scan on disk; None for one too large to be read just for that, or gone."""
     from thighview.app.opening import read_scan
 
     if not key.path.exists() or (key.path.is_file() and _size_bytes(key.path) > _MOST_BYTES):
         return None
-    return _picture(read_scan(*key).volume)
+    return _picture(read_scan(*key, sha256).volume)
 
 
 def _size_bytes(path: Path) -> int:
