@@ -17,6 +17,7 @@ from thighview.core.history import Edit, step_name
 from thighview.core.labels import LabelTable
 from thighview.core.review import ReviewChange, SliceReview, SliceState
 from thighview.core.volume import Volume
+from thighview.engine import evaluation
 from thighview.io.exporting import ExportWish, export
 from thighview.io.images import write_volume
 from thighview.io.importing import ImportWish, import_cases
@@ -261,3 +262,15 @@ def test_every_state_goes_out_and_comes_in(tmp_path: Path, into: Project) -> Non
     expected = list(case.reviews)
     expected[3] = SliceReview(SliceState.EDITING)  # said to be unseen, and yet there is something
     assert the_case(into).reviews == expected
+
+
+def test_a_slice_that_is_missing_in_the_scan_is_not_measured_on(tmp_path: Path, gap: tuple[Path, Path]) -> None:
+    scan, _ = gap
+    case = Case.of(read_volume(scan), scan, sha256_of(scan), "anna")
+    case.labels[...], case.table = 1, LabelTable().merged([("muscle", "")])
+    case.reviews = [SliceReview(SliceState.DRAWN)] * 5
+    project = Project.create(tmp_path / "from")
+    case_id = project.add_case(case, in_training_set=True)
+    project.close()
+    truth = evaluation._read_stored(tmp_path / "from", case_id)
+    assert truth.reviewed.tolist() == [True, True, False, True, True]

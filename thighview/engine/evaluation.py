@@ -141,7 +141,7 @@ def cases_of(source: Path) -> list[TestCase]:
 
         def read_raw(one: Any) -> Truth:
             case = load_case(dataset, one)
-            reviewed = np.array([review.state.reviewed for review in case.reviews])
+            reviewed = np.array([review.state.reviewed for review in case.teaching])
             return Truth(case.volume, case.labels, case.table, reviewed, case.series[0].sha256)
 
         return [TestCase(one.name, one.subject, one.part, partial(read_raw, one)) for one in dataset.cases]
@@ -199,7 +199,7 @@ def _read_stored(source: Path, case_id: int) -> Truth:
     from thighview.io.stored_case import stored_case_in
 
     case = stored_case_in(source, case_id)
-    reviewed = np.array([review.state.reviewed for review in case.reviews])
+    reviewed = np.array([review.state.reviewed for review in case.teaching])
     return Truth(case.volume, case.labels, case.table, reviewed, case.series[0].sha256)
 
 
