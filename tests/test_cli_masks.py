@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 from mask_files import described, scan_files, slicer_fields, some_labels, write_nrrd, write_seg
+from parts_files import write_volumes
 
 from thighview.cli import main
 from thighview.cli.dispatch import DONE, REFUSED
@@ -75,6 +77,34 @@ def test_a_mask_that_does_not_fit_needs_a_word_and_leaves_no_project(
     assert main(["import", str(new), str(scan), "--mask", str(off), "--resample"]) == DONE
     assert "; resampled, " in capsys.readouterr().out
     assert main(["import", str(tmp_path / "q"), str(scan), "--mask", str(over), "--overlaps", "last"]) == DONE
+
+
+def test_one_of_several_volumes_is_to_be_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, tiny_volume: Volume
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    image, mask = write_volumes(folder / "a.nii.gz", [tiny_volume] * 3), folder / "a_seg.nii.gz"
+    write_mask(mask, some_labels(tiny_volume), LabelTable(), tiny_volume)
+    new = tmp_path / "p"
+    said = refused(capsys, "import", new, image, "--mask", mask)
+    assert "3 volumes" in said and "Say which with --part; there are 1 to 3." in said
+    said = refused(capsys, "import", new, folder)
+    assert "Take it in by itself, with --mask and --part; there are 1 to 3." in said
+    said = refused(capsys, "import", new, mask, "--mask", image)
+    assert "A mask is one volume" in said and "--part" not in said
+    assert main(["import", str(new), str(image), "--mask", str(mask), "--part", "2"]) == DONE
+
+
+def test_a_mask_without_a_position_is_not_told_to_be_resampled(
+    capsys: pytest.CaptureFixture[str], scan: Path, tmp_path: Path, tiny_volume: Volume
+) -> None:
+    image = nibabel.Nifti1Image(some_labels(tiny_volume).T, None)
+    image.header["sform_code"] = image.header["qform_code"] = 0
+    nibabel.save(image, tmp_path / "m.nii.gz")
+    for more in ((), ("--resample",)):
+        said = refused(capsys, "import", tmp_path / "p", scan, "--mask", tmp_path / "m.nii.gz", *more)
+        assert "does not say where it lies" in said and "--resample" not in said
 
 
 def test_a_refused_import_leaves_no_folder(

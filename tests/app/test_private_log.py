@@ -59,3 +59,9 @@ def test_a_text_that_is_no_traceback_leaves_nothing() -> None:
     assert without_words("Traceback (most recent call last):\nKeyError: 'x'") == (
         "Traceback (most recent call last):\nKeyError"
     )
+
+
+def test_a_line_that_starts_like_one_of_python_s_is_a_message_all_the_same() -> None:
+    start = "Traceback (most recent call last):\n"
+    for line in (f"During handling of {SECRET}", f"The above exception was {SECRET}", f"Traceback (most {SECRET}"):
+        assert without_words(f"{start}ValueError: first\n{line}\n") == f"{start}ValueError"

@@ -194,6 +194,18 @@ def test_frames_in_one_plane_come_back(tmp_path: Path, heights: tuple[float, ...
         seg.save_as(tmp_path / "seg.dcm")
 
 
+def test_names_of_many_bytes_are_cut_where_verifiers_count(tmp_path: Path) -> None:
+    path = write_thigh_series(tmp_path / "series", (0.0, 4.0))
+    case = Case.of(read_volume(path), path)
+    case.table = LabelTable((Label(1, "\u7b4b" * 64), Label(2, "gro\u00dfer_muskel")))
+    case.labels[0, 0], case.labels[1, 1] = 1, 2
+    seg = write(case, tmp_path / "seg.dcm")
+    assert [item.SegmentLabel for item in seg.SegmentSequence] == ["\u7b4b" * 21, "gro\u00dfer_muskel"]
+    meanings = [item.SegmentedPropertyTypeCodeSequence[0].CodeMeaning for item in seg.SegmentSequence]
+    assert max(len(str(meaning).encode()) for meaning in meanings) <= 64
+    assert verify_dicom(tmp_path / "seg.dcm") == []
+
+
 @pytest.mark.parametrize("lacking", ["FrameOfReferenceUID", "StudyInstanceUID"])
 def test_images_that_cannot_be_referred_to_are_refused(tmp_path: Path, lacking: str) -> None:
     path = write_thigh_series(tmp_path / "series", **{lacking: ""})

@@ -12,7 +12,12 @@ from types import TracebackType
 
 _FRAME = re.compile(r'\s+File "')
 _KIND = re.compile(r"([A-Za-z_][\w.]*)(?::.*)?$")
-_BETWEEN = ("Traceback (most", "During handling of", "The above exception was")
+_BETWEEN = (
+    "Traceback (most recent call last):",
+    "During handling of the above exception, another exception occurred:",
+    "The above exception was the direct cause of the following exception:",
+)
+"""Python's own sentences around tracebacks; a message may begin like one of them, but is none."""
 _LEFT_OUT = "(words left out)"
 
 
@@ -52,7 +57,7 @@ def without_words(trace: str) -> str:
     lines: list[str] = []
     in_frames = False
     for line in trace.splitlines():
-        if line.startswith(_BETWEEN):
+        if line in _BETWEEN:
             lines.append(line)
             in_frames = True
         elif in_frames and line.startswith(" ") and (_FRAME.match(line) or (lines and _FRAME.match(lines[-1]))):

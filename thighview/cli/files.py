@@ -140,15 +140,20 @@ def need_path(path: Path) -> None:
 
 def read_scan(path: Path, part: str) -> Volume:
     """The scan, or the part of what lies there; where several lie there and none was named, how to name one."""
-    from thighview.io.parts import known_parts
     from thighview.io.reading import read_volume
 
     try:
         return read_volume(path, part)
     except SeveralScansError as several:
-        named = [choice for choice in several.choices if choice.part]
-        hint = f"Say which with --part; there {known_parts(named)}." if named else several.hint
-        raise UserError(several.message, hint) from several
+        raise part_to_be_named(several, "Say which with --part") from several
+
+
+def part_to_be_named(several: SeveralScansError, how: str) -> UserError:
+    """The refusal of several scans where nobody can be asked; ``how`` one is named is told where parts have names."""
+    from thighview.io.parts import known_parts
+
+    named = [choice for choice in several.choices if choice.part]
+    return UserError(several.message, f"{how}; there {known_parts(named)}." if named else several.hint)
 
 
 def need_room_for(path: Path, *inputs: Path) -> None:

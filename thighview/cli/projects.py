@@ -7,10 +7,10 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
-from thighview.cli.files import need_path
+from thighview.cli.files import need_path, part_to_be_named
 from thighview.cli.progress import Progress, say, warn
 from thighview.cli.studies import is_study, train_study
-from thighview.core.errors import UserError
+from thighview.core.errors import SeveralScansError, UserError
 from thighview.core.fine_tuning import settings_of
 from thighview.core.run import BatchEnded, EpochEnded, ExampleStep, RunEvent, Started
 
@@ -30,10 +30,22 @@ def import_cases(args: Namespace) -> int:
     importing.check_source(args.source, wish)
     with taken_back(args.project) as is_ours, closing(Project.open_or_create(args.project)) as project:
         is_ours()
-        with Progress("Reading cases") as bar:
-            done = importing.import_cases(project, args.source, wish, bar.report)
+        try:
+            with Progress("Reading cases") as bar:
+                done = importing.import_cases(project, args.source, wish, bar.report)
+        except SeveralScansError as several:
+            raise _one_to_be_named(several, args) from several
     print("\n".join((str(done), *done.pairs)))
     return 0
+
+
+def _one_to_be_named(several: SeveralScansError, args: Namespace) -> UserError:
+    """How to take in one scan of several, by what holds them: the image, the mask, or a file of the folder."""
+    holder = several.choices[0].path if several.choices else args.source
+    if args.mask is not None and holder == args.mask:
+        return UserError(several.message, "A mask is one volume: save the one that was drawn on the image by itself.")
+    how = "Say which with --part" if args.mask is not None else "Take it in by itself, with --mask and --part"
+    return part_to_be_named(several, how)
 
 
 def export(args: Namespace) -> int:

@@ -285,9 +285,12 @@ def _item(code: Any) -> "Dataset":
 
 
 def _text(words: str) -> str:
-    """Words as a DICOM long string: one value of at most 64 characters, no control characters."""
+    """Words as a DICOM long string: one value without control characters, of at most 64 bytes.
+
+    The standard counts characters, verifiers count bytes, and other programs may cut there.
+    """
     plain = "".join(" " if unicodedata.category(c).startswith("C") else c for c in words.replace("\\", "/"))
-    return plain.strip()[:64].strip() or "label"
+    return plain.strip().encode()[:64].decode(errors="ignore").strip() or "label"
 
 
 # ------------------------------------------------------------------ references

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
-from thighview.core.found_mask import FoundMask, MaskWish, other_grid
+from thighview.core.found_mask import FoundMask, MaskWish
 from thighview.core.labels import LabelTable
 from thighview.core.mask import LabelMap, painted_values
 from thighview.core.overlaps import overlaps_of
@@ -161,7 +161,10 @@ def _fits(mask: MaskFile, fit: Fit, layers: Sequence[LabelMap], volume: Volume) 
 def _need_one_space(mask: MaskFile, volume: Volume) -> None:
     """Refuse a mask whose position has nothing to do with that of the scan: carried over, it would lie anywhere."""
     if "orientation" in mask.grid.unsure - volume.unsure:
-        raise other_grid(mask.name, difference(mask.grid, volume))
+        raise UserError(
+            f"{mask.name} cannot be laid on the scan: {difference(mask.grid, volume)}.",
+            "Save it again with its position, as it was exported from the program that drew it.",
+        )
     named = volume.series_uid and volume.series_uid in mask.series_uids
     if mask.frame_uid and volume.frame_uid and mask.frame_uid != volume.frame_uid and not named:
         raise UserError(
