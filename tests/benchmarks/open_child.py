@@ -26,7 +26,7 @@ def ours(path: Path) -> Callable[[], Any]:
     if path.is_dir():
         loader.end()
         loader.prepare()
-        time.sleep(1.0)
+        time.sleep(0.6)
     return lambda: reading.read_volume(path)
 
 

@@ -128,8 +128,6 @@ def test_a_child_that_dies_is_a_sentence_and_replaced(standin):
     after = pid_of(standin)
     assert after != before
     os.kill(after, signal.SIGKILL)  # while nobody asks it anything
-    while Path(f"/proc/{after}/stat").read_text().split()[2] != "Z":
-        time.sleep(0.01)
     assert pid_of(standin) not in (before, after)
 
 
@@ -193,7 +191,7 @@ def test_no_descriptor_is_left_behind(standin):
 
     pid_of(standin)
     before = left()
-    for function in ("die", "echo", "die", "damaged", "echo"):
+    for function in ("die", "damaged", "echo"):
         try:
             loader.ask(standin + function, Path("a"))
         except UserError:

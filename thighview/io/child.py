@@ -8,7 +8,8 @@ One exchange; arrays go piece by piece straight into memory of the parent, so th
     child   {"filled": true}                                          last, where there are arrays
     child   {"error": {"kind", "message", "hint", ...}}               instead of any of these
 
-A child that stays (:func:`serve`) is asked by ``{"do", "arguments", "memory_bytes", "cpu_s"}`` before each.
+A child that stays (:func:`serve`) is asked by ``{"do", "arguments", "memory_bytes", "cpu_s"}`` before each; it greets
+back when it is greeted, ``{"hello": true}``.
 """
 
 import contextlib
@@ -150,6 +151,9 @@ def serve(connection: Connection, prepared: tuple[str, ...] = ()) -> None:
         _bound_for_good()
         while True:
             asked = receive(connection)
+            if "hello" in asked:
+                send(connection, {"hello": True})
+                continue
             bound(asked["memory_bytes"], asked["cpu_s"])
             _answer(connection, asked["do"], lambda asked=asked: asked["arguments"])
 

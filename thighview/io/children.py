@@ -21,7 +21,7 @@ from thighview.core.errors import ScanChoice, SeveralScansError, Stopped, UserEr
 from thighview.io import child
 from thighview.io.child import Report
 
-_POLL_S = 0.05
+_POLL_S, _GREETING_S = 0.05, 10.0
 MOST_BYTES = 16 << 30
 _MOST_MESSAGE_BYTES = 64 << 20
 _MOST_ARRAYS = 64
@@ -77,6 +77,14 @@ class Child:
             self.process.kill()
             self.process.join()
         self.process.close()
+
+    def greets_back(self) -> bool:
+        """Whether a child that waited is still there, and listens; it may have been killed meanwhile."""
+        try:
+            child.send(self.connection, {"hello": True})
+            return self.connection.poll(_GREETING_S) and "hello" in child.receive(self.connection, _MOST_MESSAGE_BYTES)
+        except (OSError, EOFError, ValueError):
+            return False
 
     def ask(self, question: dict[str, Any]) -> None:
         """Send a child that stays what it is to do; LostError when it is gone."""

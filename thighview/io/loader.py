@@ -97,7 +97,7 @@ def _take() -> Child:
     with _lock:
         one = _idle.pop() if _idle else None
     if one is not None:
-        if one.process.is_alive():
+        if one.greets_back():
             return one
         one.end()
     return Child(child.serve, _PREPARED)
