@@ -134,7 +134,7 @@ def test_fat_fractions_are_measured_where_there_is_water_and_fat(window: MainWin
     qtbot.waitUntil(panel.fat_button.isVisible)
     panel.fat_button.click()
     qtbot.waitUntil(lambda: bool(panel.model.shown.rows))
-    assert panel.model.shown.rows[0][1][1:] == ("20.0", "20.0", "1024", "0")
+    assert panel.model.shown.rows[0][1][1:] == ("20.0", "20.0", "0")
     window.workspace.images.set_role(7, "t1")
     assert not panel.fat_button.isVisible()
     assert panel.labels_button.isChecked()

@@ -93,7 +93,7 @@ class Compared:
 def compare(water: Series, fat: Series, reference: Volume) -> Compared:
     """Compare a water and a fat image of a case, both on its grid."""
     from thighview.core.dixon_check import sentences
-    from thighview.core.fat_fraction import fat_fraction_percent
+    from thighview.core.fat_fraction import fat_fraction_percent, is_dark
 
     images = [one.on_grid or reference for one in (water, fat)]
     unmeasured = np.zeros(reference.shape, bool)
@@ -107,7 +107,7 @@ def compare(water: Series, fat: Series, reference: Volume) -> Compared:
     if left_out := float(unmeasured.mean()):
         doubts += (f"Fat fractions leave out {100 * left_out:.2g} % of the scan, where water or fat was not measured.",)
     w, f = (image.voxels for image in images)
-    percent = replace(
-        reference, voxels=fat_fraction_percent(w, f), name="Fat fraction, %", warnings=(), details={}, missing=()
-    )
+    shown = fat_fraction_percent(w, f)
+    shown[is_dark(w, f)] = 0  # of noise the fraction is anything: a picture of it would hide the body
+    percent = replace(reference, voxels=shown, name="Fat fraction, %", warnings=(), details={}, missing=())
     return Compared(Series(COMPUTED, "fat_fraction", Path(), "", percent, on_grid=percent), doubts, (w, f))

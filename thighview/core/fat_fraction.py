@@ -56,6 +56,15 @@ def fat_fraction_percent(water: NDArray[np.generic], fat: NDArray[np.generic]) -
     return out
 
 
+def is_dark(water: NDArray[np.generic], fat: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """Where water and fat together are so dark that it may be noise: below 5 % of their 99th percentile; same shape."""
+    whole = np.maximum(np.nan_to_num(water.astype(np.float32)), 0) + np.maximum(
+        np.nan_to_num(fat.astype(np.float32)), 0
+    )
+    step = max(1, whole.size // 500_000)
+    return whole < 0.05 * np.percentile(whole.ravel()[::step], 99)
+
+
 def fat_sums(labels: LabelMap, water: NDArray[np.generic], fat: NDArray[np.generic]) -> NDArray[np.float64]:
     """What the fractions of all labels are made of, slice by slice, so that a painted slice alone is counted again.
 

@@ -76,19 +76,13 @@ def pair_rows(case: Case, counts: Counts) -> TableRows:
 
 
 def fat_rows(case: Case, sums: NDArray[np.float64]) -> TableRows:
-    """One row per painted label: fat fraction by both ways of averaging (percent), and the voxels counted."""
+    """One row per painted label: fat fraction by both ways of averaging (percent), and the voxels left out."""
     found = fat_fractions(sums)
     unnamed = [Label(v, f"label_{v}") for v in found if case.table.get(v) is None]
     rows = tuple(
         (
             case.table.shown_colour(label),
-            (
-                label.title,
-                f"{one.mean_of_voxels:.1f}",
-                f"{one.of_the_sums:.1f}",
-                f"{one.voxels}",
-                f"{one.without_signal}",
-            ),
+            (label.title, f"{one.mean_of_voxels:.1f}", f"{one.of_the_sums:.1f}", f"{one.without_signal}"),
         )
         for label in (*case.table, *unnamed)
         if (one := found.get(label.value))
@@ -97,8 +91,7 @@ def fat_rows(case: Case, sums: NDArray[np.float64]) -> TableRows:
         "",
         "Mean of the voxels' fractions 100 F / (W + F): every voxel counts the same",
         "100 × sum of F / sum of (W + F): every voxel counts by its signal",
-        "Voxels with signal: these are counted",
         "Voxels without signal, or not measured in one of the two images: they have no fraction and are left out",
     )
-    columns = ("label", "fat_fraction_mean_of_voxels_percent", "fat_fraction_of_sums_percent", "voxels", "left_out")
-    return TableRows(("Label", "mean %", "of sums %", "voxels", "left out"), tips, columns, rows)
+    columns = ("label", "fat_fraction_mean_of_voxels_percent", "fat_fraction_of_sums_percent", "voxels_left_out")
+    return TableRows(("Label", "mean %", "sums %", "left out"), tips, columns, rows)
