@@ -39,7 +39,7 @@ _TAGS = (
     "PixelRepresentation", "RescaleSlope", "RescaleIntercept", "EchoTime", "EchoNumbers", "RepetitionTime",
     "FlipAngle", "MagneticFieldStrength", "Manufacturer", "ManufacturerModelName", "SliceThickness",
     "SpacingBetweenSlices", "PatientID", "InstanceNumber", "TemporalPositionIdentifier", "DiffusionBValue",
-    "AcquisitionNumber", "LossyImageCompression", "FrameOfReferenceUID",
+    "AcquisitionNumber", "LossyImageCompression", "FrameOfReferenceUID", "ModalityLUTSequence",
     *GROUPS,
 )  # fmt: skip
 _KINDS = {
@@ -234,9 +234,13 @@ def read_slices(path: Path) -> list[Slice] | None:
             header = reader.dcmread(file, force=True, stop_before_pixels=True, specific_tags=list(_TAGS))
             values = {element.keyword: element.value for element in header if element.keyword not in GROUPS}
             values.setdefault("SOPClassUID", header.file_meta.get("MediaStorageSOPClassUID"))
+            by_table = bool(values.pop("ModalityLUTSequence", None))
             what = _other_kind(values)
             if what:
                 raise NoImageError(what, facts=_facts(values))
+            if by_table:
+                what = "an image whose true numbers stand in a table of its own (Modality LUT), which is not opened"
+                raise NoImageError(what, "Convert it with dcm2niix first.", _facts(values))
             stored = _stored(values, header, file)
             if values.get("SOPClassUID") not in ENHANCED:
                 return [_slice(path, values, stored)]
