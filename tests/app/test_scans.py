@@ -390,6 +390,25 @@ def test_copies_beside_a_series_and_some_of_its_files_make_no_second_case(
     assert "only some of the files of a case" in str(errors[0]) and len(workspace.cases) == 2
 
 
+def test_an_added_image_of_a_time_point_stays_that_one(qtbot: QtBot, workspace: Workspace, tmp_path: Path) -> None:
+    folder = time_points(tmp_path / "scan", "1.2.3.5", 1, 2)
+    keys: list[ScanKey] = []
+
+    def first_of_two(needed: SeveralScansError, chosen: Callable[[Sequence[ScanKey]], None]) -> None:
+        keys.extend(one.key for one in needed.choices)
+        chosen(keys[:1])
+
+    workspace.choice_needed.connect(first_of_two)
+    case = opened(qtbot, workspace, lambda: workspace.open_path(folder))
+    workspace.images.add([keys[1]])
+    qtbot.waitUntil(lambda: len(case.series) == 2, timeout=20_000)
+    time_points(folder, "1.2.3.5", 0)
+    workspace.session.open(None)
+    again = opened(qtbot, workspace, lambda: workspace.open_case(case.case_id))
+    qtbot.waitUntil(lambda: again.series[1].volume is not None, timeout=20_000)
+    assert [int(one.volume.voxels[0, 0, 0]) for one in again.series if one.volume] == [100, 200]
+
+
 def test_how_many_files_were_looked_at_is_told_and_cancel_is_at_once(
     qtbot: QtBot, workspace: Workspace, tmp_path: Path
 ) -> None:

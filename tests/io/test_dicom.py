@@ -302,3 +302,31 @@ def test_damaged_headers_never_end_in_anything_but_a_user_error(tmp_path):
             read_volume(path)
         except UserError as error:
             assert error.message
+
+
+@pytest.mark.parametrize(
+    ("step_mm", "told", "said"),
+    [
+        (2, {"SpacingBetweenSlices": 1}, "every second slice may be missing"),
+        (2, {"SpacingBetweenSlices": 1, "SliceThickness": 1}, "every second slice may be missing"),
+        (9, {"SpacingBetweenSlices": -3}, "only one slice of 3 may be there"),
+        (6, {"SpacingBetweenSlices": 1, "SliceThickness": 5}, ""),  # the gap, as some scanners write it
+        (5, {"SpacingBetweenSlices": 5}, ""),
+        (5, {"SpacingBetweenSlices": 5.2}, ""),
+        (5, {"SpacingBetweenSlices": 0}, ""),
+        (5, {"SpacingBetweenSlices": 10}, ""),
+    ],
+)
+def test_slices_farther_apart_than_their_header_says_are_a_doubt(tmp_path, step_mm, told, said):
+    warnings = read_volume(write_series(tmp_path, range(0, 5 * step_mm, step_mm), **told)).warnings
+    assert len(warnings) == bool(said) and said in " ".join(warnings)
+
+
+def test_numbers_that_go_through_a_table_are_refused(tmp_path):
+    table = pydicom.Dataset()
+    table.LUTDescriptor, table.ModalityLUTType, table.LUTData = [4, 0, 16], "US", bytes(8)
+    folder = write_series(tmp_path / "a", [0, 5, 10], ModalityLUTSequence=pydicom.Sequence([table]))
+    for given in (folder, folder / "001"):
+        with pytest.raises(UserError, match=r"true numbers stand in a table of its own \(Modality LUT\)"):
+            read_volume(given)
+    assert read_volume(write_series(tmp_path / "b", [0, 5], ModalityLUTSequence=pydicom.Sequence())).shape[0] == 2

@@ -313,3 +313,22 @@ def test_one_echo_time_written_in_two_ways_is_one_series(tmp_path):
     plain = write_series(tmp_path / "b", [0, 5], EchoTime="4.6", SeriesInstanceUID="1.2.3")
     same = write_series(tmp_path / "c", [0, 5], EchoTime="4.60", SeriesInstanceUID="1.2.3")
     assert read_source(plain).part == read_source(same).part
+
+
+@pytest.mark.parametrize(("of_volume", "of_place"), [(1, 3), (10, 1)], ids=["place by place", "volume by volume"])
+def test_a_time_point_known_by_its_number_is_found_when_another_loses_files(tmp_path, of_volume, of_place):
+    uid = generate_uid()
+    for n in range(3):
+        numbers = tuple(1 + n * of_volume + k * of_place for k in range(6))
+        write_series(
+            tmp_path, range(0, 30, 5), 10 * n, SeriesInstanceUID=uid, InstanceNumber=numbers, RescaleIntercept=100 * n
+        )
+    first, second, third = scan(tmp_path).series
+    (tmp_path / "012").unlink()
+    for n, series in ((0, first), (2, third)):
+        found = read_known(tmp_path, series.part, series_digest(series))
+        assert found.voxels[:, 0, 0].tolist() == [100 * n + k for k in range(6)]
+    with pytest.raises(UserError, match="share 6 positions"):
+        read_volume(tmp_path)
+    with pytest.raises(UserError, match="no part"):
+        read_volume(tmp_path, second.part)

@@ -40,7 +40,8 @@ def said(path: Path, by_library: bool) -> object:
 
 
 def test_it_looks_for_all_that_is_wanted():
-    assert {name for _, name in WANTED.values()} | set(GROUPS) == set(dicom_header._TAGS)
+    whole = {name for _, name in WANTED.values()} | {*GROUPS, "ModalityLUTSequence"}  # it gives up where these are
+    assert whole == set(dicom_header._TAGS)
 
 
 def looked(path: Path) -> bool:

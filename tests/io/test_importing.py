@@ -66,6 +66,20 @@ def test_masks_beside_images_are_paired_and_it_is_said(project: Project, pairs: 
     assert again.cases == () and any("already" in note for note in again.notes)
 
 
+def test_what_is_imported_twice_is_one_case_by_whatever_path(project: Project, pairs: Path, tmp_path: Path) -> None:
+    import_cases(project, pairs)
+    (tmp_path / "link").symlink_to(pairs)
+    root = tmp_path / "study" / "t1"
+    sources = scan_files(root)
+    write_seg(tmp_path / "study" / "seg.dcm", sources, np.ones((5, 4, 5), np.uint8), [described(1, "Femur left")])
+    import_cases(project, tmp_path / "study")
+    known = project.cases()
+    (tmp_path / "there").symlink_to(tmp_path / "study")
+    for source in (pairs / ".." / "pairs", tmp_path / "link", tmp_path / "there", pairs / ".." / "study"):
+        assert import_cases(project, source).cases == ()
+    assert project.cases() == known and len(known) == 4
+
+
 def test_an_image_and_the_mask_named_with_it(project: Project, pairs: Path, tiny_volume: Volume) -> None:
     mask = pairs / "c.seg.nrrd"
     done = import_cases(project, pairs / "d.nii.gz", ImportWish(mask))

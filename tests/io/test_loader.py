@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -47,6 +48,10 @@ def sleep(path):
     time.sleep(60)
 
 def die(path):
+    os.abort()
+
+def die_noted(path):
+    os.mkdir(f"{path} {len(os.listdir(os.path.dirname(path)))}")  # no file may be written
     os.abort()
 
 def bug(path):
@@ -129,6 +134,31 @@ def test_a_child_that_dies_is_a_sentence_and_replaced(standin):
     assert after != before
     os.kill(after, signal.SIGKILL)  # while nobody asks it anything
     assert pid_of(standin) not in (before, after)
+
+
+def test_a_child_killed_just_before_its_question_is_no_fault_of_the_file(standin):
+    before = pid_of(standin)
+    os.kill(before, signal.SIGSTOP)  # it hears nothing any more, and still counts as alive
+    answers = []
+    asking = threading.Thread(target=lambda: answers.append(pid_of(standin)))
+    asking.start()
+    while loader.idle_processes():
+        time.sleep(0.001)
+    os.kill(before, signal.SIGKILL)
+    asking.join(20)
+    assert len(answers) == 1 and answers[0] != before and loader.idle_processes() == set(answers)
+
+
+def test_what_kills_two_children_is_not_asked_a_third_time(standin, tmp_path):
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    pid_of(standin)
+    with pytest.raises(UserError, match="by signal 6"):
+        loader.ask(standin + "die_noted", folder / "asked")
+    assert len(list(folder.iterdir())) == 2
+    with pytest.raises(UserError, match="by signal 6"):  # a new one has not waited
+        loader.ask(standin + "die_noted", folder / "asked")
+    assert len(list(folder.iterdir())) == 3
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the bound on memory is the kernel's")

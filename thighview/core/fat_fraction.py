@@ -57,12 +57,11 @@ def fat_fraction_percent(water: NDArray[np.generic], fat: NDArray[np.generic]) -
 
 
 def is_dark(water: NDArray[np.generic], fat: NDArray[np.generic]) -> NDArray[np.bool_]:
-    """Where water and fat together are so dark that it may be noise: below 5 % of their 99th percentile; same shape."""
-    whole = np.maximum(np.nan_to_num(water.astype(np.float32)), 0) + np.maximum(
-        np.nan_to_num(fat.astype(np.float32)), 0
-    )
+    """Where water and fat are so dark that it may be noise: below 10 % of their 99th percentile, same shape."""
+    w, f = (np.maximum(np.nan_to_num(image.astype(np.float32)), 0) for image in (water, fat))
+    whole = w + f
     step = max(1, whole.size // 500_000)
-    return whole < 0.05 * np.percentile(whole.ravel()[::step], 99)
+    return whole < 0.1 * np.percentile(whole.ravel()[::step], 99)
 
 
 def fat_sums(labels: LabelMap, water: NDArray[np.generic], fat: NDArray[np.generic]) -> NDArray[np.float64]:

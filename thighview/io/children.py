@@ -54,10 +54,12 @@ class Child:
     ----------
     ready : bool
         Whether it has answered all it was asked, as far as that can be believed.
+    silent : bool
+        Whether it has ended by itself without a word to what it was asked last.
     """
 
     def __init__(self, body: Callable[..., object], *arguments: object) -> None:
-        self.ready = True
+        self.ready, self.silent = True, False
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process: BaseProcess = context.Process(
@@ -88,10 +90,11 @@ class Child:
 
     def ask(self, question: dict[str, Any]) -> None:
         """Send a child that stays what it is to do; LostError when it is gone."""
-        self.ready = False
+        self.ready = self.silent = False
         try:
             child.send(self.connection, question)
         except OSError as error:
+            self.silent = True
             raise LostError("The process that was to do this work has ended.", _FULL) from error
 
     def follow(
@@ -130,6 +133,9 @@ class Child:
         except (ValueError, TypeError, LookupError, AttributeError, OverflowError, OSError, RecursionError) as error:
             what = type(error).__name__
             raise LostError(f"The process that did this work answered what cannot be ({what}).") from error
+        except LostError:
+            self.silent = not (watch.spoke or watch.late)
+            raise
         self.ready = True
         if isinstance(answer, Exception):
             raise answer
@@ -140,7 +146,7 @@ class _Watch:
     """A thread that kills a process which is not wanted any more or late; the pipe to it ends with it."""
 
     def __init__(self, process: BaseProcess, stopped: Callable[[], bool], deadline_s: float, silence_s: float) -> None:
-        self.stopped = self.late = False
+        self.stopped = self.late = self.spoke = False
         self._process, self._wish, self._silence_s = process, stopped, silence_s
         self._until, self._heard = time.monotonic() + deadline_s, time.monotonic()
         self._over = threading.Event()
@@ -155,6 +161,7 @@ class _Watch:
 
     def heard(self) -> None:
         """It has said something."""
+        self.spoke = True
         self._heard = time.monotonic()
 
     def _look(self) -> None:

@@ -19,7 +19,7 @@ from thighview.io.child import Report, nobody
 from thighview.io.dicom_find import Found, look_through, slices_of, some_files_beside
 from thighview.io.dicom_header import COPY_AGAIN, details_of, text_of
 from thighview.io.dicom_pixels import stored_bytes_digest
-from thighview.io.dicom_series import Series, names_apart, sort_into_series
+from thighview.io.dicom_series import Series, guessed_volumes, names_apart, sort_into_series
 from thighview.io.dicom_stack import Stack, stack_of, volume_numbers
 
 _MOST_NAMED, _MOST_NOTED = 8, 3
@@ -180,7 +180,8 @@ def patient_of(series: Series) -> str:
 
 def _with_hash(path: Path, sha256: str, likely: Sequence[Series], folder: Folder, report: Report) -> Series:
     """The series with this hash, looked for among the likely ones first."""
-    for series in (*likely, *(one for one in folder.series if one not in likely)):
+    guesses = (one for series in folder.series for one in guessed_volumes(series))
+    for series in (*likely, *(one for one in folder.series if one not in likely), *guesses):
         with contextlib.suppress(UserError, OSError):  # what cannot be read is not it
             if series_digest(series, report) == sha256:
                 return series

@@ -40,10 +40,10 @@ _TAGS = (
     "PixelRepresentation", "RescaleSlope", "RescaleIntercept", "EchoTime", "EchoNumbers", "RepetitionTime",
     "FlipAngle", "MagneticFieldStrength", "Manufacturer", "ManufacturerModelName", "SliceThickness",
     "SpacingBetweenSlices", "PatientID", "InstanceNumber", "TemporalPositionIdentifier", "DiffusionBValue",
-    "AcquisitionNumber", "LossyImageCompression", "FrameOfReferenceUID",
+    "AcquisitionNumber", "LossyImageCompression", "FrameOfReferenceUID", "ModalityLUTSequence",
     *GROUPS,
 )  # fmt: skip
-"""What is read of a header; all but the groups stand in ``dicom_quick.WANTED``, too."""
+"""What is read of a header; all but the groups and tables stand in ``dicom_quick.WANTED``, too."""
 _KINDS = {
     "SR": "a report", "SEG": "a segmentation", "PR": "a presentation state", "KO": "a list of key images",
     "RTSTRUCT": "a set of contours", "RTPLAN": "a radiotherapy plan", "RTDOSE": "a radiotherapy dose",
@@ -254,7 +254,11 @@ def _read_by_library(path: Path, file: BufferedReader, reader: Any) -> list[Slic
     names = {element.keyword: element for element in header}
     values = {name: names[name].value for name in _TAGS if name in names and name not in GROUPS}
     values.setdefault("SOPClassUID", header.file_meta.get("MediaStorageSOPClassUID"))
+    by_table = bool(values.pop("ModalityLUTSequence", None))
     _need_image(values)
+    if by_table:
+        what = "an image whose true numbers stand in a table of its own (Modality LUT), which is not opened"
+        raise NoImageError(what, "Convert it with dcm2niix first.", _facts(values))
     implicit, little = (bool(way) for way in header.original_encoding)
     syntax = str(header.file_meta.get("TransferSyntaxUID") or "").strip()
     if not syntax:  # a file without its first part: as it was read, so it is

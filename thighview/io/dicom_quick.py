@@ -104,7 +104,7 @@ def _look(data: bytes) -> tuple[dict[str, Any], str, int, int]:
             return found, syntax.decode(), at if plain else -1, length if plain else 0
         if tag < 0x00080000 or here > at:
             raise _GivingUp
-        if tag in (0x52009229, 0x52009230):  # an enhanced image
+        if tag in (0x00283000, 0x52009229, 0x52009230):  # a table of true numbers, an enhanced image
             raise _GivingUp
         if length == _ENDLESS:
             at = _behind_sequence(data, at, explicit, 0)

@@ -203,14 +203,7 @@ def _volumes(series: Series) -> list[Series]:
     copies: dict[tuple[str, int], list[Slice]] = {}
     for s in series.slices:
         copies.setdefault((s.identity, s.frame or 0), []).append(s)
-    normal = series.slices[0].normal
-    along = sorted((same[0] for same in copies.values()), key=lambda s: s.height_along(normal))
-    places: list[list[Slice]] = []
-    for s in along:
-        if places and s.height_along(normal) - places[-1][0].height_along(normal) < SAME_PLACE_MM:
-            places[-1].append(s)
-        else:
-            places.append([s])
+    places = _places([same[0] for same in copies.values()])
     if len(places) < 2 or max(map(len, places)) < 2 or _are_copies(places):
         return [series]
     for tag, share in (*((tag, 1.0) for tag in _TELL_APART), *((tag, _LEAST_THERE) for tag in _TELL_APART), ("", 1.0)):
@@ -222,6 +215,52 @@ def _volumes(series: Series) -> list[Series]:
                 for n, (one, own) in enumerate(zip(whole, parted, strict=True))
             ]
     return [series]
+
+
+def _places(slices: Iterable[Slice]) -> list[list[Slice]]:
+    """Images by where they lie, in the order of the places."""
+    several = list(slices)
+    normal = several[0].normal
+    places: list[list[Slice]] = []
+    for s in sorted(several, key=lambda s: s.height_along(normal)):
+        if places and s.height_along(normal) - places[-1][0].height_along(normal) < SAME_PLACE_MM:
+            places[-1].append(s)
+        else:
+            places.append([s])
+    return places
+
+
+def guessed_volumes(series: Series) -> list[Series]:
+    """Volumes that a series which cannot be parted for certain may hold: only a hash can tell whether one is there.
+
+    Their numbers are thought to run volume by volume, from the lowest up or from the highest down, so that a place
+    that comes again begins another volume; or position by position.
+    """
+    numbers = {id(s): _number(s, "InstanceNumber") for s in series.slices}
+    if series.slices[0].position is None or None in numbers.values():
+        return []
+    places = _places({(s.identity, s.frame or 0): s for s in series.slices}.values())
+    count = max(map(len, places))
+    if count < 2:
+        return []
+    place_of = {id(s): index for index, place in enumerate(places) for s in place}
+    up = sorted((s for place in places for s in place), key=lambda s: numbers[id(s)] or 0.0)
+    parted: list[list[Slice]] = []
+    for way in (up, up[::-1]):
+        runs: list[list[Slice]] = []
+        seen: set[int] = set()
+        for s in way:
+            if not runs or place_of[id(s)] in seen:
+                runs.append([])
+                seen.clear()
+            runs[-1].append(s)
+            seen.add(place_of[id(s)])
+        parted += runs
+    lowest = numbers[id(up[0])] or 0.0
+    by_rest: dict[float, list[Slice]] = {}
+    for s in up:
+        by_rest.setdefault(((numbers[id(s)] or 0.0) - lowest) % count, []).append(s)
+    return [Series(one, localiser=series.localiser) for one in (*parted, *by_rest.values())]
 
 
 def _are_copies(places: list[list[Slice]]) -> bool:

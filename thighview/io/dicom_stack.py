@@ -208,6 +208,7 @@ def affine_of(slices: "list[Slice | None]", warnings: list[str], details: dict[s
                 f"The slices of this series do not lie on one straight line: one is {off:.2f} mm beside it.",
                 "Copy the complete series again.",
             )
+        _doubt_gaps(first, float(np.linalg.norm(step)), warnings)
         lean = math.degrees(math.acos(min(1.0, float(step @ normal) / float(np.linalg.norm(step)))))
         if lean > 0.5:
             warnings.append(f"The slices are stacked at a slant of {lean:.1f} degrees.")
@@ -218,6 +219,23 @@ def affine_of(slices: "list[Slice | None]", warnings: list[str], details: dict[s
     affine[:3, 1] = directions[1] * spacing[0]
     affine[:3, 2] = directions[0] * spacing[1]
     return affine
+
+
+def _doubt_gaps(first: Slice, apart_mm: float, warnings: list[str]) -> None:
+    """Say it where the slices lie twice or more times as far apart as their header says.
+
+    Some scanners write the gap between slices instead of the distance: it and the thickness make the distance then.
+    """
+    told_mm = abs(number_of(first.facts, "SpacingBetweenSlices") or 0.0)
+    thick_mm = abs(number_of(first.facts, "SliceThickness") or 0.0)
+    if not told_mm:
+        return
+    times = round(apart_mm / told_mm)
+    is_gap = told_mm < 0.99 * thick_mm and abs(told_mm + thick_mm - apart_mm) < _REFUSED_SHARE * apart_mm
+    if times < 2 or is_gap or abs(apart_mm / told_mm - times) > _REFUSED_SHARE * times:
+        return
+    which = "every second slice may be missing" if times == 2 else f"only one slice of {times} may be there"
+    warnings.append(f"The slices lie {apart_mm:.2f} mm apart, their header says {told_mm:.2f} mm: {which}.")
 
 
 def _thickness(first: Slice, count: int, warnings: list[str], details: dict[str, str]) -> float:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from thighview.core.errors import UserError
 from thighview.io import child
@@ -57,13 +58,20 @@ def ask(
     if child.is_child():
         result, arrays = child.call(function_path, [str(path), *arguments], child.nobody)
         return result, {name: child.filled(array) for name, array in arrays.items()}
-    one = _take()
+    question = {
+        "do": function_path, "arguments": [str(path), *arguments], "memory_bytes": budget_bytes() + _ROOM_BYTES,
+        "cpu_s": _CPU_S,
+    }  # fmt: skip
+    one, waited = _take()
     try:
-        one.ask({
-            "do": function_path, "arguments": [str(path), *arguments], "memory_bytes": budget_bytes() + _ROOM_BYTES,
-            "cpu_s": _CPU_S,
-        })  # fmt: skip
-        return one.follow(_Telling(report), stopped or _never, _DEADLINE_S, _SILENCE_S, budget_bytes())
+        try:
+            return _answer_of(one, question, report, stopped)
+        except LostError:
+            if not (waited and one.silent):
+                raise
+        lost, one = one, _new()  # it may have been killed while it waited, which is no fault of the file's
+        lost.end()
+        return _answer_of(one, question, report, stopped)
     except LostError as error:
         message = error.message[:1].lower() + error.message[1:]
         raise UserError(f"{path.name} could not be read: {message}", _HINT) from error
@@ -71,10 +79,15 @@ def ask(
         _give_back(one)
 
 
+def _answer_of(one: Child, question: dict[str, Any], report: Report, stopped: Wish | None) -> Answer:
+    one.ask(question)
+    return one.follow(_Telling(report), stopped or _never, _DEADLINE_S, _SILENCE_S, budget_bytes())
+
+
 def prepare() -> None:
     """Start the child that the first question will need; blocks a moment."""
     if not child.is_child():
-        _give_back(_take())
+        _give_back(_take()[0])
 
 
 def end() -> None:
@@ -93,13 +106,18 @@ def idle_processes() -> set[int]:
         return {one.process.pid for one in _idle if one.process.pid is not None}
 
 
-def _take() -> Child:
+def _take() -> tuple[Child, bool]:
+    """A child, and whether it has waited."""
     with _lock:
         one = _idle.pop() if _idle else None
     if one is not None:
         if one.greets_back():
-            return one
+            return one, True
         one.end()
+    return _new(), False
+
+
+def _new() -> Child:
     return Child(child.serve, _PREPARED)
 
 

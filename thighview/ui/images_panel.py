@@ -222,7 +222,7 @@ class ImageList(QWidget):
         if x > self.width() - _ICON and len(self.rows) > 1:
             return "Compare it with the image shown: blended, or side by side"
         if one.series_id == COMPUTED:
-            return "100 F / (W + F) of the water and the fat image, voxel by voxel, in percent; 0 where both are as dark as noise"
+            return "100 F / (W + F), voxel by voxel, in percent; 0 where water and fat are as dark as noise"
         if one.problem:
             return f"{one.key}\n{one.problem}\nWith the right button take it out of the case."
         same = index == 0 or (one.on_grid is not None and one.on_grid is one.volume)
