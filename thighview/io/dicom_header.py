@@ -40,7 +40,8 @@ _TAGS = (
     "PixelRepresentation", "RescaleSlope", "RescaleIntercept", "EchoTime", "EchoNumbers", "RepetitionTime",
     "FlipAngle", "MagneticFieldStrength", "Manufacturer", "ManufacturerModelName", "SliceThickness",
     "SpacingBetweenSlices", "PatientID", "InstanceNumber", "TemporalPositionIdentifier", "DiffusionBValue",
-    "AcquisitionNumber", "LossyImageCompression", "FrameOfReferenceUID", "ModalityLUTSequence",
+    "AcquisitionNumber", "LossyImageCompression", "FrameOfReferenceUID", "ModalityLUTSequence", "ScanningSequence",
+    "MRAcquisitionType", "SequenceName", "PatientPosition",
     *GROUPS,
 )  # fmt: skip
 """What is read of a header; all but the groups and tables stand in ``dicom_quick.WANTED``, too."""
@@ -425,12 +426,14 @@ def details_of(facts: Facts) -> dict[str, str]:
     rows = (
         ("Series", "SeriesNumber", ""), ("Modality", "Modality", ""), ("Maker", "Manufacturer", ""),
         ("Scanner", "ManufacturerModelName", ""), ("Field", "MagneticFieldStrength", " T"),
+        ("Sequence", "ScanningSequence", ""), ("Name of sequence", "SequenceName", ""),
+        ("Acquisition", "MRAcquisitionType", ""), ("Patient lay", "PatientPosition", ""),
         ("Echo time", "EchoTime", " ms"), ("Repetition time", "RepetitionTime", " ms"),
         ("Flip angle", "FlipAngle", "°"), ("Slice thickness", "SliceThickness", " mm"),
     )  # fmt: skip
     found = {"Format": "DICOM"}
     for title, tag, unit in rows:
-        if value := text_of(facts, tag):
+        if value := text_of(facts, tag).strip("[]").replace("'", ""):
             found[title] = _number(value) + unit
     if text_of(facts, "LossyImageCompression") in ("1", "01"):
         found["Compression"] = "with loss"

@@ -28,6 +28,8 @@ WANTED: dict[int, tuple[bytes, str]] = {
     0x00080008: (b"CS", "ImageType"), 0x00080016: (b"UI", "SOPClassUID"), 0x00080018: (b"UI", "SOPInstanceUID"),
     0x00080060: (b"CS", "Modality"), 0x00080070: (b"LO", "Manufacturer"), 0x0008103E: (b"LO", "SeriesDescription"),
     0x00081090: (b"LO", "ManufacturerModelName"), 0x00100020: (b"LO", "PatientID"),
+    0x00180020: (b"CS", "ScanningSequence"), 0x00180023: (b"CS", "MRAcquisitionType"),
+    0x00180024: (b"SH", "SequenceName"), 0x00185100: (b"CS", "PatientPosition"),
     0x00180050: (b"DS", "SliceThickness"), 0x00180080: (b"DS", "RepetitionTime"), 0x00180081: (b"DS", "EchoTime"),
     0x00180086: (b"IS", "EchoNumbers"), 0x00180087: (b"DS", "MagneticFieldStrength"),
     0x00180088: (b"DS", "SpacingBetweenSlices"), 0x00181314: (b"DS", "FlipAngle"),
