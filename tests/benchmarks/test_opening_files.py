@@ -35,11 +35,9 @@ def opened(program: str, rounds: int, path: Path) -> tuple[list[float], float]:
     return [1000 * s for s in told["seconds"]], told["peak_mb"]
 
 
-@pytest.mark.parametrize("slices", [60, 600])
+@pytest.mark.parametrize("slices", [60, pytest.param(600, marks=pytest.mark.long)])
 @pytest.mark.parametrize("kind", ["nii.gz", "DICOM folder"])
 def test_open(bench: Bench, tmp_path: Path, kind: str, slices: int) -> None:
-    if bench.quick and slices > 60:
-        pytest.skip("measured only")
     size = 64 if bench.quick else 512
     voxels, _, _ = stack(6 if bench.quick else slices, size)
     if kind == "nii.gz":

@@ -251,5 +251,5 @@ def test_another_series_in_its_place_is_refused(tmp_path: Path) -> None:
     case = drawn_case(path, "a")
     shutil.rmtree(path)
     write_thigh_series(path, HEIGHTS[:-1])
-    with pytest.raises(UserError, match="do not lie where"):
+    with pytest.raises(UserError, match="nothing there has its content"):
         source_images(case)

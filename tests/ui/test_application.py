@@ -60,4 +60,4 @@ def test_a_real_thigh_opens_and_is_listed(qtbot, data):
         window.workspace.open_path(path.parent / "nothing.nii.gz")
         qtbot.waitUntil(lambda: bool(window.notices.shown), timeout=20000)
         assert window.session.case is not None
-    assert window.workspace.settings.recent[0].path == path
+    assert window.workspace.settings.recent[0].path == path.resolve()
