@@ -183,8 +183,8 @@ def test_an_image_of_another_patient_or_without_a_place_is_refused(
 def test_what_was_asked_for_in_one_case_never_comes_into_another(
     qtbot: QtBot, workspace: Workspace, tiny_volume: Volume, tmp_path: Path
 ) -> None:
-    for name in ("a", "b"):
-        write_volume(tmp_path / f"{name}.nii.gz", tiny_volume)
+    for n, name in enumerate("ab"):
+        write_volume(tmp_path / f"{name}.nii.gz", replace(tiny_volume, voxels=tiny_volume.voxels + n))
     write_series(tmp_path / "two", [0, 5], SeriesDescription="one")
     write_series(tmp_path / "two", [0, 5], 10, SeriesDescription="two")
     asked: list[object] = []
@@ -203,14 +203,14 @@ def test_what_was_asked_for_in_one_case_never_comes_into_another(
 def test_an_image_that_changed_or_went_is_said_and_the_case_opens(
     qtbot: QtBot, workspace: Workspace, tiny_volume: Volume, tmp_path: Path
 ) -> None:
-    for name in ("a", "b"):
-        write_volume(tmp_path / f"{name}.nii.gz", tiny_volume)
+    for n, name in enumerate("ab"):
+        write_volume(tmp_path / f"{name}.nii.gz", replace(tiny_volume, voxels=tiny_volume.voxels + n))
     opened(qtbot, workspace, tmp_path / "a.nii.gz")
     add(qtbot, workspace, tmp_path / "b.nii.gz")
     for change in ("changed", "gone"):
         workspace.session.open(None)
         if change == "changed":
-            write_volume(tmp_path / "b.nii.gz", replace(tiny_volume, voxels=tiny_volume.voxels + 1))
+            write_volume(tmp_path / "b.nii.gz", replace(tiny_volume, voxels=tiny_volume.voxels + 2))
         else:
             (tmp_path / "b.nii.gz").unlink()
         with qtbot.waitSignal(workspace.failed) as failed:

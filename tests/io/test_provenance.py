@@ -274,3 +274,14 @@ def test_a_slice_that_is_missing_in_the_scan_is_not_measured_on(tmp_path: Path, 
     project.close()
     truth = evaluation._read_stored(tmp_path / "from", case_id)
     assert truth.reviewed.tolist() == [True, True, False, True, True]
+
+
+def test_our_seg_nrrd_alone_still_says_that_not_all_was_reviewed(into: Project, tmp_path: Path) -> None:
+    """Without its side file, which a person may well leave behind when copying the one mask."""
+    (tmp_path / "one").mkdir()
+    scan, out = exported(tmp_path / "one", "nrrd")
+    (mask,) = out.rglob("*.seg.nrrd")
+    alone = mask.rename(scan.parent / "alone.seg.nrrd")
+    done = import_cases(into, scan, ImportWish(alone))
+    assert done.reviewed == 0 and not into.cases()[0].in_training_set
+    assert {review.state for review in the_case(into).reviews} == {SliceState.MODEL}

@@ -39,7 +39,7 @@ class PlacedImage:
 
 
 def read_placed(
-    key: ScanKey, known_sha256: str, reference: Volume, first: ScanKey, report: Report, stopped: Callable[[], bool]
+    key: ScanKey, known_sha256: str, first: Series, reference: Volume, report: Report, stopped: Callable[[], bool]
 ) -> PlacedImage:
     """Read a scan and put it on the grid of a case.
 
@@ -47,8 +47,8 @@ def read_placed(
     ----------
     key, known_sha256
         The scan, as of ``reading.read_source``.
-    reference, first : Volume, ScanKey
-        The image of the case, and where it lies.
+    first, reference : Series, Volume
+        The reference of the case, and its image.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def read_placed(
     from thighview.io import reading
 
     scan = opening.read_scan(*key, known_sha256, report, stopped)
-    if scan.patient_id and (ours := reading.patient_id(*first)) and ours != scan.patient_id:
+    if scan.patient_id and (ours := reading.patient_id(*first.key, first.sha256)) and ours != scan.patient_id:
         raise UserError(f"{key.name} is of another patient than the open scan.", "Open it as a case of its own.")
     volume = scan.volume
     if "orientation" in volume.unsure | reference.unsure:

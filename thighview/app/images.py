@@ -35,7 +35,6 @@ class CaseImages(QObject):
         self._project, self._session = project, project.session
         self._checked: tuple[Series, Series] | None = None
         self._jobs: list[Job] = []
-        self._waiting: tuple[ScanKey, tuple[ScanKey, ...]] | None = None
         self._session.case_opened.connect(self._case_opened)
 
     # ------------------------------------------------------------------ wishes
@@ -49,9 +48,11 @@ class CaseImages(QObject):
         for key in keys:
             self._read(case, key)
 
-    def add_to(self, first: ScanKey, keys: Sequence[ScanKey]) -> None:
-        """Give these scans to the case of ``first`` once it is open; forgotten where another one is opened instead."""
-        self._waiting = (first, tuple(keys))
+    def add_missing(self, keys: Sequence[ScanKey]) -> None:
+        """Give the open case those of these scans that it does not have."""
+        case = self._session.case
+        if case is not None:
+            self.add([key for key in keys if key not in {one.key for one in case.series}])
 
     def set_role(self, series_id: int, role: str) -> None:
         """Say what an image shows (a key of ``ROLES``); ``series_id`` 0 is the reference."""
@@ -84,9 +85,6 @@ class CaseImages(QObject):
             for one in case.series[1:]:
                 self._read_again(case, one)
             self._compute(case)
-            waiting, self._waiting = self._waiting, None
-            if waiting and case.series[0].key == waiting[0]:
-                self.add([key for key in waiting[1] if key not in {one.key for one in case.series}])
 
     def _read(self, case: Case, key: ScanKey) -> None:
         def refused(error: Exception) -> None:
@@ -124,8 +122,8 @@ class CaseImages(QObject):
         refused: Callable[[Exception], None],
     ) -> Job:
         """Read an image and put it on the grid of the case; nothing follows once another case is open."""
-        reference, first = case.volume, case.series[0].key
-        job = self._start(lambda report, stopped: read_placed(key, sha256, reference, first, report, stopped))
+        first, reference = case.series[0], case.volume
+        job = self._start(lambda report, stopped: read_placed(key, sha256, first, reference, report, stopped))
 
         def if_still_wanted(then: Callable[[Any], None]) -> Callable[[Any], None]:
             return lambda result: then(result) if self._session.case is case and not job.cancelled else None

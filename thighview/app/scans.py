@@ -23,8 +23,8 @@ class OpenScans(OpenProject):
 
     job_started = Signal(object, str)
     """A Job a person waits for, and its words."""
-    together = Signal(object, object)
-    """ScanKey that is being opened, and tuple of ScanKey that its case is to have besides."""
+    together = Signal(object)
+    """Tuple of ScanKey that the case which is open now is to have besides."""
     choice_needed = Signal(object, object)
     """SeveralScansError, and whom to give the ScanKeys of those chosen: the first one's case is to have the others."""
 
@@ -184,6 +184,7 @@ class OpenScans(OpenProject):
         others: Sequence[Path] = (),
         case_id: int | None = None,
         known_sha256: str = "",
+        images: Sequence[ScanKey] = (),
     ) -> None:
         """Read a scan and open it, in no other project than ``into`` where one is given; then add the others.
 
@@ -194,11 +195,11 @@ class OpenScans(OpenProject):
             if into is not None and into is not self.store:
                 return
             if self._arriving:
-                self._arriving[1].append(lambda: self._enter(scan, others, case_id))
+                self._arriving[1].append(lambda: self._enter(scan, others, case_id, images))
             elif self.store is None or (into is None and self.store.folder == demo.project_folder()):
-                self.open_scratch(lambda: self._enter(scan, others, case_id))
+                self.open_scratch(lambda: self._enter(scan, others, case_id, images))
             else:
-                self._enter(scan, others, case_id)
+                self._enter(scan, others, case_id, images)
 
         def refused(error: Exception) -> None:
             self._opening = None
@@ -210,8 +211,7 @@ class OpenScans(OpenProject):
 
         def chosen(keys: Sequence[ScanKey]) -> None:
             if keys:
-                self.together.emit(keys[0], tuple(keys[1:]))
-                self._read(keys[0], into, others)
+                self._read(keys[0], into, others, images=tuple(keys[1:]))
             else:
                 self._read_first(others)
 
@@ -224,7 +224,13 @@ class OpenScans(OpenProject):
         job.failed.connect(refused)
         self.job_started.emit(job, f"Opening {key.name}")
 
-    def _enter(self, scan: opening.Scan, others: Sequence[Path] = (), case_id: int | None = None) -> None:
+    def _enter(
+        self,
+        scan: opening.Scan,
+        others: Sequence[Path] = (),
+        case_id: int | None = None,
+        images: Sequence[ScanKey] = (),
+    ) -> None:
         store = self.store
         if store is None:
             return
@@ -249,6 +255,8 @@ class OpenScans(OpenProject):
                     self.said.emit(sentence)
                 self._check_source(case, scan)
             self.refresh()
+            if images:
+                self.together.emit(tuple(images))
             self._add([path for path in others if not scan.is_at(path)])
 
         job = self._call(lambda project: opening.case_of(project, scan, case_id), done)

@@ -66,7 +66,7 @@ class Workspace(OpenMasks):
         self.images.said.connect(self.said)
         self.images.job_started.connect(self.job_started)
         self.images.choice_needed.connect(self.choice_needed)
-        self.together.connect(self.images.add_to)
+        self.together.connect(self.images.add_missing)
         self.exporting = Exporting(self)
         self.exporting.failed.connect(self.failed)
         self.exporting.said.connect(self.said)
@@ -159,7 +159,7 @@ class Workspace(OpenMasks):
         if folder.absolute() == store.folder:
             self.failed.emit(UserError("The case is in this project already.", "Choose another folder."))
             return
-        case_id, key = case.case_id, case.series[0].key
+        case_id, key, sha256 = case.case_id, case.series[0].key, case.series[0].sha256
         self._segmenting.cancel()
         self.session.open(None)  # what would be painted from now on could not follow it
 
@@ -172,10 +172,10 @@ class Workspace(OpenMasks):
 
         def refused(error: Exception) -> None:
             self.failed.emit(error)
-            self._read(key, store)
+            self._read(key, store, known_sha256=sha256)
 
         job = store.call(work)
-        job.succeeded.connect(lambda _: self.open_project(folder, lambda: self._read(key)))
+        job.succeeded.connect(lambda _: self.open_project(folder, lambda: self._read(key, known_sha256=sha256)))
         job.failed.connect(refused)
 
     def before_removing(self, case_id: int, ask: Callable[[int], Any]) -> None:

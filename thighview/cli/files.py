@@ -91,6 +91,7 @@ def segment(args: Namespace) -> int:
             volume, network, card, slice_done,
             batch=batch_for(grid, card, device != "CPU"), with_probabilities=args.probabilities is not None,
         )  # fmt: skip
+    result.labels[list(volume.missing)] = 0  # as in the window: of a slice that is missing nothing can be said
     facts = {
         "model": card.name,
         "weights_sha256": card.weights_sha256,

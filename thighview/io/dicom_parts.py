@@ -38,9 +38,9 @@ def digest(path: str, part: str, known_sha256: str, report: Report) -> dict[str,
     return {"sha256": dicom.series_digest(series, report)}
 
 
-def patient(path: str, part: str) -> dict[str, Any]:
+def patient(path: str, part: str, known_sha256: str) -> dict[str, Any]:
     """PatientID of the series that opens from a path."""
-    return {"patient_id": dicom.patient_of(dicom.choose_series(Path(path), part))}
+    return {"patient_id": dicom.patient_of(dicom.choose_series(Path(path), part, known_sha256))}
 
 
 def inspect(path: str) -> dict[str, Any]:

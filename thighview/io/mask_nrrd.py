@@ -12,6 +12,7 @@ from thighview.core.mask import LabelMap, Region, painted_values
 from thighview.core.volume import Volume
 from thighview.io.atomic import read_back_differs, write_atomic
 from thighview.io.masks import file_codes
+from thighview.io.unreviewed import REVIEWED_KEY
 
 ENDING = ".seg.nrrd"
 _LEVEL = 3
@@ -60,6 +61,7 @@ def _header(labels: LabelMap, table: LabelTable, volume: Volume, reviewed: bool)
         "space origin": affine[:3, 3].copy(),
         "kinds": ["domain", "domain", "domain"],
         "encoding": "gzip",
+        REVIEWED_KEY: "all slices" if reviewed else "not all slices",
     }
     for n, label in enumerate(_segments(labels, table)):
         red, green, blue = (f"{c / 255:.6g}" for c in label.colour)

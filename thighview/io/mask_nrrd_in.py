@@ -17,6 +17,7 @@ from thighview.io.mask_codes import side_of_code
 from thighview.io.mask_names import names_beside, segments_of, stem_of
 from thighview.io.positions import unsure
 from thighview.io.stored_array import StoredArray
+from thighview.io.unreviewed import REVIEWED_KEY
 
 _SAVE_AGAIN = "Save it again as a segmentation of 3D Slicer, or as a label map."
 _SEGMENT = re.compile(r"Segment(\d+)_(?:ID|Name|LabelValue|Layer|Color)$")
@@ -89,6 +90,7 @@ def _segments(
     found: list[Segment] = []
     notes: list[str] = []
     taken = set[tuple[int, int]]()
+    ours = str(header.get(REVIEWED_KEY, "")).startswith("not")  # our own export of what is not all reviewed
     try:
         for place, number in enumerate(numbers):
             about = {key: str(header.get(f"Segment{number}_{key}", "")) for key in ("Name", "Color", "Tags", "ID")}
@@ -103,7 +105,7 @@ def _segments(
                 )
             taken.add((layer, code))
             notes += [doubt] if doubt else []
-            found.append(Segment(code, name, side, _colour(about["Color"]), layer, code))
+            found.append(Segment(code, name, side, _colour(about["Color"]), layer, code, ours))
     except ValueError as error:
         raise bounded.damaged(path, "what it says of its segments is no number") from error
     for index, layer in enumerate(layers):

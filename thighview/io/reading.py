@@ -203,12 +203,12 @@ def pictures_of(
         return {str(parts[int(index)]): made[int(index)] for index in facts["known"]}
 
 
-def patient_id(path: Path | str, part: str = "") -> str:
+def patient_id(path: Path | str, part: str = "", known_sha256: str = "") -> str:
     """PatientID as it stands in DICOM, to be hashed with the project's salt; empty for any other file."""
     found = Path(path)
     if not _is_dicom(found):
         return ""
-    facts, _ = loader.ask(f"{_DICOM}:patient", found, part)
+    facts, _ = loader.ask(f"{_DICOM}:patient", found, part, known_sha256)
     with believed(found):
         return str(facts["patient_id"])
 

@@ -215,8 +215,9 @@ class Records:
         """
         if series.volume is None:
             raise ValueError("a series is added once it has been read")
-        place = (case_id, str(series.path.absolute()), series.part)
-        if self._connection.execute("SELECT 1 FROM series WHERE case_id=? AND path=? AND part=?", place).fetchone():
+        place = (case_id, str(series.path.absolute()), series.part, series.sha256)
+        same = "SELECT 1 FROM series WHERE case_id=? AND (path=? AND part=? OR sha256=? AND sha256<>'')"
+        if self._connection.execute(same, place).fetchone():
             raise UserError(f"{series.key.name} is among the images of this case already.")
         with self._writing():
             last = self._connection.execute("SELECT max(channel) FROM series WHERE case_id=?", (case_id,)).fetchone()

@@ -8,6 +8,8 @@ from thighview.core.mask import LabelMap, painted_values
 from thighview.core.review import SliceReview
 
 UNREVIEWED = "unreviewed"
+REVIEWED_KEY = "thighview_reviewed"
+"""A word of our own in NRRD headers: what comes in again where not all is reviewed is not taken as drawn."""
 
 
 def marked(
