@@ -118,9 +118,14 @@ def uncertainty_of(logits: NDArray[np.floating], classes: NDArray[np.uint8], tem
     border[:, 1:] |= columns
     border[:, :-1] |= columns
     judged = logits[border] if border.any() else logits[::4, ::4].reshape(-1, logits.shape[-1])
-    p = probabilities(judged, temperature)
-    entropy = -(p * np.log(np.maximum(p, 1e-12))).sum(-1)
-    return float(entropy.mean() / math.log(p.shape[-1]))
+    x = np.ascontiguousarray(judged.T, np.float32) / np.float32(temperature)  # class by class: numpy likes long rows
+    if len(x) == 1:
+        x = np.concatenate([np.zeros_like(x), x])
+    x -= x.max(0)
+    weight = np.exp(x)
+    total = weight.sum(0)
+    entropy = np.log(total) - (weight * x).sum(0) / total  # -sum p ln p with p = weight / total
+    return float(entropy.mean() / math.log(len(x)))
 
 
 def batch_for(grid: PlaneGrid, card: ModelCard, on_gpu: bool) -> int:

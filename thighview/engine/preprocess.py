@@ -333,8 +333,8 @@ def classes_of(logits: NDArray[np.floating]) -> NDArray[np.uint8]:
     best = logits[..., 0].copy()
     found = np.zeros(best.shape, np.uint8)
     for index in range(1, logits.shape[-1]):
-        channel = logits[..., index]
-        found[channel > best] = index
+        channel = np.ascontiguousarray(logits[..., index])
+        np.maximum(found, (channel > best).astype(np.uint8) * np.uint8(index), out=found)  # later classes count higher
         np.maximum(best, channel, out=best)
     return found
 
@@ -367,7 +367,7 @@ def labels_to_grid(
         (top, left), (h, w) = grid.offset, grid.content
         return np.ascontiguousarray(grid.turned_back(near[:, top : top + h, left : left + w]))
     (i0, ti), (j0, tj) = (_neighbours(grid.stored_at(i), grid.size[i]) for i in range(2))
-    down_share, right_share = ti[:, None].astype(np.float32), tj[:, None].astype(np.float32)
+    down_share, right_share = ti.astype(np.float32), tj.astype(np.float32)
     out = np.empty((n, *grid.plane), np.uint8)
     for k in range(n):
         cell = np.zeros(grid.size, bool)  # whether the four pixels from here on differ
@@ -380,11 +380,12 @@ def labels_to_grid(
         r, c = np.divmod(at, grid.plane[1])
         down, right = down_share[r], right_share[c]
         first = i0[r] * grid.size[1] + j0[c]
-        flat = logits[k].reshape(-1, logits.shape[-1])
-        blend = flat.take(first, 0) * ((1 - down) * (1 - right))
-        blend += flat.take(first + 1, 0) * ((1 - down) * right)
-        blend += flat.take(first + grid.size[1], 0) * (down * (1 - right))
-        blend += flat.take(first + grid.size[1] + 1, 0) * (down * right)
+        shares = ((1 - down) * (1 - right), (1 - down) * right, down * (1 - right), down * right)
+        corners = (first, first + 1, first + grid.size[1], first + grid.size[1] + 1)
+        flat = np.ascontiguousarray(logits[k].reshape(-1, logits.shape[-1]).T)  # class by class: numpy likes long rows
+        blend = np.empty((len(at), len(flat)), np.result_type(flat, np.float32), order="F")
+        for channel, values in zip(blend.T, flat, strict=True):
+            channel[:] = sum(values.take(corner) * share for corner, share in zip(corners, shares, strict=True))
         out[k].flat[at] = classes_of(blend)
     return np.ascontiguousarray(grid.turned_back(out))
 
