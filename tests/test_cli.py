@@ -15,6 +15,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+import tifffile
 from parts_files import write_volumes
 from tiny_project import make_project
 
@@ -236,6 +237,36 @@ def test_segment_that_is_refused_leaves_nothing(capsys: pytest.CaptureFixture[st
         capsys, "segment", scan, "-o", tmp_path / "o.nii.gz", "--model", "thigh_of_nobody"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["scan.nii.gz"]
+
+
+def test_where_lengths_are_not_known_nothing_is_measured(
+    capsys: pytest.CaptureFixture[str], scan: Path, model: Path, tmp_path: Path, tiny_volume: Volume
+) -> None:
+    tifffile.imwrite(tmp_path / "plain.tif", tiny_volume.voxels)
+    out = tmp_path / "m.nii.gz"
+    for words in (
+        ["segment", tmp_path / "plain.tif", "-o", out, "--model", model],
+        ["measure", tmp_path / "plain.tif", scan],
+    ):
+        assert main([str(word) for word in words]) == REFUSED
+        assert "plain can only be looked at: this file does not tell the spacing" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_the_qform_is_chosen_by_its_part(capsys: pytest.CaptureFixture[str], tmp_path: Path, model: Path) -> None:
+    image = nibabel.Nifti1Image(np.arange(32 * 32 * 4, dtype=np.int16).reshape(32, 32, 4), np.eye(4))
+    image.header.set_qform(np.diag([-1, 1, 1, 1]), 1)
+    nibabel.save(image, tmp_path / "two.nii.gz")
+    for part, said in (((), "This file gives two positions"), (("--part", "qform"), "")):
+        out = tmp_path / f"m{len(part)}.nii.gz"
+        assert main(["segment", str(tmp_path / "two.nii.gz"), "-o", str(out), "--model", str(model), *part]) == DONE
+        err = capsys.readouterr().err
+        assert said in err and ("two positions" in err) is bool(said)
+        assert np.array_equal(nibabel.load(out).get_qform(), image.get_qform())
+    one = tmp_path / "one.nii"
+    nibabel.save(nibabel.Nifti1Image(np.zeros((4, 4, 4), np.int16), np.eye(4)), one)
+    assert main(["measure", str(one), str(one), "--part", "qform"]) == REFUSED
+    assert "does not give a qform that differs" in capsys.readouterr().err
 
 
 def test_measure(capsys: pytest.CaptureFixture[str], scan: Path, tiny_volume: Volume, tmp_path: Path) -> None:

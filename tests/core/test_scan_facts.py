@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from thighview.core.known import LENGTHS_NOT_KNOWN
 from thighview.core.planes import Plane
 from thighview.core.scan_facts import affine_text, geometry_rows
 from thighview.core.volume import Volume
@@ -40,7 +43,10 @@ def test_tilt_and_shear_are_told_apart() -> None:
 def test_what_the_file_does_not_tell_is_said() -> None:
     rows = dict(geometry_rows(volume(unsure=frozenset({"orientation", "spacing"}))))
     assert "not known" in rows["Axes"]
-    assert rows["Spacing"].endswith("(not told by the file)")
+    assert rows["Spacing"] == "not known" and "Field of view" not in rows
+    told = replace(volume(unsure=frozenset({"spacing"})), warnings=(f"So {LENGTHS_NOT_KNOWN}.",))
+    rows = dict(geometry_rows(told, told.warnings))
+    assert rows["Spacing"].endswith("(not told by the file)") and "Field of view" in rows
 
 
 def test_the_affine_maps_x_y_z_to_lps() -> None:

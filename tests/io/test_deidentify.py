@@ -38,6 +38,7 @@ from thighview.io.pseudonyms import Pseudonyms
 from thighview.io.reading import read_volume, sha256_of
 
 _TEXT = ("LO", "SH", "PN", "LT", "ST", "UT", "UC", "DA", "DT", "TM", "AS", "AE", "UR")
+TOLD = {"resolution": (1, 1), "metadata": {"axes": "ZYX", "unit": "mm", "spacing": 5.0}}
 PRIVATE = Pseudonyms(b"sixteen bytes of")
 
 
@@ -264,7 +265,7 @@ def test_a_tiff_waits_for_a_person_and_what_cannot_say_is_told_at_the_end(tmp_pa
     import tifffile
 
     project = Project.create(tmp_path / "study")
-    tifffile.imwrite(tmp_path / "doe.tif", np.zeros((5, 4, 5), np.uint16), photometric="minisblack")
+    tifffile.imwrite(tmp_path / "doe.tif", np.zeros((5, 4, 5), np.uint16), imagej=True, **TOLD)
     project.add_case(drawn_case(tmp_path / "doe.tif", "a"))
     project.add_case(drawn_case(write_thigh_nifti(tmp_path / "n.nii.gz"), "b"))
     with pytest.raises(UserError, match="It is a TIFF, which has no place to say"):
@@ -288,7 +289,7 @@ def test_thin_letters_stay_in_the_pictures_whether_bright_or_dark(tmp_path: Path
         voxels[1, 7 * at : 7 * at + 5, at * 5] = voxels[1, at * 7, 20:25] = ink
     voxels[1, -1, -9:] = voxels[1, -9:, -1] = ink
     written = np.argwhere(voxels[1] == ink)
-    tifffile.imwrite(tmp_path / "n.tif", voxels, photometric="minisblack")
+    tifffile.imwrite(tmp_path / "n.tif", voxels, imagej=True, **TOLD)
     with closing(Project.create(tmp_path / "study")) as project:
         project.add_case(Case.of(read_volume(tmp_path / "n.tif"), tmp_path / "n.tif", "", "a"))
     wish = ExportWish("npz", deidentify=True).to_json()

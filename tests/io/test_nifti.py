@@ -13,10 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thighview.core.errors import UserError
+from thighview.core.known import lengths_known, need_lengths, sides_known
+from thighview.core.labels import Label, LabelTable
 from thighview.core.volume import Volume
 from thighview.io import bounded, nifti
+from thighview.io.masks import read_mask, write_mask
 from thighview.io.nifti import read_nifti
 from thighview.io.nifti_header import build_header
+from thighview.io.reading import sha256_of
 
 SCANS = [
     "thigh_siemens_dixon/0006-Dixon_TE_345_th.nii.gz",
@@ -229,7 +233,7 @@ EVEN = (5, 1.5, 1.5)
 @pytest.mark.parametrize(
     ("at", "numbers", "forms", "spacing", "axes", "words"),
     [
-        (292, (-1.6,), (1, 1), EVEN, "SAL", "lie 1.6 mm apart"),
+        (292, (-1.6,), (1, 1), EVEN, "SAL", "sform and qform, 1.6 mm apart"),
         (292, (0.05,), (1, 1), EVEN, "SAL", ""),
         (292, (), (0, 0), EVEN, "SAR", "left and right, front and back are not known"),
         (280, (NAN,), (1, 1), EVEN, "SAL", "sform of this file .* passed over"),
@@ -253,6 +257,58 @@ def test_each_doubt_about_the_place_is_told(tmp_path, at, numbers, forms, spacin
     said = " ".join(volume.warnings)
     assert re.search(words, said) if words else not said, said
     assert volume.axes == axes and (spacing is None or volume.spacing_mm == pytest.approx(spacing, rel=0.02))
+
+
+def test_of_two_positions_the_other_can_be_chosen(tmp_path):
+    """As nibabel reads them; the scan is the same one, and what is laid on it lies on it by either."""
+    flat = np.arange(2 * 5 * 6 * 7, dtype=np.int16).reshape(7, 6, 5, 2)
+    path = save(tmp_path / "two.nii", flat, change=lambda b: struct.pack_into("<f", b, 280, 1.5))
+    by = {}
+    for part, form in (("2", "sform"), ("2 qform", "qform")):
+        volume = by[form] = read_nifti(path, part)
+        theirs = np.diag([-1, -1, 1, 1]) @ getattr(nib.load(path), f"get_{form}")()
+        assert np.allclose(volume.affine[:, [2, 1, 0, 3]], theirs, atol=1e-5)
+        assert np.array_equal(volume.voxels, flat[..., 1].T)
+        assert volume.details["Position from"].startswith(form)
+    assert np.allclose(by["sform"].other_affine, by["qform"].affine)
+    assert np.allclose(by["qform"].other_affine, by["sform"].affine)
+    assert by["sform"].warnings and not by["qform"].warnings
+    assert sha256_of(path, "2") == sha256_of(path, "2 qform") != sha256_of(path, "1")
+    mask = np.zeros(by["qform"].shape, np.uint8)
+    mask[1, 2, 3] = 4
+    for chosen in by.values():
+        write_mask(tmp_path / "mask.nii.gz", mask, LabelTable((Label(4, "x"),)), chosen)
+        assert np.array_equal(read_mask(tmp_path / "mask.nii.gz", chosen)[0] > 0, mask > 0)
+    stored = nib.load(tmp_path / "mask.nii.gz")
+    assert np.array_equal(stored.get_sform(), nib.load(path).get_sform())
+    assert np.array_equal(stored.get_qform(), nib.load(path).get_qform())
+    for part in ("1 sform", "qform", "3 qform"):
+        with pytest.raises(UserError):
+            read_nifti(path, part)
+    with pytest.raises(UserError, match="does not give a qform that differs"):
+        read_nifti(save(tmp_path / "one.nii", ramp(7, 6, 5)), "qform")
+
+
+@pytest.mark.parametrize(
+    ("at", "numbers", "forms", "known"),
+    [
+        (80, (1.5, 1.5, 0), (0, 0), False),  # no spacing along the slices
+        (80, (1.5, 1.5, 6), (1, 0), False),  # the sform's is another one by more than 1 %
+        (80, (1.5, 1.5, 5.04), (1, 0), True),
+        (80, (1.5, 1.5, 900), (0, 1), False),
+        (80, (1.5, 1.5, 5), (0, 0), True),  # no position, but lengths
+    ],
+)
+def test_lengths_are_known_or_not(tmp_path, at, numbers, forms, known):
+    def change(data):
+        struct.pack_into(f"<{len(numbers)}f", data, at, *numbers)
+
+    volume = read_nifti(save(tmp_path / "a.nii", ramp(7, 6, 5), sform=forms[0], qform=forms[1], change=change))
+    assert lengths_known(volume) is known and sides_known(volume) is any(forms)
+    assert lengths_known(volume, volume.warnings) and sides_known(volume, volume.warnings)
+    if not known:
+        with pytest.raises(UserError, match="can only be looked at"):
+            need_lengths(volume)
 
 
 def test_extensions_are_walked_and_left_alone(tmp_path):

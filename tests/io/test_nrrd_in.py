@@ -53,7 +53,7 @@ def test_spacings_alone_and_nothing_at_all(tmp_path: Path) -> None:
     volume = read_volume(write(tmp_path / "a.nrrd", spacings=[1.5, 1.25, 5], **bare))
     assert volume.spacing_mm == (5, 1.25, 1.5) and len(volume.warnings) == 1
     volume = read_volume(write(tmp_path / "b.nrrd", **bare))
-    assert volume.spacing_mm == (1, 1, 1) and "lengths are wrong" in volume.warnings[0]
+    assert volume.spacing_mm == (1, 1, 1) and "lengths are not known" in volume.warnings[0]
 
 
 def test_units_of_space(tmp_path: Path) -> None:

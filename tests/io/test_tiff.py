@@ -31,7 +31,7 @@ def test_pages_are_slices(tmp_path: Path, kind: str, options: dict[str, Any]) ->
     assert np.array_equal(volume.voxels, voxels) and volume.voxels.dtype.isnative and volume.kind == "tiff"
     assert volume.voxels.dtype == {"f2": "f4"}.get(kind, kind)
     assert any("left and right" in said for said in volume.warnings)
-    assert any("lengths are wrong" in said for said in volume.warnings)
+    assert any("lengths are not known" in said for said in volume.warnings)
 
 
 def test_a_predictor_and_strips(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_imagej_tells_the_spacing(tmp_path: Path, unit: str) -> None:
 
 def test_imagej_without_a_unit_and_with_one_page_for_all(tmp_path: Path) -> None:
     path = write(tmp_path / "a.tif", imagej=True, resolution=(2, 2), metadata={"axes": "ZYX", "spacing": 5})
-    assert "lengths are wrong" in read_volume(path).warnings[0]
+    assert "lengths are not known" in read_volume(path).warnings[0]
     words = b"ImageJ=1.53t\nimages=4\nslices=4\nunit=mm\nspacing=2.5\n"
     path = write(tmp_path / "b.tif", VOXELS[0], resolution=(2, 2), description=words.decode())
     with tifffile.TiffFile(path) as file:
@@ -94,7 +94,7 @@ def test_ome_tells_the_spacing(tmp_path: Path) -> None:
 def test_the_resolution_tells_the_spacing_in_a_slice(tmp_path: Path) -> None:
     volume = read_volume(write(tmp_path / "a.tif", resolution=(20, 10), resolutionunit="CENTIMETER"))
     assert volume.spacing_mm == pytest.approx((1, 1, 0.5))
-    assert "distance of the slices" in volume.warnings[0] and len(volume.warnings) == 2
+    assert "distance of its slices" in volume.warnings[0] and len(volume.warnings) == 2
     volume = read_volume(write(tmp_path / "a.tif", resolution=(72, 72), resolutionunit="INCH"))
     assert "72 dots per inch" in volume.warnings[0]
 

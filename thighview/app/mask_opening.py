@@ -12,6 +12,7 @@ from thighview.app.scans import OpenScans
 from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.found_mask import FoundMask, MaskWish
+from thighview.core.known import LOOK_ONLY
 from thighview.core.labels import LabelTable
 from thighview.core.mask import LabelMap, displaced, renumber
 
@@ -66,6 +67,9 @@ class OpenMasks(OpenScans):
         case = self.session.case
         if case is None:
             self.failed.emit(UserError("A mask needs a scan to lie on.", "Open the scan first."))
+            return None
+        if not case.is_sized:
+            self.session.refused.emit(LOOK_ONLY)
             return None
         volume = case.volume
 

@@ -12,6 +12,7 @@ from thighview.app.jobs import Job, run_in_thread
 from thighview.app.session import Session
 from thighview.app.store import Store
 from thighview.core.errors import UserError
+from thighview.core.known import LOOK_ONLY
 from thighview.io import paths
 from thighview.io.models import ModelEntry, find_models
 from thighview.io.project import CaseSummary, Project
@@ -165,6 +166,9 @@ class OpenProject(QObject):
         """Take the open case into the training set, or out of it."""
         case = self.session.case
         if case is None or not self.store:
+            return
+        if chosen and not case.is_sized:
+            self.session.refused.emit(LOOK_ONLY)
             return
         case_id = case.case_id
         words = "is in the training set now" if chosen else "is out of the training set"

@@ -109,7 +109,11 @@ def case_of(project: Project, scan: Scan, wanted: int | None = None) -> Case:
                 " one.",
             )
         return case
-    case = with_volume(project, project.load_case(known), scan.volume)
+    case = project.load_case(known)
+    was = case.series[0]
+    if scan.volume.other_affine is not None and was.key.by_qform != scan.key.by_qform:
+        scan = read_scan(was.path, was.part)  # there a person has chosen the other one of its file's two positions
+    case = with_volume(project, case, scan.volume)
     was = case.series[0]
     same = was.sha256 == scan.sha256 or (not was.sha256 and (scan.alone or was.path in scan.files))
     if scan.part and not was.part and same and project.writable:  # made before series were told apart

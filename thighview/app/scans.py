@@ -121,6 +121,27 @@ class OpenScans(OpenProject):
             return
         self._read(summary.key, self.store, case_id=case_id, known_sha256=summary.sha256)
 
+    def place_scan(self, by_qform: bool) -> None:
+        """Open the case again where the qform or the sform of its file says; the case keeps that, and its mask.
+
+        Nothing where the file gives no two positions that differ.
+        """
+        case, store = self.session.case, self.store
+        if case is None or store is None or case.volume.other_affine is None:
+            return
+        key = case.series[0].key
+        there, affine = key.placed(by_qform), case.volume.other_affine
+        if there == key:
+            return
+
+        def placed(_: object) -> None:
+            if self.store is store and self.session.case is case:
+                self._leave_case()
+                self.session.open(None)
+                self._read(there, store, case_id=case.case_id, known_sha256=case.series[0].sha256)
+
+        self._call(lambda project: project.set_place(case.case_id, there, affine), placed)
+
     def open_demo(self) -> None:
         """Open a made-up thigh in a project of its own; it is drawn behind the window when first wanted."""
         if self.store is None:

@@ -12,7 +12,6 @@ from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.history import Edit, step_name
 from thighview.core.mask import renumber
-from thighview.core.volume import Volume
 from thighview.engine.preprocess import plane_grid
 from thighview.io.model_card import ModelCard
 from thighview.io.models import ModelEntry
@@ -28,6 +27,7 @@ def obstacle(case: Case | None, card: ModelCard | None, redo: Collection[int] = 
     if card is None:
         return SegmentError("There is no model yet.", "Train one in the Train tab first.")
     try:
+        case.need_sized()
         plane_grid(case.volume, card)
     except UserError as error:
         return SegmentError(error.message, error.hint)
@@ -41,8 +41,14 @@ def obstacle(case: Case | None, card: ModelCard | None, redo: Collection[int] = 
     return SegmentError(f"{which} protected: {kept}.", mend)
 
 
-def doubt(volume: Volume) -> str:
-    """What to know before a model for axial slices runs over a scan that was taken in another plane; mostly nothing."""
+def doubt(case: Case) -> str:
+    """What to know before a model for axial slices runs over a scan; mostly nothing.
+
+    That its sides are not known, or that it was taken in another plane.
+    """
+    volume = case.volume
+    if not case.is_placed:
+        return "Which side of this scan is left is not known: the model names its labels by the picture as it is shown."
     if volume.axial_axis == 0:
         return ""
     taken = ("sagittal", "coronal", "axial")[volume.world_axes[0]]

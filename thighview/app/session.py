@@ -14,6 +14,7 @@ from thighview.app.model_run import ModelRun
 from thighview.core.case import Case, Series
 from thighview.core.errors import UserError
 from thighview.core.history import Edit, HistoryState
+from thighview.core.known import LOOK_ONLY
 from thighview.core.labels import LabelTable
 from thighview.core.mask import LabelMap, Patch, Region, changed_slices, values_in
 from thighview.core.review import ReviewChange, SliceReview
@@ -242,6 +243,7 @@ class Session(QObject):
         Opening another case ends it, too: nothing of it reaches either case.
         """
         case = self._need_case()
+        case.need_sized()
         if self._gesture:
             raise RuntimeError("a gesture is under way already")
         if self._run:
@@ -276,6 +278,7 @@ class Session(QObject):
         them. ``table`` becomes that of the case unless the step is refused.
         """
         case = self._need_case()
+        case.need_sized()
         if self._run:
             raise UserError("A segmentation is running.", "Wait for it or cancel it first.")
         if self._gesture:
@@ -375,6 +378,7 @@ class Session(QObject):
         ``redo`` are slices being edited that a person hands over to it; it then has them alone.
         """
         case = self._need_case()
+        case.need_sized()
         if self._run:
             raise UserError("A segmentation is running already.", "Wait for it or cancel it first.")
         self._run = ModelRun(name, case, redo)
@@ -442,6 +446,9 @@ class Session(QObject):
 
     def _review(self, slices: tuple[int, ...], name: str, step: Any) -> None:
         case = self._need_case()
+        if not case.is_sized:
+            self.refused.emit(LOOK_ONLY)
+            return
         if self._run:
             self._push(self._run.adopt(slices))
         changes = tuple(ReviewChange(i, case.reviews[i], step(case.reviews[i])) for i in slices)

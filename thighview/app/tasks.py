@@ -20,6 +20,7 @@ from thighview.app.settings import Settings
 from thighview.app.training import find_running
 from thighview.core.case import Case
 from thighview.core.errors import UserError
+from thighview.core.known import LOOK_ONLY
 from thighview.core.run import TrainConfig
 from thighview.io.dataset import read_dataset
 from thighview.io.export_wish import ExportWish
@@ -137,6 +138,9 @@ class Workspace(OpenMasks):
         """Write the open case's mask as NIfTI wherever a person wants it, with the label names beside it."""
         case = self.session.case
         if case is None:
+            return None
+        if not case.is_sized:
+            self.session.refused.emit(LOOK_ONLY)
             return None
         labels, table, volume = case.labels.copy(), case.table, case.volume
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from thighview.cli.progress import Progress, say, warn
 from thighview.core.errors import SeveralScansError, UserError
+from thighview.core.known import need_lengths
 from thighview.core.volume import Volume
 
 _MOST_PHANTOMS = 1000
@@ -70,6 +71,7 @@ def segment(args: Namespace) -> int:
     volume = read_scan(args.path, args.part)
     for warning in volume.warnings:
         warn(warning)
+    need_lengths(volume)
 
     from thighview.engine.devices import prepare_device
 

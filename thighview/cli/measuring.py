@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from thighview.cli.files import need_path, need_room_for, read_scan
 from thighview.cli.progress import warn
 from thighview.core.errors import UserError
+from thighview.core.known import need_lengths
 from thighview.core.mask import LabelMap
 from thighview.core.volume import Volume
 
@@ -30,6 +31,7 @@ def measure(args: Namespace) -> int:
     volume = read_scan(args.image, args.part)
     for warning in volume.warnings:
         warn(warning)
+    need_lengths(volume)
     labels, table = read_mask(args.mask, volume, args.resample, args.overlaps)
     axis = volume.axial_axis
     counts = counts_per_slice(labels, axis)

@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thighview.core.history import History
+from thighview.core.known import lengths_known, need_lengths, sides_known
 from thighview.core.labels import LabelTable
 from thighview.core.mask import LabelMap
 from thighview.core.review import SliceReview, SliceState, teaching
 from thighview.core.scan_key import ScanKey
-from thighview.core.volume import SIDES_NOT_KNOWN, Volume
+from thighview.core.volume import Volume
 
 
 @dataclass
@@ -121,9 +122,16 @@ class Case:
     @property
     def is_placed(self) -> bool:
         """Whether left and right are known: from the file, or because a person has checked them."""
-        volume = self.volume
-        said = [doubt for doubt in volume.warnings if SIDES_NOT_KNOWN in doubt]
-        return "orientation" not in volume.unsure or (bool(said) and self.checked.issuperset(said))
+        return sides_known(self.volume, self.checked)
+
+    @property
+    def is_sized(self) -> bool:
+        """Whether the size of a voxel is known, likewise; a case where it is not can only be looked at."""
+        return lengths_known(self.volume, self.checked)
+
+    def need_sized(self) -> None:
+        """Raise :class:`UserError` where the case can only be looked at."""
+        need_lengths(self.volume, self.checked)
 
     @property
     def missing(self) -> frozenset[int]:

@@ -43,7 +43,9 @@ def onto_grid(volume: Volume, grid: Volume) -> Volume:
         )[0]  # fmt: skip
         plane[~_inside(back, index, grid.shape, volume.shape)] = 0
         out[index] = np.rint(plane) if kind.kind in "iu" else plane
-    return replace(volume, voxels=out, affine=grid.affine, file_geometry=grid.file_geometry, missing=())
+    return replace(
+        volume, voxels=out, affine=grid.affine, file_geometry=grid.file_geometry, missing=(), other_affine=None
+    )
 
 
 def measured_on(volume: Volume, grid: Volume) -> NDArray[np.bool_] | None:

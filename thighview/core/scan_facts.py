@@ -1,22 +1,31 @@
 """What there is to say of a scan's geometry and measurement, in plain rows."""
 
+from collections.abc import Collection
+
 import numpy as np
 
+from thighview.core.known import lengths_known
 from thighview.core.volume import Volume
 
 _WORDS = {"L": "left", "R": "right", "A": "front", "P": "back", "S": "head", "I": "feet"}
 _OBLIQUE_DEGREES, _SHEARED_DEGREES = 0.5, 0.1
 
 
-def geometry_rows(volume: Volume) -> list[tuple[str, str]]:
-    """Title and value of what is known of the grid; lengths in mm, axes in the order x, y, z."""
+def geometry_rows(volume: Volume, checked: Collection[str] = ()) -> list[tuple[str, str]]:
+    """Title and value of what is known of the grid; lengths in mm, axes in the order x, y, z.
+
+    ``checked`` are the doubts that a person has looked into.
+    """
     z, y, x = volume.shape
     spacing = volume.spacing_mm[::-1]
-    return [
-        ("Matrix", f"{x} × {y} × {z}"),
+    lengths = [
         ("Spacing", _times(spacing, 4) + " mm" + (" (not told by the file)" if "spacing" in volume.unsure else "")),
         ("Field of view", _times([n * mm for n, mm in zip((x, y, z), spacing, strict=True)], 1) + " mm"),
         ("Between slices", _gap(volume)),
+    ]
+    return [
+        ("Matrix", f"{x} × {y} × {z}"),
+        *(lengths if lengths_known(volume, checked) else [("Spacing", "not known")]),
         ("Axes", _axes(volume)),
         ("Tilt", _tilt(volume)),
         ("Numbers", volume.voxels.dtype.name),

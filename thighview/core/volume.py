@@ -1,6 +1,6 @@
 """A scan: voxels in stored order and where they lie in the patient."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
 
-SIDES_NOT_KNOWN = "left and right, front and back are not known"
-"""Part of the warning of every volume that is unsure of its orientation."""
 LETTERS = (("L", "R"), ("P", "A"), ("S", "I"))
 """Letters of the LPS axes: towards +, towards -."""
 
@@ -36,12 +34,15 @@ class Volume:
     file_geometry : bytes
         The position of the file in its own format, opaque: a mask carries the very same back. Empty without one.
     unsure : frozenset of str
-        What the source does not say and was put in: ``"orientation"`` (which side is left), ``"spacing"``.
+        What the source does not say and was put in: ``"orientation"`` (which side is left), ``"spacing"``;
+        see :mod:`thighview.core.known`.
     frame_uid, series_uid : str
         Frame of reference and series of a DICOM scan, by which a segmentation names what it was drawn on; never shown,
         never kept. Empty for any other.
     missing : tuple of int
         Slices of the stored slice axis that are not in the files: nothing measured stands there.
+    other_affine : ndarray of float64, shape (4, 4), or None
+        Like ``affine``, by the other of two positions that the source gives, where they differ.
     """
 
     voxels: NDArray[np.generic]
@@ -55,6 +56,7 @@ class Volume:
     frame_uid: str = ""
     series_uid: str = ""
     missing: tuple[int, ...] = ()
+    other_affine: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         if self.voxels.ndim != 3 or 0 in self.voxels.shape:
@@ -114,6 +116,16 @@ class Volume:
         """Voxel indices (z, y, x) of LPS millimetres; shape (..., 3) in and out."""
         at = np.asarray(point, np.float64) - self.affine[:3, 3]
         return at @ np.linalg.inv(self.affine[:3, :3]).T
+
+    def placed_as(self, scan: "Volume") -> "Volume":
+        """This volume where the scan lies, if its source gives the very two positions that the scan's source gives.
+
+        Of the two a person may have chosen another one for the scan than its reader takes for this.
+        """
+        twice = self.other_affine is not None and scan.other_affine is not None
+        if twice and self.shape == scan.shape and self.file_geometry == scan.file_geometry:
+            return replace(self, affine=scan.affine, other_affine=scan.other_affine)
+        return self
 
     def same_grid(self, other: "Volume", tolerance_mm: float = 1e-2) -> bool:
         """Whether both volumes have the same shape and the same corners to ``tolerance_mm``."""

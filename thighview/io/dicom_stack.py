@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
-from thighview.core.volume import SIDES_NOT_KNOWN
+from thighview.core.known import LENGTHS_NOT_KNOWN, SIDES_NOT_KNOWN
+from thighview.io import positions
 from thighview.io.child import Report, nobody
 from thighview.io.dicom_header import COPY_AGAIN, Slice, number_of, text_of
 from thighview.io.dicom_pixels import check_pixels, image_of, images_of
@@ -64,8 +65,7 @@ class Stack:
     def unsure(self) -> frozenset[str]:
         """As of :class:`Volume`."""
         first = next(s for s in self.slices if s is not None)
-        known = {"orientation": first.position is not None, "spacing": first.spacing_mm is not None}
-        return frozenset(name for name, told in known.items() if not told)
+        return positions.unsure("nothing" if first.position is None else "positions", self.warnings)
 
     def planes(self, report: Report) -> Iterator[tuple[int, NDArray[Any]]]:
         """Each plane with its index, rescaled to true numbers; a missing one is as dark as the darkest voxel."""
@@ -194,7 +194,7 @@ def affine_of(slices: "list[Slice | None]", warnings: list[str], details: dict[s
     first, last = there[0], there[len(slices) - 1]  # a stack ends with slices that are there
     spacing = first.spacing_mm
     if spacing is None:
-        warnings.append("The spacing of these images is not known: 1 mm was put in; lengths and areas are wrong.")
+        warnings.append(f"These images do not tell their spacing: 1 mm was put in, {LENGTHS_NOT_KNOWN}.")
         spacing = (1.0, 1.0)
     directions = first.directions if first.directions is not None else np.eye(3)[:2]
     origin = first.position if first.position is not None else np.zeros(3)
@@ -218,6 +218,7 @@ def affine_of(slices: "list[Slice | None]", warnings: list[str], details: dict[s
     affine[:3, 0], affine[:3, 3] = step, origin
     affine[:3, 1] = directions[1] * spacing[0]
     affine[:3, 2] = directions[0] * spacing[1]
+    warnings.extend(positions.odd_spacing(np.linalg.norm(affine[:3, :3], axis=0)))
     return affine
 
 
@@ -246,7 +247,7 @@ def _thickness(first: Slice, count: int, warnings: list[str], details: dict[str,
         if not told:
             details["Slice thickness"] = "not given, 1 mm taken"
     elif not told:
-        warnings.append("The distance between these slices is not known: 1 mm was put in; volumes are wrong.")
+        warnings.append(f"These slices do not tell their distance: 1 mm was put in, {LENGTHS_NOT_KNOWN}.")
     return told or 1.0
 
 

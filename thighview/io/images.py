@@ -32,7 +32,7 @@ def write_volume(path: Path, volume: Volume, checked: bool = False) -> None:
     def check(temporary: Path) -> None:
         back = read_nifti(temporary)
         same = np.array_equal(back.voxels, voxels, equal_nan=voxels.dtype.kind == "f")
-        if not (same and back.same_grid(volume, 1e-3)):
+        if not (same and back.placed_as(volume).same_grid(volume, 1e-3)):
             raise read_back_differs(path)
 
     write = partial(_write, path=path, volume=volume, dtype=voxels.dtype, channels=0, parts=[voxels])

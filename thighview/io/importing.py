@@ -7,6 +7,7 @@ from pathlib import Path
 from thighview.core.case import Case, Series
 from thighview.core.errors import UserError
 from thighview.core.found_mask import FoundMask, MaskWish
+from thighview.core.known import need_lengths
 from thighview.core.review import SliceReview, SliceState, teaching
 from thighview.io import nnunet
 from thighview.io.known_cases import known_case
@@ -116,6 +117,7 @@ def load_pair(pair: Pair, wish: ImportWish, salt: bytes) -> tuple[Case, FoundMas
         When one of them cannot be read, or the mask does not fit.
     """
     source = read_source(pair.image, wish.part)
+    need_lengths(source.volume)
     found = find_mask(pair.mask, source.volume)
     labels, table = found.settled(MaskWish(wish.resample, found.ordered(wish.overlaps)))
     reviews = teaching(found.reviews(labels, table), source.volume.missing)

@@ -75,7 +75,7 @@ def is_another(project: Project, case_id: int, sha256: str) -> bool:
 
 def _of_file(project: Project, key: ScanKey, places: Sequence[Path]) -> int | None:
     """A file of another format than DICOM: its path is what it is known by, however that was written then."""
-    same_part = [row for row in project.sources() if row.key.part == key.part]
+    same_part = [row for row in project.sources() if row.key.volume_part == key.volume_part]
     by_path = {row.key.path: row.case_id for row in reversed(same_part)}
     for path in (*places, key.path.resolve()):
         if path in by_path:

@@ -1,6 +1,7 @@
 """Masks: read onto the scan's own voxels, written back as NIfTI with the numbers they came with."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -80,6 +81,7 @@ def find_mask(path: Path | str, volume: Volume) -> FoundMask:
         When it is no mask, damaged, drawn on another scan, or does not say where it lies.
     """
     mask = read_mask_file(Path(path), volume)
+    mask = replace(mask, grid=mask.grid.placed_as(volume))
     table, values, notes = number_segments(mask.segments)
     layers = value_layers(mask, values)
     automatic = frozenset(v for s, v in zip(mask.segments, values, strict=True) if s.automatic)
@@ -127,7 +129,7 @@ def write_mask(path: Path | str, labels: LabelMap, table: LabelTable, volume: Vo
 
     def check(temporary: Path) -> None:
         back = nifti.read_nifti(temporary)
-        if not (np.array_equal(back.voxels, codes) and back.same_grid(volume, 1e-3)):
+        if not (np.array_equal(back.voxels, codes) and back.placed_as(volume).same_grid(volume, 1e-3)):
             raise read_back_differs(target)
 
     write_atomic(target, write, check)

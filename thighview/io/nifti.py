@@ -9,6 +9,7 @@ from isal import igzip
 from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
+from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
 from thighview.io import bounded, numbers, parts
 from thighview.io.bounded import Stream, budget_bytes, first_bytes
@@ -102,23 +103,25 @@ def read_nifti(path: Path, part: str = "") -> Volume:
     path : Path
         The file, or either half of a pair.
     part : str
-        Which volume of several: its number from 1.
+        Which volume of several: its number from 1; ``qform``, alone or behind that, puts the scan where the qform
+        says, where the file gives two positions that differ.
 
     Raises
     ------
     SeveralScansError
         When the file holds several volumes and none is named.
     UserError
-        When it is not a NIfTI file, damaged, too large for the memory, or has no such volume.
+        When it is not a NIfTI file, damaged, too large for the memory, or has no such volume or position.
     """
+    by_qform, part = ScanKey(path, part).by_qform, ScanKey(path, part).volume_part
     with bounded.opened(path):  # whatever is wrong with it
         files = files_of(path)
     if len(files) == 1:
         with bounded.opened(path) as (stream, there, packing):
-            header = _header(stream, path)
+            header = _header(stream, path, by_qform)
             return _volume(path, path, header, part, stream, there, packing)
     with bounded.opened(files[0]) as (stream, _, _):
-        header = _header(stream, files[0])
+        header = _header(stream, files[0], by_qform)
         extensions = stream.read(_MOST_EXTENSIONS)
         if header.version:
             check_extensions(extensions, header.big_endian)
@@ -145,7 +148,7 @@ def write_label_map(file: BinaryIO, codes: NDArray[np.integer[Any]], volume: Vol
             out.write(np.ascontiguousarray(plane, codes.dtype.newbyteorder("<")).data)
 
 
-def _header(stream: Stream, path: Path) -> NiftiHeader:
+def _header(stream: Stream, path: Path, by_qform: bool) -> NiftiHeader:
     """The header, and of a whole file all before the first voxel."""
     first = stream.read(4)
     size = header_size(first)
@@ -154,7 +157,7 @@ def _header(stream: Stream, path: Path) -> NiftiHeader:
     rest = stream.read(size - 4)
     if len(rest) < size - 4:
         raise bounded.cut_short(path, "it ends inside its header")
-    header = parse_header(first + rest)
+    header = parse_header(first + rest, by_qform)
     if not header.apart:
         extensions = stream.read(header.offset - size)
         if len(extensions) < header.offset - size:
@@ -192,7 +195,10 @@ def _volume(
         name = f"{name}, volume {chosen + 1}"
     warnings = (*header.warnings, *bounded.trailing_words(trailing), *numbers.odd_words(voxels))
     doubtful = unsure(header.position_from, warnings)
-    return Volume(voxels, header.affine, name, "nifti", warnings, details, header.position, doubtful)
+    return Volume(
+        voxels, header.affine, name, "nifti", warnings, details, header.position, doubtful,
+        other_affine=header.other_affine,
+    )  # fmt: skip
 
 
 def _half_ending(path: Path) -> str:

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
+from thighview.core.known import LENGTHS_NOT_KNOWN, TWO_POSITIONS
+from thighview.core.scan_key import QFORM
 from thighview.core.volume import Volume
 from thighview.io.positions import NOT_KNOWN, SPACING_NOT_KNOWN, doubts, is_transform
 
@@ -57,6 +59,8 @@ class NiftiHeader:
         True number = slope * stored + inter; 1 and 0 where the file says none.
     affine : ndarray of float64, shape (4, 4)
         From (z, y, x, 1) to LPS mm.
+    other_affine : ndarray of float64, shape (4, 4), or None
+        The same by the form that was not taken, where both are coded and they differ.
     position_from : str
         The form that gave it, with its code.
     names_unit : bool
@@ -76,6 +80,7 @@ class NiftiHeader:
     slope: float
     inter: float
     affine: NDArray[np.float64]
+    other_affine: NDArray[np.float64] | None
     position_from: str
     names_unit: bool
     position: bytes
@@ -109,13 +114,15 @@ def _magic(data: bytes, size: int) -> bytes:
 
 
 @np.errstate(all="ignore")
-def parse_header(data: bytes) -> NiftiHeader:
+def parse_header(data: bytes, by_qform: bool = False) -> NiftiHeader:
     """Read a header of 348 (NIfTI-1, or Analyze 7.5 where it has no mark) or 540 bytes (NIfTI-2).
+
+    ``by_qform``: where it gives two positions that differ, take the qform, as a person has chosen.
 
     Raises
     ------
     UserError
-        When it is not a NIfTI header, or says something that cannot be.
+        When it is not a NIfTI header, says something that cannot be, or has no qform that can be taken.
     """
     from nibabel.nifti1 import Nifti1Header
     from nibabel.nifti2 import Nifti2Header
@@ -140,14 +147,14 @@ def parse_header(data: bytes) -> NiftiHeader:
         if not 0 <= raw[name] <= _MAX_CODE:
             raw[name] = 0
     raw["xyzt_units"] = int(raw["xyzt_units"]) & 7
-    affine, position_from = _affine(raw, shape, version, warnings)
+    affine, other, position_from = _affine(raw, shape, version, by_qform, warnings)
     position: Any = Nifti1Header(endianness="<")
     for name in (*_POSITION, "xyzt_units"):
         position[name] = raw[name]
     position["pixdim"][4:] = 1
     return NiftiHeader(
         version, magic not in _MAGIC, order == ">", shape, volumes, _dtype(raw), int(offset), slope, inter, affine,
-        position_from, int(raw["xyzt_units"]) != 0, position.binaryblock, tuple(warnings),
+        other, position_from, int(raw["xyzt_units"]) != 0, position.binaryblock, tuple(warnings),
     )  # fmt: skip
 
 
@@ -196,12 +203,12 @@ def build_header(volume: Volume, dtype: np.dtype[np.generic], channels: int = 0,
 
 
 def _affine(
-    raw: Any, shape: tuple[int, int, int], version: int, warnings: list[str]
-) -> tuple[NDArray[np.float64], str]:
-    """The matrix from (z, y, x, 1) to LPS mm, where it came from, and what is doubtful about it.
+    raw: Any, shape: tuple[int, int, int], version: int, by_qform: bool, warnings: list[str]
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None, str]:
+    """The matrix from (z, y, x, 1) to LPS mm, the one by the other form where that differs, and which was taken.
 
     The sform holds where its code is above 0, else the qform; a coded form that is no transform at all is
-    passed over with a warning.
+    passed over with a warning. Where both hold and differ, a person may have chosen the qform.
     """
     pixdim = np.array(raw["pixdim"][:4], np.float64)
     forms: list[tuple[str, NDArray[np.float64]]] = []
@@ -211,27 +218,38 @@ def _affine(
             forms.append((f"{name}, code {code}", matrix))
         elif code:
             warnings.append(f"The {name} of this file (code {code}) is no position in space; it was passed over.")
-    if len(forms) == 2 and (apart := _corners_apart_mm(forms[0][1], forms[1][1], shape)) > _FORMS_MAY_DIFFER_MM:
+    apart = _corners_apart_mm(forms[0][1], forms[1][1], shape) if len(forms) == 2 else 0.0
+    differ = apart > _FORMS_MAY_DIFFER_MM
+    if by_qform:
+        if not differ:
+            raise UserError("This file does not give a qform that differs from its sform.", f"Leave {QFORM!r} out.")
+        forms.reverse()
+    elif differ:
         warnings.append(
-            f"The two positions this file gives, sform and qform, lie {apart:.3g} mm apart; the sform was used. "
-            "Check left and right."
+            f"This file {TWO_POSITIONS}, sform and qform, {apart:.3g} mm apart; the sform was used, as the standard "
+            "of NIfTI has it. Check left and right."
         )
     if forms:
         source, matrix = forms[0]
+        source += ", chosen against the sform" * by_qform
+        found = [matrix for _, matrix in forms]
     else:
         source, matrix = "nothing", np.diag([*_spacing(pixdim[1:], warnings), 1.0])
         why = "no sform, no qform" if version else "Analyze 7.5 has no place for it"
         warnings.append(f"This file does not say how the scan lies in the patient ({why}): {NOT_KNOWN}")
+        found = [matrix]
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
     if source.startswith("sform") and not np.allclose(spacing, np.abs(pixdim[1:]), rtol=0.01):
-        warnings.append("The spacing of this file's header and of its sform differ; the sform's was used.")
+        warnings.append(
+            f"The spacings of this file's header and of its sform differ; the sform's was used, {LENGTHS_NOT_KNOWN}."
+        )
     if min(pixdim[1:]) < 0:
         used = "the sform's was used" if source.startswith("sform") else "its size was used"
         warnings.append(f"This file gives a negative spacing; {used}.")
     factor = _millimetres(int(raw["xyzt_units"]), float(spacing.max()), warnings)
-    affine = (_TO_LPS @ np.diag([factor, factor, factor, 1.0]) @ matrix)[:, [2, 1, 0, 3]]
+    affine, *others = ((_TO_LPS @ np.diag([factor, factor, factor, 1.0]) @ m)[:, [2, 1, 0, 3]] for m in found)
     warnings.extend(doubts(affine))
-    return affine, source
+    return affine, (others[0] if differ else None), source
 
 
 def _qform(raw: Any, pixdim: NDArray[np.float64]) -> NDArray[np.float64] | None:

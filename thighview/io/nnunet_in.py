@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from thighview.core.case import Case, Series
 from thighview.core.errors import UserError
+from thighview.core.known import need_lengths
 from thighview.core.labels import PALETTE, Label, LabelTable
 from thighview.core.mask import painted_values
 from thighview.core.provenance import reviews_told
@@ -113,6 +114,7 @@ def load_case(dataset: InDataset, case: InCase) -> Case:
         When image or mask cannot be read, do not fit, or carry ids that are not named.
     """
     volume = read_volume(case.image)
+    need_lengths(volume)
     file = find_mask(case.mask, volume)
     mask, found = file.settled()
     painted = set(painted_values(mask).tolist())

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from thighview.core.volume import SIDES_NOT_KNOWN
+from thighview.core.known import LENGTHS_NOT_KNOWN, SIDES_NOT_KNOWN
 
 NOT_KNOWN = f"{SIDES_NOT_KNOWN}."
-SPACING_NOT_KNOWN = "The spacing of this file is not given: 1 mm was put in; lengths are wrong."
-_LEAST_MM, _MOST_MM = 0.01, 200.0
+SPACING_NOT_KNOWN = f"This file does not tell the spacing of its voxels: 1 mm was put in, {LENGTHS_NOT_KNOWN}."
+_LEAST_MM, _MOST_MM = 0.01, 100.0
 _SHEARED_DEGREES = 0.5
 
 
@@ -30,9 +30,9 @@ def unknown(spacing_mm: tuple[float, float, float]) -> NDArray[np.float64]:
 
 
 def unsure(position_from: str, warnings: Iterable[str]) -> frozenset[str]:
-    """What of a volume is not known: ``orientation`` where nothing gave a position, ``spacing`` where it is 1 mm."""
+    """What is not known of a volume: ``orientation`` if nothing gave a position, ``spacing`` if a warning says so."""
     found = {"orientation"} if position_from == "nothing" else set[str]()
-    return frozenset(found | {"spacing"} if SPACING_NOT_KNOWN in warnings else found)
+    return frozenset(found | {"spacing"} if any(LENGTHS_NOT_KNOWN in said for said in warnings) else found)
 
 
 def is_transform(matrix: NDArray[np.float64]) -> bool:
@@ -51,7 +51,12 @@ def doubts(affine: NDArray[np.float64]) -> list[str]:
             f"The axes of this scan are not at right angles (off by {lean:.1f} degrees): the pictures are slanted, "
             "areas and lengths in them are not exact."
         )
-    if spacing.min() < _LEAST_MM or spacing.max() > _MOST_MM:
-        odd = spacing.min() if spacing.min() < _LEAST_MM else spacing.max()
-        said.append(f"This file says that voxels lie {odd:.3g} mm apart, which is hardly so: lengths may be wrong.")
-    return said
+    return said + odd_spacing(spacing)
+
+
+def odd_spacing(spacing_mm: NDArray[np.float64]) -> list[str]:
+    """A sentence about a spacing that no scanner has; mostly none."""
+    odd = [mm for mm in spacing_mm.tolist() if not _LEAST_MM <= mm <= _MOST_MM]
+    return [
+        f"This file says that voxels lie {mm:.3g} mm apart, which is hardly so: {LENGTHS_NOT_KNOWN}." for mm in odd[:1]
+    ]

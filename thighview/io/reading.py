@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thighview.core.errors import SeveralScansError, UserError
+from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
 from thighview.io import formats, loader
 from thighview.io.child import Report, nobody
@@ -182,7 +183,8 @@ def sha256_of(
         with one.open("rb") as file:
             own.append(hashlib.file_digest(file, "sha256").hexdigest())
     whole = own[0] if len(own) == 1 else hashlib.sha256("\n".join(own).encode()).hexdigest()
-    return hashlib.sha256(f"{whole}\npart {part}".encode()).hexdigest() if part else whole
+    own_part = ScanKey(found, part).volume_part  # where it lies is no content
+    return hashlib.sha256(f"{whole}\npart {own_part}".encode()).hexdigest() if own_part else whole
 
 
 def pictures_of(

@@ -262,6 +262,14 @@ class Records:
                 (str(key.path.absolute()), key.part, case_id, channel),
             )
 
+    def set_place(self, case_id: int, key: ScanKey, affine: NDArray[np.float64]) -> None:
+        """Put a case where the other position of its file says; its mask stays on the voxels it was drawn on."""
+        with self._writing():
+            self._connection.execute(
+                "UPDATE series SET part=?, affine=? WHERE case_id=? AND channel=0",
+                (key.part, json.dumps(affine.tolist()), case_id),
+            )
+
     # ------------------------------------------------------------------ subjects, readers, runs, models
 
     def subjects(self) -> dict[str, str]:

@@ -17,7 +17,7 @@ def read_stored_case(project: Project, case_id: int) -> Case:
     Raises
     ------
     UserError
-        When the scan is gone, or is not the one the mask was drawn on.
+        When the scan is gone, is not the one the mask was drawn on, or can only be looked at.
     """
     case = project.load_case(case_id)
     source = case.series[0]
@@ -27,6 +27,7 @@ def read_stored_case(project: Project, case_id: int) -> Case:
     shape, affine = project.geometry(case_id)[0]
     if source.volume.shape != shape or not np.allclose(source.volume.affine, affine, atol=1e-3):
         raise UserError(f"The scan of {case.title} lies on another grid than its mask.", "Put the original back.")
+    case.need_sized()
     return case
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thighview.core.errors import ScanChoice, UserError
+from thighview.core.known import LENGTHS_NOT_KNOWN
 from thighview.core.volume import Volume
 from thighview.io import bounded, numbers, parts
 from thighview.io.names import stem
@@ -242,7 +243,9 @@ def _spacing(page: Any, told: Told, slices: int, warnings: list[str]) -> tuple[f
     if z_mm is None:
         z_mm = 1.0
         if SPACING_NOT_KNOWN not in warnings and slices > 1:
-            warnings.append("The distance of the slices of this file is not given: 1 mm was put in; volumes are wrong.")
+            warnings.append(
+                f"This file does not tell the distance of its slices: 1 mm was put in, {LENGTHS_NOT_KNOWN}."
+            )
     return z_mm, y_mm, x_mm
 
 

@@ -141,7 +141,8 @@ class TopBar(QWidget):
             name = next((v for v in ("axial", "coronal", "sagittal") if Plane.of(volume, v).through == 0), "")
             place = f"{folder.name} / " if folder else ""
             whose = "" if self._workspace.settings.names_hidden else f"{place}{case.subject} · "
-            self.case_line.show_text(f"{whose}{name} · {x}×{y}×{z} · {_mm(dx)}×{_mm(dy)}×{_mm(dz)} mm")
+            lengths = f"{_mm(dx)}×{_mm(dy)}×{_mm(dz)} mm" if case.is_sized else "voxel size not known"
+            self.case_line.show_text(f"{whose}{name} · {x}×{y}×{z} · {lengths}")
         self._show_doubts(case.open_doubts if case else ())
         for part in (self.layout_button, self.masks):
             part.setEnabled(case is not None)

@@ -30,12 +30,13 @@ class LabelCounts(QObject):
         self._timer.timeout.connect(self._count)
         session.case_opened.connect(self._take)
         session.mask_changed.connect(self._touch)
+        session.images_changed.connect(self.changed)  # lengths may be known now
         self._take(session.case)
 
     def volume_ml(self, value: int) -> float | None:
-        """Volume of a label, ml; None before it was first counted."""
+        """Volume of a label, ml; None before it was first counted, and where lengths are not known."""
         case = self._session.case
-        if case is None or len(self._counts) == 0:
+        if case is None or not case.is_sized or len(self._counts) == 0:
             return None
         return float(self._counts[:, value].sum()) * case.volume.voxel_volume_ml
 

@@ -51,6 +51,7 @@ from thighview.ui.images_panel import ImagesPanel
 from thighview.ui.labels_panel import LabelsPanel
 from thighview.ui.measure_panel import MeasurePanel
 from thighview.ui.notices import Notices
+from thighview.ui.position_bar import PositionBar
 from thighview.ui.review_panel import ReviewPanel
 from thighview.ui.segment_panel import SegmentPanel
 from thighview.ui.series_dialog import ask_series
@@ -91,6 +92,7 @@ class MainWindow(QMainWindow):
         self.tools = ToolColumn(self.actions_table)
         self.options = ToolOptions(self.session)
         self.strip = SliceStrip(self.session)
+        self.position = PositionBar(workspace)
         self.empty = EmptyPage(workspace, self.actions_table)
         self.panels = self._make_panels()
         self.tabs = self._make_tabs()
@@ -160,7 +162,7 @@ class MainWindow(QMainWindow):
         across.addWidget(self.middle, 1)
         self.middle.addWidget(self.empty)
         self.middle.addWidget(self.work)
-        for part, stretch in ((self.options, 0), (self.views, 1), (self.strip, 0)):
+        for part, stretch in ((self.options, 0), (self.position, 0), (self.views, 1), (self.strip, 0)):
             work.addWidget(part, stretch)
         beside.addWidget(self.tabs)
         for name in TABS:

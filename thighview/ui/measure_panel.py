@@ -260,16 +260,17 @@ class MeasurePanel(QWidget):
             nothing = "Nothing is painted yet. Paint a label, and its fat fraction appears here."
         elif self._kind == "pairs":
             rows = pair_rows(case, self._counts)
-            note = "Volumes in ml of labels that exist on both sides"
+            note = f"{'Volumes in ml' if case.is_sized else 'Voxels'} of labels that exist on both sides"
             nothing = "No label is painted on both sides."
         else:
             at = min(self._session.view.cursor[0], len(self._counts) - 1)
             rows = label_rows(case, self._counts, at)
-            note = f"mm² on slice {at + 1} of {len(self._counts)} · ml of the whole stack"
+            units = ("mm²", "ml") if case.is_sized else ("Voxels", "and")
+            note = f"{units[0]} on slice {at + 1} of {len(self._counts)} · {units[1]} of the whole stack"
             nothing = "Nothing is painted yet. Segment the stack or paint a label, and its area and volume appear here."
-        if "spacing" in case.volume.unsure:
-            note = "The file does not say how large a voxel is: mm² and ml count voxels of 1 mm. " + note
-        mark(self.note, "warning", "spacing" in case.volume.unsure)
+        if not case.is_sized:
+            note = "How large a voxel is is not known: voxels are counted. " + note
+        mark(self.note, "warning", not case.is_sized)
         self.model.show_rows(rows)
         busy = self._job is not None or bool(self._dirty)
         if not rows.rows:

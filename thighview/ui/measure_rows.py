@@ -35,8 +35,7 @@ class TableRows:
 
 
 def label_rows(case: Case, counts: Counts, slice_index: int) -> TableRows:
-    """One row per painted label: area on one slice (mm2), volume (ml), voxels."""
-    area_mm2 = face_area_mm2(case.volume)
+    """One row per painted label: area on one slice (mm2), volume (ml), voxels; voxels alone without known lengths."""
     totals = counts.sum(axis=0)
     unnamed = [Label(v, f"label_{v}") for v in range(1, 256) if totals[v] and case.table.get(v) is None]
     rows = tuple(
@@ -44,23 +43,37 @@ def label_rows(case: Case, counts: Counts, slice_index: int) -> TableRows:
             case.table.shown_colour(label),
             (
                 label.title,
-                f"{counts[slice_index, label.value] * area_mm2:.1f}",
-                f"{totals[label.value] * case.volume.voxel_volume_ml:.2f}",
+                *_sizes(case, int(counts[slice_index, label.value]), int(totals[label.value])),
                 f"{totals[label.value]}",
             ),
         )
         for label in (*case.table, *unnamed)
         if totals[label.value]
     )
+    if not case.is_sized:
+        tips = ("", "Voxels on the slice shown", "Voxels of the whole stack")
+        columns = ("label", f"voxels_slice_{slice_index + 1}", "voxels")
+        return TableRows(("Label", "slice", "voxels"), tips, columns, rows)
     tips = ("", "Area on the slice shown", "Volume of the whole stack", "Voxels of the whole stack")
     columns = ("label", f"area_mm2_slice_{slice_index + 1}", "volume_ml", "voxels")
     return TableRows(("Label", "mm²", "ml", "voxels"), tips, columns, rows)
 
 
+def _sizes(case: Case, on_slice: int, in_all: int) -> list[str]:
+    """Area on a slice (mm2) and volume (ml) of so many voxels; those of the slice where lengths are not known."""
+    if not case.is_sized:
+        return [f"{on_slice}"]
+    volume = case.volume
+    return [f"{on_slice * face_area_mm2(volume):.1f}", f"{in_all * volume.voxel_volume_ml:.2f}"]
+
+
 def pair_rows(case: Case, counts: Counts) -> TableRows:
-    """One row per label with both sides: volumes (ml), and 100 (left - right) / mean of both (percent)."""
+    """One row per label with both sides: volumes (ml), and 100 (left - right) / mean of both (percent).
+
+    Voxels instead of ml where lengths are not known.
+    """
     totals = counts.sum(axis=0)
-    ml = case.volume.voxel_volume_ml
+    ml, digits, unit = (case.volume.voxel_volume_ml, 2, "ml") if case.is_sized else (1.0, 0, "voxels")
     rows: list[tuple[tuple[int, int, int], tuple[str, ...]]] = []
     for left in case.table:
         right = case.table.find(left.name, "right")
@@ -69,9 +82,9 @@ def pair_rows(case: Case, counts: Counts) -> TableRows:
         a, b = float(totals[left.value] * ml), float(totals[right.value] * ml)
         difference = 200.0 * (a - b) / (a + b)
         name = left.name.replace("_", " ").capitalize()
-        rows.append((left.colour, (name, f"{a:.2f}", f"{b:.2f}", f"{difference:+.1f}".replace("-", "−"))))
+        rows.append((left.colour, (name, f"{a:.{digits}f}", f"{b:.{digits}f}", f"{difference:+.1f}".replace("-", "−"))))
     tips = ("", "Patient left", "Patient right", "(left − right) / mean of both, in percent")
-    columns = ("label", "left_ml", "right_ml", "difference_percent")
+    columns = ("label", f"left_{unit}", f"right_{unit}", "difference_percent")
     return TableRows(("Label", "left", "right", "diff. %"), tips, columns, tuple(rows))
 
 

@@ -4,10 +4,20 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QFontDatabase, QGuiApplication
-from PySide6.QtWidgets import QCheckBox, QDialog, QDialogButtonBox, QGridLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QDialog,
+    QDialogButtonBox,
+    QGridLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from thighview.core.case import Case
 from thighview.core.scan_facts import affine_text, geometry_rows
+from thighview.core.scan_key import QFORM
 from thighview.ui.cards import Card, Page, button, words
 
 if TYPE_CHECKING:
@@ -47,6 +57,8 @@ class ScanFacts(QDialog):
         for title, rows in sections(case):
             card = Card(title)
             card.body.addLayout(_grid(rows) if title != _DOUBTS else self._doubts(case))
+            if case and title == _GEOMETRY and case.volume.other_affine is not None:
+                card.body.addWidget(self._other_position(case))
             page.column.addWidget(card)
         if case is None:
             page.column.addWidget(words("No scan is open.", "muted"))
@@ -68,6 +80,14 @@ class ScanFacts(QDialog):
             column.addWidget(box)
         return column
 
+    def _other_position(self, case: Case) -> QPushButton:
+        """A way to the other of the two positions that the file gives."""
+        now, other = ("qform", "sform") if case.series[0].key.by_qform else ("sform", "qform")
+        return button(
+            f"Use its {other} instead of its {now}", lambda: self._workspace.place_scan(other == QFORM),
+            "Opens the scan again in that place; the mask stays on its voxels. Kept with this case.",
+        )  # fmt: skip
+
     def _copy(self) -> None:
         lines: list[str] = []
         for title, rows in sections(self._session.case):
@@ -75,7 +95,7 @@ class ScanFacts(QDialog):
         QGuiApplication.clipboard().setText("\n".join(lines))
 
 
-_DOUBTS, _AFFINE = "Doubts", "Affine, x y z to LPS mm"
+_DOUBTS, _GEOMETRY, _AFFINE = "Doubts", "Geometry", "Affine, x y z to LPS mm"
 
 
 def sections(case: Case | None) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -87,7 +107,7 @@ def sections(case: Case | None) -> list[tuple[str, list[tuple[str, str]]]]:
     if case.doubts:
         told = [(doubt, " (checked)" * (doubt in case.checked)) for doubt in case.doubts]
         found.append((_DOUBTS, [("", doubt + more) for doubt, more in told]))
-    found.append(("Geometry", [*geometry_rows(volume), (_AFFINE, affine_text(volume))]))
+    found.append((_GEOMETRY, [*geometry_rows(volume, case.checked), (_AFFINE, affine_text(volume))]))
     found.append(("Source", [("Name", volume.name), *volume.details.items(), ("Lies at", str(case.series[0].path))]))
     return found
 

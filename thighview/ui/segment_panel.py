@@ -127,6 +127,7 @@ class SegmentPanel(Page):
         session = workspace.session
         session.case_opened.connect(self._show)
         session.reviews_changed.connect(self._show_slices)
+        session.images_changed.connect(self._show_slices)
         session.view_changed.connect(self._view_changed)
         session.labels_changed.connect(self._show_model)
         workspace.models_changed.connect(self._models_changed)
@@ -344,7 +345,7 @@ class SegmentPanel(Page):
         self.segment_button.setEnabled(refused is None)
         self.segment_button.setVisible(not running)
         self._show_redo()
-        doubts = refused.hint if refused else doubt(case.volume) if case else ""
+        doubts = refused.hint if refused else doubt(case) if case else ""
         show_words(self.doubt_words, "" if running else doubts)
         for part in (self.cancel_button, self.progress):
             part.setVisible(running)

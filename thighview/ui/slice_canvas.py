@@ -323,7 +323,8 @@ class SliceCanvas(QWidget):
             draw.draw_name(painter, self._title(), max(120, width // 2 - draw.MARGIN - 24))
         if asked.intersects(self.corner_rect()):
             draw.draw_corner(painter, self.corner_rect(), self._corner_lines())
-        if asked.intersects(draw.scale_bar(placement, width, height)[2]):
+        sized = self.session.case is not None and self.session.case.is_sized
+        if sized and asked.intersects(draw.scale_bar(placement, width, height)[2]):
             draw.draw_scale_bar(painter, placement, width, height)
         if self.mouse is not None and TOOLS[view.tool].round and self.brush_shown:
             radius_px = view.brush_radius_mm * placement.px_per_mm
@@ -389,18 +390,18 @@ class SliceCanvas(QWidget):
         value = int(case.labels[z, y, x])
         shown = number_words(_pixels(case, self._shown)[0][z, y, x])
         fraction = any(one.series_id == self._shown and one.role == "fat_fraction" for one in case.images)
+        where = f"voxel {x} {y} {z}"
+        if case.is_sized:
+            place = "x {:.{n}f} y {:.{n}f} z {:.{n}f} mm".format(*at, n=int(roomy)).replace("-", "−")
+            where = f"{place}   {where}" if self.width() > _VOXEL_PX else place
         parts = [
-            "x {:.{n}f} y {:.{n}f} z {:.{n}f} mm".format(*at, n=int(roomy)).replace("-", "−"),
+            where,
             f"fat {shown} %" if fraction else ("signal " if roomy or not value else "") + shown,
         ]
         if value:
             label = case.table.get(value)
             parts.append(label.title if label else f"label {value}")
-        if self.width() > _VOXEL_PX:
-            parts[0] += f"   voxel {x} {y} {z}"
-        elif self.width() <= _PLACE_PX:
-            parts = parts[1:]
-        return " · ".join(parts)
+        return " · ".join(parts if self.width() > _PLACE_PX else parts[1:])
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Stay fitted, or keep the middle where it is."""

@@ -7,6 +7,7 @@ from PySide6.QtGui import QEnterEvent, QKeyEvent, QMouseEvent, QWheelEvent
 from PySide6.QtWidgets import QWidget
 
 from thighview.app.session import Session
+from thighview.core.known import LOOK_ONLY
 from thighview.core.view import ViewState
 from thighview.ui.slice_canvas import SliceCanvas
 from thighview.ui.tools import TOOLS, Aim, Gesture, Happening
@@ -173,6 +174,8 @@ class SliceView(SliceCanvas):
                 )
             else:
                 self._tell(self._happening("press", event))
+        elif self.session.case and not self.session.case.is_sized:
+            self.session.refused.emit(LOOK_ONLY)
         elif self.plane:
             self._aim = Aim(self.plane, self.index)
             self.sketch_index = self.index
