@@ -15,6 +15,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+from dicom_files import write_series
 from parts_files import write_volumes
 from tiny_project import make_project
 
@@ -229,6 +230,21 @@ def test_segment(capsys: pytest.CaptureFixture[str], scan: Path, model: Path, tm
     assert [(row["id"], row["name"], row["side"]) for row in facts["labels"]] == [(1, "thigh", ""), (20, "bone", "")]
     assert facts["model"] == "tiny" and re.fullmatch("[0-9a-f]{64}", facts["weights_sha256"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.json", "out.nii.gz", "p.nii.gz", "scan.nii.gz"]
+
+
+def test_segment_says_nothing_of_slices_that_are_missing(model: Path, tmp_path: Path) -> None:
+    scan = write_series(tmp_path / "series", [0, 5, 15, 20, 25], InstanceNumber=(1, 2, 4, 5, 6))
+    out, p = tmp_path / "out.nii.gz", tmp_path / "p.nii.gz"
+    words = ["segment", scan, "-o", out, "--model", model, "--device", "cpu", "--probabilities", p]
+    assert main([str(word) for word in words]) == DONE
+    drawn, values = (np.asarray(nibabel.load(path).dataobj) for path in (out, p))
+    assert values.shape == (5, 4, 6, 3) and not drawn[:, :, 2].any()
+    assert np.array_equal(values[:, :, 2], np.broadcast_to([1, 0, 0], (5, 4, 3))), "background, as the labels"
+    there = np.delete(values, 2, axis=2)
+    assert np.allclose(there.sum(-1), 1, atol=1e-5) and (there.max(-1) < 1).all(), "the others stay as they were"
+    assert [u is None for u in json.loads((tmp_path / "out.json").read_text())["uncertainty"]] == [
+        index == 2 for index in range(6)
+    ]
 
 
 def test_segment_that_is_refused_leaves_nothing(capsys: pytest.CaptureFixture[str], scan: Path, tmp_path: Path) -> None:
