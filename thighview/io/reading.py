@@ -130,6 +130,26 @@ def read_source(
         )  # fmt: skip
 
 
+def is_gone(path: Path) -> bool:
+    """Whether a scan is not at its path any more: nothing is, or a folder in which no file is DICOM.
+
+    A folder that may not be looked into is not gone: who reads it says why it cannot be.
+    """
+    if not path.is_dir():
+        return not path.exists()
+    try:
+        for folder, _, names in os.walk(path, onerror=_raise):
+            if any(file.is_file() and is_dicom(file) for file in map(Path(folder).joinpath, names)):
+                return False
+    except OSError:
+        return False
+    return True
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
 def settled(path: Path) -> Path:
     """The one path of a file or folder, without ``..`` and without links on the way to it; not on the window's thread.
 

@@ -8,7 +8,7 @@ import numpy as np
 from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.io.project import Project
-from thighview.io.reading import read_known
+from thighview.io.reading import is_gone, read_known
 
 
 def read_stored_case(project: Project, case_id: int) -> Case:
@@ -21,7 +21,7 @@ def read_stored_case(project: Project, case_id: int) -> Case:
     """
     case = project.load_case(case_id)
     source = case.series[0]
-    if not source.path.exists():
+    if is_gone(source.path):
         raise UserError(f"The scan of {case.title} is not at {source.path} any more.", "Put it back there.")
     source.volume = read_known(*source.key, source.sha256)
     shape, affine = project.geometry(case_id)[0]
