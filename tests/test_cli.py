@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 from contextlib import closing
@@ -17,7 +18,7 @@ import numpy as np
 import pytest
 from dicom_files import write_series
 from parts_files import write_volumes
-from tiny_project import make_project
+from tiny_project import make_older, make_project
 
 from thighview.cli import main, phantoms, system
 from thighview.cli.dispatch import DONE, REFUSED
@@ -26,6 +27,7 @@ from thighview.core.labels import Label, LabelTable
 from thighview.core.phantom import make_phantom
 from thighview.core.volume import Volume
 from thighview.engine.evaluation import Evaluation, Truth, compare
+from thighview.io import locks
 from thighview.io.case_pictures import read_pictures
 from thighview.io.images import write_volume
 from thighview.io.masks import read_mask, write_mask
@@ -194,6 +196,31 @@ def test_info_of_a_project(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
     told = json.loads(capsys.readouterr().out)
     assert told["kind"] == "project" and told["shape_zyx"] is None and told["warnings"] == []
     assert [case["name"] for case in told["cases"]] == titles
+
+
+def test_info_of_an_older_project_says_what_brings_it_up_to_date(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    folder = make_project(tmp_path)
+    make_older(folder)
+    before = (folder / "project.sqlite").read_bytes()
+    for words in (["info", folder], ["info", folder, "--json"], ["evaluate", "thigh_tissues", folder]):
+        said = refused(capsys, *words)
+        assert "older thighview (format 2, this program reads 3)" in said
+        assert f"(thighview {folder}) or exporting from it brings it up to date" in said
+        assert "another window" not in said
+    assert (folder / "project.sqlite").read_bytes() == before and not list(folder.glob("*.bak")), "to look changes none"
+    with closing(sqlite3.connect(folder / "project.sqlite")) as database:
+        assert locks.take(folder / "project.lock") is None  # the window of the older program
+        said = refused(capsys, "export", folder, "-o", tmp_path / "out", "--format", "nifti")
+        locks.release(folder / "project.lock")
+        assert database.execute("PRAGMA user_version").fetchone() == (2,)
+    assert f"open in another window (process {os.getpid()}): close that first" in said
+    assert main(["export", str(folder), "-o", str(tmp_path / "out"), "--format", "nifti"]) == DONE
+    assert (folder / "project.sqlite.v2.bak").is_file()
+    capsys.readouterr()
+    assert main(["info", str(folder)]) == DONE
+    assert "4 of 4 slices reviewed" in capsys.readouterr().out
 
 
 def test_segment_says_on_a_terminal_what_it_wrote(

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 import secrets
 import sqlite3
@@ -105,8 +106,8 @@ class Project(Records):
                     held = True
                 schema.migrate(connection, path)
                 connection.execute("PRAGMA journal_mode=WAL")
-            elif connection.execute("PRAGMA user_version").fetchone()[0] < schema.VERSION:
-                raise UserError(f"The project {folder} was made by an older thighview.", "Open it in the window once.")
+            elif (found := connection.execute("PRAGMA user_version").fetchone()[0]) < schema.VERSION:
+                raise _older(folder, found)
             return Project(folder, connection, writable)
         except BaseException as error:
             connection.close()
@@ -387,6 +388,20 @@ def _plain(title: str) -> str:
 def _held(folder: Path, holder: locks.Holder) -> UserError:
     mend = "Close the other window first." if holder.here else f"If nobody uses it there, delete {folder / LOCK}."
     return UserError(f"The project {folder} is open in another window ({holder}).", mend)
+
+
+def _older(folder: Path, found: int) -> UserError:
+    """The refusal to read a project that must be written first; who is asked to do that depends on who has it."""
+    holder = locks.read_holder(folder / LOCK)
+    first = f"It is open in another window ({holder}): close that first. " if holder and holder.alive else ""
+    if not os.access(folder / DATABASE, os.W_OK):
+        first += "It may not be written there: copy the folder to where it may. "
+    return UserError(
+        f"The project {folder} was made by an older thighview (format {found}, this program reads {schema.VERSION}):"
+        " it can be read once it has been brought up to date, and looking at it never changes it.",
+        f"{first}Opening it in the window (thighview {folder}) or exporting from it brings it up to date; the database"
+        f" as it was stays beside it as {schema.copy_path(folder / DATABASE, found).name}.",
+    )
 
 
 def _cannot_open(folder: Path, error: BaseException) -> UserError:
