@@ -14,6 +14,7 @@ from thighview.core.scan_key import SERIES_PART, ScanKey
 from thighview.core.volume import Volume
 from thighview.io.project import Project
 from thighview.io.records import SourceRow
+from thighview.io.same_scan import is_near, is_series, same_file
 
 
 def known_case(
@@ -50,7 +51,7 @@ def known_case(
     """
     if not key.part.startswith(SERIES_PART):
         return _of_file(project, key, [key.path, *([asked.absolute()] if asked else []), *sorted(files)])
-    near = [row for row in project.sources() if _is_series(row) and _is_near(row.key.path, key.path, files)]
+    near = [row for row in project.sources() if is_series(row.key.part) and is_near(row.key.path, key.path, files)]
     near.sort(key=lambda row: row.key != key)
     for row in near:
         if sha256 and row.sha256 == sha256:
@@ -82,19 +83,8 @@ def _of_file(project: Project, key: ScanKey, places: Sequence[Path]) -> int | No
             return by_path[path]
     names = {key.path.name, key.path.resolve().name}
     return next(
-        (row.case_id for row in same_part if row.key.path.name in names and _same_file(row.key.path, key.path)), None
+        (row.case_id for row in same_part if row.key.path.name in names and same_file(row.key.path, key.path)), None
     )
-
-
-def _is_series(row: SourceRow) -> bool:
-    return not row.key.part or row.key.part.startswith(SERIES_PART)
-
-
-def _is_near(path: Path, found: Path, files: Collection[Path]) -> bool:
-    """Whether a case lies where the series was found, in a folder above or below that, or at one of its files."""
-    if path.is_relative_to(found) or found.is_relative_to(path) or path in files:
-        return True
-    return path.name == found.name and _same_file(path, found)
 
 
 def _may_be(
@@ -108,11 +98,4 @@ def _may_be(
         return False
     if row.key.part:
         return row.key.part == key.part
-    return row.key.path in files or (alone and (row.key.path == key.path or _same_file(row.key.path, key.path)))
-
-
-def _same_file(one: Path, other: Path) -> bool:
-    try:
-        return one.samefile(other)
-    except OSError:
-        return False
+    return row.key.path in files or (alone and (row.key.path == key.path or same_file(row.key.path, key.path)))

@@ -14,11 +14,11 @@ import numpy as np
 from thighview.core.case import Case, Series
 from thighview.core.errors import UserError
 from thighview.core.review import SliceReview
-from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
 from thighview.io import locks, masks, moving, schema
 from thighview.io.journal import DamageError, Journal, JournalEntry
 from thighview.io.records import FIRST_READER, CaseSummary, ModelRow, Records, RunRow
+from thighview.io.same_scan import same_scan
 
 DATABASE = "project.sqlite"
 LOCK = "project.lock"
@@ -274,16 +274,25 @@ class Project(Records):
         Raises
         ------
         UserError
-            When the other project has a case of this scan already: only one of the two could ever be opened.
+            When the other project has a case of this scan already, or that cannot be told yet: only one of the two
+            could ever be opened. A case of another scan may lie at the same path.
         """
         if other.folder == self.folder:
             return case_id
-        path, part = self._connection.execute(
-            "SELECT path, part FROM series WHERE case_id=? AND channel=0", (case_id,)
-        ).fetchone()
-        key = ScanKey(Path(path), part)
-        if other.find_case(*key) is not None:
-            raise UserError(f"The project {other.name} has a case of {key.name} already.", "Choose another project.")
+        mine = self.stored_scan(case_id)
+        for there in other.cases():
+            same = same_scan(mine, other.stored_scan(there.case_id))
+            if same:
+                raise UserError(
+                    f"The project {other.name} has a case of {mine.key.name} already: {there.title}.",
+                    "Choose another project.",
+                )
+            if same is None:
+                raise UserError(
+                    f"{other.name} may have a case of {mine.key.name} already: {there.title}. It lies in the same"
+                    " place on the same voxels, and which images it was drawn on is not known yet of both.",
+                    "Open each of the two in its project, and move it then.",
+                )
         with other._writing():
             new_id = moving.copy_case(case_id, self._connection, other._connection)
         self.remove_case(case_id)
