@@ -111,7 +111,7 @@ def case_of(project: Project, scan: Scan, wanted: int | None = None) -> Case:
         return case
     case = with_volume(project, project.load_case(known), scan.volume)
     was = case.series[0]
-    same = was.sha256 == scan.sha256 or (not was.sha256 and (scan.alone or was.path in scan.files))
+    same = was.sha256 in ("", scan.sha256)
     if scan.part and not was.part and same and project.writable:  # made before series were told apart
         project.set_key(known, scan.key)
         case.series[0] = replace(was, path=scan.path, part=scan.part)

@@ -13,6 +13,7 @@ from thighview.app.store import Store
 from thighview.core.case import Case
 from thighview.core.errors import SeveralScansError, UserError
 from thighview.core.scan_key import ScanKey
+from thighview.io.known_cases import series_drawn_on
 from thighview.io.models import ModelEntry
 from thighview.io.paths import scratch_project
 from thighview.io.records import SourceRow
@@ -203,7 +204,9 @@ class OpenScans(OpenProject):
 
         def refused(error: Exception) -> None:
             self._opening = None
-            if isinstance(error, SeveralScansError):
+            if isinstance(error, SeveralScansError) and case_id is not None:
+                self._read_series_of(case_id, into)
+            elif isinstance(error, SeveralScansError):
                 self.choice_needed.emit(error, chosen)
             else:
                 self.failed.emit(error)
@@ -223,6 +226,16 @@ class OpenScans(OpenProject):
         job.succeeded.connect(read)
         job.failed.connect(refused)
         self.job_started.emit(job, f"Opening {key.name}")
+
+    def _read_series_of(self, case_id: int, into: Store | None) -> None:
+        """Open a case beside whose series others lie now, if it can be told which of them it was made of."""
+
+        def found(key: ScanKey) -> None:
+            if into is self.store:
+                self._read(key, into, case_id=case_id)
+
+        if into is self.store:
+            self._call(lambda project: series_drawn_on(project, case_id), found)
 
     def _enter(
         self,

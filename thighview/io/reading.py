@@ -15,12 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thighview.core.errors import SeveralScansError, UserError
+from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
 from thighview.io import formats, loader
 from thighview.io.child import Report, nobody
 from thighview.io.dicom_header import is_dicom
 from thighview.io.facts import Inspection, believed, volume_of
 from thighview.io.loader import Wish
+from thighview.io.same_scan import StoredScan
 
 _DICOM = "thighview.io.dicom_parts"
 
@@ -203,6 +205,36 @@ def sha256_of(
             own.append(hashlib.file_digest(file, "sha256").hexdigest())
     whole = own[0] if len(own) == 1 else hashlib.sha256("\n".join(own).encode()).hexdigest()
     return hashlib.sha256(f"{whole}\npart {part}".encode()).hexdigest() if part else whole
+
+
+@dataclass(frozen=True)
+class SeriesGrid:
+    """One of several DICOM series: what it is known by, what it is called, whose it is, and where it lies."""
+
+    scan: StoredScan
+    name: str
+    patient_id: str
+
+
+def grids_at(path: Path) -> list[SeriesGrid]:
+    """The DICOM series at a path, by their headers; none where nothing of DICOM is.
+
+    Raises
+    ------
+    UserError
+        When it cannot be looked through.
+    """
+    if not _is_dicom(path):
+        return []
+    facts, _ = loader.ask(f"{_DICOM}:grids", path)
+    found: list[SeriesGrid] = []
+    with believed(path):
+        for row in facts["series"]:
+            z, y, x = (int(n) for n in row["shape"])
+            affine = np.array(row["affine"], np.float64).reshape(4, 4)
+            scan = StoredScan(ScanKey(Path(row["place"]), str(row["part"])), "", (z, y, x), affine)
+            found.append(SeriesGrid(scan, str(row["name"]), str(row["patient_id"])))
+    return found
 
 
 def pictures_of(

@@ -143,6 +143,10 @@ class Records:
         grid = np.array(json.loads(affine), np.float64)
         return StoredScan(ScanKey(Path(path), part), sha256, (z, y, x), grid)
 
+    def title_and_subject(self, case_id: int) -> tuple[str, str]:
+        """What a case is called, and whose it is."""
+        return self._connection.execute("SELECT title, subject FROM case_ WHERE case_id=?", (case_id,)).fetchone()
+
     def hashes(self) -> dict[int, str]:
         """SHA-256 of each case's first series by case id; empty while not worked out."""
         return dict(self._connection.execute("SELECT case_id, sha256 FROM series WHERE channel=0"))
