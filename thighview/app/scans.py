@@ -26,6 +26,8 @@ class OpenScans(OpenProject):
     """A Job a person waits for, and its words."""
     together = Signal(object)
     """Tuple of ScanKey that the case which is open now is to have besides."""
+    with_mask = Signal(object)
+    """Path of the scan that has just been opened for the first time, whose mask lies in the same file."""
     choice_needed = Signal(object, object)
     """SeveralScansError, and whom to give the ScanKeys of those chosen: the first one's case is to have the others."""
 
@@ -267,6 +269,8 @@ class OpenScans(OpenProject):
                 for sentence in (*scan.volume.warnings, *case.warnings):
                     self.said.emit(sentence)
                 self._check_source(case, scan)
+                if scan.has_mask and not case.history.edits and not case.labels.any():
+                    self.with_mask.emit(scan.path)
             self.refresh()
             if images:
                 self.together.emit(tuple(images))
