@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 from contextlib import closing
@@ -16,8 +17,9 @@ import nibabel
 import numpy as np
 import pytest
 import tifffile
+from dicom_files import write_series
 from parts_files import write_volumes
-from tiny_project import make_project
+from tiny_project import make_older, make_project
 
 from thighview.cli import main, phantoms, system
 from thighview.cli.dispatch import DONE, REFUSED
@@ -26,6 +28,7 @@ from thighview.core.labels import Label, LabelTable
 from thighview.core.phantom import make_phantom
 from thighview.core.volume import Volume
 from thighview.engine.evaluation import Evaluation, Truth, compare
+from thighview.io import locks
 from thighview.io.case_pictures import read_pictures
 from thighview.io.images import write_volume
 from thighview.io.masks import read_mask, write_mask
@@ -196,6 +199,31 @@ def test_info_of_a_project(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
     assert [case["name"] for case in told["cases"]] == titles
 
 
+def test_info_of_an_older_project_says_what_brings_it_up_to_date(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    folder = make_project(tmp_path)
+    make_older(folder)
+    before = (folder / "project.sqlite").read_bytes()
+    for words in (["info", folder], ["info", folder, "--json"], ["evaluate", "thigh_tissues", folder]):
+        said = refused(capsys, *words)
+        assert "older thighview (format 2, this program reads 3)" in said
+        assert f"(thighview {folder}) or exporting from it brings it up to date" in said
+        assert "another window" not in said
+    assert (folder / "project.sqlite").read_bytes() == before and not list(folder.glob("*.bak")), "to look changes none"
+    with closing(sqlite3.connect(folder / "project.sqlite")) as database:
+        assert locks.take(folder / "project.lock") is None  # the window of the older program
+        said = refused(capsys, "export", folder, "-o", tmp_path / "out", "--format", "nifti")
+        locks.release(folder / "project.lock")
+        assert database.execute("PRAGMA user_version").fetchone() == (2,)
+    assert f"open in another window (process {os.getpid()}): close that first" in said
+    assert main(["export", str(folder), "-o", str(tmp_path / "out"), "--format", "nifti"]) == DONE
+    assert (folder / "project.sqlite.v2.bak").is_file()
+    capsys.readouterr()
+    assert main(["info", str(folder)]) == DONE
+    assert "4 of 4 slices reviewed" in capsys.readouterr().out
+
+
 def test_segment_says_on_a_terminal_what_it_wrote(
     capsys: pytest.CaptureFixture[str], scan: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -230,6 +258,21 @@ def test_segment(capsys: pytest.CaptureFixture[str], scan: Path, model: Path, tm
     assert [(row["id"], row["name"], row["side"]) for row in facts["labels"]] == [(1, "thigh", ""), (20, "bone", "")]
     assert facts["model"] == "tiny" and re.fullmatch("[0-9a-f]{64}", facts["weights_sha256"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.json", "out.nii.gz", "p.nii.gz", "scan.nii.gz"]
+
+
+def test_segment_says_nothing_of_slices_that_are_missing(model: Path, tmp_path: Path) -> None:
+    scan = write_series(tmp_path / "series", [0, 5, 15, 20, 25], InstanceNumber=(1, 2, 4, 5, 6))
+    out, p = tmp_path / "out.nii.gz", tmp_path / "p.nii.gz"
+    words = ["segment", scan, "-o", out, "--model", model, "--device", "cpu", "--probabilities", p]
+    assert main([str(word) for word in words]) == DONE
+    drawn, values = (np.asarray(nibabel.load(path).dataobj) for path in (out, p))
+    assert values.shape == (5, 4, 6, 3) and not drawn[:, :, 2].any()
+    assert np.array_equal(values[:, :, 2], np.broadcast_to([1, 0, 0], (5, 4, 3))), "background, as the labels"
+    there = np.delete(values, 2, axis=2)
+    assert np.allclose(there.sum(-1), 1, atol=1e-5) and (there.max(-1) < 1).all(), "the others stay as they were"
+    assert [u is None for u in json.loads((tmp_path / "out.json").read_text())["uncertainty"]] == [
+        index == 2 for index in range(6)
+    ]
 
 
 def test_segment_that_is_refused_leaves_nothing(capsys: pytest.CaptureFixture[str], scan: Path, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """A project of a few tiny made-up people, for tests of training."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import nibabel
@@ -9,7 +11,7 @@ from thighview.core.case import Case
 from thighview.core.labels import Label, LabelTable
 from thighview.core.review import SliceReview, SliceState
 from thighview.core.run import TrainConfig
-from thighview.io.project import Project
+from thighview.io.project import DATABASE, Project
 from thighview.io.reading import read_volume, sha256_of
 
 TINY = TrainConfig(
@@ -60,3 +62,12 @@ def make_project(folder: Path, people: int = 3, **options: object) -> Path:
         add_person(project, folder, seed, f"person {seed}", **options)  # type: ignore[arg-type]
     project.close()
     return project.folder
+
+
+def make_older(folder: Path) -> None:
+    """Put a closed project back to the format before scans had parts, as an older program left it: no hash known."""
+    with closing(sqlite3.connect(folder / DATABASE)) as database:
+        database.executescript(
+            "ALTER TABLE series DROP COLUMN part; ALTER TABLE case_ DROP COLUMN checked;"
+            "UPDATE series SET sha256=''; PRAGMA user_version=2"
+        )

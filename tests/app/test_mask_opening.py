@@ -9,6 +9,7 @@ import pytest
 from mask_files import described, scan_files, slicer_fields, some_labels, write_nifti, write_nrrd, write_seg
 from pytestqt.qtbot import QtBot
 
+from thighview.app import jobs
 from thighview.app.mask_opening import MaskReport
 from thighview.app.tasks import Workspace
 from thighview.core.case import Case
@@ -21,6 +22,7 @@ from thighview.core.volume import Volume
 from thighview.io.images import write_volume
 from thighview.io.mask_kind import kind_of
 from thighview.io.masks import read_mask, write_mask, write_sidecar
+from thighview.io.npz_out import write_npz
 
 Answer = Callable[[Any], None]
 
@@ -148,6 +150,34 @@ def test_what_a_sidecar_says_of_its_slices_stays_true(
         assert case.reviews == expected
         assert any(note.startswith("m.json says that") for note in report.notes)
         workspace.session.undo()
+
+
+def test_an_export_of_ours_opens_with_its_mask_once(
+    qtbot: QtBot, workspace: Workspace, tiny_volume: Volume, tmp_path: Path
+) -> None:
+    labels, path = some_labels(tiny_volume), tmp_path / "anna.npz"
+    table = LabelTable((Label(1, "vasti", "left"), Label(2, "femur", file_id=700), Label(3, "skin")))
+    reviews = [SliceReview(SliceState.DRAWN)] * 5 + [SliceReview()]
+    write_npz(path, tiny_volume, labels, table, reviews, {"subject": "anna"})
+    wanted = labels.copy()
+    wanted[5] = 0  # nobody has reviewed it: it has stayed at home
+    errors: list[Exception] = []
+    workspace.failed.connect(errors.append)
+    report = report_of(qtbot, workspace, lambda: workspace.open_path(path))
+    case = workspace.session.case
+    assert case is not None and case.subject == "anna" and case.volume.same_grid(tiny_volume)
+    assert np.array_equal(case.volume.voxels, tiny_volume.voxels)
+    assert {(b.name, b.side, b.file_id) for b in case.table} == {(b.name, b.side, b.file_id) for b in table}
+    for label in table:
+        (value,) = [b.value for b in case.table if b.key == label.key]
+        assert np.array_equal(case.labels == value, wanted == label.value)
+    assert len(report.new) == 3 and workspace.session.history.names == ("Open mask anna.npz",)
+    workspace.session.undo()
+    workspace.session.open(None)
+    again = opened(qtbot, workspace, path)
+    qtbot.waitUntil(lambda: not jobs.running())
+    assert again.case_id == case.case_id and not again.labels.any(), "what was taken back is not put there again"
+    assert errors == []
 
 
 def test_what_a_mask_takes_the_place_of_is_said(qtbot: QtBot, workspace: Workspace, case: Case, tmp_path: Path) -> None:

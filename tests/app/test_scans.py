@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +15,22 @@ import pytest
 from dicom_files import write_series
 from PySide6.QtCore import QSettings
 from pytestqt.qtbot import QtBot
+from tiny_project import make_older
 
 from thighview.app import demo, jobs
 from thighview.app.settings import Settings
 from thighview.app.tasks import Workspace
 from thighview.core.case import Case
 from thighview.core.errors import SeveralScansError, UserError
+from thighview.core.labels import Label, LabelTable
 from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
+from thighview.io.export_wish import ExportWish
+from thighview.io.exporting import export
 from thighview.io.images import write_volume
 from thighview.io.paths import scratch_project
 from thighview.io.project import Project
+from thighview.io.subjects import subject_of
 
 KNEE = "dicom/ge_knee_mese_echo1_MIT"
 
@@ -241,24 +247,139 @@ def test_a_case_from_before_series_were_told_apart_opens_whatever_came_beside_it
     assert again.case_id == case.case_id and len(workspace.cases) == 2
 
 
-def test_another_series_on_the_same_grid_is_never_taken_for_an_old_case(
-    qtbot: QtBot, workspace: Workspace, tmp_path: Path
+T2 = {"SeriesDescription": "t2", "RescaleIntercept": 100}
+
+
+def drawn_of_format_2(folder: Path, scan: Path, subject: str = "knee") -> int:
+    """A project of an older program with a case of all that lies there, something drawn on it, its hash not known."""
+    from thighview.io.reading import read_volume
+
+    with closing(Project.create(folder)) as project:
+        case = Case.of(read_volume(scan), scan, "", subject)
+        case.table, case.labels[1, :2, :3] = LabelTable((Label(1, "muscle"),)), 1
+        if not subject:
+            case.subject = subject_of(scan, "P-17", project.salt)
+        case_id = project.add_case(case)
+    make_older(folder)
+    return case_id
+
+
+@pytest.mark.parametrize("other", [T2, {"ImagePositionPatient": tuple([-10, -20, 5 * z + 1] for z in range(3))}])
+def test_an_old_case_without_a_hash_opens_with_its_own_series(
+    qtbot: QtBot, workspace: Workspace, tmp_path: Path, other: dict[str, object]
 ) -> None:
+    """Another one beside it, on the same voxels under another name, or elsewhere under the same name."""
     folder = write_series(tmp_path / "scan", [0, 5, 10])
-    old_case(tmp_path / "Study", folder)  # nobody had worked out its hash yet
-    write_series(folder, [0, 5, 10], 10, SeriesDescription="t2", RescaleIntercept=100)
+    old = drawn_of_format_2(tmp_path / "Study", folder)
+    write_series(folder, [0, 5, 10], 10, **other)
+    workspace.failed.connect(lambda error: pytest.fail(str(error)))
     asked: list[SeveralScansError] = []
 
     def answer(needed: SeveralScansError, chosen: Callable[[Sequence[ScanKey]], None]) -> None:
         asked.append(needed)
-        chosen([one.key for one in needed.choices if "t2" in one.title])
+        chosen([needed.choices[len(asked) - 1].key])
 
     workspace.choice_needed.connect(answer)
     with qtbot.waitSignal(workspace.cases_changed, check_params_cb=len):
         workspace.open_path(tmp_path / "Study")
-    case = opened(qtbot, workspace, lambda: workspace.open_case(workspace.cases[0].case_id))
-    assert len(asked) == 1 and case.title == "t2"
+    case = opened(qtbot, workspace, lambda: workspace.open_case(old))
+    assert case.case_id == old and int(case.labels.sum()) == 6 and not asked
+    assert case.volume.voxels[:, 0, 0].tolist() == [0, 1, 2]
+    qtbot.waitUntil(lambda: bool(workspace.cases[0].part or workspace.cases[0].sha256), timeout=20_000)
+    cases = [opened_anew(qtbot, workspace, folder) for _ in range(2)]
+    assert len(asked) == 2 and sum(one.case_id == old for one in cases) == 1
+    for one in cases:
+        assert bool(one.labels.any()) == (one.case_id == old)
     qtbot.waitUntil(lambda: len(workspace.cases) == 2)
+
+
+def opened_anew(qtbot: QtBot, workspace: Workspace, path: Path) -> Case:
+    workspace.session.open(None)
+    return opened(qtbot, workspace, lambda: workspace.open_path(path))
+
+
+def test_an_old_case_is_found_by_the_series_a_person_chooses(
+    qtbot: QtBot, workspace: Workspace, tmp_path: Path
+) -> None:
+    folder = write_series(tmp_path / "scan", [0, 5, 10])
+    old = drawn_of_format_2(tmp_path / "Study", folder)
+    write_series(folder, [0, 5, 10], 10, **T2)
+    wanted = ["t2", "t1_tra"]
+
+    def answer(needed: SeveralScansError, chosen: Callable[[Sequence[ScanKey]], None]) -> None:
+        name = wanted.pop(0)
+        chosen([one.key for one in needed.choices if name in one.title])
+
+    workspace.choice_needed.connect(answer)
+    in_study = [tmp_path / "Study", folder]
+    case = opened(qtbot, workspace, lambda: workspace.open_paths(in_study))
+    assert (case.title, case.case_id != old, case.labels.any()) == ("t2", True, False)
+    case = opened_anew(qtbot, workspace, folder)
+    assert case.case_id == old and int(case.labels.sum()) == 6
+    qtbot.waitUntil(lambda: len(workspace.cases) == 2)
+
+
+def test_where_it_cannot_be_told_of_which_series_an_old_case_is_nothing_opens_in_its_place(
+    qtbot: QtBot, workspace: Workspace, tmp_path: Path
+) -> None:
+    folder = write_series(tmp_path / "scan", [0, 5, 10])
+    old = drawn_of_format_2(tmp_path / "Study", folder)
+    write_series(folder, [0, 5, 10], 10, RescaleIntercept=100)  # the same again, of another session
+    errors: list[UserError] = []
+    workspace.failed.connect(errors.append)
+    workspace.choice_needed.connect(lambda needed, chosen: chosen([needed.choices[0].key]))
+    with qtbot.waitSignal(workspace.cases_changed, check_params_cb=len):
+        workspace.open_path(tmp_path / "Study")
+    for wish in (lambda: workspace.open_case(old), lambda: workspace.open_path(folder)):
+        wish()
+        qtbot.waitUntil(lambda: len(errors) == 1, timeout=20_000)
+        assert "Which series the case t1_tra was made of cannot be told: 2 in" in errors[0].message
+        assert "Move the others to another folder" in errors.pop().hint and workspace.session.case is None
+    for n in range(3):
+        (folder / f"{10 + n:03d}").unlink()
+    write_series(folder, [0, 5, 10, 15], 20, **T2)
+    case = opened(qtbot, workspace, lambda: workspace.open_case(old))
+    assert case.case_id == old and int(case.labels.sum()) == 6 and len(workspace.cases) == 1
+
+
+def test_of_two_persons_in_one_folder_an_old_case_is_that_of_its_own(
+    qtbot: QtBot, workspace: Workspace, tmp_path: Path
+) -> None:
+    folder = write_series(tmp_path / "scan", [0, 5, 10])
+    old = drawn_of_format_2(tmp_path / "Study", folder, subject="")
+    write_series(folder, [0, 5, 10], 10, RescaleIntercept=100, PatientID="P-18")
+    with qtbot.waitSignal(workspace.cases_changed, check_params_cb=len):
+        workspace.open_path(tmp_path / "Study")
+    case = opened(qtbot, workspace, lambda: workspace.open_case(old))
+    assert first_voxel(case) == 0 and case.labels.any()
+
+
+def test_an_old_case_whose_series_is_gone_is_refused_by_its_name(
+    qtbot: QtBot, workspace: Workspace, tmp_path: Path
+) -> None:
+    folder = write_series(tmp_path / "scan", [0, 5, 10])
+    old = drawn_of_format_2(tmp_path / "Study", folder)
+    shutil.rmtree(folder)
+    write_series(folder, [0, 5, 10], **T2)
+    write_series(folder, [0, 5, 10, 15], 10)
+    errors: list[UserError] = []
+    workspace.failed.connect(errors.append)
+    with qtbot.waitSignal(workspace.cases_changed, check_params_cb=len):
+        workspace.open_path(tmp_path / "Study")
+    workspace.open_case(old)
+    qtbot.waitUntil(lambda: len(errors) == 1, timeout=20_000)
+    assert errors[0].message.startswith("The case t1_tra was made when one scan lay in") and len(workspace.cases) == 1
+
+
+def test_an_old_case_leaves_with_its_own_series(tmp_path: Path) -> None:
+    told = {"StudyInstanceUID": "1.2.3", "FrameOfReferenceUID": "1.2.4"}
+    folder = write_series(tmp_path / "scan", [0, 5, 10], **told)
+    drawn_of_format_2(tmp_path / "Study", folder)
+    write_series(folder, [0, 5, 10], 10, **T2, **told)
+    for form in ("nifti", "dicomseg"):
+        with closing(Project.open(tmp_path / "Study")) as project:
+            done = export(project, tmp_path / form, ExportWish(form))
+        assert done is not None and done.cases == 1 and not done.left_out
 
 
 def time_points(folder: Path, uid: str, *which: int) -> Path:

@@ -3,6 +3,8 @@
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -166,6 +168,29 @@ def test_a_case_moves_to_a_project_with_its_journal(
     assert workspace.project_folder == target
     assert workspace.session.history.undo_name == "Brush"
     qtbot.waitUntil(lambda: len(workspace.cases) == 1)
+
+
+def test_a_case_that_moved_is_the_one_that_opens_also_beside_another_of_the_same_path(
+    qtbot: QtBot, workspace: Workspace, scan: Path, tiny_volume: Volume, tmp_path: Path
+) -> None:
+    target = tmp_path / "Leg study"
+    with closing(Project.create(target)) as project:  # made of what lay there before the scan was sent again
+        before = Case.of(replace(tiny_volume, voxels=tiny_volume.voxels + 1), scan, "0" * 64, "sub-07")
+        before.labels[0] = 7
+        theirs = project.add_case(before)
+    open_scan(qtbot, workspace, scan)
+    stroke(workspace, 2)
+    qtbot.waitUntil(lambda: bool(workspace.session.case and workspace.session.case.series[0].sha256))
+    drawn = workspace.session.case.labels.copy()  # type: ignore[union-attr]
+    errors: list[Exception] = []
+    workspace.failed.connect(errors.append)
+    with qtbot.waitSignal(workspace.session.case_opened, check_params_cb=lambda case: case is not None):
+        workspace.move_to_project(target)
+    case = workspace.session.case
+    assert case is not None and workspace.project_folder == target and case.case_id != theirs
+    assert np.array_equal(case.labels, drawn) and workspace.session.history.undo_name == "Brush"
+    qtbot.waitUntil(lambda: len(workspace.cases) == 2 and not jobs.running())
+    assert errors == []
 
 
 def test_a_case_is_removed_with_its_edits_but_not_under_a_run(

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -210,6 +211,41 @@ def test_a_case_that_cannot_be_written_leaves_nothing_and_the_others_go_on(proje
         numbers(project.load_case(2).labels),
     )
     assert out_of(project, tmp_path / "npz", "npz").cases == 1, "without pixels there is nothing to learn from"
+
+
+@pytest.mark.parametrize("deidentify", [False, True])
+@pytest.mark.parametrize("form", ["nifti", "nrrd", "bids"])
+def test_an_emptied_folder_is_a_scan_that_is_gone(
+    project: Project, tmp_path: Path, form: str, deidentify: bool
+) -> None:
+    """What the system leaves in a folder is no scan either."""
+    series, at_first = tmp_path / "series", out_of(project, tmp_path / "first", form, deidentify=deidentify)
+    shutil.move(series, tmp_path / "away")
+    gone = out_of(project, tmp_path / "gone", form, deidentify=deidentify)
+    (series / "below").mkdir(parents=True)
+    for junk in ("Thumbs.db", ".DS_Store", "below/notes.txt"):
+        (series / junk).write_bytes(b"no image")
+    emptied = out_of(project, tmp_path / "emptied", form, deidentify=deidentify)
+    assert emptied.cases == gone.cases == at_first.cases == 2 and emptied.left_out == ()
+    assert emptied.notes == gone.notes
+    assert (
+        emptied.notes[0]
+        == "The scan of anna & scan is not where it was; its mask has the position kept in the project."
+    )
+    masks = [name for name in files_in(tmp_path / "gone") if name.endswith((".gz", ".nrrd"))]
+    assert files_in(tmp_path / "emptied") == files_in(tmp_path / "gone") and len(masks) == 2
+    for name in masks:
+        one, other = read_volume(tmp_path / "emptied" / name), read_volume(tmp_path / "gone" / name)
+        assert one.same_grid(other) and np.array_equal(one.voxels, other.voxels)
+        assert one.same_grid(read_volume(tmp_path / "first" / name), 1e-3)
+
+
+def test_a_case_whose_folder_was_emptied_has_no_pixels_to_leave(project: Project, tmp_path: Path) -> None:
+    for path in (tmp_path / "series").iterdir():
+        path.unlink()
+    for form in ("npz", "dicomseg"):
+        with pytest.raises(UserError, match=r"The scan of anna & scan is not at .*series any more\. Put it back"):
+            export(project, tmp_path / "out", ExportWish(form, (1,)))
 
 
 @pytest.mark.parametrize("form", ["nifti", "nrrd", "npz"])

@@ -3,18 +3,21 @@
 import contextlib
 import json
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
 import sys
 import threading
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import strokes
 
+from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.history import Edit
 from thighview.core.labels import Label, LabelTable
@@ -491,6 +494,67 @@ def test_a_scan_moves_only_where_it_is_new(project, tmp_path):
             project.move_case_to(case_id, other)
         assert len(other.cases()) == 1
     assert project.load_case(case_id).labels.any()
+
+
+def case_at(path: Path, sha256: str, value: int, part: str = "", height_mm: float = 0.0) -> Case:
+    """A case with something of this value drawn in its first slice."""
+    case = strokes.new_case()
+    case.volume.affine[2, 3] += height_mm
+    case.title = f"case {value}"
+    case.series[0] = replace(case.series[0], path=path, part=part, sha256=sha256)
+    case.labels[0, 0, :4] = value
+    return case
+
+
+@pytest.mark.parametrize(("path", "part"), [("scan.nii.gz", ""), ("four.nii.gz", "2"), ("dicom", "series-1")])
+def test_a_case_of_another_scan_at_the_same_path_keeps_nothing_from_moving(
+    project: Project, tmp_path: Path, path: str, part: str
+) -> None:
+    mine = project.add_case(case_at(tmp_path / path, "a" * 64, 1, part))
+    with contextlib.closing(Project.create(tmp_path / "other")) as other:
+        theirs = other.add_case(case_at(tmp_path / path, "b" * 64, 2, part))
+        moved = project.move_case_to(mine, other)
+        assert {case.case_id: case.sha256[0] for case in other.cases()} == {theirs: "b", moved: "a"}
+        for case_id, value in ((theirs, 2), (moved, 1)):
+            assert set(np.unique(other.load_case(case_id).labels)) == {0, value}
+    assert project.cases() == []
+
+
+def test_the_same_scan_is_recognised_under_another_key(project: Project, tmp_path: Path) -> None:
+    """As a file and as a link to it, as a folder and as the one above, before series had parts and since."""
+    (tmp_path / "scan.nii.gz").write_bytes(b"a scan")
+    (tmp_path / "link.nii.gz").symlink_to(tmp_path / "scan.nii.gz")
+    for mine, theirs in (
+        ((tmp_path / "link.nii.gz", ""), (tmp_path / "scan.nii.gz", "")),
+        ((tmp_path / "visit", "series-1"), (tmp_path / "visit" / "a", "series-1")),
+        ((tmp_path / "visit", "series-1"), (tmp_path / "visit", "")),
+        ((tmp_path / "visit", ""), (tmp_path / "visit", "series-2-of-3")),
+    ):
+        case_id = project.add_case(case_at(mine[0], "a" * 64, 1, mine[1]))
+        with contextlib.closing(Project.create(tmp_path / "other")) as other:
+            other.add_case(case_at(theirs[0], "a" * 64, 2, theirs[1]))
+            with pytest.raises(UserError, match="already: case 2"):
+                project.move_case_to(case_id, other)
+            assert len(other.cases()) == 1
+        assert project.load_case(case_id).labels.any()
+        project.remove_case(case_id)
+        shutil.rmtree(tmp_path / "other")
+
+
+def test_where_a_hash_is_not_known_the_grid_tells_or_a_person_is_asked(project: Project, tmp_path: Path) -> None:
+    place = tmp_path / "dicom"
+    mine = project.add_case(case_at(place, "a" * 64, 1, "series-1"))
+    with contextlib.closing(Project.create(tmp_path / "other")) as other:
+        old = other.add_case(case_at(place, "", 2))  # of one of the series there, nobody knows which
+        with pytest.raises(UserError, match=r"may have a case of dicom already: case 2.*Open each of the two"):
+            project.move_case_to(mine, other)
+        other.set_sha256(old, "b" * 64)
+        other.add_case(case_at(place, "", 3, "series-2"))
+        other.add_case(case_at(place, "", 4, "series-1", height_mm=40))
+        other.add_case(case_at(tmp_path / "copy", "a" * 64, 5, "series-1"))
+        moved = project.move_case_to(mine, other)
+        assert set(np.unique(other.load_case(moved).labels)) == {0, 1} and len(other.cases()) == 5
+    assert project.cases() == []
 
 
 def test_a_subject_of_a_run_stays_one_where_its_case_moves(project, tmp_path):

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QObject, Signal
 
 from thighview.app.jobs import Job, run_in_thread
 from thighview.app.scans import OpenScans
+from thighview.app.settings import Settings
 from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.found_mask import FoundMask, MaskWish
@@ -57,6 +58,10 @@ class OpenMasks(OpenScans):
     """tuple of Path that may be scans or masks of the open one, and whom to give ``scan``, ``mask`` or nothing."""
     mask_opened = Signal(object)
     """MaskReport."""
+
+    def __init__(self, settings: Settings | None = None, parent: QObject | None = None) -> None:
+        super().__init__(settings, parent)
+        self.with_mask.connect(self.open_mask)
 
     def open_mask(self, path: Path) -> Job | None:
         """Put a mask file over the open scan, as one step that can be taken back; its slices need review."""

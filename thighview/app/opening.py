@@ -23,7 +23,7 @@ class Scan:
 
     ``asked`` is the path it was opened by: for a DICOM series perhaps one of its ``files``, where ``path`` is its
     folder. ``part`` is the part of it all that was read; ``alone`` whether ``path`` opens it without; ``sha256`` is
-    its hash, which of a DICOM series is known always.
+    its hash, which of a DICOM series is known always. ``has_mask`` is whether its mask lies in the same file.
     """
 
     path: Path
@@ -34,6 +34,7 @@ class Scan:
     part: str = ""
     alone: bool = True
     sha256: str = ""
+    has_mask: bool = False
 
     @property
     def key(self) -> ScanKey:
@@ -74,12 +75,13 @@ def read_scan(
     stopped: Callable[[], bool] | None = None,
 ) -> Scan:
     """Read the scan at a path, or one of several; parameters and what it raises as of ``reading.read_source``."""
-    from thighview.io import reading
+    from thighview.io import npz_in, reading
 
     source = reading.read_source(path, part, known_sha256, report, stopped)
     return Scan(
-        source.place, source.volume, source.patient_id, path, source.files, source.part, source.alone, source.sha256
-    )
+        source.place, source.volume, source.patient_id, path, source.files, source.part, source.alone, source.sha256,
+        has_mask=not source.part and npz_in.carries_mask(source.place),
+    )  # fmt: skip
 
 
 def subject_of(scan: Scan, salt: bytes) -> str:
@@ -115,7 +117,7 @@ def case_of(project: Project, scan: Scan, wanted: int | None = None) -> Case:
         scan = read_scan(was.path, was.part)  # there a person has chosen the other one of its file's two positions
     case = with_volume(project, case, scan.volume)
     was = case.series[0]
-    same = was.sha256 == scan.sha256 or (not was.sha256 and (scan.alone or was.path in scan.files))
+    same = was.sha256 in ("", scan.sha256)
     if scan.part and not was.part and same and project.writable:  # made before series were told apart
         project.set_key(known, scan.key)
         case.series[0] = replace(was, path=scan.path, part=scan.part)

@@ -13,6 +13,7 @@ from thighview.app.store import Store
 from thighview.core.case import Case
 from thighview.core.errors import SeveralScansError, UserError
 from thighview.core.scan_key import ScanKey
+from thighview.io.known_cases import series_drawn_on
 from thighview.io.models import ModelEntry
 from thighview.io.paths import scratch_project
 from thighview.io.records import SourceRow
@@ -25,6 +26,8 @@ class OpenScans(OpenProject):
     """A Job a person waits for, and its words."""
     together = Signal(object)
     """Tuple of ScanKey that the case which is open now is to have besides."""
+    with_mask = Signal(object)
+    """Path of the scan that has just been opened for the first time, whose mask lies in the same file."""
     choice_needed = Signal(object, object)
     """SeveralScansError, and whom to give the ScanKeys of those chosen: the first one's case is to have the others."""
 
@@ -224,7 +227,9 @@ class OpenScans(OpenProject):
 
         def refused(error: Exception) -> None:
             self._opening = None
-            if isinstance(error, SeveralScansError):
+            if isinstance(error, SeveralScansError) and case_id is not None:
+                self._read_series_of(case_id, into)
+            elif isinstance(error, SeveralScansError):
                 self.choice_needed.emit(error, chosen)
             else:
                 self.failed.emit(error)
@@ -244,6 +249,16 @@ class OpenScans(OpenProject):
         job.succeeded.connect(read)
         job.failed.connect(refused)
         self.job_started.emit(job, f"Opening {key.name}")
+
+    def _read_series_of(self, case_id: int, into: Store | None) -> None:
+        """Open a case beside whose series others lie now, if it can be told which of them it was made of."""
+
+        def found(key: ScanKey) -> None:
+            if into is self.store:
+                self._read(key, into, case_id=case_id)
+
+        if into is self.store:
+            self._call(lambda project: series_drawn_on(project, case_id), found)
 
     def _enter(
         self,
@@ -275,6 +290,8 @@ class OpenScans(OpenProject):
                 for sentence in (*scan.volume.warnings, *case.warnings):
                     self.said.emit(sentence)
                 self._check_source(case, scan)
+                if scan.has_mask and not case.history.edits and not case.labels.any():
+                    self.with_mask.emit(scan.path)
             self.refresh()
             if images:
                 self.together.emit(tuple(images))

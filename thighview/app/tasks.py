@@ -167,19 +167,22 @@ class Workspace(OpenMasks):
         self._segmenting.cancel()
         self.session.open(None)  # what would be painted from now on could not follow it
 
-        def work(project: Project) -> None:
+        def work(project: Project) -> int:
             other = Project.open_or_create(folder)
             try:
-                project.move_case_to(case_id, other)
+                return project.move_case_to(case_id, other)
             finally:
                 other.close()
 
+        def moved(new_id: int) -> None:  # by its number: another case may lie at the same path there
+            self.open_project(folder, lambda: self._read(key, self.store, case_id=new_id, known_sha256=sha256))
+
         def refused(error: Exception) -> None:
             self.failed.emit(error)
-            self._read(key, store, known_sha256=sha256)
+            self._read(key, store, case_id=case_id, known_sha256=sha256)
 
         job = store.call(work)
-        job.succeeded.connect(lambda _: self.open_project(folder, lambda: self._read(key, known_sha256=sha256)))
+        job.succeeded.connect(moved)
         job.failed.connect(refused)
 
     def before_removing(self, case_id: int, ask: Callable[[int], Any]) -> None:
@@ -197,8 +200,8 @@ class Workspace(OpenMasks):
         store, case = self.store, self.session.case
         if store is None:
             return
-        key = case.series[0].key if case and case.case_id == case_id else None
-        if key:
+        source = case.series[0] if case and case.case_id == case_id else None
+        if source:
             self._segmenting.cancel()
             self.session.open(None)  # what would be painted from now on would have no place
         going_on = self.runs.run if self.runs.is_going_on else None
@@ -212,8 +215,8 @@ class Workspace(OpenMasks):
             self.refresh()
 
         job = self._call(work, done)
-        if job and key:
-            job.failed.connect(lambda _: self._read(key, store))
+        if job and source:
+            job.failed.connect(lambda _: self._read(source.key, store, case_id=case_id, known_sha256=source.sha256))
 
     def hide_names(self, hidden: bool) -> None:
         """Keep names of persons out of title and top bar, and places of scans off the disk; or show and keep them."""

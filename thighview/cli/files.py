@@ -5,7 +5,7 @@ import os
 from argparse import Namespace
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from thighview.cli.progress import Progress, say, warn
 from thighview.core.errors import SeveralScansError, UserError
 from thighview.core.known import need_lengths
 from thighview.core.volume import Volume
+
+if TYPE_CHECKING:
+    from thighview.engine.predict import Segmentation
 
 _MOST_PHANTOMS = 1000
 _TOWARDS = {
@@ -93,7 +96,7 @@ def segment(args: Namespace) -> int:
             volume, network, card, slice_done,
             batch=batch_for(grid, card, device != "CPU"), with_probabilities=args.probabilities is not None,
         )  # fmt: skip
-    result.labels[list(volume.missing)] = 0  # as in the window: of a slice that is missing nothing can be said
+    _leave_out_missing(result, volume)
     facts = {
         "model": card.name,
         "weights_sha256": card.weights_sha256,
@@ -169,6 +172,20 @@ def need_room_for(path: Path, *inputs: Path) -> None:
         raise UserError(f"{path} is a folder.", "Give the name of a file.")
     if any(path.resolve() == other.resolve() for other in inputs):
         raise UserError(f"{path} is the input itself.", "Choose another name; scans are never overwritten.")
+
+
+def _leave_out_missing(result: "Segmentation", volume: Volume) -> None:
+    """As in the window, nothing is said of slices that are missing in the files: all of each is background, for sure.
+
+    How sure the model was is not told of them, where they are slices it was given.
+    """
+    missing = list(volume.missing)
+    result.labels[missing] = 0
+    if result.axis == 0:
+        result.uncertainty[missing] = np.nan
+    if result.probabilities is not None:
+        result.probabilities[missing] = 0
+        result.probabilities[missing, ..., 0] = 1
 
 
 def _project_facts(folder: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from thighview.io.dicom_header import text_of
 from thighview.io.dicom_source import SourceImages, images_at, values_of
 from thighview.io.export_wish import ExportWish, chosen_cases
 from thighview.io.project import CaseSummary, Project
+from thighview.io.reading import is_gone
 from thighview.io.stored_case import read_stored_case
 
 _DOUBTFUL = {"OT": "other", "SC": "secondary capture", "US": "ultrasound"}
@@ -83,7 +84,7 @@ def burned_in_doubts(project: Project, wish: ExportWish) -> list[Doubt]:
 
 def doubt_of(case: CaseSummary, wish: ExportWish) -> str:
     """Why a person must look at the pictures of a case first; empty where they need not, or have."""
-    if not (wish.deidentify and wish.carries_pixels) or wish.has_looked_at(case.case_id) or not case.path.exists():
+    if not (wish.deidentify and wish.carries_pixels) or wish.has_looked_at(case.case_id) or is_gone(case.path):
         return ""
     if case.path.name.lower().endswith(_DRAWINGS):
         return "It is a TIFF, which has no place to say whether text is burned into the picture."

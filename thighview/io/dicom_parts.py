@@ -57,6 +57,24 @@ def inspect(path: str) -> dict[str, Any]:
     return Inspection.of(path, dicom.read_series(found, series), [row]).to_json()
 
 
+def grids(path: str) -> dict[str, Any]:
+    """Each series at a path that can be opened: what it is known by, its name and PatientID, and where it lies."""
+    found = Path(path)
+    is_file = found.is_file()
+    rows: list[dict[str, Any]] = []
+    for series in dicom.scan(found.parent if is_file else found, not is_file).series:
+        if is_file and found not in series.files:
+            continue
+        with contextlib.suppress(UserError):
+            stack = stack_of(series.slices)
+            grid = dicom.as_volume(found, series, stack, np.broadcast_to(np.uint8(0), stack.shape))
+            rows.append({
+                "place": str(series.place), "part": series.part, "name": grid.name, "shape": list(grid.shape),
+                "patient_id": dicom.patient_of(series), "affine": grid.affine.tolist(),
+            })  # fmt: skip
+    return {"series": rows}
+
+
 def pictures(path: str, parts: list[str], pixels: int) -> tuple[dict[str, Any], Arrays]:
     """Small pictures of the middle slices of these series of a folder, and which of them there are.
 

@@ -30,6 +30,7 @@ from thighview.io.npz_out import write_npz
 from thighview.io.outgoing import Outgoing, origins_and_models
 from thighview.io.project import CaseSummary, Project
 from thighview.io.pseudonyms import Pseudonyms
+from thighview.io.reading import is_gone
 from thighview.io.stored_case import read_stored_case
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def _nnunet(
 
 def _note(left: LeftBehind, summary: CaseSummary, key: str, wish: ExportWish) -> None:
     """Count what of a case's source stays at home altogether."""
-    there = summary.path.exists()
+    there = not is_gone(summary.path)
     source = images_at(*summary.key, summary.sha256) if there else None
     if source and source.images:
         count_left_behind(source, left.tally)
@@ -203,7 +204,7 @@ class _Writer:
 
     def _outgoing(self, summary: CaseSummary, name: str, subject: str) -> Outgoing:
         needs_scan = self.wish.form in ("dicomseg", "npz")
-        has_scan = needs_scan or summary.path.exists()
+        has_scan = needs_scan or not is_gone(summary.path)
         case = read_stored_case(self.project, summary.case_id) if has_scan else self._without_scan(summary)
         if reason := doubt_of(summary, self.wish):  # of a file that has come in its place since
             raise UserError(reason, "Look at its slices first.")
@@ -249,7 +250,8 @@ class _Writer:
     def _npz(self, room: Path, out: Outgoing, summary: CaseSummary) -> None:
         case = out.case
         self._need_reviewed(case)
-        write_npz(room / f"{out.name}.npz", case.volume, case.labels, case.table, case.teaching, out.facts())
+        volume = replace(case.volume, unsure=frozenset() if case.is_placed else frozenset({"orientation"}))
+        write_npz(room / f"{out.name}.npz", volume, case.labels, case.table, case.teaching, out.facts())
         write_json_atomic(room / f"{out.name}.json", out.facts())
         self._count(out, summary)
 

@@ -7,13 +7,14 @@ may lie on one grid.
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from thighview.core.errors import UserError
 from thighview.core.scan_key import SERIES_PART, ScanKey
 from thighview.core.volume import Volume
 from thighview.io.project import Project
+from thighview.io.reading import grids_at
 from thighview.io.records import SourceRow
+from thighview.io.same_scan import is_near, is_series, same_file
+from thighview.io.subjects import subject_of
 
 
 def known_case(
@@ -46,11 +47,12 @@ def known_case(
     Raises
     ------
     UserError
-        When it is only some of the files of a case's series.
+        When it is only some of the files of a case's series, or it cannot be told which of several series a case was
+        made of.
     """
     if not key.part.startswith(SERIES_PART):
         return _of_file(project, key, [key.path, *([asked.absolute()] if asked else []), *sorted(files)])
-    near = [row for row in project.sources() if _is_series(row) and _is_near(row.key.path, key.path, files)]
+    near = [row for row in project.sources() if is_series(row.key.part) and is_near(row.key.path, key.path, files)]
     near.sort(key=lambda row: row.key != key)
     for row in near:
         if sha256 and row.sha256 == sha256:
@@ -82,19 +84,56 @@ def _of_file(project: Project, key: ScanKey, places: Sequence[Path]) -> int | No
             return by_path[path]
     names = {key.path.name, key.path.resolve().name}
     return next(
-        (row.case_id for row in same_part if row.key.path.name in names and _same_file(row.key.path, key.path)), None
+        (row.case_id for row in same_part if row.key.path.name in names and same_file(row.key.path, key.path)), None
     )
 
 
-def _is_series(row: SourceRow) -> bool:
-    return not row.key.part or row.key.part.startswith(SERIES_PART)
+def series_drawn_on(project: Project, case_id: int) -> ScanKey:
+    """Of several series that lie where a case does, the one it was made of.
+
+    For cases from before series were told apart, which have their path alone, and whose hash nobody has worked out. It
+    is the one on the voxels of the mask that is called as the case is; of several, the one of that person.
+
+    Raises
+    ------
+    UserError
+        When there is none, or that cannot be told.
+    """
+    title, _ = project.title_and_subject(case_id)
+    path = project.stored_scan(case_id).key.path
+    fitting = _fitting(project, case_id)
+    if not fitting:
+        raise UserError(
+            f"The case {title} was made when one scan lay in {path}. Several do now, and none of them is called so and"
+            " lies on the voxels of its mask.",
+            "Put the original back; the mask is kept.",
+        )
+    return _only(project, case_id, fitting)
 
 
-def _is_near(path: Path, found: Path, files: Collection[Path]) -> bool:
-    """Whether a case lies where the series was found, in a folder above or below that, or at one of its files."""
-    if path.is_relative_to(found) or found.is_relative_to(path) or path in files:
-        return True
-    return path.name == found.name and _same_file(path, found)
+def _only(project: Project, case_id: int, fitting: Sequence[ScanKey]) -> ScanKey:
+    if len(fitting) > 1:
+        title, _ = project.title_and_subject(case_id)
+        raise UserError(
+            f"Which series the case {title} was made of cannot be told: {len(fitting)} in"
+            f" {project.stored_scan(case_id).key.path} are called so and lie on the voxels of its mask.",
+            "Move the others to another folder: the one that stays opens as that case.",
+        )
+    return fitting[0]
+
+
+def _fitting(project: Project, case_id: int) -> list[ScanKey]:
+    """The series at the path of a case that it may have been made of."""
+    was, (title, subject) = project.stored_scan(case_id), project.title_and_subject(case_id)
+    try:
+        there = grids_at(was.key.path)
+    except UserError:  # nothing is there now
+        return []
+    fitting = [one for one in there if one.name == title and was.same_grid(one.scan.shape, one.scan.affine)]
+    if len(fitting) > 1:
+        of_person = [one for one in fitting if subject_of(was.key.path, one.patient_id, project.salt) == subject]
+        fitting = of_person or fitting
+    return [one.scan.key for one in fitting]
 
 
 def _may_be(
@@ -103,16 +142,11 @@ def _may_be(
     """Whether it is the scan of a case whose hash nobody has worked out."""
     if row.key == key:
         return True  # where it has changed since, it is refused as changed
-    shape, affine = project.geometry(row.case_id)[0]
-    if shape != volume.shape or not np.allclose(affine, volume.affine, atol=1e-3):
+    if not project.stored_scan(row.case_id).same_grid(volume.shape, volume.affine):
         return False
     if row.key.part:
         return row.key.part == key.part
-    return row.key.path in files or (alone and (row.key.path == key.path or _same_file(row.key.path, key.path)))
-
-
-def _same_file(one: Path, other: Path) -> bool:
-    try:
-        return one.samefile(other)
-    except OSError:
-        return False
+    if row.key.path in files or (alone and (row.key.path == key.path or same_file(row.key.path, key.path))):
+        return True
+    fitting = _fitting(project, row.case_id)
+    return key in fitting and _only(project, row.case_id, fitting) == key

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
+from thighview.core.provenance import Provenance
 from thighview.core.segments import MaskFile, Segment, named, numbers_in
 from thighview.core.volume import Volume
 from thighview.io import loader, mask_nrrd_in, numpy_in
@@ -16,11 +17,14 @@ from thighview.io.dicom_header import is_dicom
 from thighview.io.facts import believed
 from thighview.io.mask_names import names_beside, provenance_beside, segments_of
 from thighview.io.mask_parts import mask_of_parts
+from thighview.io.npz_in import OwnFile, own_mask
 from thighview.io.reading import read_volume
 
 
 def read_mask_file(path: Path, volume: Volume | None = None) -> MaskFile:
-    """Read a mask as its file has it: any image of whole numbers, a Dafne bundle, NRRD, or a DICOM segmentation.
+    """Read a mask as its file has it.
+
+    It is any image of whole numbers, a Dafne bundle, one of our own ``.npz``, NRRD, or a DICOM segmentation.
 
     It takes a moment: on a worker thread, not on the window's thread.
 
@@ -36,7 +40,10 @@ def read_mask_file(path: Path, volume: Volume | None = None) -> MaskFile:
     UserError
         When it is not a mask, damaged, or cannot be read, with the reason.
     """
-    return replace(_read(path, volume), provenance=provenance_beside(path)).unmarked()
+    found = _read(path, volume)
+    if found.provenance == Provenance():
+        found = replace(found, provenance=provenance_beside(path))
+    return found.unmarked()
 
 
 def _read(path: Path, volume: Volume | None) -> MaskFile:
@@ -48,8 +55,11 @@ def _read(path: Path, volume: Volume | None) -> MaskFile:
             facts, arrays = loader.ask("thighview.io.mask_parts:read_seg_parts", path, steps_mm)
             with believed(path):
                 return mask_of_parts(facts, arrays)
-        if path.is_file() and numpy_in.starts(first_bytes(path)) and (masks := numpy_in.bundle_masks(path)):
-            return _of_bundle(path, masks)
+        if path.is_file() and numpy_in.starts(first_bytes(path)):
+            if own := own_mask(path):
+                return _of_own(path, *own)
+            if masks := numpy_in.bundle_masks(path):
+                return _of_bundle(path, masks)
     except OSError as error:
         raise UserError(f"{path} could not be read: {error.strerror or error}.", "Check the path.") from error
     return of_image(read_volume(path), path)
@@ -83,6 +93,15 @@ def _of_bundle(path: Path, masks: dict[str, NDArray[np.bool_]]) -> MaskFile:
         segments.append(Segment(number, plain, side, layer=at, code=number))
     image = numpy_in.read_numpy(path)
     return MaskFile(path.name, image, tuple(layers), tuple(segments), notes=image.warnings)
+
+
+def _of_own(path: Path, mask: NDArray[np.integer[Any]], own: OwnFile) -> MaskFile:
+    """The mask of one of our own exports; numbers that none of its labels has are labels without a name."""
+    named = {segment.number for segment in own.segments}
+    nameless = [number for number in numbers_in(mask) if number and number not in named]
+    segments = (*own.segments, *(Segment(number) for number in nameless))
+    image = numpy_in.read_numpy(path)
+    return MaskFile(path.name, image, (mask,), segments, notes=image.warnings, provenance=own.provenance)
 
 
 def whole_numbers(stored: NDArray[Any], name: str) -> NDArray[np.integer[Any]]:

@@ -11,6 +11,7 @@ from thighview.io.dicom_header import is_dicom, read_dataset, text_of
 from thighview.io.facts import believed
 from thighview.io.mask_names import stem_of
 from thighview.io.mask_seg_in import LABEL_MAP, SEGMENTATION, seg_facts
+from thighview.io.npz_in import carries_mask
 
 MARKS = ("_seg", "_mask", "_labels", "_label", "-label", "-seg", "-mask")
 """What a mask's name has behind that of its image."""
@@ -40,7 +41,7 @@ class Pairs:
 
 
 def find_pairs(source: Path, mask: Path | None = None) -> Pairs:
-    """Images with masks: the one named, or those of a folder; nothing but headers is read.
+    """Images with masks: the one named, one that has its mask in itself, or those of a folder; only headers are read.
 
     Raises
     ------
@@ -49,6 +50,8 @@ def find_pairs(source: Path, mask: Path | None = None) -> Pairs:
     """
     if mask is not None:
         return Pairs((Pair(source, mask),))
+    if carries_mask(source):
+        return Pairs((Pair(source, source),))
     if not source.is_dir():
         raise UserError(f"{source.name} is one file, and no mask was named.", "Name it with --mask FILE.")
     found = _beside(source)
@@ -71,13 +74,19 @@ def find_pairs(source: Path, mask: Path | None = None) -> Pairs:
 
 
 def _beside(folder: Path) -> Pairs:
-    """``X.nii.gz`` with ``X_seg.nii.gz``, ``X_mask``, ``X_labels`` or ``X.seg.nrrd``, whatever the format of each."""
+    """``X.nii.gz`` with ``X_seg.nii.gz``, ``X_mask``, ``X_labels`` or ``X.seg.nrrd``, whatever the format of each.
+
+    One of our own ``.npz`` has its mask in itself, unless another one lies beside it.
+    """
     files = [
         path for path in sorted(folder.iterdir())
         if path.is_file() and not path.name.startswith(".") and path.name.lower().endswith(_ENDINGS)
     ]  # fmt: skip
     stems = {path: stem_of(path) for path in files}
-    masks = {path: base for path, stem in stems.items() if (base := _image_of(path, stem)) is not None}
+    both = {path for path in files if path.suffix.lower() == ".npz" and carries_mask(path)}
+    masks = {
+        path: base for path, stem in stems.items() if path not in both and (base := _image_of(path, stem)) is not None
+    }
     images: dict[str, list[Path]] = {}
     for path, stem in stems.items():
         if path not in masks:
@@ -93,13 +102,15 @@ def _beside(folder: Path) -> Pairs:
             of.setdefault(there[0], []).append(path)
         else:
             notes.append(f"{path.name} was left out: its image {base} is not there.")
+    for path in both:
+        of.setdefault(path, [path])
     for image, own in of.items():
         if len(own) > 1:
             listed = _listed([one.name for one in own])
             raise UserError(f"{image.name} has several masks beside it: {listed}.", _NAME_ONE)
     if alone := [path.name for paths in images.values() for path in paths if path not in of]:
         notes.append(f"Left out, as no mask lies beside {'it' if len(alone) == 1 else 'them'}: {_listed(alone)}.")
-    return Pairs(tuple(Pair(image, own[0]) for image, own in of.items()), tuple(notes))
+    return Pairs(tuple(Pair(image, of[image][0]) for image in sorted(of)), tuple(notes))
 
 
 def _image_of(path: Path, stem: str) -> str | None:

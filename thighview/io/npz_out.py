@@ -28,8 +28,9 @@ def write_npz(
     """Write what a training needs of a case into one file, and read it back.
 
     It holds ``image`` and ``mask`` (z, y, x), ``affine`` with ``affine_convention``, ``spacing_mm_zyx``, ``labels``
-    (JSON text), ``states`` and ``reviewed`` per slice, ``unreviewed_value`` (-1 where all are reviewed), ``subject``
-    and ``facts`` (JSON text). Slices nobody has reviewed carry ``unreviewed_value`` in the mask.
+    (JSON text), ``states`` and ``reviewed`` per slice, ``unreviewed_value`` (-1 where all are reviewed), ``missing``
+    (slices that are not in the scan's files), ``unsure`` (what the scan does not say of its position), ``subject`` and
+    ``facts`` (JSON text). ``npz_in`` reads it again. Slices nobody has reviewed carry ``unreviewed_value`` in the mask.
 
     Raises
     ------
@@ -51,6 +52,8 @@ def write_npz(
         "states": np.array([review.state.word for review in reviews]),
         "reviewed": np.array([review.state.reviewed for review in reviews]),
         "unreviewed_value": np.array(mark.value if mark else -1),
+        "missing": np.array(volume.missing, np.int32),
+        "unsure": np.array(sorted(volume.unsure), "U16"),
         "subject": np.array(str(facts.get("subject", ""))),
         "facts": np.array(json.dumps(dict(facts), ensure_ascii=False, allow_nan=False)),
     }

@@ -14,6 +14,7 @@ from thighview.io.bounded import Stream
 
 MAGIC = b"\x93NUMPY"
 _MOST_HEADER_BYTES = 10_000
+_MOST_TEXT_BYTES = 64 << 20
 _KINDS = "biufc"
 
 
@@ -80,3 +81,22 @@ def read_numbers(
     stored, left = bounded.take(stream, shape, head.dtype, axis, chosen, path)
     bounded.drain(stream, left, path)
     return np.ascontiguousarray(stored.T) if head.fortran else stored
+
+
+def read_text(stream: Stream, head: ArrayHead, path: Path) -> list[str]:
+    """The words of an array of text, in its order; none where it holds no text.
+
+    Raises
+    ------
+    UserError
+        When it ends early, or is longer than anything that is said of a scan.
+    """
+    if head.dtype.kind != "U" or not head.dtype.itemsize:
+        return []
+    if head.size_bytes > _MOST_TEXT_BYTES:
+        raise UserError(f"The text in {path.name} is too long.", "Save it again without it.")
+    count = math.prod(head.shape)
+    stored, left = bounded.take(stream, (count, head.dtype.itemsize), np.dtype(np.uint8), None, 0, path)
+    bounded.drain(stream, left, path)
+    form = "utf-32-be" if head.dtype.byteorder == ">" else "utf-32-le"
+    return [row.tobytes().decode(form, "replace").rstrip("\0") for row in stored]

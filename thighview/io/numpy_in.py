@@ -3,7 +3,8 @@
 They do not say which axis is which. Where an ``affine`` is there, it is taken as the other programs of Python write it:
 from the axes of the array, in their order, to millimetres to the right, front and head. Else slices lie along the axis
 that differs in length from two alike, or the first one, and the sides are not known. A bundle of Dafne (``data``,
-``mask_NAME``, ``resolution``) has rows, columns, slices. All of this is said, never taken silently.
+``mask_NAME``, ``resolution``) has rows, columns, slices. All of this is said, never taken silently. Only our own files
+say what their affine means (``npz_in``).
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from thighview.core.errors import ScanChoice, UserError
 from thighview.core.volume import Volume
 from thighview.io import numbers, parts
 from thighview.io.names import stem
+from thighview.io.npz_in import OwnFile, own_file
 from thighview.io.numpy_archive import ZIP, Archive, heads_of, member, opened
 from thighview.io.numpy_array import MAGIC, ArrayHead, read_head, read_numbers
 from thighview.io.positions import NOT_KNOWN, SPACING_NOT_KNOWN, affine_of, doubts, is_transform, unknown, unsure
@@ -73,12 +75,15 @@ def read_numpy(path: Path, part: str = "") -> Volume:
     with opened(path) as archive:
         heads = heads_of(path, archive)
         dafne = "data" in heads and ("resolution" in heads or any(name.startswith(_MASK) for name in heads))
+        own = own_file(path, archive, heads)
         scans = _scans(path, heads)
-        chosen = _chosen(path, part, scans, dafne)
+        chosen = _chosen(path, part, scans, "data" if dafne else "image" if own else "")
         scan = scans[chosen]
         with member(path, archive, scan.member) as stream:
             stored = read_numbers(stream, read_head(stream, path), path, scan.along, scan.index)
         facts = {} if archive is None else _facts(path, archive, heads)
+    if own:
+        return _of_own(path, scan, own, stored)
     warnings: list[str] = []
     order = _order([scan.head.shape[axis] for axis in scan.axes], dafne, "affine" in facts)
     voxels, details = _shown(np.ascontiguousarray(stored.transpose(order)), path)
@@ -90,6 +95,21 @@ def read_numpy(path: Path, part: str = "") -> Volume:
         name = f"{name}, {scan.title}"
     said = (*warnings, *doubts(affine), *numbers.odd_words(voxels))
     return Volume(voxels, affine, name, "numpy", said, details, unsure=unsure(position_from, said))
+
+
+def _of_own(path: Path, scan: _Scan, own: OwnFile, stored: NDArray[Any]) -> Volume:
+    """Image or mask of one of our own files, as it was when it was exported."""
+    voxels, details = _shown(stored, path)
+    mark = own.provenance.mark
+    names = [segment.name for segment in own.segments if segment.file_id != mark]
+    details |= {"Format": "NumPy, exported by thighview", "Position from": "affine", "Mask in it": ", ".join(names)}
+    said = [f"The scan it was exported from does not say how it lies: {NOT_KNOWN}"] * ("orientation" in own.unsure)
+    said += [SPACING_NOT_KNOWN] * ("spacing" in own.unsure)
+    said += [*doubts(own.affine), *numbers.odd_words(voxels)]
+    name = stem(path) if scan.member == "image" else f"{stem(path)}, {scan.title}"
+    return Volume(
+        voxels, own.affine, name, "numpy", tuple(said), details, unsure=own.unsure, missing=own.missing,
+    )  # fmt: skip
 
 
 def bundle_masks(path: Path) -> dict[str, NDArray[np.bool_]]:
@@ -167,8 +187,8 @@ def _apart(shape: Sequence[int]) -> int:
     return 0 if shape[0] <= shape[-1] else len(shape) - 1
 
 
-def _chosen(path: Path, part: str, scans: Sequence[_Scan], dafne: bool) -> int:
-    """Which scan is meant; of a Dafne bundle its image."""
+def _chosen(path: Path, part: str, scans: Sequence[_Scan], image: str) -> int:
+    """Which scan is meant; where a file says which one is its ``image``, that one."""
     of_one = len({scan.member for scan in scans}) == 1
     choices = [
         ScanChoice(
@@ -179,8 +199,8 @@ def _chosen(path: Path, part: str, scans: Sequence[_Scan], dafne: bool) -> int:
         )
         for n, scan in enumerate(scans, 1)
     ]
-    if dafne and not part:
-        return next(n for n, scan in enumerate(scans) if scan.member == "data")
+    if image and not part:
+        return next(n for n, scan in enumerate(scans) if scan.member == image)
     return parts.choose(path, part, choices, "arrays that could be scans")
 
 

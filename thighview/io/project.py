@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 import secrets
 import sqlite3
@@ -13,11 +14,11 @@ import numpy as np
 from thighview.core.case import Case, Series
 from thighview.core.errors import UserError
 from thighview.core.review import SliceReview
-from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
 from thighview.io import locks, masks, moving, schema
 from thighview.io.journal import DamageError, Journal, JournalEntry
 from thighview.io.records import FIRST_READER, CaseSummary, ModelRow, Records, RunRow
+from thighview.io.same_scan import same_scan
 
 DATABASE = "project.sqlite"
 LOCK = "project.lock"
@@ -105,8 +106,8 @@ class Project(Records):
                     held = True
                 schema.migrate(connection, path)
                 connection.execute("PRAGMA journal_mode=WAL")
-            elif connection.execute("PRAGMA user_version").fetchone()[0] < schema.VERSION:
-                raise UserError(f"The project {folder} was made by an older thighview.", "Open it in the window once.")
+            elif (found := connection.execute("PRAGMA user_version").fetchone()[0]) < schema.VERSION:
+                raise _older(folder, found)
             return Project(folder, connection, writable)
         except BaseException as error:
             connection.close()
@@ -273,16 +274,25 @@ class Project(Records):
         Raises
         ------
         UserError
-            When the other project has a case of this scan already: only one of the two could ever be opened.
+            When the other project has a case of this scan already, or that cannot be told yet: only one of the two
+            could ever be opened. A case of another scan may lie at the same path.
         """
         if other.folder == self.folder:
             return case_id
-        path, part = self._connection.execute(
-            "SELECT path, part FROM series WHERE case_id=? AND channel=0", (case_id,)
-        ).fetchone()
-        key = ScanKey(Path(path), part)
-        if other.find_case(*key) is not None:
-            raise UserError(f"The project {other.name} has a case of {key.name} already.", "Choose another project.")
+        mine = self.stored_scan(case_id)
+        for there in other.cases():
+            same = same_scan(mine, other.stored_scan(there.case_id))
+            if same:
+                raise UserError(
+                    f"The project {other.name} has a case of {mine.key.name} already: {there.title}.",
+                    "Choose another project.",
+                )
+            if same is None:
+                raise UserError(
+                    f"{other.name} may have a case of {mine.key.name} already: {there.title}. It lies in the same"
+                    " place on the same voxels, and which images it was drawn on is not known yet of both.",
+                    "Open each of the two in its project, and move it then.",
+                )
         with other._writing():
             new_id = moving.copy_case(case_id, self._connection, other._connection)
         self.remove_case(case_id)
@@ -387,6 +397,20 @@ def _plain(title: str) -> str:
 def _held(folder: Path, holder: locks.Holder) -> UserError:
     mend = "Close the other window first." if holder.here else f"If nobody uses it there, delete {folder / LOCK}."
     return UserError(f"The project {folder} is open in another window ({holder}).", mend)
+
+
+def _older(folder: Path, found: int) -> UserError:
+    """The refusal to read a project that must be written first; who is asked to do that depends on who has it."""
+    holder = locks.read_holder(folder / LOCK)
+    first = f"It is open in another window ({holder}): close that first. " if holder and holder.alive else ""
+    if not os.access(folder / DATABASE, os.W_OK):
+        first += "It may not be written there: copy the folder to where it may. "
+    return UserError(
+        f"The project {folder} was made by an older thighview (format {found}, this program reads {schema.VERSION}):"
+        " it can be read once it has been brought up to date, and looking at it never changes it.",
+        f"{first}Opening it in the window (thighview {folder}) or exporting from it brings it up to date; the database"
+        f" as it was stays beside it as {schema.copy_path(folder / DATABASE, found).name}.",
+    )
 
 
 def _cannot_open(folder: Path, error: BaseException) -> UserError:

@@ -22,6 +22,7 @@ from thighview.io.child import Report, nobody
 from thighview.io.dicom_header import is_dicom
 from thighview.io.facts import Inspection, believed, volume_of
 from thighview.io.loader import Wish
+from thighview.io.same_scan import StoredScan
 
 _DICOM = "thighview.io.dicom_parts"
 
@@ -131,6 +132,26 @@ def read_source(
         )  # fmt: skip
 
 
+def is_gone(path: Path) -> bool:
+    """Whether a scan is not at its path any more: nothing is, or a folder in which no file is DICOM.
+
+    A folder that may not be looked into is not gone: who reads it says why it cannot be.
+    """
+    if not path.is_dir():
+        return not path.exists()
+    try:
+        for folder, _, names in os.walk(path, onerror=_raise):
+            if any(file.is_file() and is_dicom(file) for file in map(Path(folder).joinpath, names)):
+                return False
+    except OSError:
+        return False
+    return True
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
 def settled(path: Path) -> Path:
     """The one path of a file or folder, without ``..`` and without links on the way to it; not on the window's thread.
 
@@ -185,6 +206,36 @@ def sha256_of(
     whole = own[0] if len(own) == 1 else hashlib.sha256("\n".join(own).encode()).hexdigest()
     own_part = ScanKey(found, part).volume_part  # where it lies is no content
     return hashlib.sha256(f"{whole}\npart {own_part}".encode()).hexdigest() if own_part else whole
+
+
+@dataclass(frozen=True)
+class SeriesGrid:
+    """One of several DICOM series: what it is known by, what it is called, whose it is, and where it lies."""
+
+    scan: StoredScan
+    name: str
+    patient_id: str
+
+
+def grids_at(path: Path) -> list[SeriesGrid]:
+    """The DICOM series at a path, by their headers; none where nothing of DICOM is.
+
+    Raises
+    ------
+    UserError
+        When it cannot be looked through.
+    """
+    if not _is_dicom(path):
+        return []
+    facts, _ = loader.ask(f"{_DICOM}:grids", path)
+    found: list[SeriesGrid] = []
+    with believed(path):
+        for row in facts["series"]:
+            z, y, x = (int(n) for n in row["shape"])
+            affine = np.array(row["affine"], np.float64).reshape(4, 4)
+            scan = StoredScan(ScanKey(Path(row["place"]), str(row["part"])), "", (z, y, x), affine)
+            found.append(SeriesGrid(scan, str(row["name"]), str(row["patient_id"])))
+    return found
 
 
 def pictures_of(

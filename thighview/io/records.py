@@ -21,6 +21,7 @@ from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
 from thighview.io import schema
 from thighview.io.atomic import WriteError
+from thighview.io.same_scan import StoredScan
 
 FIRST_READER = 1
 _DISK = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
@@ -133,6 +134,18 @@ class Records:
                 "SELECT case_id, path, part, sha256 FROM series WHERE channel=0 ORDER BY case_id"
             )
         ]
+
+    def stored_scan(self, case_id: int) -> StoredScan:
+        """What is known of the first series of a case."""
+        path, part, sha256, z, y, x, affine = self._connection.execute(
+            "SELECT path, part, sha256, z, y, x, affine FROM series WHERE case_id=? AND channel=0", (case_id,)
+        ).fetchone()
+        grid = np.array(json.loads(affine), np.float64)
+        return StoredScan(ScanKey(Path(path), part), sha256, (z, y, x), grid)
+
+    def title_and_subject(self, case_id: int) -> tuple[str, str]:
+        """What a case is called, and whose it is."""
+        return self._connection.execute("SELECT title, subject FROM case_ WHERE case_id=?", (case_id,)).fetchone()
 
     def hashes(self) -> dict[int, str]:
         """SHA-256 of each case's first series by case id; empty while not worked out."""

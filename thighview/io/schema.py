@@ -172,6 +172,11 @@ def check(connection: sqlite3.Connection, path: Path) -> None:
         raise UserError(f"The project file {path} holds something foreign ({odd[0]!r}).", "Do not open it.")
 
 
+def copy_path(path: Path, version: int) -> Path:
+    """Where a database of this version is kept when it is brought up to date."""
+    return path.with_name(f"{path.name}.v{version}.bak")
+
+
 def migrate(
     connection: sqlite3.Connection,
     path: Path,
@@ -188,7 +193,7 @@ def migrate(
     found = connection.execute("PRAGMA user_version").fetchone()[0]
     if found >= newest:
         return False
-    copy = path.with_name(f"{path.name}.v{found}.bak")
+    copy = copy_path(path, found)
     copy.unlink(missing_ok=True)
     os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     kept = sqlite3.connect(copy)

@@ -1,14 +1,16 @@
 """A case as a project has stored it, with its scan."""
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from thighview.core.case import Case
-from thighview.core.errors import UserError
+from thighview.core.errors import SeveralScansError, UserError
+from thighview.io.known_cases import series_drawn_on
 from thighview.io.project import Project
-from thighview.io.reading import read_known
+from thighview.io.reading import is_gone, read_known
 
 
 def read_stored_case(project: Project, case_id: int) -> Case:
@@ -21,9 +23,14 @@ def read_stored_case(project: Project, case_id: int) -> Case:
     """
     case = project.load_case(case_id)
     source = case.series[0]
-    if not source.path.exists():
+    if is_gone(source.path):
         raise UserError(f"The scan of {case.title} is not at {source.path} any more.", "Put it back there.")
-    source.volume = read_known(*source.key, source.sha256)
+    try:
+        source.volume = read_known(*source.key, source.sha256)
+    except SeveralScansError:
+        key = series_drawn_on(project, case_id)
+        source = case.series[0] = replace(source, path=key.path, part=key.part, volume=read_known(*key, ""))
+    assert source.volume is not None
     shape, affine = project.geometry(case_id)[0]
     if source.volume.shape != shape or not np.allclose(source.volume.affine, affine, atol=1e-3):
         raise UserError(f"The scan of {case.title} lies on another grid than its mask.", "Put the original back.")

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from thighview.io.mask_names import stem_of
+from thighview.io.npz_in import subject_in
 
 _KINDS = {"anat", "func", "dwi", "fmap", "perf", "pet", "mrs", "dicom", "dicoms", "dcm", "nifti"}
 """Folders that say what kind of data lies in them, below that of a person or a session."""
@@ -13,6 +14,8 @@ _KINDS = {"anat", "func", "dwi", "fmap", "perf", "pet", "mrs", "dicom", "dicoms"
 
 def subject_of(path: Path, patient_id: str, salt: bytes) -> str:
     """Subject id by the rule: keyed hash of the DICOM PatientID, else BIDS ``sub-``, else the file-name stem.
+
+    Of our own exports it is the one that they name.
 
     ``sub-`` is looked for in the name, then in that of the folder it lies in, or of the one above ``ses-*`` and folders
     for a kind of data. One further up may be called so for another reason, and would make everybody one person.
@@ -26,6 +29,8 @@ def subject_of(path: Path, patient_id: str, salt: bytes) -> str:
     salt : bytes
         Of the project.
     """
+    if told := subject_in(path):  # one of our own exports: it is who they were there
+        return told
     if patient_id:
         return "P" + hmac.new(salt, patient_id.encode(), hashlib.sha256).hexdigest()[:10]
     if named := re.findall(r"(?:^|_)(sub-[A-Za-z0-9]+)", path.name):
