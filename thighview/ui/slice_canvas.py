@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from thighview.app.session import Session
 from thighview.core.case import Case
 from thighview.core.mask import Region
-from thighview.core.planes import Box, Placement, Plane, body_box
+from thighview.core.planes import Box, Placement, Plane, body_of_plane
 from thighview.core.view import ViewState
 from thighview.ui import slice_painter as draw
 from thighview.ui.slice_picture import SlicePicture, outline_image, palette_pixels
@@ -129,16 +129,7 @@ class SliceCanvas(QWidget):
         self.placement, self._body = None, None
         if case and self.plane:
             self.picture.show_case(case.volume.voxels, case.labels, self.plane)
-            shown = [self.plane.take(case.volume.voxels, int(i)) for i in np.linspace(0, self.plane.count - 1, 7)[1:-1]]
-            steps = (max(1, self.plane.rows // 128), max(1, self.plane.columns // 128))
-            few = np.max([piece[:: steps[0], :: steps[1]] for piece in shown], axis=0)
-            found = body_box(few)
-            self._body = Box(
-                found.r0 * steps[0],
-                min(found.r1 * steps[0], self.plane.rows),
-                found.c0 * steps[1],
-                min(found.c1 * steps[1], self.plane.columns),
-            )
+            self._body = body_of_plane(case.volume.voxels, self.plane)
         else:
             self.picture.show_case(None, None, None)
         self._over.show_case(None, None, None)
