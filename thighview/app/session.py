@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from thighview.app.model_run import ModelRun
+from thighview.app.open_edit import OpenEdit
 from thighview.core.case import Case, Series
 from thighview.core.errors import UserError
 from thighview.core.history import Edit, HistoryState
@@ -31,30 +32,6 @@ class Journal(Protocol):
     def set_table(self, case_id: int, table: LabelTable) -> None:
         """Keep a case's label table; must return at once."""
         ...
-
-
-class OpenEdit:
-    """A gesture under way: writes into one box, then becomes one Edit, or is rolled back whole."""
-
-    def __init__(self, session: "Session", labels: LabelMap, region: Region) -> None:
-        self.region = region
-        self.before: LabelMap = labels[region.slices].copy()
-        self.is_over = False
-        self._session = session
-        self._labels = labels
-
-    def paint(self, region: Region, inside: NDArray[np.bool_], value: int) -> None:
-        """Give the true voxels of a box inside the gesture's region a label value (0 erases)."""
-        if self.is_over:  # another case was opened under the hand
-            return
-        self._labels[region.slices][inside] = value
-        self._session.mask_changed.emit(region)
-
-    def restore(self) -> None:
-        """Put back what was there when the gesture began, and end it."""
-        self.is_over = True
-        self._labels[self.region.slices] = self.before
-        self._session.mask_changed.emit(self.region)
 
 
 class Session(QObject):
@@ -246,7 +223,7 @@ class Session(QObject):
             raise RuntimeError("a gesture is under way already")
         if self._run:
             self._push(self._run.adopt(region.along(0)))
-        gesture = self._gesture = OpenEdit(self, case.labels, region)
+        gesture = self._gesture = OpenEdit(case.labels, region, self.mask_changed.emit)
         try:
             yield gesture
         except BaseException:
