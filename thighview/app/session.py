@@ -3,7 +3,6 @@
 from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import takewhile
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,8 +14,9 @@ from thighview.app.open_edit import OpenEdit
 from thighview.core.case import Case, Series
 from thighview.core.errors import UserError
 from thighview.core.history import Edit, HistoryState
+from thighview.core.label_use import need_unused, values_used
 from thighview.core.labels import LabelTable
-from thighview.core.mask import LabelMap, Patch, Region, changed_slices, values_in
+from thighview.core.mask import LabelMap, Patch, Region, changed_slices
 from thighview.core.review import ReviewChange, SliceReview
 from thighview.core.view import ViewState, auto_window, body_centre
 from thighview.io.journal import JournalEntry
@@ -318,28 +318,15 @@ class Session(QObject):
         gone = [label for label in case.table if table.get(label.value) is None]
         if gone and (self._run or self._gesture):
             raise UserError("The mask is being drawn just now.", "Remove the label when that has ended.")
-        values = {label.value: label for label in gone}
-        if values:
-            for value in values_in(case.labels, values):
-                raise UserError(f"{values[value].title} is still painted.", "Erase it first.")
-            for value in case.history.brought_back(values, case.labels):
-                title = values[value].title
-                raise UserError(f"Undo or redo could paint {title} again.", "Keep it, or give it another name.")
+        need_unused(case, gone)
         self._put_table(table)
 
     def drop_unused(self, values: Collection[int], before: Sequence[Edit] | None = None) -> None:
-        """Take those of these labels out of the list that nothing paints, nor undo or redo could.
-
-        ``before`` are the steps of the history from before these labels came: they need not be looked through.
-        """
+        """Take those of these labels out of the list that nothing needs; ``before`` as of ``values_used``."""
         case = self._need_case()
         if not values or self._run or self._gesture:
             return
-        edits = case.history.edits
-        since = sum(1 for _ in takewhile(lambda pair: pair[0] is pair[1], zip(before or (), edits, strict=False)))
-        used = set[int]()
-        if before is None or since < len(edits):
-            used = values_in(case.labels, values) | case.history.brought_back(values, case.labels, since)
+        used = values_used(case, values, before)
         table = LabelTable(tuple(b for b in case.table if b.value not in values or b.value in used))
         if table != case.table:
             self._put_table(table)
