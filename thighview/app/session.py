@@ -261,7 +261,7 @@ class Session(QObject):
             self.set_table(table)
         patches: list[Patch] = []
         for index in range(labels.shape[0]):
-            patch = self._slice_patch(index, case.labels[index], labels[index])
+            patch = Patch.of_slice(index, case.labels[index], labels[index])
             if patch:
                 patches.append(patch)
         if not patches:
@@ -392,11 +392,6 @@ class Session(QObject):
     @staticmethod
     def _slices_name(verb: str, slices: tuple[int, ...]) -> str:
         return f"{verb} slice {slices[0] + 1}" if len(slices) == 1 else f"{verb} {len(slices)} slices"
-
-    @staticmethod
-    def _slice_patch(index: int, before: LabelMap, after: LabelMap) -> Patch | None:
-        y, x = before.shape
-        return Patch.between(Region(index, index + 1, 0, y, 0, x), before[None], after[None])
 
     def _edited(self, patch: Patch) -> tuple[ReviewChange, ...]:
         """Review changes of the slices a hand-made patch touches."""
