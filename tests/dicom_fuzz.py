@@ -9,7 +9,7 @@ from typing import Any
 from thighview.core.errors import UserError
 from thighview.io import child
 from thighview.io.dicom import read_dicom
-from thighview.io.dicom_header import pydicom
+from thighview.io.dicom_file import pydicom
 
 SLOW_S = 2.0
 MEMORY_BYTES = 600 << 20

@@ -11,7 +11,7 @@ from dicom_files import write_series
 from pydicom.uid import ImplicitVRLittleEndian
 
 from thighview.core.errors import UserError
-from thighview.io import dicom_header
+from thighview.io import dicom_file, dicom_header
 from thighview.io.dicom_frames import GROUPS
 from thighview.io.dicom_header import Slice, read_slices
 from thighview.io.dicom_quick import WANTED, quick_look
@@ -32,11 +32,11 @@ def said(path: Path, by_library: bool) -> object:
             found = read_slices(path)
             return [plain(s) for s in found] if found is not None else None
         with path.open("rb") as file:
-            return [plain(s) for s in dicom_header._read_by_library(path, file, dicom_header.pydicom())]
+            return [plain(s) for s in dicom_header._read_by_library(path, file, dicom_file.pydicom())]
     except UserError as error:
         return error.message
     except Exception:  # noqa: BLE001 - as the reader says it
-        return dicom_header.damaged().message
+        return dicom_file.damaged().message
 
 
 def test_it_looks_for_all_that_is_wanted():
@@ -54,7 +54,7 @@ def test_of_all_files_there_are_it_says_the_same():
     files = [
         p for folder in folders for p in folder.rglob("*") if p.is_file() and p.suffix not in (".gz", ".csv", ".txt")
     ]
-    there = [path for path in (*files, *OWN) if dicom_header.is_dicom(path)]
+    there = [path for path in (*files, *OWN) if dicom_file.is_dicom(path)]
     assert len(there) > 50
     for path in there:
         assert said(path, by_library=False) == said(path, by_library=True), path
@@ -88,7 +88,7 @@ def test_of_damaged_ones_too(tmp_path, implicit, count):
     differ: list[int] = []
     for seed in range(count):
         path.write_bytes(dicom_fuzz.mutated(data, random.Random(seed)))
-        if dicom_header.is_dicom(path) and looked(path):
+        if dicom_file.is_dicom(path) and looked(path):
             quick += 1
             ours, theirs = said(path, by_library=False), said(path, by_library=True)
             if ours != theirs and isinstance(theirs, list):  # what it refuses may be damaged where nobody looks

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from thighview.core.case import Case
 from thighview.core.history import Edit
-from thighview.core.mask import LabelMap, Patch, Region
+from thighview.core.mask import LabelMap, Patch
 from thighview.core.review import ReviewChange, SliceReview
 
 
@@ -52,9 +52,7 @@ class ModelRun:
             before, review = self._filled[index].labels, self._filled[index].review
         else:
             before = case.labels[index].copy()
-        y, x = before.shape
-        patch = Patch.between(Region(index, index + 1, 0, y, 0, x), before[None], labels[None])
-        self._filled[index] = _Filled(before, review, patch)
+        self._filled[index] = _Filled(before, review, Patch.of_slice(index, before, labels))
         case.labels[index] = labels
         case.reviews[index] = review.after_model(uncertainty)
         return True

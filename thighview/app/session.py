@@ -3,7 +3,6 @@
 from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import takewhile
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,12 +10,14 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from thighview.app.model_run import ModelRun
+from thighview.app.open_edit import OpenEdit
 from thighview.core.case import Case, Series
 from thighview.core.errors import UserError
 from thighview.core.history import Edit, HistoryState
 from thighview.core.known import LOOK_ONLY
+from thighview.core.label_use import need_unused, values_used
 from thighview.core.labels import LabelTable
-from thighview.core.mask import LabelMap, Patch, Region, changed_slices, values_in
+from thighview.core.mask import LabelMap, Patch, Region, changed_slices
 from thighview.core.review import ReviewChange, SliceReview
 from thighview.core.view import ViewState, auto_window, body_centre
 from thighview.io.journal import JournalEntry
@@ -32,30 +33,6 @@ class Journal(Protocol):
     def set_table(self, case_id: int, table: LabelTable) -> None:
         """Keep a case's label table; must return at once."""
         ...
-
-
-class OpenEdit:
-    """A gesture under way: writes into one box, then becomes one Edit, or is rolled back whole."""
-
-    def __init__(self, session: "Session", labels: LabelMap, region: Region) -> None:
-        self.region = region
-        self.before: LabelMap = labels[region.slices].copy()
-        self.is_over = False
-        self._session = session
-        self._labels = labels
-
-    def paint(self, region: Region, inside: NDArray[np.bool_], value: int) -> None:
-        """Give the true voxels of a box inside the gesture's region a label value (0 erases)."""
-        if self.is_over:  # another case was opened under the hand
-            return
-        self._labels[region.slices][inside] = value
-        self._session.mask_changed.emit(region)
-
-    def restore(self) -> None:
-        """Put back what was there when the gesture began, and end it."""
-        self.is_over = True
-        self._labels[self.region.slices] = self.before
-        self._session.mask_changed.emit(self.region)
 
 
 class Session(QObject):
@@ -248,7 +225,7 @@ class Session(QObject):
             raise RuntimeError("a gesture is under way already")
         if self._run:
             self._push(self._run.adopt(region.along(0)))
-        gesture = self._gesture = OpenEdit(self, case.labels, region)
+        gesture = self._gesture = OpenEdit(case.labels, region, self.mask_changed.emit)
         try:
             yield gesture
         except BaseException:
@@ -287,7 +264,7 @@ class Session(QObject):
             self.set_table(table)
         patches: list[Patch] = []
         for index in range(labels.shape[0]):
-            patch = self._slice_patch(index, case.labels[index], labels[index])
+            patch = Patch.of_slice(index, case.labels[index], labels[index])
             if patch:
                 patches.append(patch)
         if not patches:
@@ -344,28 +321,15 @@ class Session(QObject):
         gone = [label for label in case.table if table.get(label.value) is None]
         if gone and (self._run or self._gesture):
             raise UserError("The mask is being drawn just now.", "Remove the label when that has ended.")
-        values = {label.value: label for label in gone}
-        if values:
-            for value in values_in(case.labels, values):
-                raise UserError(f"{values[value].title} is still painted.", "Erase it first.")
-            for value in case.history.brought_back(values, case.labels):
-                title = values[value].title
-                raise UserError(f"Undo or redo could paint {title} again.", "Keep it, or give it another name.")
+        need_unused(case, gone)
         self._put_table(table)
 
     def drop_unused(self, values: Collection[int], before: Sequence[Edit] | None = None) -> None:
-        """Take those of these labels out of the list that nothing paints, nor undo or redo could.
-
-        ``before`` are the steps of the history from before these labels came: they need not be looked through.
-        """
+        """Take those of these labels out of the list that nothing needs; ``before`` as of ``values_used``."""
         case = self._need_case()
         if not values or self._run or self._gesture:
             return
-        edits = case.history.edits
-        since = sum(1 for _ in takewhile(lambda pair: pair[0] is pair[1], zip(before or (), edits, strict=False)))
-        used = set[int]()
-        if before is None or since < len(edits):
-            used = values_in(case.labels, values) | case.history.brought_back(values, case.labels, since)
+        used = values_used(case, values, before)
         table = LabelTable(tuple(b for b in case.table if b.value not in values or b.value in used))
         if table != case.table:
             self._put_table(table)
@@ -432,11 +396,6 @@ class Session(QObject):
     @staticmethod
     def _slices_name(verb: str, slices: tuple[int, ...]) -> str:
         return f"{verb} slice {slices[0] + 1}" if len(slices) == 1 else f"{verb} {len(slices)} slices"
-
-    @staticmethod
-    def _slice_patch(index: int, before: LabelMap, after: LabelMap) -> Patch | None:
-        y, x = before.shape
-        return Patch.between(Region(index, index + 1, 0, y, 0, x), before[None], after[None])
 
     def _edited(self, patch: Patch) -> tuple[ReviewChange, ...]:
         """Review changes of the slices a hand-made patch touches."""

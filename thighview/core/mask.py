@@ -95,6 +95,12 @@ class Patch:
         diff = zstandard.ZstdCompressor(level=3).compress((old ^ new).data)
         return Patch(moved, diff, crc32(old.data), crc32(new.data))
 
+    @staticmethod
+    def of_slice(index: int, before: LabelMap, after: LabelMap) -> "Patch | None":
+        """The same of a whole slice of the stored axis, two arrays (y, x)."""
+        y, x = before.shape
+        return Patch.between(Region(index, index + 1, 0, y, 0, x), before[None], after[None])
+
     def reversed(self) -> "Patch":
         """The patch that takes this one back."""
         return Patch(self.region, self.diff, self.after_crc, self.before_crc)

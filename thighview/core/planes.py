@@ -328,3 +328,16 @@ def body_box(shown: NDArray[Any]) -> Box:
         max(0, int(c[0] * step[1] - room)),
         min(columns, int((c[-1] + 1) * step[1] + room)),
     )
+
+
+def body_of_plane(voxels: NDArray[Any], plane: Plane) -> Box:
+    """The box of the body in all slices of a plane, as ``body_box`` finds it in the greatest of five of them."""
+    shown = [plane.take(voxels, int(i)) for i in np.linspace(0, plane.count - 1, 7)[1:-1]]
+    steps = (max(1, plane.rows // 128), max(1, plane.columns // 128))
+    found = body_box(np.max([piece[:: steps[0], :: steps[1]] for piece in shown], axis=0))
+    return Box(
+        found.r0 * steps[0],
+        min(found.r1 * steps[0], plane.rows),
+        found.c0 * steps[1],
+        min(found.c1 * steps[1], plane.columns),
+    )

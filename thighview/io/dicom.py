@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from thighview.core.errors import ScanChoice, SeveralScansError, UserError
 from thighview.core.volume import Volume
 from thighview.io.child import Report, nobody
+from thighview.io.dicom_file import COPY_AGAIN
 from thighview.io.dicom_find import Found, look_through, slices_of, some_files_beside
-from thighview.io.dicom_header import COPY_AGAIN, details_of, text_of
+from thighview.io.dicom_header import details_of, text_of
 from thighview.io.dicom_pixels import stored_bytes_digest
 from thighview.io.dicom_series import Series, guessed_volumes, names_apart, sort_into_series
 from thighview.io.dicom_stack import Stack, stack_of, volume_numbers

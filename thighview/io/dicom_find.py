@@ -9,7 +9,8 @@ from pathlib import Path
 
 from thighview.core.errors import UserError
 from thighview.io.child import Report, nobody
-from thighview.io.dicom_header import NoImageError, Slice, read_slices, text_of
+from thighview.io.dicom_file import NoImageError
+from thighview.io.dicom_header import Slice, read_slices, text_of
 
 MOST_FILES = 20_000
 _MOST_NAMES = 200_000

@@ -3,11 +3,9 @@
 The pixels are not touched; where they begin is kept, so that they can be read later without the header.
 """
 
-import functools
 import math
 import os
 import sys
-import zlib
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
@@ -17,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
+from thighview.io.dicom_file import COPY_AGAIN, NoImageError, check_start, damaged, looks_like_dicom, pydicom
 from thighview.io.dicom_frames import ENHANCED, GROUPS, frame_values
 from thighview.io.dicom_quick import quick_look
 
@@ -24,15 +23,11 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 _MAX_SIDE = 4096
-_MOST_INFLATED = 50 << 20
-_MOST_META = 1 << 20
-_CHUNK_BYTES, _FIRST_BYTES = 1 << 20, 1 << 14
-_DEFLATED = b"1.2.840.10008.1.2.1.99"
+_FIRST_BYTES = 1 << 14
 _PLAIN_SYNTAXES = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 """Implicit and explicit little endian, explicit big endian."""
 _LONG_FORM = (b"OB", b"OW", b"UN")
 _ENDLESS = 0xFFFFFFFF
-COPY_AGAIN = "Copy the series again from the scanner or the archive."
 _TAGS = (
     "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "Modality",
     "ImageType", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns",
@@ -156,69 +151,6 @@ class Slice:
         return float(self.position @ normal)
 
 
-class NoImageError(UserError):
-    """A file is no image that can be opened; the message finishes the sentence ``it is ...``.
-
-    ``facts`` is what is known of it.
-    """
-
-    def __init__(self, message: str, hint: str = "", facts: Facts | None = None) -> None:
-        super().__init__(message, hint)
-        self.facts = facts or {}
-
-
-def damaged(what: str = "its header cannot be read") -> NoImageError:
-    """What is said of a file that does not hold what it should."""
-    return NoImageError(f"damaged: {what}", COPY_AGAIN)
-
-
-def is_dicom(path: Path) -> bool:
-    """Whether a file starts like DICOM, with or without its preamble; read, not guessed from the name."""
-    with path.open("rb") as file:
-        return _looks_like_dicom(file.read(132))
-
-
-def _looks_like_dicom(start: bytes) -> bool:
-    if start[128:132] == b"DICM":
-        return True
-    group, element = start[:2], start[2:4]  # no preamble: it begins with an element of group 2 or 8
-    return (group in (b"\x02\0", b"\x08\0") and element[1:] == b"\0" and element[0] <= 0x18) or (
-        group in (b"\0\x08", b"\0\x02") and element[:1] == b"\0" and element[1:] <= b"\x18"
-    )
-
-
-@functools.cache
-def pydicom() -> Any:
-    """pydicom, imported with the first DICOM file and told to take odd values as they are, without a warning."""
-    import pydicom as library
-    from pydicom import config
-
-    config.settings.reading_validation_mode = config.IGNORE
-    return library
-
-
-def read_dataset(path: Path, tags: tuple[str, ...] = ()) -> "Dataset":
-    """A whole file with its pixels, or only these elements of it.
-
-    Raises
-    ------
-    NoImageError
-        When it is damaged, or grows beyond all measure.
-    """
-    reader = pydicom()  # here: what goes wrong in loading it is no fault of the file's
-    with path.open("rb") as file:
-        _check_start(file)
-        try:
-            dataset = reader.dcmread(file, force=True, specific_tags=list(tags) or None)
-            for tag in tags:
-                dataset.get(tag)  # decoded here and now, so that what cannot be decoded is found here
-            return dataset
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise damaged() from error
-
-
 def read_slices(path: Path) -> list[Slice] | None:
     """The images of one file, checked; None where it is no DICOM file at all.
 
@@ -229,7 +161,7 @@ def read_slices(path: Path) -> list[Slice] | None:
     """
     with path.open("rb") as file:
         start = file.read(_FIRST_BYTES)
-        if not _looks_like_dicom(start):
+        if not looks_like_dicom(start):
             return None
         quick = quick_look(file, start)
         known = quick is not None and quick[0].get("SOPClassUID") not in ENHANCED
@@ -250,7 +182,7 @@ def read_slices(path: Path) -> list[Slice] | None:
 
 def _read_by_library(path: Path, file: BufferedReader, reader: Any) -> list[Slice]:
     """The images of a file whatever it is like, as long as pydicom can read it at all."""
-    _check_start(file)
+    check_start(file)
     header = reader.dcmread(file, force=True, stop_before_pixels=True, specific_tags=list(_TAGS))
     names = {element.keyword: element for element in header}
     values = {name: names[name].value for name in _TAGS if name in names and name not in GROUPS}
@@ -269,40 +201,6 @@ def _read_by_library(path: Path, file: BufferedReader, reader: Any) -> list[Slic
     if values.get("SOPClassUID") not in ENHANCED:
         return [_slice(path, values, stored)]
     return [_slice(path, values | own, stored, place) for place, own in enumerate(frame_values(header))]
-
-
-def _check_start(file: BufferedReader) -> None:
-    """Leave the file at its beginning, if it is none that grows beyond all measure."""
-    start = file.read(1024)
-    if start[132:136] == b"\x02\0\0\0":  # the length of the group in which the packing is named
-        start += file.read(max(0, min(144 + int.from_bytes(start[140:144], "little"), _MOST_META) - len(start)))
-    if _DEFLATED in start:
-        _check_inflated(start, file)
-    file.seek(0)
-
-
-def _check_inflated(start: bytes, file: BufferedReader) -> None:
-    """Refuse a deflated file that grows beyond all measure: it would fill the memory before anything of it is known.
-
-    Its file meta group begins at byte 132 with its own length (PS3.10, 7.1); all after it is one deflate stream.
-    """
-    length = int.from_bytes(start[140:144], "little")
-    if start[128:138] != b"DICM\x02\0\0\0UL" or 144 + length > len(start):
-        raise damaged()
-    file.seek(144 + length)
-    inflate, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
-    try:
-        while not inflate.eof and size <= _MOST_INFLATED:
-            packed = inflate.unconsumed_tail or file.read(_CHUNK_BYTES)
-            if not packed:
-                break
-            size += len(inflate.decompress(packed, _CHUNK_BYTES))
-    except zlib.error as error:
-        raise damaged("what is deflated in it cannot be inflated") from error
-    if size > _MOST_INFLATED:
-        raise NoImageError(
-            f"a deflated file that inflates to more than {_MOST_INFLATED >> 20} MB", "Convert it with dcmconv first."
-        )
 
 
 def _need_image(values: dict[str, Any]) -> None:

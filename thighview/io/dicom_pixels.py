@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
 from thighview.io.child import Report, nobody
-from thighview.io.dicom_header import COPY_AGAIN, Slice, pydicom, read_dataset
+from thighview.io.dicom_file import COPY_AGAIN, pydicom, read_dataset
+from thighview.io.dicom_header import Slice
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

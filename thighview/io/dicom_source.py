@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.io.dicom import choose_series
+from thighview.io.dicom_file import is_dicom, read_dataset
 from thighview.io.dicom_frames import ENHANCED, frame_values
-from thighview.io.dicom_header import Slice, is_dicom, read_dataset
+from thighview.io.dicom_header import Slice
 from thighview.io.dicom_pixels import images_of
 from thighview.io.dicom_stack import stack_of
 

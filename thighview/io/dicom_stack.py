@@ -12,7 +12,8 @@ from thighview.core.errors import UserError
 from thighview.core.known import LENGTHS_NOT_KNOWN, SIDES_NOT_KNOWN
 from thighview.io import positions
 from thighview.io.child import Report, nobody
-from thighview.io.dicom_header import COPY_AGAIN, Slice, number_of, text_of
+from thighview.io.dicom_file import COPY_AGAIN
+from thighview.io.dicom_header import Slice, number_of, text_of
 from thighview.io.dicom_pixels import check_pixels, image_of, images_of
 
 _DOUBTED_SHARE, _REFUSED_SHARE = 0.02, 0.05

@@ -13,7 +13,7 @@ from thighview.core.segments import MaskFile, Segment, named, numbers_in
 from thighview.core.volume import Volume
 from thighview.io import loader, mask_nrrd_in, numpy_in
 from thighview.io.bounded import first_bytes
-from thighview.io.dicom_header import is_dicom
+from thighview.io.dicom_file import is_dicom
 from thighview.io.facts import believed
 from thighview.io.mask_names import names_beside, provenance_beside, segments_of
 from thighview.io.mask_parts import mask_of_parts

@@ -5,7 +5,7 @@ from pathlib import Path
 from thighview.core.errors import UserError
 from thighview.core.segments import numbers_in
 from thighview.io import formats, mask_nrrd_in, nifti
-from thighview.io.dicom_header import is_dicom
+from thighview.io.dicom_file import is_dicom
 from thighview.io.mask_file import is_seg, whole_numbers
 from thighview.io.mask_names import is_description, names_beside
 from thighview.io.reading import read_volume

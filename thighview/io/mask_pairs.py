@@ -7,7 +7,8 @@ from pathlib import Path
 
 from thighview.core.errors import UserError
 from thighview.io import loader
-from thighview.io.dicom_header import is_dicom, read_dataset, text_of
+from thighview.io.dicom_file import is_dicom, read_dataset
+from thighview.io.dicom_header import text_of
 from thighview.io.facts import believed
 from thighview.io.mask_names import stem_of
 from thighview.io.mask_seg_in import LABEL_MAP, SEGMENTATION, seg_facts

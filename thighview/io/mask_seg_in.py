@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from thighview.core.errors import UserError
 from thighview.core.segments import MaskFile, Segment, named, numbers_in
 from thighview.core.volume import Volume
-from thighview.io.dicom_header import COPY_AGAIN, read_dataset, text_of
+from thighview.io.dicom_file import COPY_AGAIN, read_dataset
+from thighview.io.dicom_header import text_of
 from thighview.io.mask_codes import rgb_of_lab, side_of_code
 from thighview.io.nifti import budget_bytes
 

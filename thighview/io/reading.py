@@ -19,7 +19,7 @@ from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
 from thighview.io import formats, loader
 from thighview.io.child import Report, nobody
-from thighview.io.dicom_header import is_dicom
+from thighview.io.dicom_file import is_dicom
 from thighview.io.facts import Inspection, believed, volume_of
 from thighview.io.loader import Wish
 from thighview.io.same_scan import StoredScan

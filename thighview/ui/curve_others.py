@@ -1,6 +1,5 @@
 """Earlier runs laid beneath the curves: each in a colour of its own, dashed, with its name to hide it by."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +11,12 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from thighview.ui.cards import show_words, words
 from thighview.ui.chips import Flow
+from thighview.ui.curve_choice import Choice
 from thighview.ui.curve_data import CurveData, Line
 from thighview.ui.curve_lines import set_line
 from thighview.ui.legend_button import LegendButton
 from thighview.ui.plot_colours import OTHER_COLOURS
 
-Points = Callable[[CurveData, str], Line]
-"""The points of a line of a run, as the axes chosen want them."""
 _STYLES = {"train": (1.2, Qt.PenStyle.DotLine), "val": (1.6, Qt.PenStyle.DashLine)}
 _NOTHING = np.empty(0, np.float64)
 
@@ -43,7 +41,7 @@ class OtherRuns(QWidget):
         self.runs: tuple[OtherRun, ...] = ()
         self.buttons: list[LegendButton] = []
         self.lines: list[dict[str, Any]] = []
-        self._kept: dict[tuple[object, ...], Line] = {}
+        self._kept: dict[tuple[Choice, int, str], Line] = {}
         self._flow = Flow(self)
         self.hide()
 
@@ -68,13 +66,8 @@ class OtherRuns(QWidget):
         """The runs that are not hidden."""
         return [run.data for run, press in zip(self.runs, self.buttons, strict=True) if press.isChecked()]
 
-    def draw(
-        self, plot: Any, points: Points, how: tuple[object, ...], train: bool, val: bool
-    ) -> list[NDArray[np.float64]]:
-        """Draw into a plot, the same each time, what changed; returns the heights of all points.
-
-        ``how``: all that ``points`` goes by; the same again gives the same points.
-        """
+    def draw(self, plot: Any, choice: Choice, train: bool, val: bool) -> list[NDArray[np.float64]]:
+        """Draw into a plot, the same each time, what changed; returns the heights of all points."""
         while len(self.lines) < len(self.runs):
             self.lines.append(_make_lines(plot, OTHER_COLOURS[len(self.lines) % len(OTHER_COLOURS)]))
         heights: list[NDArray[np.float64]] = []
@@ -83,16 +76,16 @@ class OtherRuns(QWidget):
         for place, pair in enumerate(self.lines):
             on = place < len(self.runs) and self.buttons[place].isChecked()
             for which, wanted in (("train", train), ("val", val)):
-                x, y = self._points(points, how, place, which) if on and wanted else (_NOTHING, _NOTHING)
+                x, y = self._points(choice, place, which) if on and wanted else (_NOTHING, _NOTHING)
                 set_line(pair[which], x, y, marks=False)
                 heights.append(y)
         return heights
 
-    def _points(self, points: Points, how: tuple[object, ...], place: int, which: str) -> Line:
+    def _points(self, choice: Choice, place: int, which: str) -> Line:
         """The points of an earlier run, which never change."""
-        key = (*how, place, which)
+        key = (choice, place, which)
         if key not in self._kept:
-            self._kept[key] = points(self.runs[place].data, which)
+            self._kept[key] = choice.points(self.runs[place].data, which)[0]
         return self._kept[key]
 
 

@@ -1,5 +1,6 @@
 """Live curves of a training run: loss, accuracy and Dice, per epoch or per batch."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,10 @@ from PySide6.QtGui import QImage, QMouseEvent, QShowEvent, QWheelEvent
 from PySide6.QtWidgets import QButtonGroup, QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from thighview.core.run import BatchEnded, RunEvent, Started
-from thighview.core.smoothing import smooth
 from thighview.ui.cards import row, show_words, words
 from thighview.ui.chips import Flow
-from thighview.ui.curve_data import LINES, METRICS, CurveData, Line, label_title
+from thighview.ui.curve_choice import Choice
+from thighview.ui.curve_data import LINES, METRICS, CurveData, label_title
 from thighview.ui.curve_lines import HEIGHT_PX, Values, joined, limits_of, set_line, set_log_ticks, y_range
 from thighview.ui.curve_others import Doubts, OtherRun, OtherRuns
 from thighview.ui.curve_picture import curve_picture
@@ -50,8 +51,7 @@ class Curves(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.data = CurveData()
-        self._metric, self._axis, self._log = "dice", "epochs", False
-        self._label, self._width = "", 0.0
+        self._choice = Choice()
         self._zoomed = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -99,7 +99,7 @@ class Curves(QWidget):
             self.data.add(event)
             self._offer_labels()
             self.redraw_soon()
-        elif self.data.add(event) and (self._per_batch or not isinstance(event, BatchEnded)):
+        elif self.data.add(event) and (self._choice.per_batch or not isinstance(event, BatchEnded)):
             self.redraw_soon()
 
     def show_others(self, runs: tuple[OtherRun, ...]) -> None:
@@ -119,40 +119,36 @@ class Curves(QWidget):
         """Choose the metric, the axis (epochs, minutes, batches), a logarithmic loss, a label, the smoothing."""
         if metric is not None:
             self.metric_buttons[metric].setChecked(True)
-            self._metric = metric
+            self._choice = replace(self._choice, metric=metric)
         if axis is not None:
             self.tools.axis_buttons[axis].setChecked(True)
-            self._axis = axis
+            self._choice = replace(self._choice, axis=axis)
             if self._view:
                 self._view.getPlotItem().getAxis("bottom").count_minutes(axis == "minutes")
         if log is not None:
             self.log_button.setChecked(log)
-            self._log = log
+            self._choice = replace(self._choice, log=log)
         if label is not None:
             self.label_choice.setCurrentIndex(self.label_choice.findData(label))
-            self._label = label
+            self._choice = replace(self._choice, label=label)
         if smoothing is not None:
             self.tools.smoothing.setCurrentIndex(self.tools.smoothing.findData(smoothing))
-            self._width = _WIDTHS[smoothing]
-        self.log_button.setVisible(self._metric == "loss")
+            self._choice = replace(self._choice, width=_WIDTHS[smoothing])
+        self.log_button.setVisible(self._choice.metric == "loss")
         self.label_choice.setVisible(len(self.data.labels) > 1)
-        self.legend["while_learning"].setVisible(not self._label)
+        self.legend["while_learning"].setVisible(not self._choice.label)
         self.reset_zoom()
         self.shown_changed.emit()
 
     @property
     def metric_shown(self) -> str:
         """``loss``, ``accuracy`` or ``dice``."""
-        return self._metric
+        return self._choice.metric
 
     @property
     def label_shown(self) -> str:
         """The one label whose lines are shown; empty for all."""
-        return self._label
-
-    @property
-    def _per_batch(self) -> bool:
-        return self._axis == "batches"
+        return self._choice.label
 
     def reset_zoom(self) -> None:
         """Show all of the curves again."""
@@ -163,14 +159,14 @@ class Curves(QWidget):
     def redraw_soon(self) -> None:
         """Draw within a tenth of a second, a little later when there are thousands of points; never twice for one."""
         if not self._timer.isActive():
-            points = len(self.data.batches) if self._per_batch else len(self.data.epochs)
+            points = len(self.data.batches) if self._choice.per_batch else len(self.data.epochs)
             self._timer.start(REDRAW_MS + points // POINTS_PER_MS)
 
     def heading(self, run: str) -> str:
         """What is shown, in one line: the run, the metric, whose lines, how smoothed."""
-        whose = label_title(self._label) if self._label else ALL_LABELS
-        smoothed = [self.tools.smoothing.currentText().lower()] if self._width else []
-        return " · ".join([*filter(None, [run]), dict(METRICS)[self._metric], whose, *smoothed])
+        whose = label_title(self._choice.label) if self._choice.label else ALL_LABELS
+        smoothed = [self.tools.smoothing.currentText().lower()] if self._choice.width else []
+        return " · ".join([*filter(None, [run]), dict(METRICS)[self._choice.metric], whose, *smoothed])
 
     def picture(self, run: str) -> QImage:
         """Legend and plot as a picture, at twice the size on the screen, that says what it shows of which run."""
@@ -178,9 +174,8 @@ class Curves(QWidget):
             pass
         self._draw(ALL_OF_THEM)
         plot = self._view.geometry()
-        return curve_picture(
-            self._picture_part, plot, self.heading(run), AXIS_TITLES[self._axis], dict(METRICS)[self._metric]
-        )
+        axis, metric = AXIS_TITLES[self._choice.axis], dict(METRICS)[self._choice.metric]
+        return curve_picture(self._picture_part, plot, self.heading(run), axis, metric)
 
     def showEvent(self, event: QShowEvent) -> None:
         """Draw what came in while hidden."""
@@ -196,7 +191,7 @@ class Curves(QWidget):
         self.metric_buttons: dict[str, QPushButton] = {}
         for index, (metric, text) in enumerate(METRICS):
             press = segment(text, ("first", "middle", "last")[index])
-            press.setChecked(metric == self._metric)
+            press.setChecked(metric == self._choice.metric)
             press.clicked.connect(lambda _=False, m=metric: self.choose(metric=m))
             group.addButton(press)
             self.metric_buttons[metric] = press
@@ -216,7 +211,7 @@ class Curves(QWidget):
         self.label_choice.addItem(ALL_LABELS, "")
         for name in self.data.labels:
             self.label_choice.addItem(label_title(name), name)
-        self.choose(label=self._label if self._label in self.data.labels else "")
+        self.choose(label=self._choice.label if self._choice.label in self.data.labels else "")
 
     def _legend(self) -> QHBoxLayout:
         line = QHBoxLayout()
@@ -269,7 +264,7 @@ class Curves(QWidget):
             return True
         self._view = make_frame(self.font())
         plot = self._view.getPlotItem()
-        plot.getAxis("bottom").count_minutes(self._axis == "minutes")
+        plot.getAxis("bottom").count_minutes(self._choice.axis == "minutes")
         plot.getViewBox().sigRangeChangedManually.connect(self._user_zoomed)
         self._place.takeAt(0)
         self._place.addWidget(self._view)
@@ -282,56 +277,33 @@ class Curves(QWidget):
             self._timer.start(SOON_MS)
             return
         plot = self._view.getPlotItem()
-        log = self._logarithmic
+        log = self._choice.logarithmic
         if plot.getAxis("left").logMode != log:
             plot.setLogMode(y=log)
         train, val, learning = (self.legend[which].isChecked() for which in ("train", "val", "while_learning"))
-        how = (self._metric, self._label, self._axis, log, self._width)
         bands = {which: self._band(which, on, bands_at_once) for which, on in (("train", train), ("val", val))}
         own = [
             *self._draw_line("train", train),
             *self._draw_line("val", val),
-            *self._draw_line("batch", learning and self._per_batch),
+            *self._draw_line("batch", learning and self._choice.per_batch),
         ]
-        beneath = self._draw_line("while_learning", learning and not self._per_batch)
+        beneath = self._draw_line("while_learning", learning and not self._choice.per_batch)
         beneath += [edge for x, *edges in bands.values() if len(x) > 1 for edge in edges]  # one place alone is no area
-        others = self.others.draw(plot, lambda data, which: self._points(data, which)[0], how, train, val)
-        low, high = y_range(joined(own), joined(beneath), log, joined(others), limits_of(self._metric))
+        others = self.others.draw(plot, self._choice, train, val)
+        low, high = y_range(joined(own), joined(beneath), log, joined(others), limits_of(self._choice.metric))
         for which, band in bands.items():
             self._draw_band(which, band, low)
         self._draw_best()
         rows = 3 if self.data.people("val") else 2  # so that pointing does not move what is below
         self.readout.setMinimumHeight(self.readout.fontMetrics().lineSpacing() * rows + 2)
         if not self._zoomed:
-            last = max((self._length(data) for data in (self.data, *self.others.shown)), default=0.0)
+            last = max((self._choice.length(data) for data in (self.data, *self.others.shown)), default=0.0)
             plot.setRange(xRange=(0, last or 1), yRange=(low, high), padding=0.04)
             set_log_ticks(plot, self._items if log else {})
 
-    @property
-    def _logarithmic(self) -> bool:
-        return self._log and self._metric == "loss"
-
-    def _length(self, data: CurveData) -> float:
-        """Length of the axis for a run."""
-        last = max(1, _epochs_shown(data))
-        if self._axis != "minutes" or not data.epochs:
-            return 0.0 if self._axis == "minutes" else last
-        done = data.epochs[-1].epoch
-        return float(data.minutes_at(np.array([float(done)]))[0]) * last / done
-
-    def _points(self, data: CurveData, which: str) -> tuple[Line, Line]:
-        """A line as it is drawn, and as it is without smoothing (nothing when that is the same)."""
-        x, y = data.line(self._metric, which, self._label)
-        if self._logarithmic:
-            x, y = x[y > 0], y[y > 0]
-        places = data.minutes_at(x) if self._axis == "minutes" else x
-        if not self._width:
-            return (places, y), (_NOTHING, _NOTHING)
-        return (places, smooth(x, y, self._width)), (places, y)
-
     def _draw_line(self, which: str, shown: bool) -> list[Values]:
         """Draw one line of the run, and its unsmoothed self; returns the heights of their points."""
-        line, raw = self._points(self.data, which) if shown else ((_NOTHING, _NOTHING), (_NOTHING, _NOTHING))
+        line, raw = self._choice.points(self.data, which) if shown else ((_NOTHING, _NOTHING), (_NOTHING, _NOTHING))
         few = len(line[0]) <= (FEW_POINTS if which in ("train", "val") else 1)  # a line of one point would not be seen
         gaps = len(line[0]) < len(self.data.epochs) if which == "train" else None
         set_line(self._items[which], *line, marks=few and not len(raw[0]), dotted=gaps)
@@ -340,8 +312,8 @@ class Curves(QWidget):
 
     def _band(self, which: str, shown: bool, at_once: int) -> tuple[Values, Values, Values]:
         """Places of the band of one line, once it is complete, and its edges no further than the metric goes."""
-        x, low, high, complete = self.data.band(self._metric, which, self._label, at_once)
-        measured = len(self.data.line(self._metric, which)[0])
+        x, low, high, complete = self._choice.band(self.data, which, at_once)
+        measured = len(self.data.line(self._choice.metric, which)[0])
         tip = band_tip(self.data.people(which), measured, len(self.data.epochs))
         if self.legend[which].toolTip() != tip:
             self.legend[which].setToolTip(tip)
@@ -349,23 +321,22 @@ class Curves(QWidget):
             self._timer.start(SOON_MS)
         if not complete or not shown:
             return _NOTHING, _NOTHING, _NOTHING
-        low, high = (np.clip(edge, *limits_of(self._metric)) for edge in (low, high))
-        return self.data.minutes_at(x) if self._axis == "minutes" else x, low, high
+        return self._choice.places(self.data, x), low, high
 
     def _draw_band(self, which: str, band: tuple[Values, Values, Values], axis_low: float) -> None:
         """Draw the band of one line; what is 0 lies beneath the axis where that is logarithmic."""
         x, *edges = band
-        if self._logarithmic:
+        if self._choice.logarithmic:
             edges = [np.log10(np.maximum(edge, 10.0 ** (axis_low - 1))) for edge in edges]
         self._bands[which].show_band(x, *edges)
 
     def _draw_best(self) -> None:
-        x, y = self.data.line(self._metric, "val", self._label)
+        x, y = self.data.line(self._choice.metric, "val", self._choice.label)
         here = (x == self.data.best_epoch) & self.legend["val"].isChecked()
-        if self._logarithmic:
+        if self._choice.logarithmic:
             here &= y > 0
         x = x[here]
-        set_line(self._items["best"], self.data.minutes_at(x) if self._axis == "minutes" else x, y[here], marks=True)
+        set_line(self._items["best"], self._choice.places(self.data, x), y[here], marks=True)
 
     # ------------------------------------------------------------------ mouse
 
@@ -380,20 +351,20 @@ class Curves(QWidget):
             self._say_hint()
             return
         x = plot.getViewBox().mapSceneToView(place).x()
-        if self._axis == "minutes":
+        if self._choice.axis == "minutes":
             x = self.data.place_at(x)
-        title, values = self.data.at(x, self._metric, self._per_batch, self._label)
+        title, values = self.data.at(x, self._choice.metric, self._choice.per_batch, self._choice.label)
         if not title:
             return
         epoch = float(title.split()[1].rstrip(","))
-        if self._axis == "minutes":
+        if self._choice.axis == "minutes":
             at = float(self.data.minutes_at(np.array([epoch]))[0])
             title += f", {at:.1f} min"
         else:
-            at = x if self._per_batch else epoch
+            at = x if self._choice.per_batch else epoch
         self._hair.setPos(at)
         self._hair.show()
-        if self._per_batch:
+        if self._choice.per_batch:
             values.pop("while_learning", None)
         parts = [f"{NAMES[which]} {value:.4f}{self._interval_at(which, epoch)}" for which, value in values.items()]
         show_words(self.readout, " · ".join([title, *parts]))
@@ -402,8 +373,8 @@ class Curves(QWidget):
         """The ends of the band drawn at an epoch, in brackets; empty where there is none."""
         if which not in self._bands or not self._bands[which].ends.size:
             return ""
-        x, *edges, _ = self.data.band(self._metric, which, self._label, 0)
-        ends = [f"{end:.4f}" for edge in edges for end in np.clip(edge[x == epoch], *limits_of(self._metric))]
+        x, *edges, _ = self._choice.band(self.data, which, 0)
+        ends = [f"{end:.4f}" for edge in edges for end in edge[x == epoch]]
         return f" ({' to '.join(ends)})" if ends else ""
 
     def _say_hint(self) -> None:
@@ -428,9 +399,3 @@ class Curves(QWidget):
             self._hair.hide()
             self._say_hint()
         return False
-
-
-def _epochs_shown(data: CurveData) -> int:
-    """Length of the epoch axis: the whole plan, unless it is so long that what is done would be a dot on the left."""
-    done = data.epochs[-1].epoch if data.epochs else 0
-    return max(done, min(data.planned_epochs, max(40, 3 * done)))

@@ -16,19 +16,12 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import (
     QAbstractButton,
-    QAbstractItemView,
-    QAbstractSlider,
-    QAbstractSpinBox,
     QApplication,
-    QComboBox,
     QHBoxLayout,
-    QLineEdit,
     QMainWindow,
-    QPlainTextEdit,
     QSplitter,
     QStackedWidget,
     QTabWidget,
-    QTextEdit,
     QVBoxLayout,
     QWidget,
 )
@@ -45,6 +38,7 @@ from thighview.ui import dialogs
 from thighview.ui.actions import TABS, Actions, sheet
 from thighview.ui.bars import StatusBar, TopBar
 from thighview.ui.empty_page import EmptyPage
+from thighview.ui.focus import belongs_to_focus, tab_focus_only
 from thighview.ui.history_panel import HistoryPanel
 from thighview.ui.icons import icon, program_icon
 from thighview.ui.images_panel import ImagesPanel
@@ -65,12 +59,6 @@ if TYPE_CHECKING:
     from thighview.app.exporting import Looked, Pictured
     from thighview.app.tasks import Workspace
     from thighview.io.export_wish import Exported
-
-_TEXT_KEYS = (QLineEdit, QPlainTextEdit, QTextEdit, QAbstractSpinBox)
-_ARROWS = {
-    Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown,
-    Qt.Key.Key_Home, Qt.Key.Key_End, Qt.Key.Key_Return, Qt.Key.Key_Enter,
-}  # fmt: skip
 
 
 class MainWindow(QMainWindow):
@@ -181,7 +169,7 @@ class MainWindow(QMainWindow):
             splitter.setHandleWidth(1)
         for part in (self.top, self.tools, self.options, self.strip, self.status, self.left, right):
             part.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        _tab_focus_only(self)
+        tab_focus_only(self)
         self.session.case_opened.connect(self._take_keys)
 
     def _connect(self) -> None:
@@ -349,7 +337,7 @@ class MainWindow(QMainWindow):
     def event(self, event: QEvent) -> bool:
         """Leave keys to what has the focus where it needs them; masks come back when the window is left."""
         kind = event.type()
-        if kind == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and self._belongs_to_focus(event):
+        if kind == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and belongs_to_focus(event):
             event.accept()
             return True
         if kind == QEvent.Type.WindowDeactivate and not self.session.view.masks_shown:
@@ -370,17 +358,6 @@ class MainWindow(QMainWindow):
             self.session.update_view(masks_shown=True)
         else:
             super().keyReleaseEvent(event)
-
-    def _belongs_to_focus(self, event: QKeyEvent) -> bool:
-        focus = QApplication.focusWidget()
-        plain = not event.modifiers() & (Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier)
-        if focus is None or not plain or event.key() == Qt.Key.Key_Escape:
-            return False
-        if isinstance(focus, _TEXT_KEYS) or (isinstance(focus, QComboBox) and focus.isEditable()):
-            return True
-        if isinstance(focus, (QAbstractItemView, QAbstractSlider, QComboBox)):
-            return event.key() in _ARROWS
-        return isinstance(focus, QAbstractButton) and event.key() == Qt.Key.Key_Space
 
     # ------------------------------------------------------------------ files dropped
 
@@ -429,10 +406,3 @@ class MainWindow(QMainWindow):
         if not self.restoreGeometry(self.workspace.settings.geometry):
             room = self.screen().availableGeometry()
             self.resize(min(1600, round(room.width() * 0.92)), min(1000, round(room.height() * 0.92)))
-
-
-def _tab_focus_only(root: QWidget) -> None:
-    """Buttons take the focus by Tab alone, so that a click never takes the keys away from the views."""
-    for press in root.findChildren(QAbstractButton):
-        if press.focusPolicy() != Qt.FocusPolicy.NoFocus:
-            press.setFocusPolicy(Qt.FocusPolicy.TabFocus)

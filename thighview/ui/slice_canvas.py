@@ -13,19 +13,17 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from thighview.app.session import Session
 from thighview.core.case import Case
-from thighview.core.image_roles import ROLES
 from thighview.core.mask import Region
-from thighview.core.planes import Box, Placement, Plane, body_box
+from thighview.core.planes import Box, Placement, Plane, body_of_plane
 from thighview.core.view import ViewState
 from thighview.ui import slice_painter as draw
 from thighview.ui.slice_picture import SlicePicture, outline_image, palette_pixels
+from thighview.ui.slice_words import PLACE_PX, slice_words, title_words, voxel_words, window_words
 from thighview.ui.tools import TOOLS, Sketch
 
 _CORNER_PX = 40
 _WIDE_PX = 640
 """From this width on the words at the lower left end before the letter in the middle."""
-_PLACE_PX, _ROOMY_PX, _VOXEL_PX = 240, 320, 420
-"""From these widths on they tell the place under the mouse, its tenths of a millimetre, and its voxel."""
 _NARROW_PX = 170
 """Below this width the letter at the top stands under the view's name."""
 _LINE_PX = 20
@@ -131,16 +129,7 @@ class SliceCanvas(QWidget):
         self.placement, self._body = None, None
         if case and self.plane:
             self.picture.show_case(case.volume.voxels, case.labels, self.plane)
-            shown = [self.plane.take(case.volume.voxels, int(i)) for i in np.linspace(0, self.plane.count - 1, 7)[1:-1]]
-            steps = (max(1, self.plane.rows // 128), max(1, self.plane.columns // 128))
-            few = np.max([piece[:: steps[0], :: steps[1]] for piece in shown], axis=0)
-            found = body_box(few)
-            self._body = Box(
-                found.r0 * steps[0],
-                min(found.r1 * steps[0], self.plane.rows),
-                found.c0 * steps[1],
-                min(found.c1 * steps[1], self.plane.columns),
-            )
+            self._body = body_of_plane(case.volume.voxels, self.plane)
         else:
             self.picture.show_case(None, None, None)
         self._over.show_case(None, None, None)
@@ -320,7 +309,9 @@ class SliceCanvas(QWidget):
             if any(asked.intersects(rect) for rect in rects):
                 draw.draw_letters(painter, plane.edges, rects)
         if asked.intersects(QRect(0, 0, width // 2, 30)):
-            draw.draw_name(painter, self._title(), max(120, width // 2 - draw.MARGIN - 24))
+            case, over = self.session.case, view.other if self._blended else None
+            title = title_words(case, self.name, self._shown, over, width)
+            draw.draw_name(painter, title, max(120, width // 2 - draw.MARGIN - 24))
         if asked.intersects(self.corner_rect()):
             draw.draw_corner(painter, self.corner_rect(), self._corner_lines())
         sized = self.session.case is not None and self.session.case.is_sized
@@ -329,14 +320,6 @@ class SliceCanvas(QWidget):
         if self.mouse is not None and TOOLS[view.tool].round and self.brush_shown:
             radius_px = view.brush_radius_mm * placement.px_per_mm
             draw.draw_brush(painter, self.mouse.x(), self.mouse.y(), radius_px, self._ink())
-
-    def _title(self) -> str:
-        """The plane, and which image it is where there are several."""
-        case, view = self.session.case, self.session.view
-        if case is None or len(case.images) < 2 or self.width() < _PLACE_PX:
-            return self.name
-        title = image_words(case, self._shown)
-        return f"{self.name} · {title}" + (f" + {image_words(case, view.other)}" if self._blended else "")
 
     def _ink(self) -> QColor:
         view, case = self.session.view, self.session.case
@@ -354,28 +337,21 @@ class SliceCanvas(QWidget):
     @property
     def _corner_px(self) -> int:
         """Height of the words at the lower left: a line more where the voxel has room."""
-        return _CORNER_PX + (_LINE_PX if self.width() > _PLACE_PX else 0)
+        return _CORNER_PX + (_LINE_PX if self.width() > PLACE_PX else 0)
 
     def _corner_lines(self) -> tuple[str, ...]:
         plane = self.plane
         if plane is None:
             return ()
-        first = self._words_of_slice(plane)
-        low, high = self.window_shown
-        window = f" · W {number_words(high - low)} L {number_words((low + high) / 2)}"
+        first = slice_words(self.session.case, plane, self.index, self.width())
+        window = f" · {window_words(self.window_shown)}"
         if QFontMetrics(draw.words_font()).horizontalAdvance(first + window) <= self.corner_rect().width():
             first += window
         under = self.under_mouse_words()
-        if not under or self.width() <= _PLACE_PX:
+        if not under or self.width() <= PLACE_PX:
             return (first, under) if under else (first,)
         where, what = under.split(" · ", 1)
         return (first, where, what)
-
-    def _words_of_slice(self, plane: Plane) -> str:
-        """Which slice it is; of one that is not in the files of the scan, that it is not."""
-        words = f"{'slice ' if self.width() > 240 else ''}{self.index + 1} / {plane.count}"
-        case = self.session.case
-        return f"{words} · missing in the files" if case and not plane.through and self.index in case.missing else words
 
     def under_mouse_words(self) -> str:
         """Millimetres, voxel, intensity and label under the mouse; empty when it is elsewhere."""
@@ -386,22 +362,8 @@ class SliceCanvas(QWidget):
         if not (0 <= row < plane.rows and 0 <= column < plane.columns):
             return ""
         z, y, x = (int(v) for v in plane.to_voxel(row, column, self.index))
-        at, roomy = case.volume.to_world((z, y, x)), self.width() > _ROOMY_PX
-        value = int(case.labels[z, y, x])
-        shown = number_words(_pixels(case, self._shown)[0][z, y, x])
-        fraction = any(one.series_id == self._shown and one.role == "fat_fraction" for one in case.images)
-        where = f"voxel {x} {y} {z}"
-        if case.is_sized:
-            place = "x {:.{n}f} y {:.{n}f} z {:.{n}f} mm".format(*at, n=int(roomy)).replace("-", "−")
-            where = f"{place}   {where}" if self.width() > _VOXEL_PX else place
-        parts = [
-            where,
-            f"fat {shown} %" if fraction else ("signal " if roomy or not value else "") + shown,
-        ]
-        if value:
-            label = case.table.get(value)
-            parts.append(label.title if label else f"label {value}")
-        return " · ".join(parts if self.width() > _PLACE_PX else parts[1:])
+        shown = _pixels(case, self._shown)[0][z, y, x]
+        return voxel_words(case, (z, y, x), self._shown, shown, self.width())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Stay fitted, or keep the middle where it is."""
@@ -416,18 +378,3 @@ def _pixels(case: Case, series_id: int | None) -> tuple[NDArray[np.generic], str
     volume = case.image(series_id) if series_id is not None else None
     warm = any(one.series_id == series_id and one.role == "fat_fraction" for one in case.images)
     return (volume or case.volume).voxels, "warm" if warm and volume else "grey"
-
-
-def image_words(case: Case, series_id: int | None) -> str:
-    """What an image is called on the screen: its role where it has one, else its name."""
-    at = next((one for one in case.images if one.series_id == series_id), case.series[0])
-    return ROLES[at.role] if at.role in ROLES and at.role != "image" else at.title
-
-
-def number_words(value: object) -> str:
-    """A number as short as it can be read: ``640``, ``0.012``, ``−3.5``."""
-    number = float(value)  # type: ignore[arg-type]
-    if not math.isfinite(number):
-        return "no number"
-    text = f"{number:.0f}" if abs(number) >= 100 or number == int(number) else f"{number:.3g}"
-    return text.replace("-", "−")

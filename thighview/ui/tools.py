@@ -8,7 +8,8 @@ import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
-from thighview.app.session import OpenEdit, Session
+from thighview.app.open_edit import OpenEdit
+from thighview.app.session import Session
 from thighview.core.brush import Drawn, Point, flood, polygon, stroke
 from thighview.core.labels import PALETTE, Label
 from thighview.core.planes import Plane
