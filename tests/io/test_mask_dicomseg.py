@@ -22,7 +22,8 @@ from thighview.core.origins import Origin, label_origins
 from thighview.io.dicom_source import source_images
 from thighview.io.export_wish import ExportWish
 from thighview.io.exporting import export
-from thighview.io.mask_dicomseg import SCHEME, SegFacts, references_to, write_segmentation
+from thighview.io.mask_dicomseg import SCHEME, SegFacts, write_segmentation
+from thighview.io.mask_seg_references import references_to
 from thighview.io.masks import read_mask
 from thighview.io.models import find_model
 from thighview.io.project import Project

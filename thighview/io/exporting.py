@@ -20,8 +20,9 @@ from thighview.io.dicom_source import images_at, source_images
 from thighview.io.export_files import RESERVED, LeftBehind, write_manifest, write_report
 from thighview.io.export_wish import Exported, ExportWish, chosen_cases
 from thighview.io.folders import need_empty, staged_folder
-from thighview.io.mask_dicomseg import SegFacts, references_to, references_to_new, write_segmentation
+from thighview.io.mask_dicomseg import SegFacts, write_segmentation
 from thighview.io.mask_nrrd import ENDING, write_seg_nrrd
+from thighview.io.mask_seg_references import references_to, references_to_new
 from thighview.io.masks import sidecar_path, write_mask
 from thighview.io.models import ModelEntry, find_models
 from thighview.io.nifti_words import count_words

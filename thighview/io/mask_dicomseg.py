@@ -18,9 +18,8 @@ from thighview.core.mask import LabelMap, painted_values
 from thighview.core.origins import Origin
 from thighview.core.statement import RESEARCH_USE
 from thighview.io.atomic import read_back_differs, write_atomic
-from thighview.io.dicom_source import SourceImages
 from thighview.io.mask_seg_in import MANUFACTURER
-from thighview.io.mask_seg_references import UIDS, Reference, placer_of, positions_of, refer, stand_in, told_apart
+from thighview.io.mask_seg_references import Reference, placer_of, positions_of, refer, told_apart
 
 if TYPE_CHECKING:
     from highdicom.seg import SegmentDescription
@@ -68,37 +67,6 @@ class SegFacts:
     origins: Mapping[int, Origin]
     weights: Mapping[str, str]
     dated: bool = True
-
-
-def references_to(source: SourceImages) -> list[Reference]:
-    """Stand-ins for the images of a series as they are, with what a segmentation takes from them.
-
-    Raises
-    ------
-    UserError
-        When the images lack what a reference needs.
-    """
-    found: list[Reference] = []
-    for image in source.images:
-        old, flat = image.whole, image.flat
-        for keyword in UIDS:
-            if not old.get(keyword):
-                raise UserError(
-                    f"Its DICOM files lack {keyword}, without which a segmentation cannot refer to them.",
-                    "Write it as NIfTI or NRRD.",
-                )
-        header = stand_in(old, flat)
-        frame = None if image.slice.frame is None else image.slice.frame + 1
-        found.append(Reference(image.index, str(old.SOPClassUID), str(old.SOPInstanceUID), frame, header))
-    return found
-
-
-def references_to_new(images: Sequence[tuple[int, "Dataset"]]) -> list[Reference]:
-    """The same for images made anew, each with its slice."""
-    return [
-        Reference(index, str(new.SOPClassUID), str(new.SOPInstanceUID), None, stand_in(new, new))
-        for index, new in images
-    ]
 
 
 def write_segmentation(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from thighview.core.errors import UserError
+from thighview.io.dicom_source import SourceImages
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -27,7 +28,7 @@ _FIRST_YEAR = "1800"
 _PLACE = (
     "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "SpacingBetweenSlices",
 )  # fmt: skip
-UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
+_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,45 @@ class Reference:
     header: "Dataset"
 
 
-def stand_in(old: "Dataset", flat: "Dataset") -> "Dataset":
+def references_to(source: SourceImages) -> list[Reference]:
+    """Stand-ins for the images of a series as they are, with what a segmentation takes from them.
+
+    Raises
+    ------
+    UserError
+        When the images lack what a reference needs.
+    """
+    found: list[Reference] = []
+    for image in source.images:
+        old, flat = image.whole, image.flat
+        for keyword in _UIDS:
+            if not old.get(keyword):
+                raise UserError(
+                    f"Its DICOM files lack {keyword}, without which a segmentation cannot refer to them.",
+                    "Write it as NIfTI or NRRD.",
+                )
+        header = _stand_in(old, flat)
+        frame = None if image.slice.frame is None else image.slice.frame + 1
+        found.append(Reference(image.index, str(old.SOPClassUID), str(old.SOPInstanceUID), frame, header))
+    return found
+
+
+def references_to_new(images: Sequence[tuple[int, "Dataset"]]) -> list[Reference]:
+    """The same for images made anew, each with its slice."""
+    return [
+        Reference(index, str(new.SOPClassUID), str(new.SOPInstanceUID), None, _stand_in(new, new))
+        for index, new in images
+    ]
+
+
+def _stand_in(old: "Dataset", flat: "Dataset") -> "Dataset":
     """A small header with what a segmentation takes from its source: person, study, place; in values that can be."""
     from pydicom.dataset import Dataset
     from pydicom.uid import UID
 
     new = Dataset()
     new.SOPClassUID = UID(_MR)
-    for keyword in UIDS:
+    for keyword in _UIDS:
         setattr(new, keyword, UID(str(old[keyword].value)))
     for keyword, longest in _ABOUT_THE_PERSON.items():
         setattr(new, keyword, _fitting(keyword, old.get(keyword), longest))
