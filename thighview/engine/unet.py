@@ -10,6 +10,7 @@ from keras import layers
 from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
+from thighview.engine.group_norm import GroupNorm
 
 ARCHITECTURES = ("unet", "seed_unet")
 
@@ -97,7 +98,7 @@ def _seed_block(x: Any, filters: int, size: int, name: str) -> Any:
 def _block(x: Any, filters: int, size: int, name: str) -> Any:
     """Convolution, GroupNorm over at most 8 groups, LeakyReLU."""
     x = layers.Conv2D(filters, size, padding="same", kernel_initializer="he_normal", name=name)(x)
-    x = layers.GroupNormalization(groups=math.gcd(8, filters), name=f"{name}_norm")(x)
+    x = GroupNorm(math.gcd(8, filters), name=f"{name}_norm")(x)
     return layers.LeakyReLU(negative_slope=0.01, name=f"{name}_relu")(x)
 
 
