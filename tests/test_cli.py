@@ -296,6 +296,26 @@ def test_where_lengths_are_not_known_nothing_is_measured(
     assert not out.exists()
 
 
+def test_the_fat_image_follows_the_water_image(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """One header for both, whose two positions are mirror images: fat lies on water by either."""
+    water = np.zeros((8, 6, 4), np.int16)
+    water[:4], fat = 900, np.full((8, 6, 4), 100, np.int16)
+    fat[4:] = 900
+    mask = np.zeros((8, 6, 4), np.uint8)
+    mask[:4] = 1
+    for name, voxels in (("water", water), ("fat", fat), ("mask", mask)):
+        image = nibabel.Nifti1Image(voxels, None)
+        image.header.set_sform(np.array([[1.0, 0, 0, -3.5], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]), 1)
+        image.header.set_qform(np.array([[-1.0, 0, 0, 3.5], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]), 1)
+        nibabel.save(image, tmp_path / f"{name}.nii")
+    told: list[str] = []
+    for part in ((), ("--part", "qform")):
+        words = ["measure", tmp_path / "water.nii", tmp_path / "mask.nii", "--fat", tmp_path / "fat.nii", *part]
+        assert main([str(word) for word in words]) == DONE
+        told.append(capsys.readouterr().out)
+    assert told[0] == told[1] and ",10.000," in told[0]
+
+
 def test_the_qform_is_chosen_by_its_part(capsys: pytest.CaptureFixture[str], tmp_path: Path, model: Path) -> None:
     image = nibabel.Nifti1Image(np.arange(32 * 32 * 4, dtype=np.int16).reshape(32, 32, 4), np.eye(4))
     image.header.set_qform(np.diag([-1, 1, 1, 1]), 1)

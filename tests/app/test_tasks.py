@@ -26,6 +26,7 @@ from thighview.core.labels import Label, LabelTable
 from thighview.core.mask import Region
 from thighview.core.review import SliceReview, SliceState
 from thighview.core.run import TrainConfig
+from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
 from thighview.io import nnunet, reading
 from thighview.io.masks import write_mask
@@ -190,6 +191,13 @@ def test_a_case_that_moved_is_the_one_that_opens_also_beside_another_of_the_same
     assert case is not None and workspace.project_folder == target and case.case_id != theirs
     assert np.array_equal(case.labels, drawn) and workspace.session.history.undo_name == "Brush"
     qtbot.waitUntil(lambda: len(workspace.cases) == 2 and not jobs.running())
+    assert errors == []
+    for again in (workspace.open_path, lambda path: workspace.open_recent(ScanKey(path))):
+        workspace.session.open(None)
+        with qtbot.waitSignal(workspace.session.case_opened, check_params_cb=lambda found: found is not None):
+            again(scan)
+        assert workspace.session.case.case_id == case.case_id  # type: ignore[union-attr]
+        qtbot.waitUntil(lambda: not jobs.running())
     assert errors == []
 
 

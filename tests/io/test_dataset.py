@@ -2,24 +2,51 @@
 
 import json
 import shutil
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import nibabel
 import numpy as np
 import pytest
+import tifffile
 from tiny_project import TABLE, add_person, draw_person, make_project
 
+from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.history import Edit
 from thighview.core.labels import Label, LabelTable
 from thighview.core.mask import Patch, Region
 from thighview.core.phantom_names import tissue_table
-from thighview.core.review import ReviewChange
+from thighview.core.review import ReviewChange, SliceReview, SliceState
 from thighview.core.run import TrainConfig
 from thighview.io import dataset as sets
 from thighview.io.project import Project
+from thighview.io.reading import read_volume
 from thighview.io.runs import run_folder
+
+
+def test_what_can_only_be_looked_at_does_not_train(tmp_path: Path) -> None:
+    """Of a case whose lengths nobody confirmed; an older program let them be drawn on."""
+    path = tmp_path / "plain.tif"
+    tifffile.imwrite(path, np.arange(5 * 16 * 16, dtype=np.uint16).reshape(5, 16, 16))
+    volume = read_volume(path)
+    case = Case.of(volume, path, "", "a")
+    case.table = LabelTable((Label(1, "thigh"),))
+    case.labels[2, 4:9, 4:9] = 1
+    case.reviews[2] = SliceReview(SliceState.DRAWN)
+    with closing(Project.create(tmp_path / "study")) as project:
+        case_id = project.add_case(case, in_training_set=True)
+        for name, checked in (("no", ()), ("yes", volume.warnings)):
+            project.set_checked(case_id, checked)
+            run = run_folder(tmp_path / "study", name)
+            frozen = sets.freeze(project, run, TrainConfig())
+            assert sets.read_dataset(run) == frozen and frozen.cases[0].checked == tuple(sorted(checked))
+            if checked:
+                assert np.count_nonzero(sets.read_case(run, frozen.cases[0], frozen.labels)[1] == 1) == 25
+            else:
+                with pytest.raises(UserError, match="can only be looked at"):
+                    sets.read_case(run, frozen.cases[0], frozen.labels)
 
 
 def _freeze(folder: Path, name: str = "one") -> tuple[sets.Dataset, object]:

@@ -17,6 +17,7 @@ from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.labels import LabelTable
 from thighview.core.review import SliceReview, SliceState
+from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
 from thighview.io.export_wish import ExportWish
 from thighview.io.exporting import export
@@ -25,7 +26,7 @@ from thighview.io.masks import find_mask, read_mask
 from thighview.io.npz_in import carries_mask, subject_in
 from thighview.io.npz_out import write_npz
 from thighview.io.project import Project
-from thighview.io.reading import read_source, read_volume
+from thighview.io.reading import read_source, read_volume, sha256_of
 from thighview.io.stored_case import read_stored_case
 
 REVIEWED = [state.reviewed for state in STATES]
@@ -43,6 +44,24 @@ def exported(folder: Path, case: Case, deidentify: bool = False) -> Path:
         assert export(project, folder / "out", ExportWish("npz", "all", deidentify, "all")) is not None
     (found,) = (folder / "out").glob("*.npz")
     return found
+
+
+def test_what_it_says_of_itself_is_looked_at(tmp_path: Path) -> None:
+    """A spacing that no scanner has makes lengths unknown, and a name is one line."""
+    case = drawn_case(write_thigh_nifti(tmp_path / "a.nii.gz"), "anna")
+    odd = replace(case.volume, affine=case.volume.affine @ np.diag([100.0, 1.0, 1.0, 1.0]), unsure=frozenset())
+    facts = {"subject": "an\nna <b>" + "a" * 5000}
+    write_npz(tmp_path / "odd.npz", odd, case.labels, case.table, case.reviews, facts)
+    assert read_volume(tmp_path / "odd.npz").unsure == {"spacing"}
+    assert subject_in(tmp_path / "odd.npz").startswith("an na <b>aaa") and len(subject_in(tmp_path / "odd.npz")) == 64
+
+
+def test_arrays_whose_names_end_like_a_choice_are_other_arrays(tmp_path: Path) -> None:
+    t1 = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
+    np.savez(tmp_path / "two.npz", **{"t1": t1, "t1 qform": t1 + 100})
+    assert np.array_equal(read_volume(tmp_path / "two.npz", "t1 qform").voxels, t1 + 100)
+    assert sha256_of(tmp_path / "two.npz", "t1") != sha256_of(tmp_path / "two.npz", "t1 qform")
+    assert not ScanKey(tmp_path, "t1 qform").by_qform and ScanKey(tmp_path, "2 qform").by_qform
 
 
 @pytest.mark.parametrize("deidentify", [False, True])

@@ -520,6 +520,18 @@ def test_a_case_of_another_scan_at_the_same_path_keeps_nothing_from_moving(
     assert project.cases() == []
 
 
+def test_a_scan_placed_by_its_other_position_is_still_the_same_scan(project: Project, tmp_path: Path) -> None:
+    mine = project.add_case(case_at(tmp_path / "a.nii", "", 1, "qform"))
+    with contextlib.closing(Project.create(tmp_path / "other")) as other:
+        there = case_at(tmp_path / "a.nii", "", 2)
+        there.series[0].volume = replace(there.volume, affine=np.diag([2.0, 1.0, 1.0, 1.0])[[2, 1, 0, 3]])
+        other.add_case(there)
+        with pytest.raises(UserError):
+            project.move_case_to(mine, other)
+    assert project.find_case(tmp_path / "a.nii") == mine == project.find_case(tmp_path / "a.nii", "qform")
+    assert project.find_case(tmp_path / "a.nii", "2") is None
+
+
 def test_the_same_scan_is_recognised_under_another_key(project: Project, tmp_path: Path) -> None:
     """As a file and as a link to it, as a folder and as the one above, before series had parts and since."""
     (tmp_path / "scan.nii.gz").write_bytes(b"a scan")

@@ -11,6 +11,7 @@ from thighview.app import opening
 from thighview.app.jobs import Report
 from thighview.core.case import Series
 from thighview.core.errors import UserError
+from thighview.core.known import by_other_position, need_lengths
 from thighview.core.onto_grid import measured_on, onto_grid, overlap
 from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
@@ -22,12 +23,15 @@ _LAID = "Neither this image nor the scan says where it lies: voxel was laid on v
 
 @dataclass(frozen=True)
 class PlacedImage:
-    """A scan as it was read, its hash, and the image on the grid of the case, of which it covers ``share``.
+    """A scan as it was read, its image in its place, its hash, and the image on the grid of the case.
+
+    It covers ``share`` of that.
 
     ``measured`` as in :class:`Series`.
     """
 
     scan: opening.Scan
+    volume: Volume
     sha256: str
     on_grid: Volume
     measured: NDArray[np.bool_] | None
@@ -35,7 +39,7 @@ class PlacedImage:
 
     def into(self, series: Series) -> Series:
         """The series with this image."""
-        return replace(series, volume=self.scan.volume, on_grid=self.on_grid, measured=self.measured, problem="")
+        return replace(series, volume=self.volume, on_grid=self.on_grid, measured=self.measured, problem="")
 
 
 def read_placed(
@@ -61,6 +65,9 @@ def read_placed(
     if scan.patient_id and (ours := reading.patient_id(*first.key, first.sha256)) and ours != scan.patient_id:
         raise UserError(f"{key.name} is of another patient than the open scan.", "Open it as a case of its own.")
     volume = scan.volume
+    if volume.other_affine is not None and first.key.by_qform != key.by_qform:
+        volume = by_other_position(volume, first.key.by_qform)  # as a person has chosen for the scan
+    volume = volume.placed_as(reference)
     if "orientation" in volume.unsure | reference.unsure:
         if volume.shape != reference.shape or "orientation" not in volume.unsure & reference.unsure:
             raise UserError(
@@ -68,6 +75,8 @@ def read_placed(
                 "Images of one case must say where they lie.",
             )
         volume = replace(volume, affine=reference.affine, warnings=(*volume.warnings, _LAID))
+    else:
+        need_lengths(volume)
     share = overlap(volume, reference)
     if share == 0:
         raise UserError(
@@ -75,7 +84,7 @@ def read_placed(
             "Images of one case are of one visit and one part of the body; open it as a case of its own.",
         )
     sha256 = scan.sha256 or reading.sha256_of(*scan.key, stopped=stopped)
-    return PlacedImage(scan, sha256, onto_grid(volume, reference), measured_on(volume, reference), share)
+    return PlacedImage(scan, volume, sha256, onto_grid(volume, reference), measured_on(volume, reference), share)
 
 
 @dataclass(frozen=True)

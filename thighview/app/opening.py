@@ -8,6 +8,7 @@ import numpy as np
 
 from thighview.core.case import Case
 from thighview.core.errors import UserError
+from thighview.core.known import by_other_position
 from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
 from thighview.io import subjects
@@ -113,15 +114,28 @@ def case_of(project: Project, scan: Scan, wanted: int | None = None) -> Case:
         return case
     case = project.load_case(known)
     was = case.series[0]
-    if scan.volume.other_affine is not None and was.key.by_qform != scan.key.by_qform:
-        scan = read_scan(was.path, was.part)  # there a person has chosen the other one of its file's two positions
-    case = with_volume(project, case, scan.volume)
+    volume = scan.volume
+    if volume.other_affine is not None and was.key.by_qform != scan.key.by_qform:  # a person has chosen the other one
+        volume = by_other_position(volume, was.key.by_qform)
+    case = with_volume(project, case, volume)
+    if scan.part and not was.part and not was.sha256:
+        case.warnings += _doubt_of_old(project, case, scan)
     was = case.series[0]
     same = was.sha256 in ("", scan.sha256)
     if scan.part and not was.part and same and project.writable:  # made before series were told apart
         project.set_key(known, scan.key)
         case.series[0] = replace(was, path=scan.path, part=scan.part)
     return case
+
+
+def _doubt_of_old(project: Project, case: Case, scan: Scan) -> tuple[str, ...]:
+    """What speaks against a series being the one an old case was made of, of which no hash was kept."""
+    if case.subject == subject_of(scan, project.salt) and case.title == scan.volume.name:
+        return ()
+    return (
+        f"Of this case from an older thighview no hash was kept, and what lies in {scan.path.name} now has another name"
+        " or is of another person: check that the mask was drawn on it.",
+    )
 
 
 def add_scan(project: Project, scan: Scan) -> None:

@@ -1,6 +1,6 @@
 """Opening scans, DICOM folders, projects and the demo: what was given is looked at, read and shown, step by step."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
@@ -136,10 +136,14 @@ class OpenScans(OpenProject):
         there, affine = key.placed(by_qform), case.volume.other_affine
         if there == key:
             return
+        if self.session.busy_run:
+            self.session.refused.emit("A segmentation is running: wait for it, or cancel it, before the scan moves.")
+            return
 
         def placed(_: object) -> None:
             if self.store is store and self.session.case is case:
                 self._leave_case()
+                self.settings.keep_slice(there, self.session.view.cursor[0])
                 self.session.open(None)
                 self._read(there, store, case_id=case.case_id, known_sha256=case.series[0].sha256)
 
@@ -170,9 +174,11 @@ class OpenScans(OpenProject):
             return
 
         def listed(sources: list[SourceRow]) -> None:
-            known = next((row for row in sources if row.key == scan), None)
-            if known and store is self.store and not self._opening and self.session.case is None:
-                self._read(scan, store, case_id=known.case_id, known_sha256=known.sha256)
+            there = [row for row in sources if row.key == scan]
+            known = _only(there)
+            if there and store is self.store and not self._opening and self.session.case is None:
+                case_id, sha256 = (known.case_id, known.sha256) if known else (None, "")
+                self._read(scan, store, case_id=case_id, known_sha256=sha256)
 
         def looked(there: bool) -> None:
             if there:
@@ -187,7 +193,7 @@ class OpenScans(OpenProject):
         store = self.store
 
         def listed(sources: list[SourceRow]) -> None:
-            known = next((row for row in sources if row.key == key), None)
+            known = _only(row for row in sources if row.key == key)
             if store is not self.store:
                 return
             if known:
@@ -287,7 +293,7 @@ class OpenScans(OpenProject):
                     self.session.go_to_slice(index)
                 self.settings.add_recent(case.series[0].key, store.folder)
                 self.settings.last_folder = scan.path.parent
-                for sentence in (*scan.volume.warnings, *case.warnings):
+                for sentence in (*case.volume.warnings, *case.warnings):
                     self.said.emit(sentence)
                 self._check_source(case, scan)
                 if scan.has_mask and not case.history.edits and not case.labels.any():
@@ -369,3 +375,9 @@ class OpenScans(OpenProject):
         job = run_in_thread(work, lane="hash")
         job.succeeded.connect(done)
         job.failed.connect(self.failed)
+
+
+def _only(rows: Iterable[SourceRow]) -> SourceRow | None:
+    """The only one of these; of several cases at one place the content tells which is meant."""
+    found = list(rows)
+    return found[0] if len(found) == 1 else None

@@ -191,6 +191,10 @@ class Session(QObject):
     def check_doubt(self, doubt: str, checked: bool = True) -> None:
         """Say that a person has looked into a doubt about the open scan, or take that back."""
         case = self._need_case()
+        if self._run and not checked:
+            self.refused.emit("A segmentation is running: wait for it, or cancel it, before a doubt is raised again.")
+            self.images_changed.emit(case)
+            return
         case.checked = case.checked | {doubt} if checked else case.checked - {doubt}
         self.images_changed.emit(case)
 
@@ -438,6 +442,9 @@ class Session(QObject):
     def _step(self, kind: str) -> None:
         case = self._case
         if case is None or self._gesture:
+            return
+        if not case.is_sized:
+            self.refused.emit(LOOK_ONLY)
             return
         history = case.history
         made = history.peek_undo() if kind == "undo" else history.peek_redo()

@@ -57,7 +57,7 @@ class Settings:
     def add_recent(self, scan: ScanKey, project: Path) -> None:
         """Put a scan that was opened in a project, or the project itself, at the top of the recent ones of its kind."""
         kind = "projects" if scan.path == project else "scans"
-        others = [(key, home) for key, home in self._recent(kind).items() if key != scan]
+        others = [(key, home) for key, home in self._recent(kind).items() if key.placed(False) != scan.placed(False)]
         rows = [(str(key.path), str(home), key.part) for key, home in [(scan, project), *others][:_RECENT]]
         self._put(f"recent/{kind}", json.dumps(rows))
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from thighview.cli.files import need_path, need_room_for, read_scan
 from thighview.cli.progress import warn
 from thighview.core.errors import UserError
-from thighview.core.known import need_lengths
+from thighview.core.known import by_other_position, need_lengths
 from thighview.core.mask import LabelMap
+from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
 
 _FAT = ("fat_fraction_mean_of_voxels_percent", "fat_fraction_of_sums_percent")
@@ -35,7 +36,7 @@ def measure(args: Namespace) -> int:
     labels, table = read_mask(args.mask, volume, args.resample, args.overlaps)
     axis = volume.axial_axis
     counts = counts_per_slice(labels, axis)
-    sums = _fat_sums(args.fat, volume, labels) if args.fat else None
+    sums = _fat_sums(args.fat, volume, labels, ScanKey(args.image, args.part).by_qform) if args.fat else None
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["label", "name", "side", "slice", "voxels", "area_mm2", "volume_ml", *(_FAT if args.fat else ())])
@@ -57,7 +58,7 @@ def measure(args: Namespace) -> int:
     return 0
 
 
-def _fat_sums(path: Path, water: Volume, labels: LabelMap) -> NDArray[np.float64]:
+def _fat_sums(path: Path, water: Volume, labels: LabelMap, by_qform: bool) -> NDArray[np.float64]:
     """Sums of the fat fraction along the axial axis, of a water image and the fat image at a path, in its place."""
     from thighview.core.dixon_check import sentences
     from thighview.core.fat_fraction import fat_sums
@@ -65,6 +66,10 @@ def _fat_sums(path: Path, water: Volume, labels: LabelMap) -> NDArray[np.float64
 
     need_path(path)
     fat = read_scan(path, "")
+    need_lengths(fat)
+    if fat.other_affine is not None and by_qform:
+        fat = by_other_position(fat, by_qform)
+    fat = fat.placed_as(water)
     if not overlap(fat, water):
         raise UserError(f"{path.name} shows another place than the scan.", "Give the fat image of the same scan.")
     fat = onto_grid(fat, water)

@@ -130,7 +130,7 @@ goes in and what comes out.
   onnx         the network as ONNX; needs pip install 'thighview[onnx]'
 """
 
-_PART = "which of several volumes of a file, as thighview info counts them: 2"
+_PART = "which of several volumes of a file, as thighview info counts them: 2; qform, alone or behind: place it by that"
 
 
 class Parser(argparse.ArgumentParser):

@@ -131,7 +131,7 @@ class Case:
 
     def need_sized(self) -> None:
         """Raise :class:`UserError` where the case can only be looked at."""
-        need_lengths(self.volume, self.checked)
+        need_lengths(self.volume, self.checked, in_project=True)
 
     @property
     def missing(self) -> frozenset[int]:

@@ -1,6 +1,7 @@
 """What of a scan's geometry is known: from its file, or because a person has looked into the doubt about it."""
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from thighview.core.errors import UserError
 from thighview.core.volume import Volume
@@ -26,8 +27,8 @@ def lengths_known(volume: Volume, checked: Collection[str] = ()) -> bool:
     return "spacing" not in volume.unsure or _is_checked(volume, LENGTHS_NOT_KNOWN, checked)
 
 
-def need_lengths(volume: Volume, checked: Collection[str] = ()) -> None:
-    """Refuse what needs mm of a scan that can only be looked at.
+def need_lengths(volume: Volume, checked: Collection[str] = (), in_project: bool = False) -> None:
+    """Refuse what needs mm of a scan that can only be looked at; in a project a person can confirm its lengths.
 
     Raises
     ------
@@ -38,8 +39,26 @@ def need_lengths(volume: Volume, checked: Collection[str] = ()) -> None:
         why = next((doubt for doubt in volume.warnings if LENGTHS_NOT_KNOWN in doubt), "Lengths are not known.")
         raise UserError(
             f"{volume.name or 'This scan'} can only be looked at: {why[:1].lower() + why[1:]}",
-            "Write the true spacing into its file; or, where it is right as it is, confirm it in the window.",
+            "Confirm its lengths in the window, or write the true ones into its file."
+            if in_project
+            else "Write the true lengths into its file.",
         )
+
+
+def by_other_position(volume: Volume, by_qform: bool) -> Volume:
+    """The volume where the other of the two positions of its file says, which is the qform or the sform."""
+    assert volume.other_affine is not None
+    now, other = ("qform", "sform") if by_qform else ("sform", "qform")
+    return replace(
+        volume, affine=volume.other_affine, other_affine=volume.affine,
+        warnings=tuple(said for said in volume.warnings if TWO_POSITIONS not in said),
+        details={**volume.details, "Position from": f"{now}, chosen against the {other}"},
+    )  # fmt: skip
+
+
+def with_one_position(volume: Volume) -> Volume:
+    """The volume for a file of its own, which says the position that was chosen and no other."""
+    return volume if volume.other_affine is None else replace(volume, file_geometry=b"", other_affine=None)
 
 
 def _is_checked(volume: Volume, mark: str, checked: Collection[str]) -> bool:

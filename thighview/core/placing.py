@@ -32,6 +32,11 @@ class Fit:
     start: tuple[int, int, int]
     shape: tuple[int, int, int]
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the mask is stored in the order of the scan, in the same directions."""
+        return self.order == (0, 1, 2) and self.flips == (1, 1, 1)
+
     def covers(self, shape: tuple[int, int, int]) -> bool:
         """Whether the mask and a scan of this shape have the very same voxels."""
         return self.start == (0, 0, 0) and self.shape == shape

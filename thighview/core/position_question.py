@@ -53,7 +53,8 @@ def position_question(case: Case) -> PositionQuestion | None:
 
 
 def _open(case: Case, mark: str) -> tuple[str, ...]:
-    return tuple(doubt for doubt in case.open_doubts if mark in doubt)
+    """Of the reference alone: the other images follow it."""
+    return tuple(doubt for doubt in case.volume.warnings if mark in doubt and doubt not in case.checked)
 
 
 def _change(volume: Volume) -> str:
@@ -64,6 +65,6 @@ def _change(volume: Volume) -> str:
     swapped = [words for letters, words in _SWAPPED.items() if any(a != b and {a, b} == set(letters) for a, b in pairs)]
     if swapped and all(volume.world_axes[i] == there.world_axes[i] for i in range(3)):
         return " and ".join(swapped) + " would change places"
-    middle = (np.array(volume.shape) - 1) / 2
-    away_mm = float(np.linalg.norm(volume.to_world(middle) - there.to_world(middle)))
-    return f"it would lie {away_mm:.3g} mm away" if away_mm > 1 else "it would be turned or of another size"
+    if np.allclose(volume.affine[:3, :3], there.affine[:3, :3], atol=1e-4):
+        return f"it would lie {np.linalg.norm(volume.affine[:3, 3] - there.affine[:3, 3]):.2g} mm away"
+    return "it would be turned or of another size"

@@ -34,12 +34,12 @@ class ScanKey(NamedTuple):
     @property
     def volume_part(self) -> str:
         """The part less the choice of a position."""
-        return self.part.removesuffix(QFORM).removesuffix(" ") if self.by_qform else self.part
+        return self.part.removesuffix(QFORM).strip() if self.by_qform else self.part
 
     @property
     def by_qform(self) -> bool:
         """Whether the scan lies by the qform of its file against the sform."""
-        return self.part.endswith(QFORM)
+        return self.part == QFORM or (self.part.partition(" ")[0].isdigit() and self.part.endswith(f" {QFORM}"))
 
     def placed(self, by_qform: bool) -> "ScanKey":
         """The same scan, in its place by the qform or by the sform of its file."""

@@ -118,14 +118,13 @@ class Volume:
         return at @ np.linalg.inv(self.affine[:3, :3]).T
 
     def placed_as(self, scan: "Volume") -> "Volume":
-        """This volume where the scan lies, if its source gives the very two positions that the scan's source gives.
+        """This volume on the scan's voxels, if it lies on them by the scan's other position.
 
-        Of the two a person may have chosen another one for the scan than its reader takes for this.
+        Whatever was drawn on or measured with those voxels may say either of the two.
         """
-        twice = self.other_affine is not None and scan.other_affine is not None
-        if twice and self.shape == scan.shape and self.file_geometry == scan.file_geometry:
-            return replace(self, affine=scan.affine, other_affine=scan.other_affine)
-        return self
+        if scan.other_affine is None or not self.same_grid(replace(scan, affine=scan.other_affine)):
+            return self
+        return replace(self, affine=scan.affine, other_affine=scan.other_affine)
 
     def same_grid(self, other: "Volume", tolerance_mm: float = 1e-2) -> bool:
         """Whether both volumes have the same shape and the same corners to ``tolerance_mm``."""

@@ -38,14 +38,15 @@ class GroupNorm(layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         """Normalise; sums are float32, the features keep their kind."""
-        single = ops.cast(inputs, "float32")
-        mean = ops.matmul(ops.mean(single, (1, 2)), self._together)
-        square = ops.matmul(ops.mean(ops.square(single), (1, 2)), self._together)
-        deviation = ops.rsqrt(ops.maximum(square - ops.square(mean), 0.0) + self.EPSILON)
+        o: Any = ops  # keras does not say what its functions give
+        single = o.cast(inputs, "float32")
+        mean = o.matmul(o.mean(single, (1, 2)), self._together)
+        square = o.matmul(o.mean(o.square(single), (1, 2)), self._together)
+        deviation = o.rsqrt(o.maximum(square - o.square(mean), 0.0) + self.EPSILON)
         scale = self.gamma * deviation
         shift = self.beta - mean * scale
         kind = inputs.dtype
-        return inputs * ops.cast(scale, kind)[:, None, None] + ops.cast(shift, kind)[:, None, None]
+        return inputs * o.cast(scale, kind)[:, None, None] + o.cast(shift, kind)[:, None, None]
 
     def get_config(self) -> dict[str, Any]:
         """What makes the same layer again."""

@@ -16,6 +16,7 @@ import numpy as np
 from thighview.core.case import Case
 from thighview.core.corrections import edit_counts
 from thighview.core.errors import UserError
+from thighview.core.known import need_lengths
 from thighview.core.labels import LabelTable
 from thighview.core.mask import LabelMap
 from thighview.core.painted import painted_labels
@@ -26,6 +27,7 @@ from thighview.io.atomic import write_json_atomic
 from thighview.io.frozen import Dataset, FrozenCase, FrozenPhantom, FrozenSlice, Replay
 from thighview.io.json_files import read_json
 from thighview.io.masks import read_mask, write_mask
+from thighview.io.nifti import read_nifti
 from thighview.io.project import Project
 from thighview.io.reading import read_known, sha256_of
 from thighview.io.runs import RunFolder
@@ -165,15 +167,15 @@ def _freeze_case(project: Project, case: Case, part: str, run: RunFolder, write:
     sha256 = source.sha256 or sha256_of(*source.key)
     if not source.sha256:
         write(lambda writable: writable.set_sha256(case.case_id, sha256))
-    affine = project.geometry(case.case_id)[0][1]
-    grid = Volume(np.broadcast_to(np.uint8(0), case.labels.shape), affine, case.title)
+    stored = project.stored_scan(case.case_id)  # part and place together: a person may choose another one meanwhile
+    grid = Volume(np.broadcast_to(np.uint8(0), case.labels.shape), stored.affine, case.title)
     mask = f"masks/case_{case.case_id}.nii.gz"
     write_mask(run.path / mask, case.labels, case.table, grid)
     states = tuple(review.state.word for review in case.reviews)
     reviewed = tuple(i for i, review in enumerate(case.reviews) if review.state.reviewed)
     return FrozenCase(
         case.case_id, case.title, case.subject, part, source.path, sha256, mask, case.table, states, reviewed,
-        source_part=source.part,
+        source_part=stored.key.part, checked=tuple(sorted(case.checked)),
     )  # fmt: skip
 
 
@@ -263,6 +265,7 @@ def read_dataset(run: RunFolder) -> Dataset:
             FrozenCase(**row | {
                 "source": Path(row["source"]), "table": LabelTable.from_json(row["table"]),
                 "states": tuple(row["states"]), "reviewed": tuple(row["reviewed"]),
+                "checked": tuple(row.get("checked", ())),
             })
             for row in data["cases"]
         )  # fmt: skip
@@ -299,7 +302,10 @@ def read_case(run: RunFolder, case: FrozenCase, labels: LabelTable) -> tuple[Vol
             f"The scan {case.source} of {case.title} is gone.", "Put it back in its place, then let the run go on."
         )
     volume = read_known(*case.key, case.sha256)
+    need_lengths(volume, case.checked, in_project=True)
     stored, found = read_mask(run.path / case.mask, volume)
+    if not read_nifti(run.path / case.mask).same_grid(volume):  # it was turned to fit: never with what was frozen
+        raise UserError(f"The mask of {case.title} does not lie on its scan any more.", "Start a new run.")
     by_file_id = {label.file_id: label for label in case.table}
     lookup = np.zeros(256, np.uint8)
     for label in found:

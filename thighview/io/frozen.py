@@ -16,7 +16,7 @@ class FrozenCase:
 
     ``part`` is that of the split; ``source_part`` the part of what lies at ``source``. ``content`` and ``look`` are
     those of ``core.fingerprint``, empty until the set is vetted; ``left_out`` says why none of its slices is in the
-    set, whatever its part.
+    set, whatever its part. ``checked`` are the doubts about its scan that a person had looked into.
     """
 
     case_id: int
@@ -33,6 +33,7 @@ class FrozenCase:
     look: str = ""
     left_out: str = ""
     source_part: str = ""
+    checked: tuple[str, ...] = ()
 
     @property
     def key(self) -> ScanKey:

@@ -117,7 +117,6 @@ def load_pair(pair: Pair, wish: ImportWish, salt: bytes) -> tuple[Case, FoundMas
         When one of them cannot be read, or the mask does not fit.
     """
     source = read_source(pair.image, wish.part)
-    need_lengths(source.volume)
     found = find_mask(pair.mask, source.volume)
     labels, table = found.settled(MaskWish(wish.resample, found.ordered(wish.overlaps)))
     reviews = teaching(found.reviews(labels, table), source.volume.missing)
@@ -149,6 +148,7 @@ def _import_pairs(
         case, mask = load_pair(pair, wish, project.salt)
         first = case.series[0]
         if known_case(project, first.key, case.volume, first.sha256) is None:
+            need_lengths(case.volume)
             new.append(pair)
             said.append(_said(pair, mask, case))
             notes += [note for note in mask.notes if note not in notes]

@@ -11,7 +11,7 @@ from thighview.core.errors import UserError
 from thighview.core.scan_key import SERIES_PART, ScanKey
 from thighview.core.volume import Volume
 from thighview.io.project import Project
-from thighview.io.reading import grids_at
+from thighview.io.reading import grids_at, sha256_of
 from thighview.io.records import SourceRow
 from thighview.io.same_scan import is_near, is_series, same_file
 from thighview.io.subjects import subject_of
@@ -51,7 +51,7 @@ def known_case(
         made of.
     """
     if not key.part.startswith(SERIES_PART):
-        return _of_file(project, key, [key.path, *([asked.absolute()] if asked else []), *sorted(files)])
+        return _of_file(project, key, sha256, [key.path, *([asked.absolute()] if asked else []), *sorted(files)])
     near = [row for row in project.sources() if is_series(row.key.part) and is_near(row.key.path, key.path, files)]
     near.sort(key=lambda row: row.key != key)
     for row in near:
@@ -75,17 +75,18 @@ def is_another(project: Project, case_id: int, sha256: str) -> bool:
     return bool(sha256) and project.hashes().get(case_id, "") not in ("", sha256)
 
 
-def _of_file(project: Project, key: ScanKey, places: Sequence[Path]) -> int | None:
-    """A file of another format than DICOM: its path is what it is known by, however that was written then."""
+def _of_file(project: Project, key: ScanKey, sha256: str, places: Sequence[Path]) -> int | None:
+    """A file of another format than DICOM: known by its path, however that was written then, and by its content."""
     same_part = [row for row in project.sources() if row.key.volume_part == key.volume_part]
-    by_path = {row.key.path: row.case_id for row in reversed(same_part)}
-    for path in (*places, key.path.resolve()):
-        if path in by_path:
-            return by_path[path]
     names = {key.path.name, key.path.resolve().name}
-    return next(
-        (row.case_id for row in same_part if row.key.path.name in names and same_file(row.key.path, key.path)), None
-    )
+    there = [row for path in (*places, key.path.resolve()) for row in same_part if row.key.path == path]
+    there += [row for row in same_part if row.key.path.name in names and same_file(row.key.path, key.path)]
+    if len({row.case_id for row in there}) > 1 and not sha256:
+        sha256 = sha256_of(*key)
+    if not sha256:
+        return there[0].case_id if there else None
+    alike = [row for row in there if row.sha256 == sha256] or [row for row in there if not row.sha256]
+    return alike[0].case_id if alike else None
 
 
 def series_drawn_on(project: Project, case_id: int) -> ScanKey:

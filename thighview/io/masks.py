@@ -153,7 +153,7 @@ def write_sidecar(mask_path: Path | str, table: LabelTable, **facts: object) -> 
 
 def _fits(mask: MaskFile, fit: Fit, layers: Sequence[LabelMap], volume: Volume) -> bool:
     """Whether a mask has the scan's voxels; one that says only where something is may have fewer of them."""
-    if "orientation" in mask.grid.unsure - volume.unsure:
+    if "orientation" in mask.grid.unsure - volume.unsure or not (fit.is_plain or volume.other_affine is None):
         return False
     if fit.covers(volume.shape):
         return True
@@ -178,13 +178,18 @@ def _need_one_space(mask: MaskFile, volume: Volume) -> None:
 
 def _difference(mask: MaskFile, layers: Sequence[LabelMap], volume: Volume) -> str:
     """What differs; of a mask that has the scan's voxels, and more of them, how much of it lies outside."""
-    if mask.partial and fit_of(mask.grid, volume):
+    fit = fit_of(mask.grid, volume)
+    if fit and not fit.is_plain and volume.other_affine is not None:
+        return "it is stored in another order, and the file of the scan gives two positions"
+    if mask.partial and fit:
         return f"{share_outside(layers, mask.grid, volume):.2%} of what is drawn lies outside the scan"
     return difference(mask.grid, volume, mask.partial)
 
 
 def _doubt(mask: MaskFile, volume: Volume) -> str:
     """What cannot be told of the two positions before a mask is carried over."""
+    if volume.other_affine is not None:
+        return "It is laid by the position that is shown: check that left and right of the mask are those of the scan."
     if mask.frame_uid and not volume.frame_uid:
         return "The scan does not name its frame of reference, so the mask may have been drawn on another one."
     if "orientation" in volume.unsure:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from thighview.core.errors import UserError
+from thighview.core.known import with_one_position
 from thighview.core.labels import Label, LabelTable
 from thighview.core.mask import LabelMap
 from thighview.core.review import SliceReview, teaching
@@ -258,6 +259,7 @@ def folds_by_subject(cases: Sequence[tuple[str, str, str]]) -> list[dict[str, li
 def _write_case(stage: Path, case: OutCase, name: str, labels: LabelTable, ignore: int) -> OutCase | None:
     """Write one case, and give it with the reviews its slices have now that the scan is known; None if none is left."""
     volume, mask = case.load()
+    volume = with_one_position(volume)
     if mask.shape != volume.shape or len(case.reviews) != mask.shape[0]:
         raise UserError(f"The mask of {case.title} does not lie on its scan's grid: {mask.shape} on {volume.shape}.")
     case = replace(case, reviews=teaching(case.reviews, volume.missing))

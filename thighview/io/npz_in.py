@@ -19,6 +19,7 @@ from thighview.io.numpy_array import ArrayHead, read_head, read_numbers, read_te
 from thighview.io.positions import is_transform
 
 _NEEDED = ("labels", "states", "unreviewed_value", "subject", "facts")
+_LONGEST_NAME = 64
 _SIDES = ("", "left", "right")
 
 
@@ -134,7 +135,7 @@ def _facts(path: Path, archive: Archive | None, heads: Mapping[str, ArrayHead]) 
         raise ValueError("a slice is missing that cannot be")
     unsure = frozenset(_words(path, archive, "unsure")) if "unsure" in heads else frozenset[str]()
     return OwnFile(
-        affine, tuple(rows), Provenance(reviews, mark=marked, source=path.name), _word(path, archive, "subject"),
+        affine, tuple(rows), Provenance(reviews, mark=marked, source=path.name), _name(_word(path, archive, "subject")),
         unsure & {"orientation", "spacing"}, tuple(missing),
     )  # fmt: skip
 
@@ -147,6 +148,11 @@ def _label(row: Any) -> Segment:
     if min(red, green, blue) < 0 or max(red, green, blue) > 255:
         raise ValueError(f"a colour that cannot be: {row!r}")
     return Segment(file_id, name, side, (red, green, blue), code=value)
+
+
+def _name(words: str) -> str:
+    """A name in one line, as long as names are."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in words).split())[:_LONGEST_NAME]
 
 
 def _numbers(path: Path, archive: Archive | None, name: str) -> NDArray[Any]:

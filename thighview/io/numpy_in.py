@@ -106,9 +106,10 @@ def _of_own(path: Path, scan: _Scan, own: OwnFile, stored: NDArray[Any]) -> Volu
     said = [f"The scan it was exported from does not say how it lies: {NOT_KNOWN}"] * ("orientation" in own.unsure)
     said += [SPACING_NOT_KNOWN] * ("spacing" in own.unsure)
     said += [*doubts(own.affine), *numbers.odd_words(voxels)]
+    not_known = own.unsure | unsure("affine", said)
     name = stem(path) if scan.member == "image" else f"{stem(path)}, {scan.title}"
     return Volume(
-        voxels, own.affine, name, "numpy", tuple(said), details, unsure=own.unsure, missing=own.missing,
+        voxels, own.affine, name, "numpy", tuple(said), details, unsure=not_known, missing=own.missing,
     )  # fmt: skip
 
 

@@ -120,11 +120,12 @@ class Records:
         return found
 
     def find_case(self, path: Path, part: str = "") -> int | None:
-        """The case whose first series is this part of what lies there, or None."""
+        """The case whose first series is this part of what lies there, in whichever of its positions, or None."""
         found = self._connection.execute(
-            "SELECT case_id FROM series WHERE path=? AND part=? AND channel=0", (str(path.absolute()), part)
-        ).fetchone()
-        return int(found[0]) if found else None
+            "SELECT case_id, part FROM series WHERE path=? AND channel=0 ORDER BY case_id", (str(path.absolute()),)
+        )
+        wanted = ScanKey(path, part).volume_part
+        return next((int(case_id) for case_id, there in found if ScanKey(path, there).volume_part == wanted), None)
 
     def sources(self) -> list[SourceRow]:
         """The first series of every case, in the order in which they were added."""

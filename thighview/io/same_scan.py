@@ -44,6 +44,8 @@ def same_scan(one: StoredScan, other: StoredScan) -> bool | None:
         return False
     if one.sha256 and other.sha256:
         return one.sha256 == other.sha256
+    if one.key.by_qform != other.key.by_qform:  # one scan lies in two places then
+        return None
     if not other.same_grid(one.shape, one.affine):
         return False
     if one.key.volume_part and other.key.volume_part:
