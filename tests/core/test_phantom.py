@@ -143,11 +143,12 @@ def test_label_tables() -> None:
 def test_slices_for_training_share_their_labels() -> None:
     rng = np.random.default_rng(0)
     looks = [draw_look(rng, "t1"), draw_look(rng, "random")]
-    images, tissues = make_slices(draw_person(rng, wide=True), 0.5, looks, fine_grid(96, 160, 2.5), rng)
+    images, tissues, air = make_slices(draw_person(rng, wide=True), 0.5, looks, fine_grid(96, 160, 2.5), rng)
     assert images.shape == (2, 96, 160)
     assert images.dtype == np.float32
     assert tissues.shape == (96, 160)
     assert set(np.unique(tissues)) == {0, 1, 2, 3, 4, 5}
+    assert np.array_equal(air, tissues == 0)
 
 
 def test_what_it_cannot_draw_is_refused() -> None:

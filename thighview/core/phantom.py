@@ -11,7 +11,7 @@ from thighview.core.labels import LabelTable
 from thighview.core.mask import LabelMap
 from thighview.core.phantom_anatomy import AIR, CORTEX, FAT, MARROW, MATERIALS, MUSCLE, SKIN, Cut, cut_legs
 from thighview.core.phantom_image import RANDOM, Look, draw_look, expose
-from thighview.core.phantom_names import CONTRASTS, muscle_table, tissue_table
+from thighview.core.phantom_names import CONTRASTS, GROUP_OF_MUSCLE, GROUPS, MUSCLES, TRUTHS
 from thighview.core.phantom_person import Floats, Person, draw_person
 from thighview.core.volume import Volume
 
@@ -29,6 +29,12 @@ __all__ = [
 
 _TISSUE_OF = np.full(MATERIALS, 3, np.uint8)
 _TISSUE_OF[[AIR, SKIN, FAT, MUSCLE, CORTEX, MARROW]] = 0, 1, 1, 2, 4, 5
+_GROUP_OF = np.zeros(MATERIALS, np.uint8)
+_GROUP_OF[[SKIN, FAT]] = GROUPS.index("subcutaneous_fat") + 1
+_GROUP_OF[[CORTEX, MARROW]] = GROUPS.index("femur") + 1
+_MUSCLE_GROUP = np.array(
+    [0, *2 * [GROUPS.index(GROUP_OF_MUSCLE[m]) + 1 if m in GROUP_OF_MUSCLE else 0 for m in MUSCLES]], np.uint8
+)
 _FACTOR = 2
 
 
@@ -36,8 +42,8 @@ _FACTOR = 2
 class Phantom:
     """A made-up scan and the truth about it.
 
-    ``volume`` holds int16 voxels (z, y, x); ``labels`` the tissues (``table``) and ``muscles`` the muscles by name
-    (``muscle_names``), both uint8 on the same grid.
+    ``volume`` holds int16 voxels (z, y, x); ``labels`` the tissues (``table``), ``muscles`` the muscles by name
+    (``muscle_names``) and ``groups`` the groups of ``group_table``, all uint8 on the same grid.
     """
 
     volume: Volume
@@ -45,8 +51,13 @@ class Phantom:
     table: LabelTable
     muscles: LabelMap
     muscle_names: LabelTable
+    groups: LabelMap
     subject: str
     contrast: str
+
+    def truth(self, name: str) -> LabelMap:
+        """The label map of one of ``TRUTHS``."""
+        return {"tissues": self.labels, "muscles": self.muscles, "groups": self.groups}[name]
 
 
 def make_phantom(
@@ -102,20 +113,21 @@ def make_phantom(
     look = draw_look(np.random.default_rng([seed, 3, *contrast.encode()]), contrast)
     row_mm, column_mm = fine_grid(rows, columns, in_plane, (float(plan.normal(0.0, 5.0)), float(plan.normal(0.0, 5.0))))
     voxels = np.zeros((count, rows, columns), np.int16)
-    tissues, muscles = np.zeros(voxels.shape, np.uint8), np.zeros(voxels.shape, np.uint8)
+    tissues, muscles, groups = (np.zeros(voxels.shape, np.uint8) for _ in range(3))
     brightness = float(plan.uniform(250.0, 1100.0))
     for z, level in enumerate(levels):
         cut = cut_legs(person, float(level), row_mm, column_mm)
         image = expose(cut, look, np.random.default_rng([seed, 4, z]), _FACTOR, z / max(count - 1, 1))
         voxels[z] = np.clip(np.round(image * brightness), 0, 32767)
-        tissues[z] = _sided(cut)
+        tissues[z] = _vote(_sided(cut, _TISSUE_OF[cut.material], 5))
         muscles[z] = _vote(cut.muscle)
+        groups[z] = _vote(_sided(cut, _groups(cut), len(GROUPS)))
     affine = np.zeros((4, 4))
     affine[2, 0], affine[1, 1], affine[0, 2], affine[3, 3] = between, in_plane, in_plane, 1.0
     origin = np.array([column_mm[:_FACTOR].mean(), row_mm[:_FACTOR].mean(), 0.0], np.float64)
     if axes == "SAR":
         voxels = np.ascontiguousarray(voxels[:, ::-1, ::-1])
-        tissues, muscles = (np.ascontiguousarray(a[:, ::-1, ::-1]) for a in (tissues, muscles))
+        tissues, muscles, groups = (np.ascontiguousarray(a[:, ::-1, ::-1]) for a in (tissues, muscles, groups))
         origin = origin + np.array([(columns - 1) * in_plane, (rows - 1) * in_plane, 0.0])
         affine[1, 1], affine[0, 2] = -in_plane, -in_plane
     affine[:3, 3] = origin
@@ -124,7 +136,8 @@ def make_phantom(
         voxels, affine, f"{subject} {contrast}", "phantom", (),
         {"Source": "made up by thighview, no patient", "Seed": str(seed), "Contrast": contrast},
     )  # fmt: skip
-    return Phantom(volume, tissues, tissue_table(), muscles, muscle_table(), subject, contrast)
+    tables = {name: make() for name, make in TRUTHS.items()}
+    return Phantom(volume, tissues, tables["tissues"], muscles, tables["muscles"], groups, subject, contrast)
 
 
 def _plan_matrix(person: Person, plan: np.random.Generator) -> tuple[int, int, float]:
@@ -152,8 +165,13 @@ def fine_grid(
 
 
 def make_slices(
-    person: Person, level: float, looks: Sequence[Look], grid: tuple[Floats, Floats], rng: np.random.Generator
-) -> tuple[Floats, LabelMap]:
+    person: Person,
+    level: float,
+    looks: Sequence[Look],
+    grid: tuple[Floats, Floats],
+    rng: np.random.Generator,
+    truth: str = "tissues",
+) -> tuple[Floats, LabelMap, NDArray[np.bool_]]:
     """One cut seen by several scans, for training.
 
     Parameters
@@ -167,22 +185,32 @@ def make_slices(
         Of :func:`fine_grid`.
     rng : Generator
         Draws texture and noise.
+    truth : {"tissues", "groups"}
+        What the labels tell apart.
 
     Returns
     -------
     images : float32, shape (looks, y, x)
         About 1 where the brightest tissue is.
-    tissues : uint8, shape (y, x)
-        ``TISSUES`` without side, 1 to 5.
+    labels : uint8, shape (y, x)
+        ``TISSUES`` or ``GROUPS`` without side, from 1.
+    air : bool, shape (y, x)
+        What lies outside the skin.
     """
     cut = cut_legs(person, level, *grid)
-    return np.stack([expose(cut, look, rng, _FACTOR) for look in looks]), _vote(_TISSUE_OF[cut.material])
+    tissues = _vote(_TISSUE_OF[cut.material])
+    labels = tissues if truth == "tissues" else _vote(_groups(cut))
+    return np.stack([expose(cut, look, rng, _FACTOR) for look in looks]), labels, tissues == 0
 
 
-def _sided(cut: Cut) -> LabelMap:
-    """Tissues with side: left 1 to 5, right 6 to 10."""
-    tissue = _TISSUE_OF[cut.material]
-    return _vote(np.where((cut.side == 2) & (tissue > 0), tissue + 5, tissue).astype(np.uint8))
+def _groups(cut: Cut) -> LabelMap:
+    """Groups without side on the fine grid; fat inside a muscle is that muscle."""
+    return np.where(cut.material == MUSCLE, _MUSCLE_GROUP[cut.muscle], _GROUP_OF[cut.material])
+
+
+def _sided(cut: Cut, values: LabelMap, count: int) -> LabelMap:
+    """Values with side: left 1 to ``count``, right above."""
+    return np.where((cut.side == 2) & (values > 0), values + count, values).astype(np.uint8)
 
 
 def _vote(fine: NDArray[np.uint8]) -> LabelMap:

@@ -44,6 +44,8 @@ class Look:
     ``signal`` is by material, ``muscle_gain`` by muscle and side; ``fat_shift`` is the chemical shift of fat (rows,
     columns) in fine pixels; ``opposed`` makes fat and water cancel where they share a pixel; ``shading`` are the knots
     of the logarithm of the bias field (y, x); ``noise`` is the standard deviation of each quadrature channel.
+    ``mottling`` is the deviation of the logarithm of the signal between the parts that each tissue falls into, whose
+    borders are as sharp as ``mottling_edge``; ``coil`` is the logarithm of what a coil loses in the depth.
     """
 
     contrast: str
@@ -55,6 +57,9 @@ class Look:
     shading: Floats
     blur: float
     noise: float
+    mottling: float = 0.0
+    mottling_edge: float = 1.0
+    coil: float = 0.0
 
 
 def draw_look(rng: np.random.Generator, contrast: str) -> Look:
@@ -111,6 +116,8 @@ def expose(cut: Cut, look: Look, rng: np.random.Generator, factor: int = 2, alon
     wy = spline_weights(np.linspace(0, cells, rows), cells)
     wx = spline_weights(np.linspace(0, cells, columns), cells)
     image *= np.exp(wy @ look.shading @ wx.T + np.float32(0.1 * (along - 0.5)))
+    if look.coil:
+        image *= np.exp(np.float32(-look.coil) * _depth(cut, (rows, columns)))
     noise = rng.standard_normal((2, rows, columns), dtype=np.float32) * np.float32(look.noise)
     return np.hypot(image + noise[0], noise[1])
 
@@ -130,7 +137,33 @@ def _signals(cut: Cut, look: Look, rng: np.random.Generator) -> tuple[Floats, Fl
         (water.shape[0] // 2 + 1, water.shape[1] // 2 + 1), dtype=np.float32
     )
     grain = gaussian_filter(grain, 0.7).repeat(2, 0).repeat(2, 1)[: water.shape[0], : water.shape[1]]
+    if look.mottling:
+        grain = grain * _mottled(cut, look, rng)
     return water * grain, fat * grain
+
+
+def _mottled(cut: Cut, look: Look, rng: np.random.Generator) -> Floats:
+    """A gain for each fine pixel: every material and muscle falls into up to four smooth parts, each with its own."""
+    rows, columns = cut.material.shape
+    kinds = np.where(cut.muscle > 0, MATERIALS + cut.muscle, cut.material)
+    gain = np.zeros(cut.material.shape, np.float32)
+    for _ in range(2):
+        cells = int(rng.integers(4, 12)), int(rng.integers(6, 18))
+        wy, wx = (spline_weights(np.linspace(0, c, n), c) for n, c in zip((rows, columns), cells, strict=True))
+        knots = rng.standard_normal((cells[0] + 3, cells[1] + 3), dtype=np.float32)
+        part = 1 / (1 + np.exp(np.float32(-4 * look.mottling_edge) * (wy @ knots @ wx.T)))
+        step = rng.normal(0.0, look.mottling, MATERIALS + 2 * len(MUSCLES) + 1).astype(np.float32)
+        gain += step[kinds] * (part - np.float32(0.5))
+    return np.asarray(np.exp(gain), np.float32)
+
+
+def _depth(cut: Cut, shape: tuple[int, int]) -> Floats:
+    """How deep each pixel lies in the body, 0 to about 1: the share of body around it."""
+    coarse = 8
+    body = gaussian_filter((cut.material[::coarse, ::coarse] != AIR).astype(np.float32), 5.0, mode="nearest")
+    at = [np.linspace(0, n - 1, count) for n, count in zip(body.shape, shape, strict=True)]
+    wy, wx = (spline_weights(a, n - 1) for a, n in zip(at, body.shape, strict=True))
+    return np.asarray(wy @ np.pad(body, 1, "edge") @ wx.T, np.float32)
 
 
 def _mean_down(fine: Floats, factor: int) -> Floats:

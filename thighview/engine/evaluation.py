@@ -174,13 +174,13 @@ def guard_cases(labels: LabelTable) -> list[TestCase]:
     lookup = phantom_lookup(known)
     if not len(known) or lookup is None:
         return []
-    tissues, values = lookup
+    which, values = lookup
 
     def read(contrast: str, seed: int) -> Truth:
         from thighview.core.phantom import make_phantom
 
         made = make_phantom(seed, contrast, slices=guard.SLICES, matrix=guard.MATRIX, spacing_mm=guard.SPACING_MM)
-        truth = values[made.labels if tissues else made.muscles]
+        truth = values[made.truth(which)]
         return Truth(made.volume, truth, known, np.ones(guard.SLICES, bool))
 
     pairs = [(contrast, seed) for contrast in CONTRASTS for seed in guard.SEEDS]

@@ -6,11 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import fft2, ifft2
 from scipy.ndimage import gaussian_filter
 
-from thighview.core.phantom import RANDOM, Person, draw_look, draw_person, fine_grid, make_slices
+from thighview.core.phantom import RANDOM, Look, Person, draw_look, draw_person, fine_grid, make_slices
 from thighview.core.phantom_names import CONTRASTS
 from thighview.core.phantom_person import spline_weights
+from thighview.core.phantom_varied import draw_varied_look, draw_varied_person
 from thighview.engine.preprocess import Intensity
 from thighview.engine.recipe_config import Recipe
 
@@ -20,7 +22,7 @@ _PEOPLE, _STEPS, _GUARD = 7, 11, 13
 
 
 def training_batch(recipe: Recipe, step: int) -> tuple[Images, Labels]:
-    """The batch of one step: images (n, h, w, 1) as the network sees them, tissues (n, h, w) from 0 to 5.
+    """The batch of one step: images (n, h, w, 1) as the network sees them, labels (n, h, w) by class.
 
     Most batches are windows of ``input_size`` about one leg, the others whole slices; both hold about as many pixels.
     """
@@ -63,20 +65,29 @@ def _draw(
     for first in range(0, count, looks_per_cut):
         number = int(rng.integers(recipe.people))
         people = np.random.default_rng([recipe.train.seed, _GUARD if held_out else _PEOPLE, number])
-        person = draw_person(people, wide=number % 2 == 0)
-        looks = [draw_look(rng, _contrast(recipe, rng)) for _ in range(min(looks_per_cut, count - first))]
+        person = draw_varied_person(people) if recipe.varied else draw_person(people, wide=number % 2 == 0)
+        looks = [_look(recipe, rng) for _ in range(min(looks_per_cut, count - first))]
         level = float(rng.uniform(-0.02, 1.02))
         spacing_mm = recipe.train.spacing_mm * float(np.exp(rng.normal(0.0, 0.15)))
         centre_mm = _centre(person, level, whole, rng)
-        drawn, tissues = make_slices(person, level, looks, fine_grid(*shape, spacing_mm, centre_mm), rng)
+        grid = fine_grid(*shape, spacing_mm, centre_mm)
+        if recipe.varied:
+            stretch = np.float32(np.exp(rng.normal(0.0, 0.04)))
+            grid = grid[0] * stretch, grid[1] / stretch
+        drawn, truth, air = make_slices(person, level, looks, grid, rng, recipe.truth)
         for i, image in enumerate(drawn):
-            images[first + i, ..., 0] = _as_seen(_worsened(image, tissues, rng), rng)
-            labels[first + i] = tissues
+            worse, kept = _worsened(image, air, rng), truth
+            if recipe.varied:
+                worse, kept = _as_acquired(worse, truth, air, rng)
+            images[first + i, ..., 0] = _as_seen(worse, rng)
+            labels[first + i] = kept
     return images, labels
 
 
-def _contrast(recipe: Recipe, rng: np.random.Generator) -> str:
-    return RANDOM if rng.random() < recipe.random_share else str(rng.choice(CONTRASTS))
+def _look(recipe: Recipe, rng: np.random.Generator) -> Look:
+    if recipe.varied:
+        return draw_varied_look(rng, recipe.random_share)
+    return draw_look(rng, RANDOM if rng.random() < recipe.random_share else str(rng.choice(CONTRASTS)))
 
 
 def _centre(person: Person, level: float, whole: bool, rng: np.random.Generator) -> tuple[float, float]:
@@ -86,13 +97,13 @@ def _centre(person: Person, level: float, whole: bool, rng: np.random.Generator)
     return y + float(wander[0]), (0.0 if whole and rng.random() < 0.8 else x) + float(wander[1])
 
 
-def _worsened(image: Images, tissues: Labels, rng: np.random.Generator) -> Images:
+def _worsened(image: Images, air: NDArray[np.bool_], rng: np.random.Generator) -> Images:
     """What scanners do: strong coil shading, coarse resolution, other greys, ghosts, air cut to zero, more noise."""
     if rng.random() < 0.3:
         return image
     if rng.random() < 0.3:
         knots = np.asarray(rng.uniform(0.2, 0.9) * rng.standard_normal((5, 5)), np.float32)
-        rows, columns = (spline_weights(np.linspace(0.0, 2.0, n), 2) for n in tissues.shape)
+        rows, columns = (spline_weights(np.linspace(0.0, 2.0, n), 2) for n in image.shape)
         image = np.asarray(image * np.exp(rows @ knots @ columns.T), np.float32)
     if rng.random() < 0.3:
         image = np.asarray(gaussian_filter(image, float(rng.uniform(0.3, 1.3))), np.float32)
@@ -105,11 +116,50 @@ def _worsened(image: Images, tissues: Labels, rng: np.random.Generator) -> Image
     if rng.random() < 0.25:
         noise = rng.standard_normal((2, *image.shape), dtype=np.float32) * np.float32(rng.uniform(0.01, 0.06))
         image = np.hypot(image + noise[0], noise[1], dtype=np.float32)
-    if rng.random() < 0.25:
-        air = tissues == 0
-        if air.any():
-            image = image * ~(air & (image < np.percentile(image[air], 99.0)))
+    if rng.random() < 0.25 and air.any():
+        image = image * ~(air & (image < np.percentile(image[air], 99.0)))
     return image
+
+
+def _as_acquired(
+    image: Images, labels: Labels, air: NDArray[np.bool_], rng: np.random.Generator
+) -> tuple[Images, Labels]:
+    """What a short or narrow acquisition does: ringing at edges, a field of view that ends, and what folds back."""
+    rows, columns = image.shape
+    if rng.random() < 0.3:
+        image = _ringing(image, tuple(float(rng.uniform(0.45, 1.0)) for _ in range(2)))
+    if rng.random() < 0.35:
+        return image, labels
+    top, bottom, left, right = 0, rows, 0, columns
+    body = np.flatnonzero(~air.all(0))
+    if rng.random() < 0.4 and len(body):  # one leg fills the picture
+        middle = int(np.median(body))
+        left, right = (middle, columns) if rng.random() < 0.5 else (0, middle)
+        left, right = max(0, left - int(rng.integers(0, 12))), min(columns, right + int(rng.integers(0, 12)))
+    cut = rng.random(4) < 0.3
+    much = rng.uniform(0.0, 0.22, 4) * cut
+    top, bottom = int(rows * much[0]), rows - int(rows * much[1])
+    left, right = left + int((right - left) * much[2]), right - int((right - left) * much[3])
+    seen = np.zeros(image.shape, bool)
+    seen[top:bottom, left:right] = True
+    folded = image.copy()
+    if rng.random() < 0.15:  # what lies beyond an edge comes back on the other side
+        strength = np.float32(rng.uniform(0.2, 1.0))
+        over, height = rows - bottom, bottom - top
+        n = min(over, height)
+        folded[top : top + n] += strength * image[bottom : bottom + n]
+        n = min(columns - right, right - left)
+        folded[:, left : left + n] += strength * image[:, right : right + n]
+    return np.where(seen, folded, np.float32(0.0)), np.where(seen, labels, np.uint8(0))
+
+
+def _ringing(image: Images, kept: tuple[float, ...]) -> Images:
+    """The image of the middle of k-space only: shares of rows and columns, 0 to 1."""
+    k = np.asarray(fft2(image))
+    for axis, share in enumerate(kept):
+        far = np.abs(np.fft.fftfreq(image.shape[axis])) > share / 2
+        k[(far, slice(None)) if axis == 0 else (slice(None), far)] = 0
+    return np.abs(np.asarray(ifft2(k))).astype(np.float32)
 
 
 def _as_seen(image: Images, rng: np.random.Generator) -> Images:

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
 from thighview.core.phantom import make_phantom
-from thighview.core.phantom_names import CONTRASTS, TISSUES, tissue_table
+from thighview.core.phantom_names import CONTRASTS, TRUTHS
 from thighview.core.run import BatchEnded, EpochEnded, Finished, RunEvent, Scores, Started
 from thighview.engine.checkpoints import restore, snapshot
 from thighview.engine.losses import slice_loss, slice_terms
 from thighview.engine.phantom_batches import ahead, guard_batch
+from thighview.engine.precision import computing_in, has_amx
 from thighview.engine.preprocess import classes_of
 from thighview.engine.recipe_config import Recipe
 from thighview.engine.unet import assign_weights, build_network, weights_of
@@ -31,7 +32,6 @@ from thighview.io.models import write_model
 log = logging.getLogger(__name__)
 
 CHECKPOINT_SECONDS = 240.0
-CLASSES = ("background", *TISSUES)
 STATEMENT = (
     "Trained only on computer-generated thighs, never on a person's scan; not validated on patients. "
     "For research, not for clinical decisions: check every slice, correct, and retrain."
@@ -68,7 +68,7 @@ def build_from_recipe(
         The card as written; None when it was stopped.
     """
     kept = folder.with_name(folder.name + ".checkpoint")
-    learner = _Learner(recipe)
+    learner = _Learner(recipe, _precision(kept))
     step = learner.resume(kept)
     say(_started(recipe, step))
     guard = guard_batch(recipe)
@@ -99,11 +99,13 @@ def build_from_recipe(
 class _Learner:
     """The network, its optimiser, and the running mean of its weights, which is what is kept in the end."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, precision: str) -> None:
         t = recipe.train
         keras.utils.set_random_seed(t.seed)
-        self.recipe = recipe
-        self.network = build_network(t.architecture, len(CLASSES), t.base_filters, t.levels, t.dropout)
+        self.recipe, self.precision = recipe, precision
+        self.classes = recipe.classes
+        with computing_in(precision):
+            self.network = build_network(t.architecture, len(self.classes), t.base_filters, t.levels, t.dropout)
         rate = keras.optimizers.schedules.PolynomialDecay(t.learning_rate, recipe.steps, t.learning_rate / 100, 0.9)
         kinds: dict[str, Any] = {
             "adam": keras.optimizers.Adam,
@@ -143,7 +145,7 @@ class _Learner:
         terms = slice_terms(tissues, logits)
         loss = float(_numpy(slice_loss(terms, self.recipe.train.loss)).mean())
         found = classes_of(logits)
-        dice = [_dice(found == c, tissues == c) for c in range(1, len(CLASSES))]
+        dice = [_dice(found == c, tissues == c) for c in range(1, len(self.classes))]
         known = [d for d in dice if d is not None]
         return Scores(loss, float((found == tissues).mean()), float(np.mean(known)) if known else None)
 
@@ -152,7 +154,8 @@ class _Learner:
         folder.mkdir(parents=True, exist_ok=True)
         arrays = snapshot(self.network, self.optimizer) | {f"mean/{k}": v for k, v in self.mean.items()}
         write_bytes_atomic(folder / f"step_{step:07d}.safetensors", safetensors.numpy.save(arrays))
-        write_json_atomic(folder / "checkpoint.json", {"step": step, "recipe": _plain(self.recipe)})
+        note = {"step": step, "recipe": _plain(self.recipe), "precision": self.precision}
+        write_json_atomic(folder / "checkpoint.json", note)
         for old in folder.glob("step_*.safetensors"):
             if old.name != f"step_{step:07d}.safetensors":
                 old.unlink(missing_ok=True)
@@ -173,6 +176,14 @@ class _Learner:
         return step
 
 
+def _precision(kept: Path) -> str:
+    """What to compute in: what a checkpoint was computed in, else bfloat16 where the processor is made for it."""
+    note = kept / "checkpoint.json"
+    if note.exists():
+        return str(json.loads(note.read_text("utf-8")).get("precision", "float32"))
+    return "bfloat16" if has_amx() else "float32"
+
+
 def _numpy(tensor: Any) -> NDArray[Any]:
     return np.asarray(keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(tensor)))
 
@@ -186,7 +197,7 @@ def _started(recipe: Recipe, step: int) -> Started:
     return Started(
         time.time(), recipe.name, keras.backend.backend(), recipe.train.epochs, recipe.steps_per_epoch,
         recipe.steps * recipe.train.batch_size, recipe.people, recipe.guard_slices, recipe.guard_slices, True,
-        CLASSES[1:], step // recipe.steps_per_epoch + 1,
+        recipe.classes[1:], step // recipe.steps_per_epoch + 1,
     )  # fmt: skip
 
 
@@ -218,7 +229,7 @@ def _write(recipe: Recipe, folder: Path, learner: _Learner) -> ModelCard:
     """Write the model, test the very file on unseen phantoms, and write it again with its figures."""
     t = recipe.train
     card = ModelCard(
-        recipe.name, t.architecture, t.base_filters, t.levels, t.dropout, CLASSES, tissue_table(), True,
+        recipe.name, t.architecture, t.base_filters, t.levels, t.dropout, recipe.classes, TRUTHS[recipe.truth](), True,
         t.spacing_mm, t.input_size, statement=STATEMENT,
         split={"train": f"{recipe.people} made-up people", "test": asdict(recipe.test)},
         lineage={"recipe": _plain(recipe), "steps": recipe.steps, "data": "phantoms only, no scan of a person"},
@@ -226,7 +237,7 @@ def _write(recipe: Recipe, folder: Path, learner: _Learner) -> ModelCard:
     card = _write_beside_recipe(folder, card, learner.mean)
     test = recipe.test
     if test.phantoms_per_contrast:
-        scores = score_on_phantoms(folder, test.first_seed, test.phantoms_per_contrast, test.slices)
+        scores = score_on_phantoms(folder, recipe.truth, test.first_seed, test.phantoms_per_contrast, test.slices)
         card = _write_beside_recipe(folder, replace(card, scores=scores), learner.mean)
     return card
 
@@ -242,8 +253,10 @@ def _write_beside_recipe(folder: Path, card: ModelCard, weights: Weights) -> Mod
             write_bytes_atomic(path, text)
 
 
-def score_on_phantoms(folder: Path, first_seed: int, per_contrast: int, slices: int) -> dict[str, Any]:
+def score_on_phantoms(folder: Path, truth: str, first_seed: int, per_contrast: int, slices: int) -> dict[str, Any]:
     """3-D Dice of a model on phantoms, through the same path as the app's; the same people in every contrast.
+
+    ``truth`` is ``tissues`` or ``groups``.
 
     Returns
     -------
@@ -254,16 +267,18 @@ def score_on_phantoms(folder: Path, first_seed: int, per_contrast: int, slices: 
     from thighview.engine.predict import load_network, segment_volume
 
     network, card = load_network(folder)
+    table = TRUTHS[truth]()
     rows: list[tuple[str, int, str, float]] = []
     for contrast in CONTRASTS:
         for seed in range(first_seed, first_seed + per_contrast):
             phantom = make_phantom(seed, contrast, slices=slices)
             found = segment_volume(phantom.volume, network, card).labels
-            for label in phantom.table:
-                dice = _dice(found == label.value, phantom.labels == label.value)
+            wanted = phantom.truth(truth)
+            for label in table:
+                dice = _dice(found == label.value, wanted == label.value)
                 if dice is not None:
                     rows.append((contrast, seed, label.key, dice))
-    keys = [label.key for label in tissue_table()]
+    keys = [label.key for label in table]
     worst = min(rows, key=lambda row: row[3])
 
     def mean(chosen: list[float]) -> float:

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from thighview.core.errors import UserError
+from thighview.core.phantom_names import NAMES
 from thighview.core.run import TrainConfig
 from thighview.io.resources import resource
 
+_TRUTHS = {"thigh_tissues": "tissues", "thigh_groups": "groups"}
 FORMAT = "thighview-recipe-1"
 _LIMITS: dict[str, tuple[float, float]] = {
     "steps_per_epoch": (1, 100000),
@@ -41,7 +43,7 @@ class Recipe:
     name : str
         Name of the model.
     labels : str
-        What it tells apart; ``thigh_tissues``.
+        What it tells apart; ``thigh_tissues`` or ``thigh_groups``. For groups, people and scans vary more.
     train : TrainConfig
         ``epochs`` of ``steps_per_epoch`` batches; ``input_size`` and ``spacing_mm`` of the windows.
     steps_per_epoch, people, guard_slices : int
@@ -69,6 +71,21 @@ class Recipe:
         """Batches in all."""
         return self.train.epochs * self.steps_per_epoch
 
+    @property
+    def truth(self) -> str:
+        """Which label map of a phantom is learnt: ``tissues`` or ``groups``."""
+        return _TRUTHS[self.labels]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What the network tells apart, the background first."""
+        return ("background", *NAMES[self.truth])
+
+    @property
+    def varied(self) -> bool:
+        """Whether people and scans differ more than real ones do; the model of tissues was made without."""
+        return self.labels == "thigh_groups"
+
     @staticmethod
     def from_json(name: str, data: Any) -> "Recipe":
         """The recipe of plain data; every field is checked."""
@@ -88,8 +105,8 @@ class Recipe:
             if key in _LIMITS and not low <= value <= high:
                 raise UserError(f"The recipe {name}, {key}: expected {low} to {high}, found {value!r}.")
         train = TrainConfig.from_json(rows["train"])
-        if rows["labels"] != "thigh_tissues":
-            raise UserError(f"The recipe {name}, labels: expected thigh_tissues, found {rows['labels']!r}.")
+        if rows["labels"] not in _TRUTHS:
+            raise UserError(f"The recipe {name}, labels: expected {' or '.join(_TRUTHS)}, found {rows['labels']!r}.")
         if train.spacing_mm <= 0 or train.architecture != "unet":
             raise UserError(f"The recipe {name} needs the network unet and a pixel size in mm.")
         multiple, whole = 1 << (train.levels - 1), rows["whole_size"]

@@ -326,5 +326,5 @@ def read_phantom(phantom: FrozenPhantom, labels: LabelTable) -> tuple[Volume, La
     lookup = phantom_lookup(labels)
     if lookup is None:
         raise UserError("The labels of this run are not those of a phantom.", "Start a new run.")
-    tissues, values = lookup
-    return made.volume, values[made.labels if tissues else made.muscles]
+    which, values = lookup
+    return made.volume, values[made.truth(which)]
