@@ -166,6 +166,46 @@ def test_a_temperature_changes_what_it_is_sure_of_and_never_the_mask(folder: Pat
     np.testing.assert_allclose(soft.probabilities.sum(-1), 1, atol=1e-5)
 
 
+def test_asked_twice_it_answers_a_mirrored_scan_with_the_mirrored_mask(folder: Path) -> None:
+    network, card = load_network(folder)
+    volume = legs()
+    mirrored = replace(volume, voxels=np.ascontiguousarray(volume.voxels[:, :, ::-1]))
+    once = [segment_volume(v, network, card).labels for v in (volume, mirrored)]
+    twice = [
+        segment_volume(v, network, replace(card, mirrored=True), with_probabilities=True) for v in (volume, mirrored)
+    ]
+    kinds = np.array([0, 1, 2, 0, 0, 0, 1, 2], np.uint8)  # whichever side it is on
+    assert not np.array_equal(kinds[once[0]], kinds[once[1]][:, :, ::-1])
+    assert (kinds[twice[0].labels] != kinds[twice[1].labels][:, :, ::-1]).mean() < 1e-3
+    assert twice[0].probabilities is not None
+    assert twice[0].probabilities.sum(-1) == pytest.approx(np.ones(volume.shape), abs=1e-5)
+
+
+def test_what_is_tidied_is_told_once_more(folder: Path) -> None:
+    network, card = load_network(folder)
+    volume, told = legs(), dict[int, np.ndarray]()
+    order: list[int] = []
+
+    def on_slice(index: int, labels: np.ndarray, uncertainty: float) -> None:
+        told[index] = labels.copy()
+        order.append(index)
+
+    plain = segment_volume(volume, network, card)
+    found = segment_volume(volume, network, replace(card, tidied=True), on_slice, slices=[5, 0, 3, 1, 4, 2])
+    changed = [z for z in range(6) if not np.array_equal(plain.labels[z], found.labels[z])]
+    assert changed and order == [5, 0, 3, 1, 4, 2, *changed]
+    assert all(np.array_equal(told[z], found.labels[z]) for z in range(6))
+
+
+def test_what_is_no_thigh_is_said(folder: Path) -> None:
+    network, card = load_network(folder)
+    rows = [replace(label, name={"muscle": "muscle", "bone": "femur"}[label.name]) for label in TABLE]
+    card = replace(card, classes=("background", "muscle", "femur"), labels=LabelTable(tuple(rows)))
+    (said,) = segment_volume(legs(), network, card).warnings
+    assert said.startswith("This does not look like a thigh")
+    assert segment_volume(legs(), network, card, slices=[1]).warnings == ()
+
+
 def test_cancel(folder: Path) -> None:
     network, card = load_network(folder)
     seen: list[int] = []

@@ -72,8 +72,8 @@ class Segmenting(QObject):
     """The SegmentJob under way, or None when it has ended."""
     failed = Signal(object)
     """An exception."""
-    said = Signal(str)
-    """A sentence for the status line."""
+    doubted = Signal(str)
+    """A doubt about the mask that was drawn, which stays until it has been read."""
 
     def __init__(self, session: Session, engine: Engine, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -145,7 +145,8 @@ class Segmenting(QObject):
         if self._mine():
             self._session.end_run(keep=True)
             for sentence in summary.warnings:
-                self.said.emit(sentence)
+                self.doubted.emit(sentence)
+            self._session.doubt(summary.warnings)
         self._case = None
 
     def _fail(self, job: SegmentJob, error: Exception) -> None:

@@ -198,6 +198,14 @@ class Session(QObject):
         case.checked = case.checked | {doubt} if checked else case.checked - {doubt}
         self.images_changed.emit(case)
 
+    def doubt(self, sentences: Sequence[str]) -> None:
+        """Keep doubts about the mask with the case as long as it is open."""
+        case = self._need_case()
+        new = tuple(said for said in sentences if said not in case.warnings)
+        if new:
+            case.warnings += new
+            self.images_changed.emit(case)
+
     def set_role(self, series_id: int, role: str) -> None:
         """Say what an image shows; 0 is the reference."""
         case = self._need_case()

@@ -47,6 +47,8 @@ class Workspace(OpenMasks):
     """The ModelEntry to segment with."""
     names_changed = Signal(bool)
     """Whether names are hidden now."""
+    doubted = Signal(str)
+    """A doubt that stays in sight until it has been read."""
     segmenting = Signal(object)
     """The SegmentJob under way, or None when it has ended."""
 
@@ -75,7 +77,7 @@ class Workspace(OpenMasks):
         self._segmenting = Segmenting(self.session, self.engine, self)
         self._segmenting.changed.connect(self._segment_changed)
         self._segmenting.failed.connect(self.failed)
-        self._segmenting.said.connect(self.said)
+        self._segmenting.doubted.connect(self.doubted)
 
     # ------------------------------------------------------------------ models
 

@@ -89,7 +89,7 @@ def segment(args: Namespace) -> int:
 
         def slice_done(index: int, labels: object, uncertainty: float) -> None:
             nonlocal done
-            done += 1
+            done = min(done + 1, grid.slices)  # slices that are tidied come once more
             bar.report(done, grid.slices)
 
         result = segment_volume(

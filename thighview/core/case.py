@@ -54,8 +54,8 @@ class Case:
     them, whose ``series_id`` is negative. ``image_doubts`` is what their comparison found, ``dixon`` the voxels of
     water and fat (z, y, x), both 0 where one of the two was not measured. ``labels`` (the label map)
     has the shape of the reference. ``reviews`` has one entry per slice of the stored slice axis (array axis 0).
-    ``warnings`` are sentences about what could not be restored when it was loaded; ``checked`` are those of
-    :attr:`doubts` that a person has looked into. Only ``app.Session`` changes a case.
+    ``warnings`` are sentences about what could not be restored when it was loaded, and about what a model drew;
+    ``checked`` are those of :attr:`doubts` that a person has looked into. Only ``app.Session`` changes a case.
     """
 
     case_id: int

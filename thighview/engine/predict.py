@@ -4,7 +4,7 @@ import contextlib
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from thighview.core.doubts import head_warning
 from thighview.core.errors import UserError
 from thighview.core.mask import LabelMap
+from thighview.core.thigh_check import thigh_share, thigh_warning
+from thighview.core.tidying import tidy
 from thighview.core.volume import Volume
 from thighview.engine.preprocess import (
     Intensity,
@@ -34,6 +36,10 @@ OnSlice = Callable[[int, LabelMap, float], None]
 """Called with the axial slice's index, its labels in stored order and its uncertainty, in turn, on a worker thread."""
 OnLogits = Callable[[list[int], NDArray[np.float32]], None]
 """Called with axial slices and the network's answer for them (n, rows, columns, classes), in turn, on one thread."""
+
+
+_ENOUGH_TO_JUDGE = 3
+"""Slices from which on it is said whether they look like a thigh."""
 
 
 class Cancelled(Exception):  # noqa: N818 - not an error: somebody asked for it
@@ -158,7 +164,7 @@ def segment_volume(
     network, card
         From :func:`load_network`.
     on_slice : callable, optional
-        Told of each slice as it is done.
+        Told of each slice as it is done, and of those that are tidied at the end once more.
     cancelled : callable, optional
         Asked between batches.
     batch : int
@@ -212,7 +218,7 @@ def segment_volume(
                 upcoming = before.submit(prepare, batches[number + 1])
             if cancelled and cancelled():
                 raise Cancelled
-            logits = np.asarray(network.predict_on_batch(planes))
+            logits = _answer(network, planes, card)
             for done in behind:
                 done.result()
             if cancelled and cancelled():
@@ -220,7 +226,37 @@ def segment_volume(
             behind = [after.submit(finish, indices, logits[: len(indices)])]
         for done in behind:
             done.result()
+    planes = np.moveaxis(labels, grid.axes[0], 0)
+    upwards = sorted(set(chosen))
+    drawn = planes[upwards]
+    if card.tidied:
+        for row in tidy(drawn, card.labels, grid.stored_mm[0] * grid.stored_mm[1] / 100):
+            index = upwards[row]
+            planes[index] = drawn[row]
+            if on_slice:
+                on_slice(index, drawn[row], float(result.uncertainty[index]))
+    if len(upwards) >= _ENOUGH_TO_JUDGE:
+        seen = np.moveaxis(drawn, 0, grid.axes[0])
+        if said := thigh_warning(thigh_share(seen, volume, card.labels)):
+            result = replace(result, warnings=(*result.warnings, said))
     return result
+
+
+def _answer(network: keras.Model, planes: NDArray[np.float32], card: ModelCard) -> NDArray[np.float32]:
+    """The network's logits; of a model that is asked twice, the logarithm of the mean probabilities of both answers."""
+    logits = np.asarray(network.predict_on_batch(planes))
+    if not card.mirrored:
+        return logits
+    other = np.asarray(network.predict_on_batch(np.ascontiguousarray(planes[:, :, ::-1])))[:, :, ::-1]
+    if logits.shape[-1] == 1:
+        return (logits + other) * np.float32(0.5)
+    both: NDArray[np.float32] = np.logaddexp(_log_softmax(logits), _log_softmax(other), dtype=np.float32)
+    return both
+
+
+def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    x = logits - logits.max(-1, keepdims=True)
+    return np.asarray(x - np.log(np.exp(x).sum(-1, keepdims=True)), np.float32)
 
 
 def _warnings(volume: Volume, network: keras.Model, sides: Sides | None) -> tuple[str, ...]:

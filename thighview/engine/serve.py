@@ -183,7 +183,7 @@ class _Server:
 
         def on_slice(index: int, plane: LabelMap, uncertainty: float) -> None:
             nonlocal done
-            done += 1
+            done = min(done + 1, len(slices))  # slices that are tidied come once more
             if job not in self._cancelled:
                 row = {"index": index, "uncertainty": uncertainty, "done": done, "total": len(slices)}
                 self._send({"is": "slice", "job": job, **row})

@@ -56,6 +56,11 @@ class ModelCard:
         ISO time, UTC.
     temperature : float
         What logits are divided by where probabilities are made of them; the mask is the same with any.
+    mirrored : bool
+        Whether the network is asked a second time with each slice mirrored left to right, and the mean of both
+        answers counts; not where it tells the sides apart itself.
+    tidied : bool
+        Whether stray pieces of labels and holes in them are taken away at the end.
     """
 
     name: str
@@ -77,6 +82,8 @@ class ModelCard:
     weights_sha256: str = ""
     created: str = ""
     temperature: float = 1.0
+    mirrored: bool = False
+    tidied: bool = False
 
     def __post_init__(self) -> None:
         for name in ("architecture", "name", "normalisation", "statement", "weights_sha256", "created"):
@@ -92,7 +99,9 @@ class ModelCard:
             _expect(good and low <= value <= high, name, f"a number from {low} to {high}", value)
         multiple = 1 << (self.levels - 1)
         _expect(self.input_size % multiple == 0, "input_size", f"a multiple of {multiple}", self.input_size)
-        _expect(isinstance(self.sided, bool), "sided", "true or false", self.sided)
+        for name in ("sided", "mirrored", "tidied"):
+            _expect(isinstance(getattr(self, name), bool), name, "true or false", getattr(self, name))
+        _expect(self.sided or not self.mirrored, "mirrored", "false where the network tells the sides", self.mirrored)
         for name in ("scores", "split", "lineage"):
             _expect(isinstance(getattr(self, name), dict), name, "a table", getattr(self, name))
         good = not self.weights_sha256 or bool(re.fullmatch("[0-9a-f]{64}", self.weights_sha256))

@@ -186,6 +186,7 @@ class MainWindow(QMainWindow):
         session.refused.connect(self.notices.say)
         session.history_changed.connect(lambda _: self.notices.close_passing())
         workspace.failed.connect(self.notices.show_error)
+        workspace.doubted.connect(self.notices.warn)
         workspace.choice_needed.connect(self._choose_series)
         workspace.mask_doubtful.connect(self._settle_mask)
         workspace.kind_needed.connect(self._ask_kind)

@@ -1,0 +1,45 @@
+"""What looks like a thigh: made-up ones do, the same upside down, without femur, or of another size do not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from thighview.core.labels import Label, LabelTable
+from thighview.core.phantom import make_phantom
+from thighview.core.phantom_names import CONTRASTS, tissue_table
+from thighview.core.thigh_check import LEAST_SHARE, thigh_share, thigh_warning
+
+PHANTOM = make_phantom(9200000, "t1", slices=4)
+
+
+@pytest.mark.parametrize("seed", range(9200000, 9200006))
+def test_made_up_thighs_look_like_thighs(seed: int) -> None:
+    phantom = make_phantom(seed, CONTRASTS[seed % 4], slices=3, axes="SAR" if seed % 2 else "SPL")
+    share = thigh_share(phantom.labels, phantom.volume, phantom.table)
+    assert share is not None and share >= LEAST_SHARE and thigh_warning(share) == ""
+
+
+@pytest.mark.parametrize("change", ["upside down", "no femur", "two femurs", "small", "flat"])
+def test_what_is_none_does_not(change: str) -> None:
+    labels, volume = PHANTOM.labels.copy(), PHANTOM.volume
+    bone = np.isin(labels, (4, 5, 9, 10))
+    if change == "upside down":
+        volume = replace(volume, affine=volume.affine * np.array([[1.0], [-1.0], [1.0], [1.0]]))
+    elif change == "no femur":
+        labels[bone] = 2
+    elif change == "two femurs":
+        labels[:, ::2][bone[:, ::2]] = 2
+    elif change == "small":
+        volume = replace(volume, affine=volume.affine @ np.diag([1.0, 0.3, 0.3, 1.0]))
+    else:
+        volume = replace(volume, affine=volume.affine @ np.diag([1.0, 0.3, 1.0, 1.0]))
+    share = thigh_share(labels, volume, tissue_table())
+    assert share is not None and share < LEAST_SHARE
+    assert f"on {share:.0%} of the slices" in thigh_warning(share)
+
+
+def test_other_labels_are_not_judged() -> None:
+    table = LabelTable((Label(1, "liver"), Label(2, "femur")))
+    assert thigh_share(PHANTOM.labels, PHANTOM.volume, table) is None and thigh_warning(None) == ""
+    assert thigh_share(np.zeros_like(PHANTOM.labels), PHANTOM.volume, tissue_table()) is None

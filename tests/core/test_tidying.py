@@ -1,0 +1,49 @@
+"""Stray pieces and holes: what is taken away, what stays, and that nothing else changes."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from thighview.core.labels import Label, LabelTable
+from thighview.core.tidying import tidy
+
+NAMES = ("vasti", "adductors", "intermuscular_fat", "subcutaneous_fat")
+TABLE = LabelTable(tuple(Label(value, name) for value, name in enumerate(NAMES, 1)))
+
+
+def test_a_stray_piece_takes_what_lies_about_it_and_a_small_hole_is_filled() -> None:
+    labels = np.zeros((3, 30, 40), np.uint8)
+    labels[:, 2:20, 2:20] = 1
+    labels[:, 2:20, 22:38] = 2
+    labels[1, 5:7, 30:32] = 1  # of the other muscle, within it
+    labels[2, 25:27, 25:27] = 2  # alone in the background
+    labels[0, 10, 10] = 0
+    labels[0, 12:14, 30:33] = 0  # larger than a hole may be
+    labels[2, 28, 1] = labels[2, 1, 1] = 3  # lies in pieces by nature
+    wanted = labels.copy()
+    wanted[1, 5:7, 30:32] = 2
+    wanted[2, 25:27, 25:27] = 0
+    wanted[0, 10, 10] = 1
+    assert tidy(labels, TABLE, 0.2) == [0, 1, 2]
+    assert np.array_equal(labels, wanted)
+    assert tidy(labels, TABLE, 0.2) == []
+
+
+def test_a_muscle_in_two_pieces_and_what_fat_goes_round_stay() -> None:
+    labels = np.zeros((1, 30, 40), np.uint8)
+    labels[0, 1:29, 1:39] = 4
+    labels[0, 3:27, 3:37] = 0
+    labels[0, 5:15, 5:15] = labels[0, 20:24, 20:24] = 1
+    before = labels.copy()
+    assert tidy(labels, TABLE, 0.01) == [] and np.array_equal(labels, before)
+
+
+@settings(max_examples=60, deadline=None)
+@given(arrays(np.uint8, (2, 8, 9), elements=st.integers(0, 4)))
+def test_it_invents_nothing_and_is_done_at_once(labels: np.ndarray) -> None:
+    before = labels.copy()
+    changed = tidy(labels, TABLE, 0.1)
+    assert changed == [z for z in range(2) if not np.array_equal(labels[z], before[z])]
+    assert set(np.unique(labels)) <= set(np.unique(before))
+    assert np.array_equal(labels == 3, before == 3) or (labels == 3).sum() > (before == 3).sum()
