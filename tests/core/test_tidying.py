@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from thighview.core.labels import Label, LabelTable
+from thighview.core.phantom import make_phantom
 from thighview.core.tidying import tidy
 
 NAMES = ("vasti", "adductors", "intermuscular_fat", "subcutaneous_fat")
@@ -37,6 +38,15 @@ def test_a_muscle_in_two_pieces_and_what_fat_goes_round_stay() -> None:
     labels[0, 5:15, 5:15] = labels[0, 20:24, 20:24] = 1
     before = labels.copy()
     assert tidy(labels, TABLE, 0.01) == [] and np.array_equal(labels, before)
+
+
+def test_of_all_muscles_under_one_name_none_is_taken_away() -> None:
+    phantom = make_phantom(9200001, "t1", slices=3)
+    found = phantom.labels.copy()
+    tidy(found, phantom.table, 0.01)
+    for value in (2, 7):
+        assert (found[phantom.labels == value] == value).all()
+    assert (found != phantom.labels).mean() < 1e-3
 
 
 @settings(max_examples=60, deadline=None)

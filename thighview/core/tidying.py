@@ -12,9 +12,10 @@ from thighview.core.mask import LabelMap
 LEAST_PIECE = 0.1
 """A piece of a label stays when it has this share of the voxels of its largest one: a muscle may be cut in two."""
 LARGEST_HOLE_CM2 = 1.0
-_SCATTERED = ("intermuscular_fat",)
-_AROUND = ("subcutaneous_fat",)
-"""It lies in pieces by nature; it goes round everything else, which is no hole in it."""
+_SCATTERED = ("muscle", "intermuscular_fat")
+"""All muscles under one name, and the fat between them, lie in pieces by nature."""
+_OPEN = ("intermuscular_fat", "subcutaneous_fat")
+"""They go round other things, which are no holes in them."""
 
 
 def tidy(labels: LabelMap, table: LabelTable, pixel_cm2: float) -> list[int]:
@@ -55,7 +56,7 @@ def tidy(labels: LabelMap, table: LabelTable, pixel_cm2: float) -> list[int]:
         _take_nearest(labels[index], stray[index])
     for label in table:
         box = boxes[label.value - 1] if label.value <= len(boxes) else None
-        if box is not None and label.name not in (*_SCATTERED, *_AROUND):
+        if box is not None and label.name not in _OPEN:
             for plane in labels[box]:
                 _fill(plane, label.value, LARGEST_HOLE_CM2 / pixel_cm2)
     return [int(index) for index in np.flatnonzero((labels != before).any((1, 2)))]
