@@ -4,7 +4,7 @@ import pytest
 
 from thighview.core.guard import SEEDS, GuardVerdict, compare_on_guard, guard_id, guard_of
 from thighview.core.labels import Label, LabelTable
-from thighview.core.phantom_names import CONTRASTS, muscle_table, phantom_lookup, phantom_part, tissue_table
+from thighview.core.phantom_names import CONTRASTS, TRUTHS, group_table, phantom_lookup, phantom_part
 
 
 def both(**change: float) -> GuardVerdict:
@@ -51,5 +51,20 @@ def test_the_part_of_a_table_that_made_up_thighs_have(labels: tuple[Label, ...],
     part = phantom_part(LabelTable(labels))
     assert tuple(label.key for label in part) == wanted
     assert phantom_lookup(part) is not None
-    for whole in (tissue_table(), muscle_table()):
+    for whole in (make() for make in TRUTHS.values()):
         assert phantom_part(whole) == whole
+
+
+def test_a_run_finds_the_label_map_of_a_phantom_that_has_its_labels() -> None:
+    for name, make in TRUTHS.items():
+        table = make()
+        which, values = phantom_lookup(table) or ("", None)
+        assert which == name and values is not None
+        assert [int(values[label.value]) for label in table] == [label.value for label in table]
+    # names that two maps have: muscles before groups, as ever
+    assert (phantom_lookup(LabelTable((Label(1, "sartorius"),))) or ("",))[0] == "muscles"
+    which, values = phantom_lookup(LabelTable((Label(4, "vasti", "left"), Label(9, "femur")))) or ("", None)
+    assert which == "groups" and values is not None
+    own = {(b.name, b.side): int(values[b.value]) for b in group_table()}
+    assert (own["vasti", "left"], own["vasti", "right"], own["femur", "left"], own["femur", "right"]) == (4, 0, 9, 9)
+    assert phantom_lookup(LabelTable((Label(1, "vasti"), Label(2, "femur_cortex")))) is None

@@ -1,11 +1,26 @@
 """The made-up thigh: the same from the same seed, whole, right way round, and grey as an MR scan would be."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from thighview.core.errors import UserError
+from thighview.core.labels import LabelTable
 from thighview.core.phantom import Phantom, draw_look, draw_person, fine_grid, make_phantom, make_slices
-from thighview.core.phantom_names import CONTRASTS, TISSUES, muscle_table, tissue_table
+from thighview.core.phantom_anatomy import FAT, MARROW, MUSCLE
+from thighview.core.phantom_names import (
+    CONTRASTS,
+    GROUP_OF_MUSCLE,
+    GROUPS,
+    MUSCLES,
+    TISSUES,
+    TRUTHS,
+    group_table,
+    muscle_table,
+    tissue_table,
+)
+from thighview.core.phantom_varied import LONGEST_TURN, draw_varied_look, draw_varied_person
 
 
 def _phantom(seed: int, contrast: str | None = None) -> Phantom:
@@ -138,17 +153,107 @@ def test_label_tables() -> None:
     ]
     assert tissue_table().get(10) is not None
     assert len(muscle_table()) == 24
+    groups = list(group_table())
+    assert [(b.name, b.side) for b in groups] == [(n, s) for s in ("left", "right") for n in GROUPS]
+    assert [b.value for b in groups] == list(range(1, 21))
+    assert len({b.colour for b in groups}) == len(GROUPS)
+    assert all(group in GROUPS and muscle in MUSCLES for muscle, group in GROUP_OF_MUSCLE.items())
+
+
+def test_people_are_drawn_as_they_were_when_the_model_of_tissues_learnt_from_them() -> None:
+    phantom = _phantom(5, "t1")
+    counts = np.bincount(phantom.labels.ravel(), minlength=11)
+    wanted = [39666, 1645, 8209, 765, 252, 64, 1633, 8072, 799, 258, 77]
+    assert np.abs(counts - wanted).max() <= 10  # another processor rounds otherwise
+    assert phantom.volume.voxels.mean() == pytest.approx(83.7285, rel=1e-3)
+    assert phantom.volume.voxels.std() == pytest.approx(112.1787, rel=1e-3)
+
+
+@pytest.mark.parametrize("seed", [3, 5])
+def test_groups_are_the_muscles_read_together_the_femur_and_the_fat_beneath_the_skin(seed: int) -> None:
+    phantom = _phantom(seed)
+    muscles, groups = muscle_table(), group_table()
+    for label in groups:
+        found = phantom.truth("groups") == label.value
+        assert found.any() or label.name in ("rectus_femoris", "adductors"), label.key  # not there above the knee
+        if label.name == "femur":
+            wanted = np.isin(phantom.labels, [_value(tissue_table(), f"femur_{p}", label.side) for p in _BONE])
+        elif label.name == "subcutaneous_fat":
+            wanted = phantom.labels == _value(tissue_table(), label.name, label.side)
+        else:
+            parts = [m for m, group in GROUP_OF_MUSCLE.items() if group == label.name]
+            wanted = np.isin(phantom.muscles, [_value(muscles, m, label.side) for m in parts])
+        assert (found != wanted).sum() <= 0.1 * wanted.sum() + 5, label.key  # of pixels between two, one wins each
+    gluteus = np.isin(phantom.muscles, [_value(muscles, "gluteus_maximus", side) for side in ("left", "right")])
+    assert (phantom.groups[gluteus] == 0).all()
+
+
+_BONE = ("cortex", "marrow")
+
+
+def _value(table: LabelTable, name: str, side: str) -> int:
+    label = table.find(name, side)
+    assert label is not None
+    return label.value
+
+
+def test_each_label_map_of_a_phantom_has_its_table() -> None:
+    phantom = _phantom(6)
+    for name, make in TRUTHS.items():
+        assert set(np.unique(phantom.truth(name))) <= {0, *(label.value for label in make())}
+    assert phantom.table == tissue_table()
+    turned = make_phantom(6, phantom.contrast, slices=3, matrix=(128, 160), spacing_mm=(40.0, 2.4), axes="SAR")
+    assert np.array_equal(phantom.groups, turned.groups[:, ::-1, ::-1])
 
 
 def test_slices_for_training_share_their_labels() -> None:
     rng = np.random.default_rng(0)
     looks = [draw_look(rng, "t1"), draw_look(rng, "random")]
-    images, tissues, air = make_slices(draw_person(rng, wide=True), 0.5, looks, fine_grid(96, 160, 2.5), rng)
+    person = draw_person(rng, wide=True)
+    images, tissues, air = make_slices(person, 0.5, looks, fine_grid(96, 160, 2.5), rng)
     assert images.shape == (2, 96, 160)
     assert images.dtype == np.float32
     assert tissues.shape == (96, 160)
     assert set(np.unique(tissues)) == {0, 1, 2, 3, 4, 5}
     assert np.array_equal(air, tissues == 0)
+    again, groups, _ = make_slices(person, 0.5, looks[:1], fine_grid(96, 160, 2.5), np.random.default_rng(1), "groups")
+    assert again.shape == (1, 96, 160)
+    assert set(np.unique(groups)) == set(range(11))
+    assert (tissues[groups == GROUPS.index("subcutaneous_fat") + 1] == 1).all()
+
+
+def test_people_for_training_differ_more_and_follow_from_their_seed() -> None:
+    people = [draw_varied_person(np.random.default_rng(seed)) for seed in range(40)]
+    again = draw_varied_person(np.random.default_rng(7))
+    assert np.array_equal(again.legs[0].site_shift, people[7].legs[0].site_shift)
+    assert again.legs[1].infiltration.tolist() == people[7].legs[1].infiltration.tolist()
+    assert np.std([p.legs[0].site_shift for p in people]) > 0.045
+    turns = np.abs([leg.turn for p in people for leg in p.legs])
+    assert 0.4 < turns.max() <= LONGEST_TURN
+    assert min(p.gap_mm for p in people) < 0.1 and max(p.gap_mm for p in people) > 2
+    assert max(p.legs[0].infiltration.max() for p in people) > 0.9
+
+
+def test_looks_for_training_are_often_t1_weighted_with_any_muscle_and_marrow() -> None:
+    looks = [draw_varied_look(np.random.default_rng(seed), 0.4) for seed in range(120)]
+    kinds = [look.contrast for look in looks]
+    assert 0.3 < kinds.count("random") / 120 < 0.5
+    assert 0.2 < kinds.count("t1") / 120 < 0.42
+    ratios = [look.signal[FAT] / look.signal[MUSCLE] for look in looks if look.contrast == "t1"]
+    assert 1.29 < min(ratios) < 1.7 and 3 < max(ratios) < 4.01
+    assert any(look.signal[MARROW] < 1.4 * look.signal[MUSCLE] for look in looks if look.contrast == "t1")
+    assert max(float(np.log(look.muscle_gain[1:]).std()) for look in looks) > 0.12
+
+
+def test_mottling_and_coil_change_the_picture_and_a_plain_look_has_neither() -> None:
+    rng = np.random.default_rng(0)
+    person, plain, grid = draw_person(rng), draw_look(rng, "t1"), fine_grid(96, 160, 2.5)
+    assert (plain.mottling, plain.coil) == (0.0, 0.0)
+    looks = [plain, replace(plain, mottling=0.3), replace(plain, coil=1.0)]
+    drawn = [make_slices(person, 0.5, [look], grid, np.random.default_rng(2))[0][0] for look in looks]
+    assert np.isfinite(drawn).all()
+    assert not np.allclose(drawn[0], drawn[1]) and not np.allclose(drawn[0], drawn[2])
+    assert drawn[2].mean() < 0.8 * drawn[0].mean()
 
 
 def test_what_it_cannot_draw_is_refused() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from thighview.core import guard
 from thighview.core.labels import Label, LabelTable
-from thighview.core.phantom_names import CONTRASTS
+from thighview.core.phantom_names import CONTRASTS, group_table
 from thighview.engine import evaluating
 from thighview.engine.devices import prepare_device
 from thighview.engine.evaluation import GUARD, guard_cases
@@ -26,6 +26,12 @@ def test_eight_scans_of_the_labels_that_the_model_has() -> None:
     assert truth.table == MUSCLE and set(np.unique(truth.labels)) == {0, 3} and truth.reviewed.all()
     assert (truth.labels > 0).any((1, 2)).all()
     assert guard_cases(LabelTable((Label(1, "outer_surface"),))) == []
+
+
+def test_a_model_of_groups_is_guarded_by_groups() -> None:
+    truth = guard_cases(group_table())[0].read()
+    assert truth.table == group_table()
+    assert len(set(np.unique(truth.labels))) > 15
 
 
 def test_made_up_scans_are_measured_and_never_counted_as_people(

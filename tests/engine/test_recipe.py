@@ -12,15 +12,16 @@ from PySide6.QtGui import QImage
 
 from thighview.core.errors import UserError
 from thighview.core.phantom import make_phantom
-from thighview.core.phantom_names import CONTRASTS, TISSUES
+from thighview.core.phantom_names import CONTRASTS, GROUPS, TISSUES, group_table
 from thighview.core.planes import Plane
 from thighview.core.run import BatchEnded, EpochEnded, Finished, RunEvent, Started
-from thighview.engine.phantom_batches import ahead, guard_batch, training_batch
+from thighview.engine.phantom_batches import _as_acquired, _ringing, ahead, guard_batch, training_batch
 from thighview.engine.predict import load_network, segment_volume
 from thighview.engine.preprocess import plane_grid
 from thighview.engine.recipe import build_from_recipe
 from thighview.engine.recipe_config import Recipe, read_recipe
 from thighview.engine.sides import find_sides
+from thighview.engine.unet import build_network
 from thighview.io.model_card import ModelCard
 from thighview.io.models import find_models, read_card, read_weights
 from thighview.io.reading import read_volume
@@ -36,8 +37,8 @@ def box() -> tuple[keras.Model, ModelCard]:
     return load_network(_BOX)
 
 
-def _mini(epochs: int = 2, steps: int = 3) -> Recipe:
-    recipe = read_recipe("thigh_tissues")
+def _mini(epochs: int = 2, steps: int = 3, name: str = "thigh_tissues") -> Recipe:
+    recipe = read_recipe(name)
     train = replace(recipe.train, epochs=epochs, batch_size=2, input_size=64, base_filters=4, levels=3, spacing_mm=3.0)
     test = replace(recipe.test, phantoms_per_contrast=0)
     return replace(
@@ -56,6 +57,43 @@ def test_a_batch_follows_from_seed_and_step() -> None:
     assert image.dtype == np.float32
     assert np.isfinite(image).all()
     assert tissues.max() <= len(TISSUES)
+
+
+def test_a_batch_of_groups_follows_from_seed_and_step_too() -> None:
+    recipe = _mini(name="thigh_groups")
+    seen: set[int] = set()
+    for step in range(6):
+        image, labels = training_batch(recipe, step)
+        assert image.shape == (*labels.shape, 1) and image.dtype == np.float32
+        assert np.isfinite(image).all() and np.abs(image).max() < 50
+        seen |= set(np.unique(labels).tolist())
+    again, again_labels = training_batch(recipe, 5)
+    assert (image.tobytes(), labels.tobytes()) == (again.tobytes(), again_labels.tobytes())
+    assert seen == set(range(len(GROUPS) + 1))
+    assert recipe.classes == ("background", *GROUPS)
+    assert not np.array_equal(guard_batch(recipe)[1], training_batch(recipe, 0)[1])
+
+
+def test_a_field_of_view_that_ends_ends_for_the_labels_too() -> None:
+    image, labels = np.ones((64, 96), np.float32), np.ones((64, 96), np.uint8)
+    air = np.zeros((64, 96), bool)
+    cut = 0
+    for seed in range(40):
+        worse, kept = _as_acquired(image, labels, air, np.random.default_rng(seed))
+        outside = kept == 0
+        assert (worse[outside] == 0).all()
+        assert (worse[~outside] > 0.3).all()  # ringing dips at an edge of the picture, folding adds
+        cut += bool(outside.any())
+    assert 10 < cut < 35
+
+
+def test_the_middle_of_k_space_rings_at_edges_and_keeps_the_mean() -> None:
+    image = np.zeros((64, 96), np.float32)
+    image[20:40, 30:60] = 1.0
+    assert np.allclose(_ringing(image, (1.0, 1.0)), image, atol=1e-5)
+    rung = _ringing(image, (0.5, 0.5))
+    assert rung.max() > 1.05
+    assert rung[25:35, 40:50].mean() == pytest.approx(1.0, abs=0.05)
 
 
 def test_batches_drawn_ahead_are_the_same_and_the_thread_ends() -> None:
@@ -124,6 +162,17 @@ def test_it_learns(tmp_path: Path) -> None:
     assert np.mean(losses[-3:]) < 0.8 * np.mean(losses[:2])
 
 
+def test_a_model_of_groups_knows_its_table_and_is_scored_on_groups(tmp_path: Path) -> None:
+    recipe = _mini(epochs=1, steps=2, name="thigh_groups")
+    recipe = replace(recipe, test=replace(recipe.test, phantoms_per_contrast=1, slices=1))
+    card = build_from_recipe(recipe, tmp_path / "m")
+    assert card is not None
+    assert card.classes == ("background", *GROUPS)
+    assert card.labels == group_table()
+    assert card.sided
+    assert set(card.scores["contrasts"]["t1"]["labels"]) == {label.key for label in group_table()}
+
+
 @pytest.mark.parametrize(
     ("change", "word"),
     [
@@ -140,6 +189,17 @@ def test_a_recipe_that_is_wrong_is_refused(change: dict[str, Any], word: str) ->
     data = json.loads((_BOX / "recipe.json").read_text()) | change
     with pytest.raises(UserError, match=word):
         Recipe.from_json("x", data)
+
+
+def test_the_recipe_of_groups_makes_a_small_model_of_whole_slices() -> None:
+    recipe = read_recipe("thigh_groups")
+    assert (recipe.labels, recipe.truth, recipe.varied) == ("thigh_groups", "groups", True)
+    images, labels = training_batch(recipe, 0)
+    assert images.shape == (recipe.train.batch_size, *recipe.whole_size, 1)
+    assert labels.max() <= len(GROUPS)
+    t = recipe.train
+    network = build_network(t.architecture, len(recipe.classes), t.base_filters, t.levels, t.dropout)
+    assert 2 * network.count_params() < 10_000_000
 
 
 def test_a_recipe_that_is_not_there_names_those_that_are() -> None:

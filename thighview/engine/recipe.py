@@ -21,7 +21,6 @@ from thighview.core.run import BatchEnded, EpochEnded, Finished, RunEvent, Score
 from thighview.engine.checkpoints import restore, snapshot
 from thighview.engine.losses import slice_loss, slice_terms
 from thighview.engine.phantom_batches import ahead, guard_batch
-from thighview.engine.precision import computing_in, has_amx
 from thighview.engine.preprocess import classes_of
 from thighview.engine.recipe_config import Recipe
 from thighview.engine.unet import assign_weights, build_network, weights_of
@@ -68,7 +67,7 @@ def build_from_recipe(
         The card as written; None when it was stopped.
     """
     kept = folder.with_name(folder.name + ".checkpoint")
-    learner = _Learner(recipe, _precision(kept))
+    learner = _Learner(recipe)
     step = learner.resume(kept)
     say(_started(recipe, step))
     guard = guard_batch(recipe)
@@ -97,15 +96,18 @@ def build_from_recipe(
 
 
 class _Learner:
-    """The network, its optimiser, and the running mean of its weights, which is what is kept in the end."""
+    """The network, its optimiser, and the running mean of its weights, which is what is kept in the end.
 
-    def __init__(self, recipe: Recipe, precision: str) -> None:
+    It computes in float32: in bfloat16 with AMX a step took four fifths of the time, but one gradient in some dozens
+    was not finite (TensorFlow 2.21, the kernel of ``up1_conv1``), and the same step again gave other numbers.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
         t = recipe.train
         keras.utils.set_random_seed(t.seed)
-        self.recipe, self.precision = recipe, precision
+        self.recipe = recipe
         self.classes = recipe.classes
-        with computing_in(precision):
-            self.network = build_network(t.architecture, len(self.classes), t.base_filters, t.levels, t.dropout)
+        self.network = build_network(t.architecture, len(self.classes), t.base_filters, t.levels, t.dropout)
         rate = keras.optimizers.schedules.PolynomialDecay(t.learning_rate, recipe.steps, t.learning_rate / 100, 0.9)
         kinds: dict[str, Any] = {
             "adam": keras.optimizers.Adam,
@@ -154,8 +156,7 @@ class _Learner:
         folder.mkdir(parents=True, exist_ok=True)
         arrays = snapshot(self.network, self.optimizer) | {f"mean/{k}": v for k, v in self.mean.items()}
         write_bytes_atomic(folder / f"step_{step:07d}.safetensors", safetensors.numpy.save(arrays))
-        note = {"step": step, "recipe": _plain(self.recipe), "precision": self.precision}
-        write_json_atomic(folder / "checkpoint.json", note)
+        write_json_atomic(folder / "checkpoint.json", {"step": step, "recipe": _plain(self.recipe)})
         for old in folder.glob("step_*.safetensors"):
             if old.name != f"step_{step:07d}.safetensors":
                 old.unlink(missing_ok=True)
@@ -174,14 +175,6 @@ class _Learner:
         restore(self.network, self.optimizer, {k: v for k, v in arrays.items() if not k.startswith("mean/")})
         self.step = step
         return step
-
-
-def _precision(kept: Path) -> str:
-    """What to compute in: what a checkpoint was computed in, else bfloat16 where the processor is made for it."""
-    note = kept / "checkpoint.json"
-    if note.exists():
-        return str(json.loads(note.read_text("utf-8")).get("precision", "float32"))
-    return "bfloat16" if has_amx() else "float32"
 
 
 def _numpy(tensor: Any) -> NDArray[Any]:
