@@ -25,6 +25,7 @@ __all__ = [
     "fine_grid",
     "make_phantom",
     "make_slices",
+    "see_cut",
 ]
 
 _TISSUE_OF = np.full(MATERIALS, 3, np.uint8)
@@ -172,17 +173,25 @@ def make_slices(
     rng: np.random.Generator,
     truth: str = "tissues",
 ) -> tuple[Floats, LabelMap, NDArray[np.bool_]]:
-    """One cut seen by several scans, for training.
+    """One cut seen by several scans, for training: :func:`see_cut` of a ``person`` cut at a ``level`` on a ``grid``.
+
+    The level runs along the thigh, 0 just above the knee to 1 just below the groin; the grid is one of
+    :func:`fine_grid`.
+    """
+    return see_cut(cut_legs(person, level, *grid), looks, rng, truth)
+
+
+def see_cut(
+    cut: Cut, looks: Sequence[Look], rng: np.random.Generator, truth: str = "tissues"
+) -> tuple[Floats, LabelMap, NDArray[np.bool_]]:
+    """A cut seen by several scans.
 
     Parameters
     ----------
-    person : Person
-    level : float
-        Along the thigh, 0 just above the knee to 1 just below the groin.
+    cut : Cut
+        On a fine grid.
     looks : sequence of Look
         One image each.
-    grid : tuple of ndarray
-        Of :func:`fine_grid`.
     rng : Generator
         Draws texture and noise.
     truth : {"tissues", "groups"}
@@ -197,7 +206,6 @@ def make_slices(
     air : bool, shape (y, x)
         What lies outside the skin.
     """
-    cut = cut_legs(person, level, *grid)
     tissues = _vote(_TISSUE_OF[cut.material])
     labels = tissues if truth == "tissues" else _vote(_groups(cut))
     return np.stack([expose(cut, look, rng, _FACTOR) for look in looks]), labels, tissues == 0

@@ -46,6 +46,11 @@ class Cut:
     fatty: Floats
     septum: Floats
 
+    def mirrored(self) -> "Cut":
+        """The same cut, left for right; sides and muscles keep the numbers they had."""
+        parts = (self.material, self.muscle, self.side, self.fatty, self.septum)
+        return Cut(*(np.ascontiguousarray(part[:, ::-1]) for part in parts))  # pyright: ignore[reportArgumentType]
+
 
 def cut_legs(person: Person, level: float, rows_mm: Floats, columns_mm: Floats) -> Cut:
     """Cut both legs at a level (0 knee, 1 groin) on rows and columns given in LPS mm (y, x)."""

@@ -3,13 +3,15 @@
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import fft2, ifft2
 from scipy.ndimage import gaussian_filter
 
-from thighview.core.phantom import RANDOM, Look, Person, draw_look, draw_person, fine_grid, make_slices
+from thighview.core.phantom import RANDOM, Look, Person, draw_look, draw_person, fine_grid, see_cut
+from thighview.core.phantom_anatomy import Cut, cut_legs
 from thighview.core.phantom_names import CONTRASTS
 from thighview.core.phantom_person import spline_weights
 from thighview.core.phantom_varied import draw_varied_look, draw_varied_person
@@ -64,17 +66,13 @@ def _draw(
     looks_per_cut = 1 if whole else 2
     for first in range(0, count, looks_per_cut):
         number = int(rng.integers(recipe.people))
-        people = np.random.default_rng([recipe.train.seed, _GUARD if held_out else _PEOPLE, number])
-        person = draw_varied_person(people) if recipe.varied else draw_person(people, wide=number % 2 == 0)
         looks = [_look(recipe, rng) for _ in range(min(looks_per_cut, count - first))]
-        level = float(rng.uniform(-0.02, 1.02))
-        spacing_mm = recipe.train.spacing_mm * float(np.exp(rng.normal(0.0, 0.15)))
-        centre_mm = _centre(person, level, whole, rng)
-        grid = fine_grid(*shape, spacing_mm, centre_mm)
-        if recipe.varied:
-            stretch = np.float32(np.exp(rng.normal(0.0, 0.04)))
-            grid = grid[0] * stretch, grid[1] / stretch
-        drawn, truth, air = make_slices(person, level, looks, grid, rng, recipe.truth)
+        if recipe.cuts:
+            cut = _kept_cut(recipe, number % recipe.cuts, shape, whole, held_out)
+            drawn, truth, air = see_cut(cut.mirrored() if rng.random() < 0.5 else cut, looks, rng, recipe.truth)
+        else:
+            people = np.random.default_rng([recipe.train.seed, _GUARD if held_out else _PEOPLE, number])
+            drawn, truth, air = see_cut(_cut(recipe, number, people, rng, shape, whole), looks, rng, recipe.truth)
         for i, image in enumerate(drawn):
             worse, kept = _worsened(image, air, rng), truth
             if recipe.varied:
@@ -82,6 +80,28 @@ def _draw(
             images[first + i, ..., 0] = _as_seen(worse, rng)
             labels[first + i] = kept
     return images, labels
+
+
+@lru_cache(maxsize=4096)
+def _kept_cut(recipe: Recipe, number: int, shape: tuple[int, int], whole: bool, held_out: bool) -> Cut:
+    """One of the cuts that are drawn once and seen again and again, each time by another scan."""
+    rng = np.random.default_rng([recipe.train.seed, _GUARD if held_out else _PEOPLE, number])
+    return _cut(recipe, number, rng, rng, shape, whole)
+
+
+def _cut(
+    recipe: Recipe, number: int, people: np.random.Generator, rng: np.random.Generator, shape: tuple[int, int],
+    whole: bool,
+) -> Cut:  # fmt: skip
+    """A cut through a person drawn by ``people``; level, place and size of the pixels are drawn by ``rng``."""
+    person = draw_varied_person(people) if recipe.varied else draw_person(people, wide=number % 2 == 0)
+    level = float(rng.uniform(-0.02, 1.02))
+    spacing_mm = recipe.train.spacing_mm * float(np.exp(rng.normal(0.0, 0.15)))
+    grid = fine_grid(*shape, spacing_mm, _centre(person, level, whole, rng))
+    if recipe.varied:
+        stretch = np.float32(np.exp(rng.normal(0.0, 0.04)))
+        grid = grid[0] * stretch, grid[1] / stretch
+    return cut_legs(person, level, *grid)
 
 
 def _look(recipe: Recipe, rng: np.random.Generator) -> Look:

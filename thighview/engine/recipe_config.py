@@ -16,6 +16,7 @@ FORMAT = "thighview-recipe-1"
 _LIMITS: dict[str, tuple[float, float]] = {
     "steps_per_epoch": (1, 100000),
     "people": (1, 10**7),
+    "cuts": (0, 4096),
     "random_share": (0.0, 1.0),
     "whole_share": (0.0, 1.0),
     "guard_slices": (1, 1000),
@@ -52,6 +53,9 @@ class Recipe:
         Share of images with any contrast at all; share of batches of whole slices.
     whole_size : tuple of int
         Rows and columns of a whole slice, pixels.
+    cuts : int
+        So many cuts are drawn once and seen again and again, by another scan each time; 0 draws each anew, which takes
+        most of the time.
     test : PhantomTest
     """
 
@@ -65,6 +69,7 @@ class Recipe:
     whole_size: tuple[int, int]
     guard_slices: int
     test: PhantomTest
+    cuts: int = 0
 
     @property
     def steps(self) -> int:
@@ -93,7 +98,7 @@ class Recipe:
             raise UserError(f"The recipe {name} is not of the format {FORMAT}.")
         rows = dict(cast(Mapping[str, Any], data))
         test = rows.get("test")
-        wanted = {f.name for f in fields(Recipe)} - {"name"}
+        wanted = {f.name for f in fields(Recipe)} - {"name", "cuts"}
         missing = sorted(wanted - rows.keys())
         if missing or not isinstance(test, Mapping) or not isinstance(rows["train"], dict):
             raise UserError(f"The recipe {name} lacks {(missing or ['train and test'])[0]!r}.")
@@ -115,7 +120,7 @@ class Recipe:
         return Recipe(
             name, rows["labels"], train, int(rows["steps_per_epoch"]), int(rows["people"]), float(rows["random_share"]),
             float(rows["whole_share"]), (whole[0], whole[1]), int(rows["guard_slices"]),
-            PhantomTest(*(int(tests[f.name]) for f in fields(PhantomTest))),
+            PhantomTest(*(int(tests[f.name]) for f in fields(PhantomTest))), int(rows.get("cuts", 0)),
         )  # fmt: skip
 
 
