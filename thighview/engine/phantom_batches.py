@@ -19,6 +19,7 @@ from thighview.engine.recipe_config import Recipe
 Images = NDArray[np.float32]
 Labels = NDArray[np.uint8]
 _PEOPLE, _STEPS, _GUARD = 7, 11, 13
+_LEAST_PLAIN, _VARIED_FROM = 0.1, 0.5
 
 
 def training_batch(recipe: Recipe, step: int) -> tuple[Images, Labels]:
@@ -32,13 +33,21 @@ def training_batch(recipe: Recipe, step: int) -> tuple[Images, Labels]:
     if whole:
         count = max(2, round(count * size * size / (recipe.whole_size[0] * recipe.whole_size[1])))
     shape = recipe.whole_size if whole else (size, size)
-    return _draw(recipe, rng, count, shape, whole)
+    return _draw(recipe, rng, count, shape, whole, _plain_share(recipe, step))
+
+
+def _plain_share(recipe: Recipe, step: int) -> float:
+    """Share of slices of plain people in a varied recipe: all at first, few from half of the steps on.
+
+    Which muscle is which is learnt in a fraction of the time where muscles lie in their usual places.
+    """
+    return max(_LEAST_PLAIN, 1.0 - (1.0 - _LEAST_PLAIN) * step / (_VARIED_FROM * recipe.steps))
 
 
 def guard_batch(recipe: Recipe) -> tuple[Images, Labels]:
     """Whole slices of people that no training batch shows, to watch the learning by."""
     rng = np.random.default_rng([recipe.train.seed, _GUARD])
-    return _draw(recipe, rng, recipe.guard_slices, recipe.whole_size, True, held_out=True)
+    return _draw(recipe, rng, recipe.guard_slices, recipe.whole_size, True, 0.0, held_out=True)
 
 
 def ahead(recipe: Recipe, first: int, last: int, room: int = 6) -> Iterator[tuple[Images, Labels]]:
@@ -57,36 +66,49 @@ def ahead(recipe: Recipe, first: int, last: int, room: int = 6) -> Iterator[tupl
 
 
 def _draw(
-    recipe: Recipe, rng: np.random.Generator, count: int, shape: tuple[int, int], whole: bool, held_out: bool = False
+    recipe: Recipe,
+    rng: np.random.Generator,
+    count: int,
+    shape: tuple[int, int],
+    whole: bool,
+    plain_share: float,
+    held_out: bool = False,
 ) -> tuple[Images, Labels]:
-    """Draw slices of random people; windows about one leg come in pairs, one cut in two looks."""
+    """Draw slices of random people; windows about one leg come in pairs, one cut in two looks.
+
+    ``plain_share`` counts for varied recipes alone.
+    """
     images, labels = np.zeros((count, *shape, 1), np.float32), np.zeros((count, *shape), np.uint8)
     looks_per_cut = 1 if whole else 2
     for first in range(0, count, looks_per_cut):
         number = int(rng.integers(recipe.people))
         people = np.random.default_rng([recipe.train.seed, _GUARD if held_out else _PEOPLE, number])
-        person = draw_varied_person(people) if recipe.varied else draw_person(people, wide=number % 2 == 0)
-        looks = [_look(recipe, rng) for _ in range(min(looks_per_cut, count - first))]
+        varied = recipe.varied and rng.random() >= plain_share
+        wide = number % 2 == 0 and not recipe.varied
+        person = draw_varied_person(people) if varied else draw_person(people, wide)
+        looks = [_look(recipe, varied, rng) for _ in range(min(looks_per_cut, count - first))]
         level = float(rng.uniform(-0.02, 1.02))
         spacing_mm = recipe.train.spacing_mm * float(np.exp(rng.normal(0.0, 0.15)))
         centre_mm = _centre(person, level, whole, rng)
         grid = fine_grid(*shape, spacing_mm, centre_mm)
-        if recipe.varied:
+        if varied:
             stretch = np.float32(np.exp(rng.normal(0.0, 0.04)))
             grid = grid[0] * stretch, grid[1] / stretch
         drawn, truth, air = make_slices(person, level, looks, grid, rng, recipe.truth)
         for i, image in enumerate(drawn):
-            worse, kept = _worsened(image, air, rng), truth
-            if recipe.varied:
+            worse, kept = image if recipe.varied and not varied else _worsened(image, air, rng), truth
+            if varied:
                 worse, kept = _as_acquired(worse, truth, air, rng)
             images[first + i, ..., 0] = _as_seen(worse, rng)
             labels[first + i] = kept
     return images, labels
 
 
-def _look(recipe: Recipe, rng: np.random.Generator) -> Look:
-    if recipe.varied:
+def _look(recipe: Recipe, varied: bool, rng: np.random.Generator) -> Look:
+    if varied:
         return draw_varied_look(rng, recipe.random_share)
+    if recipe.varied:
+        return draw_look(rng, "t1" if rng.random() < 0.5 else str(rng.choice(CONTRASTS)))
     return draw_look(rng, RANDOM if rng.random() < recipe.random_share else str(rng.choice(CONTRASTS)))
 
 
