@@ -15,7 +15,7 @@ from thighview.core.phantom import make_phantom
 from thighview.core.phantom_names import CONTRASTS, GROUPS, TISSUES, group_table
 from thighview.core.planes import Plane
 from thighview.core.run import BatchEnded, EpochEnded, Finished, RunEvent, Started
-from thighview.engine.phantom_batches import _as_acquired, _ringing, ahead, guard_batch, training_batch
+from thighview.engine.phantom_batches import _as_acquired, _plain_share, _ringing, ahead, guard_batch, training_batch
 from thighview.engine.predict import load_network, segment_volume
 from thighview.engine.preprocess import plane_grid
 from thighview.engine.recipe import build_from_recipe
@@ -72,6 +72,14 @@ def test_a_batch_of_groups_follows_from_seed_and_step_too() -> None:
     assert seen == set(range(len(GROUPS) + 1))
     assert recipe.classes == ("background", *GROUPS)
     assert not np.array_equal(guard_batch(recipe)[1], training_batch(recipe, 0)[1])
+
+
+def test_plain_people_come_first_and_become_few() -> None:
+    recipe = _mini(epochs=10, steps=10, name="thigh_groups")
+    shares = [_plain_share(recipe, step) for step in range(recipe.steps)]
+    assert shares[0] == 1.0
+    assert shares == sorted(shares, reverse=True)
+    assert shares[50] == shares[-1] == pytest.approx(0.1)
 
 
 def test_a_field_of_view_that_ends_ends_for_the_labels_too() -> None:

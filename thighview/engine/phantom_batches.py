@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -20,7 +21,8 @@ from thighview.engine.recipe_config import Recipe
 
 Images = NDArray[np.float32]
 Labels = NDArray[np.uint8]
-_PEOPLE, _STEPS, _GUARD = 7, 11, 13
+_PEOPLE, _STEPS, _GUARD, _CUTS = 7, 11, 13, 17
+_LEAST_PLAIN, _VARIED_FROM = 0.1, 0.5
 
 
 def training_batch(recipe: Recipe, step: int) -> tuple[Images, Labels]:
@@ -34,13 +36,21 @@ def training_batch(recipe: Recipe, step: int) -> tuple[Images, Labels]:
     if whole:
         count = max(2, round(count * size * size / (recipe.whole_size[0] * recipe.whole_size[1])))
     shape = recipe.whole_size if whole else (size, size)
-    return _draw(recipe, rng, count, shape, whole)
+    return _draw(recipe, rng, count, shape, whole, _plain_share(recipe, step))
+
+
+def _plain_share(recipe: Recipe, step: int) -> float:
+    """Share of slices of plain people in a varied recipe: all at first, few from half of the steps on.
+
+    Which muscle is which is learnt in a fraction of the time where muscles lie in their usual places.
+    """
+    return max(_LEAST_PLAIN, 1.0 - (1.0 - _LEAST_PLAIN) * step / (_VARIED_FROM * recipe.steps))
 
 
 def guard_batch(recipe: Recipe) -> tuple[Images, Labels]:
     """Whole slices of people that no training batch shows, to watch the learning by."""
     rng = np.random.default_rng([recipe.train.seed, _GUARD])
-    return _draw(recipe, rng, recipe.guard_slices, recipe.whole_size, True, held_out=True)
+    return _draw(recipe, rng, recipe.guard_slices, recipe.whole_size, True, 0.0, held_out=True)
 
 
 def ahead(recipe: Recipe, first: int, last: int, room: int = 6) -> Iterator[tuple[Images, Labels]]:
@@ -59,54 +69,75 @@ def ahead(recipe: Recipe, first: int, last: int, room: int = 6) -> Iterator[tupl
 
 
 def _draw(
-    recipe: Recipe, rng: np.random.Generator, count: int, shape: tuple[int, int], whole: bool, held_out: bool = False
+    recipe: Recipe,
+    rng: np.random.Generator,
+    count: int,
+    shape: tuple[int, int],
+    whole: bool,
+    plain_share: float,
+    held_out: bool = False,
 ) -> tuple[Images, Labels]:
-    """Draw slices of random people; windows about one leg come in pairs, one cut in two looks."""
+    """Draw slices of random people; windows about one leg come in pairs, one cut in two looks.
+
+    ``plain_share`` counts for varied recipes alone.
+    """
     images, labels = np.zeros((count, *shape, 1), np.float32), np.zeros((count, *shape), np.uint8)
     looks_per_cut = 1 if whole else 2
     for first in range(0, count, looks_per_cut):
         number = int(rng.integers(recipe.people))
-        looks = [_look(recipe, rng) for _ in range(min(looks_per_cut, count - first))]
+        varied = recipe.varied and rng.random() >= plain_share
+        looks = [_look(recipe, varied, rng) for _ in range(min(looks_per_cut, count - first))]
+        frame = _Frame(shape, whole, varied, held_out)
         if recipe.cuts:
-            cut = _kept_cut(recipe, number % recipe.cuts, shape, whole, held_out)
-            drawn, truth, air = see_cut(cut.mirrored() if rng.random() < 0.5 else cut, looks, rng, recipe.truth)
+            cut = _kept_cut(recipe, number % recipe.cuts, frame)
+            cut = cut.mirrored() if rng.random() < 0.5 else cut
         else:
-            people = np.random.default_rng([recipe.train.seed, _GUARD if held_out else _PEOPLE, number])
-            drawn, truth, air = see_cut(_cut(recipe, number, people, rng, shape, whole), looks, rng, recipe.truth)
+            cut = _cut(recipe, number, frame, rng)
+        drawn, truth, air = see_cut(cut, looks, rng, recipe.truth)
         for i, image in enumerate(drawn):
-            worse, kept = _worsened(image, air, rng), truth
-            if recipe.varied:
+            worse, kept = image if recipe.varied and not varied else _worsened(image, air, rng), truth
+            if varied:
                 worse, kept = _as_acquired(worse, truth, air, rng)
             images[first + i, ..., 0] = _as_seen(worse, rng)
             labels[first + i] = kept
     return images, labels
 
 
-@lru_cache(maxsize=4096)
-def _kept_cut(recipe: Recipe, number: int, shape: tuple[int, int], whole: bool, held_out: bool) -> Cut:
+@dataclass(frozen=True)
+class _Frame:
+    """Rows and columns, whether it holds both legs, whether the person is a varied one, and whether it is guarded."""
+
+    shape: tuple[int, int]
+    whole: bool
+    varied: bool
+    held_out: bool
+
+
+@lru_cache(maxsize=8192)
+def _kept_cut(recipe: Recipe, number: int, frame: _Frame) -> Cut:
     """One of the cuts that are drawn once and seen again and again, each time by another scan."""
-    rng = np.random.default_rng([recipe.train.seed, _GUARD if held_out else _PEOPLE, number])
-    return _cut(recipe, number, rng, rng, shape, whole)
+    return _cut(recipe, number, frame, np.random.default_rng([recipe.train.seed, _CUTS, number]))
 
 
-def _cut(
-    recipe: Recipe, number: int, people: np.random.Generator, rng: np.random.Generator, shape: tuple[int, int],
-    whole: bool,
-) -> Cut:  # fmt: skip
-    """A cut through a person drawn by ``people``; level, place and size of the pixels are drawn by ``rng``."""
-    person = draw_varied_person(people) if recipe.varied else draw_person(people, wide=number % 2 == 0)
+def _cut(recipe: Recipe, number: int, frame: _Frame, rng: np.random.Generator) -> Cut:
+    """A cut through the person of this number; level, place and size of the pixels are drawn by ``rng``."""
+    people = np.random.default_rng([recipe.train.seed, _GUARD if frame.held_out else _PEOPLE, number])
+    wide = number % 2 == 0 and not recipe.varied
+    person = draw_varied_person(people) if frame.varied else draw_person(people, wide)
     level = float(rng.uniform(-0.02, 1.02))
     spacing_mm = recipe.train.spacing_mm * float(np.exp(rng.normal(0.0, 0.15)))
-    grid = fine_grid(*shape, spacing_mm, _centre(person, level, whole, rng))
-    if recipe.varied:
+    grid = fine_grid(*frame.shape, spacing_mm, _centre(person, level, frame.whole, rng))
+    if frame.varied:
         stretch = np.float32(np.exp(rng.normal(0.0, 0.04)))
         grid = grid[0] * stretch, grid[1] / stretch
     return cut_legs(person, level, *grid)
 
 
-def _look(recipe: Recipe, rng: np.random.Generator) -> Look:
-    if recipe.varied:
+def _look(recipe: Recipe, varied: bool, rng: np.random.Generator) -> Look:
+    if varied:
         return draw_varied_look(rng, recipe.random_share)
+    if recipe.varied:
+        return draw_look(rng, "t1" if rng.random() < 0.5 else str(rng.choice(CONTRASTS)))
     return draw_look(rng, RANDOM if rng.random() < recipe.random_share else str(rng.choice(CONTRASTS)))
 
 
