@@ -223,7 +223,7 @@ def _write(recipe: Recipe, folder: Path, learner: _Learner) -> ModelCard:
     t = recipe.train
     card = ModelCard(
         recipe.name, t.architecture, t.base_filters, t.levels, t.dropout, recipe.classes, TRUTHS[recipe.truth](), True,
-        t.spacing_mm, t.input_size, statement=STATEMENT,
+        t.spacing_mm, t.input_size, statement=STATEMENT, tidied=True,
         split={"train": f"{recipe.people} made-up people", "test": asdict(recipe.test)},
         lineage={"recipe": _plain(recipe), "steps": recipe.steps, "data": "phantoms only, no scan of a person"},
     )  # fmt: skip
