@@ -12,7 +12,7 @@ from thighview.core.mask import LabelMap
 from thighview.core.phantom_names import GROUPS, MUSCLES
 from thighview.core.volume import Volume
 
-LEAST_SHARE = 0.65
+LEAST_SHARE = 0.75
 """Of the legs seen on slices, as many must look like a thigh; measured on real scans, see the model cards."""
 _MUSCLE_CM2, _FEMUR_CM2 = 25.0, (2.0, 25.0)
 _LEAST_LEG_CM2 = 5.0
