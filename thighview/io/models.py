@@ -167,6 +167,10 @@ def read_weights(folder: Path, card: ModelCard) -> dict[str, NDArray[np.float32]
     return weights
 
 
+FIRST_OF_BOX = "thigh_tissues"
+"""Of the models of the box the one that is offered first; the others follow by name."""
+
+
 def find_models(project: Path | None = None) -> list[ModelEntry]:
     """Every readable model: of the project, then the user's, then the box; broken ones are logged and left out.
 
@@ -177,7 +181,7 @@ def find_models(project: Path | None = None) -> list[ModelEntry]:
         if not root.is_dir():
             continue
         put_back(root)
-        for folder in sorted(root.iterdir()):
+        for folder in sorted(root.iterdir(), key=lambda own: (own.name != FIRST_OF_BOX, own.name)):
             if folder.name.startswith(".") or not (folder / CARD).is_file():
                 continue
             try:
