@@ -203,7 +203,9 @@ def test_the_recipe_of_groups_makes_a_small_model_of_whole_slices() -> None:
     recipe = read_recipe("thigh_groups")
     assert (recipe.labels, recipe.truth, recipe.varied) == ("thigh_groups", "groups", True)
     images, labels = training_batch(recipe, 0)
-    assert images.shape == (recipe.train.batch_size, *recipe.whole_size, 1)
+    rows, columns = recipe.whole_size
+    count = round(recipe.train.batch_size * recipe.train.input_size**2 / (rows * columns))
+    assert images.shape == (count, rows, columns, 1)
     assert labels.max() <= len(GROUPS)
     t = recipe.train
     network = build_network(t.architecture, len(recipe.classes), t.base_filters, t.levels, t.dropout)
