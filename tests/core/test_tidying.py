@@ -56,4 +56,4 @@ def test_it_invents_nothing_and_is_done_at_once(labels: np.ndarray) -> None:
     changed = tidy(labels, TABLE, 0.1)
     assert changed == [z for z in range(2) if not np.array_equal(labels[z], before[z])]
     assert set(np.unique(labels)) <= set(np.unique(before))
-    assert np.array_equal(labels == 3, before == 3) or (labels == 3).sum() > (before == 3).sum()
+    assert (labels[before == 3] == 3).all()

@@ -42,5 +42,8 @@ def test_with_short_numbers_it_stays_near() -> None:
     exact, _ = _learned(GroupNorm(4, name="norm"), images, wanted)
     with computing_in("bfloat16"):
         short, weights = _learned(GroupNorm(4, name="norm"), images, wanted)
+        _, theirs = _learned(keras.layers.GroupNormalization(4, name="norm"), images, wanted)
     assert short == pytest.approx(exact, abs=0.1) and not np.array_equal(short, exact)
     assert all(weight.dtype == np.float32 for weight in weights)
+    for mine, other in zip(weights, theirs, strict=True):
+        assert mine == pytest.approx(other, abs=1e-3)

@@ -6,9 +6,10 @@ import numpy as np
 
 from thighview.core.case import Case
 from thighview.core.known import LENGTHS_NOT_KNOWN, SIDES_NOT_KNOWN, TWO_POSITIONS
+from thighview.core.scan_key import QFORM
 from thighview.core.volume import Volume
 
-CHECKED, QFORM = "checked", "qform"
+CHECKED = "checked"
 _SWAPPED = {"LR": "left and right", "AP": "front and back", "IS": "head and feet"}
 
 

@@ -5,14 +5,15 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
-from thighview.core.position_question import QFORM, PositionQuestion, position_question
+from thighview.core.position_question import CHECKED, PositionQuestion, position_question
+from thighview.core.scan_key import QFORM
 from thighview.ui.cards import button, show_words, words
 
 if TYPE_CHECKING:
     from thighview.app.tasks import Workspace
 
 _TIPS = {
-    "checked": "Kept with this case; the doubt can still be read, and taken back, in About this scan  (I)",
+    CHECKED: "Kept with this case; the doubt can still be read, and taken back, in About this scan  (I)",
     QFORM: "Opens the scan again by its qform; the mask stays on its voxels. Kept with this case.",
 }
 
