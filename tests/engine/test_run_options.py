@@ -15,7 +15,7 @@ from thighview.engine.averaging import average_warning, averaged
 from thighview.engine.checkpoints import read_checkpoint
 from thighview.engine.keeping import Best, Bests
 from thighview.engine.learner import Learner, optimizer_of, rate_at
-from thighview.engine.precision import chosen_precision, computing_in, decide, has_amx, step_seconds
+from thighview.engine.precision import chosen_precision, computing_in, decide, has_bfloat16, step_seconds
 from thighview.engine.unet import build_network, weights_of
 from thighview.io.models import find_model, read_weights
 from thighview.io.runs import RunFolder, run_folder, write_control
@@ -179,11 +179,11 @@ def test_16_bits_are_taken_where_they_are_faster() -> None:
 
 def test_what_the_processor_says_of_itself(tmp_path: Path) -> None:
     info = tmp_path / "cpuinfo"
-    assert has_amx(info) is None
-    info.write_text("processor : 0\nflags\t\t: fpu avx512_bf16\n")
-    assert has_amx(info) is False
-    info.write_text("flags\t\t: fpu amx_bf16 amx_tile\n")
-    assert has_amx(info) is True
+    assert has_bfloat16(info) is None
+    info.write_text("processor : 0\nflags\t\t: fpu avx512f amx_bf16\n")
+    assert has_bfloat16(info) is False, "its kernels for AMX are not used"
+    info.write_text("flags\t\t: fpu avx512f avx512_bf16\n")
+    assert has_bfloat16(info) is True
 
 
 def test_a_decision_is_kept_for_the_rest_of_the_run(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Made-up thighs: an image and its exact labels, drawn from a seed. No patient was scanned for them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +10,9 @@ from thighview.core.labels import LabelTable
 from thighview.core.mask import LabelMap
 from thighview.core.phantom_anatomy import AIR, CORTEX, FAT, MARROW, MATERIALS, MUSCLE, SKIN, Cut, cut_legs
 from thighview.core.phantom_image import RANDOM, Look, draw_look, expose
-from thighview.core.phantom_names import CONTRASTS, GROUP_OF_MUSCLE, GROUPS, MUSCLES, TRUTHS
+from thighview.core.phantom_names import CONTRASTS, GROUP_OF_MUSCLE, GROUPS, MUSCLES, TISSUES, TRUTHS
 from thighview.core.phantom_person import Floats, Person, draw_person
+from thighview.core.phantom_varied import draw_person_beyond
 from thighview.core.volume import Volume
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
     "draw_person",
     "fine_grid",
     "make_phantom",
-    "make_slices",
     "see_cut",
 ]
 
@@ -69,6 +68,7 @@ def make_phantom(
     matrix: tuple[int, int] | None = None,
     spacing_mm: tuple[float, float] | None = None,
     axes: str = "SPL",
+    beyond: bool = False,
 ) -> Phantom:
     """Draw the thigh scan of a made-up person.
 
@@ -86,6 +86,8 @@ def make_phantom(
         3 to 10 mm and 0.7 to 1.5 mm by the seed when None.
     axes : {"SPL", "SAR"}
         Stored order: as DICOM shows it, or as a NIfTI stored RAS reads.
+    beyond : bool
+        A person with one measure beyond what any training shows (:func:`draw_person_beyond`).
 
     Returns
     -------
@@ -94,7 +96,7 @@ def make_phantom(
     """
     if axes not in ("SPL", "SAR"):
         raise UserError(f"Expected stored axes SPL or SAR, found {axes!r}.")
-    person = draw_person(np.random.default_rng([seed, 1]))
+    person = (draw_person_beyond if beyond else draw_person)(np.random.default_rng([seed, 1]))
     plan = np.random.default_rng([seed, 2])
     chosen = str(plan.choice(CONTRASTS))
     contrast = contrast or chosen
@@ -120,7 +122,7 @@ def make_phantom(
         cut = cut_legs(person, float(level), row_mm, column_mm)
         image = expose(cut, look, np.random.default_rng([seed, 4, z]), _FACTOR, z / max(count - 1, 1))
         voxels[z] = np.clip(np.round(image * brightness), 0, 32767)
-        tissues[z] = _vote(_sided(cut, _TISSUE_OF[cut.material], 5))
+        tissues[z] = _vote(_sided(cut, _tissues(cut), len(TISSUES)))
         muscles[z] = _vote(cut.muscle)
         groups[z] = _vote(_sided(cut, _groups(cut), len(GROUPS)))
     affine = np.zeros((4, 4))
@@ -165,33 +167,16 @@ def fine_grid(
     return y.astype(np.float32), x.astype(np.float32)
 
 
-def make_slices(
-    person: Person,
-    level: float,
-    looks: Sequence[Look],
-    grid: tuple[Floats, Floats],
-    rng: np.random.Generator,
-    truth: str = "tissues",
-) -> tuple[Floats, LabelMap, NDArray[np.bool_]]:
-    """One cut seen by several scans, for training: :func:`see_cut` of a ``person`` cut at a ``level`` on a ``grid``.
-
-    The level runs along the thigh, 0 just above the knee to 1 just below the groin; the grid is one of
-    :func:`fine_grid`.
-    """
-    return see_cut(cut_legs(person, level, *grid), looks, rng, truth)
-
-
 def see_cut(
-    cut: Cut, looks: Sequence[Look], rng: np.random.Generator, truth: str = "tissues"
+    cut: Cut, look: Look, rng: np.random.Generator, truth: str = "tissues"
 ) -> tuple[Floats, LabelMap, NDArray[np.bool_]]:
-    """A cut seen by several scans.
+    """A cut seen by a scan, for training.
 
     Parameters
     ----------
     cut : Cut
-        On a fine grid.
-    looks : sequence of Look
-        One image each.
+        On a fine grid, one of :func:`fine_grid`.
+    look : Look
     rng : Generator
         Draws texture and noise.
     truth : {"tissues", "groups"}
@@ -199,21 +184,26 @@ def see_cut(
 
     Returns
     -------
-    images : float32, shape (looks, y, x)
+    image : float32, shape (y, x)
         About 1 where the brightest tissue is.
     labels : uint8, shape (y, x)
         ``TISSUES`` or ``GROUPS`` without side, from 1.
     air : bool, shape (y, x)
-        What lies outside the skin.
+        Where nothing lies.
     """
-    tissues = _vote(_TISSUE_OF[cut.material])
-    labels = tissues if truth == "tissues" else _vote(_groups(cut))
-    return np.stack([expose(cut, look, rng, _FACTOR) for look in looks]), labels, tissues == 0
+    labels = _vote(_tissues(cut) if truth == "tissues" else _groups(cut))
+    air = _vote((cut.material == AIR).astype(np.uint8)) > 0
+    return expose(cut, look, rng, _FACTOR), labels, air
+
+
+def _tissues(cut: Cut) -> LabelMap:
+    """Tissues without side on the fine grid; what is no part of a thigh is none."""
+    return _TISSUE_OF[cut.material] * (cut.side > 0)
 
 
 def _groups(cut: Cut) -> LabelMap:
     """Groups without side on the fine grid; fat inside a muscle is that muscle."""
-    return np.where(cut.material == MUSCLE, _MUSCLE_GROUP[cut.muscle], _GROUP_OF[cut.material])
+    return np.where(cut.material == MUSCLE, _MUSCLE_GROUP[cut.muscle], _GROUP_OF[cut.material] * (cut.side > 0))
 
 
 def _sided(cut: Cut, values: LabelMap, count: int) -> LabelMap:

@@ -30,14 +30,16 @@ from thighview.core.phantom_person import (
 AIR, SKIN, FAT, FASCIA, MUSCLE, GAP_FAT, CORTEX, MARROW, ARTERY, VEIN, NERVE = range(11)
 """Materials of a cut."""
 MATERIALS = 11
+_QUADRICEPS = [MUSCLES.index(m) for m in MUSCLES if m.startswith("vastus") or m == "rectus_femoris"]
 
 
 @dataclass(frozen=True, eq=False)
 class Cut:
     """One axial cut on a grid of rows (towards posterior) and columns (towards patient left).
 
-    ``material`` and ``muscle`` (0 none, 1.. left, len(MUSCLES) + 1.. right) and ``side`` (0, 1 left, 2 right) are
-    uint8; ``fatty`` is the share of fat inside a muscle and ``septum`` the share of fibre inside fat, float32 0 to 1.
+    ``material``, ``muscle`` (0 none, 1.. left, len(MUSCLES) + 1.. right) and ``side`` (1 left, 2 right, 0 what is no
+    part of a thigh: air, kneecap, arms) are uint8. ``fatty`` is the share of fat inside a muscle and ``septum`` that of
+    fibre inside fat, float32 0 to 1.
     """
 
     material: NDArray[np.uint8]
@@ -53,7 +55,7 @@ class Cut:
 
 
 def cut_legs(person: Person, level: float, rows_mm: Floats, columns_mm: Floats) -> Cut:
-    """Cut both legs at a level (0 knee, 1 groin) on rows and columns given in LPS mm (y, x)."""
+    """Cut both legs at a level (-0.1 knee, 0 above it, 1 groin) on rows and columns given in LPS mm (y, x)."""
     shape = (len(rows_mm), len(columns_mm))
     cut = Cut(
         np.zeros(shape, np.uint8), np.zeros(shape, np.uint8), np.zeros(shape, np.uint8),
@@ -112,11 +114,12 @@ def _cut_leg(
     cos, sin = np.float32(np.cos(leg.turn)), np.float32(np.sin(leg.turn))
     uv = (_single(cos * ou - sin * ov), _single(sin * ou + cos * ov))
     r_mean = float(fascia_mm.mean())
-    owner, apart_mm = _nearest_muscle(uv, SITE_TABLE(level) + leg.site_shift.T, r_mean)
+    owner, apart_mm = _nearest_muscle(uv, _sites(level) + leg.site_shift.T, r_mean)
     half_gap = person.gap_mm / 2 * np.exp(np.float32(0.6) * leg.gap_noise.at(*place).take(at))
     gap = (apart_mm < half_gap) | (edge_mm < 0.4 * half_gap + 0.5) | (owner == FAT_SITE)
     material = np.where(gap, np.uint8(GAP_FAT), np.uint8(MUSCLE))
     _put_bone_and_vessels(person, leg, level, uv, r_mean, material)
+    kneecap = _put_kneecap(leg, level, uv, r_mean, material)
     material[edge_mm < 0.55] = FASCIA
     material[edge_mm < 0] = FAT
     around = np.abs(index.take(at) - np.float32(ANGLES * (0.57 - 0.08 * level))) * (
@@ -132,7 +135,21 @@ def _cut_leg(
     cut.septum[box][body] = np.where(material == FAT, _fibres(septum, patch, depth), 0)
     cut.material[box][body] = material
     cut.muscle[box][body] = np.where(muscle > 0, muscle + (0 if leg.side > 0 else len(MUSCLES)), 0)
-    cut.side[box][body] = 1 if leg.side > 0 else 2
+    cut.side[box][body] = np.where(kneecap, 0, 1 if leg.side > 0 else 2)
+
+
+def _sites(level: float) -> NDArray[np.float64]:
+    """Sites (u, v, reach) of the muscles at a level; below the thigh the quadriceps ends and fat takes its place."""
+    sites = np.array(SITE_TABLE(np.clip(level, 0.0, 1.0)))
+    knee = _knee(level)
+    sites[np.isin(SITE_MUSCLE, _QUADRICEPS), 2] -= 0.5 * knee
+    sites[SITE_MUSCLE == FAT_SITE, 2] += 0.15 * knee
+    return sites
+
+
+def _knee(level: float) -> float:
+    """How far below the thigh a cut lies: 0 from level 0 on, 1 through the middle of the condyles."""
+    return float(np.clip(-level / 0.1, 0.0, 1.0))
 
 
 def _single(values: NDArray[np.floating]) -> Floats:
@@ -182,15 +199,21 @@ def _put_bone_and_vessels(
     """Draw femur, femoral artery and vein, and sciatic nerve over the muscles."""
     u, v = uv
     fu, fv = np.asarray(FEMUR_UV(level)) + leg.femur_shift
+    knee = _knee(level)
+    fu, fv = fu * (1 - knee) + 0.02 * knee, fv * (1 - knee) + 0.16 * knee
     outer = float(FEMUR_MM(level)) * np.sqrt(leg.scale)
-    ridge = 0.10 * np.exp(-((np.arange(ANGLES) * 360.0 / ANGLES - 265.0) ** 2) / (2 * 22.0**2))
-    shape = (outer * (1 + 0.5 * round_waves(leg.femur_waves, level) + ridge)).astype(np.float32)
+    degrees = np.arange(ANGLES) * 360.0 / ANGLES
+    ridge = 0.10 * (1 - knee) * np.exp(-((degrees - 265.0) ** 2) / (2 * 22.0**2))
+    # the condyles: wide, with a lobe on either side of the notch behind
+    lobes = sum(np.exp(-((degrees - at) ** 2) / (2 * 25.0**2)) for at in (222.0, 318.0))
+    condyles = knee * (0.6 * np.cos(np.radians(degrees)) ** 2 + 0.55 * lobes)
+    shape = (outer * (1 + 0.5 * round_waves(leg.femur_waves, level) + ridge + condyles)).astype(np.float32)
     du, dv = (u - np.float32(fu)) * np.float32(r_mean), (v - np.float32(fv)) * np.float32(r_mean)
-    at = np.flatnonzero(du * du + dv * dv < (1.5 * outer) ** 2)
+    at = np.flatnonzero(du * du + dv * dv < ((1.5 + knee) * outer) ** 2)
     du, dv = du[at], dv[at]
     index = _direction(du, dv)
     inward = shape[index] - np.hypot(du, dv)
-    cortex_mm = float(CORTEX_MM(level)) * person.cortex * (1 + 1.2 * (shape[index] / outer - 1))
+    cortex_mm = float(CORTEX_MM(level)) * person.cortex * (1 + 1.2 * (1 - knee) * (shape[index] / outer - 1))
     values = material[at]
     values[(inward > -0.5) & (values == MUSCLE)] = GAP_FAT
     values[inward > 0] = CORTEX
@@ -205,6 +228,20 @@ def _put_bone_and_vessels(
         material[(from_centre < radius) & (material != CORTEX) & (material != MARROW)] = kind
     from_nerve = np.hypot((u - np.float32(0.06)) * np.float32(0.7), v + np.float32(0.42 + 0.04 * level))
     material[(from_nerve < 2.6 / r_mean) & (material == GAP_FAT)] = NERVE
+
+
+def _put_kneecap(
+    leg: Leg, level: float, uv: tuple[Floats, Floats], r_mean: float, material: NDArray[np.uint8]
+) -> NDArray[np.bool_]:
+    """Draw the kneecap in front of the condyles, below the thigh only; true where it lies."""
+    knee = _knee(level)
+    if knee < 0.3:
+        return np.zeros(material.shape, bool)
+    wide, deep = 0.42 * min(1.0, knee + 0.2), 0.17
+    inside = 1 - np.hypot((uv[0] - np.float32(0.02)) / wide, (uv[1] - np.float32(0.84 + leg.femur_shift[1])) / deep)
+    kneecap = inside > 0
+    material[kneecap] = np.where(inside[kneecap] * deep * r_mean < 1.4, np.uint8(CORTEX), np.uint8(MARROW))
+    return kneecap
 
 
 @lru_cache(maxsize=1)

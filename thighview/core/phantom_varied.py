@@ -11,6 +11,7 @@ from thighview.core.phantom_person import SITE_MUSCLE, Leg, Person, draw_person
 
 LONGEST_TURN = 0.61
 """Legs are turned by at most so much, radians (35 degrees)."""
+_GLUTEUS = MUSCLES.index("gluteus_maximus")
 _FAR_SHARE, _TURNED_SHARE = 0.3, 0.25
 
 
@@ -24,6 +25,7 @@ def draw_varied_person(rng: np.random.Generator) -> Person:
     wasted = rng.random(len(MUSCLES) + 1) < (0.15 if rng.random() < 0.3 else 0.0)
     of_muscle[wasted, 2] -= rng.uniform(0.04, 0.14, int(wasted.sum()))
     shift += of_muscle[SITE_MUSCLE].T
+    shift[2, SITE_MUSCLE == _GLUTEUS] += rng.uniform(-0.05, 0.25)  # it reaches further down in some
     turned = float(rng.uniform(-LONGEST_TURN, LONGEST_TURN)) if rng.random() < _TURNED_SHARE else None
     base = float(rng.choice([0.0, 0.1, 0.3, 0.6], p=[0.45, 0.25, 0.18, 0.12]))
     infiltration = base * rng.lognormal(0.0, 0.8, len(MUSCLES))
@@ -47,6 +49,34 @@ def draw_varied_person(rng: np.random.Generator) -> Person:
         gap_mm=gap_mm,
         cortex=float(rng.uniform(0.55, 1.4)),
     )
+
+
+def draw_person_beyond(rng: np.random.Generator) -> Person:
+    """A person with one measure beyond all that :func:`draw_varied_person` draws, to judge a network by.
+
+    Smaller (0.52 to 0.61 of the usual size) or larger (1.42 to 1.5) than any, with more fat (46 to 60 mm), wider gaps
+    between the muscles (5.1 to 6.5 mm), a thinner (0.45 to 0.55) or thicker (1.4 to 1.6) cortex, legs turned further
+    (36 to 43 degrees), or further apart (51 to 80 mm).
+    """
+    person = draw_person(rng)
+    which = int(rng.integers(7))
+    if which < 2:
+        scale = float(rng.uniform(0.52, 0.61) if which else rng.uniform(1.42, 1.5))
+        return _with_legs(person, scale=scale)
+    if which == 2:
+        turn = float(rng.choice([-1.0, 1.0]) * rng.uniform(0.63, 0.75))
+        return _with_legs(person, turn=turn)
+    if which == 3:
+        return replace(person, fat_mm=float(rng.uniform(46.0, 60.0)))
+    if which == 4:
+        return replace(person, gap_mm=float(rng.uniform(5.1, 6.5)))
+    if which == 5:
+        return replace(person, cortex=float(rng.uniform(0.45, 0.55) if rng.random() < 0.5 else rng.uniform(1.4, 1.6)))
+    return replace(person, apart_mm=float(rng.uniform(51.0, 80.0)))
+
+
+def _with_legs(person: Person, **measures: float) -> Person:
+    return replace(person, legs=(replace(person.legs[0], **measures), replace(person.legs[1], **measures)))
 
 
 def draw_varied_look(rng: np.random.Generator, random_share: float) -> Look:

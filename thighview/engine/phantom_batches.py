@@ -1,56 +1,50 @@
 """Batches of made-up thighs: what a recipe learns from. Every batch follows from the seed and the step alone."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import fft2, ifft2
 from scipy.ndimage import gaussian_filter
 
-from thighview.core.phantom import RANDOM, Look, Person, draw_look, draw_person, fine_grid, see_cut
-from thighview.core.phantom_anatomy import Cut, cut_legs
+from thighview.core.phantom import Look, Person, draw_look, draw_person, fine_grid, see_cut
+from thighview.core.phantom_anatomy import cut_legs
 from thighview.core.phantom_names import CONTRASTS
 from thighview.core.phantom_person import spline_weights
-from thighview.core.phantom_varied import draw_varied_look, draw_varied_person
+from thighview.core.phantom_surroundings import add_surroundings
+from thighview.core.phantom_varied import draw_person_beyond, draw_varied_look, draw_varied_person
 from thighview.engine.preprocess import Intensity
 from thighview.engine.recipe_config import Recipe
 
 Images = NDArray[np.float32]
 Labels = NDArray[np.uint8]
-_PEOPLE, _STEPS, _GUARD, _CUTS = 7, 11, 13, 17
+_PEOPLE, _STEPS, _GUARD = 7, 11, 13
 _LEAST_PLAIN, _VARIED_FROM = 0.1, 0.5
+_PLAIN_LEVELS, _LEVELS = (0.0, 1.0), (-0.09, 1.06)
+_WITH_SURROUNDINGS = 0.6
 
 
 def training_batch(recipe: Recipe, step: int) -> tuple[Images, Labels]:
-    """The batch of one step: images (n, h, w, 1) as the network sees them, labels (n, h, w) by class.
-
-    Most batches are windows of ``input_size`` about one leg, the others whole slices; both hold about as many pixels.
-    """
+    """The batch of one step: images (n, h, w, 1) as the network sees them, labels (n, h, w) by class."""
     rng = np.random.default_rng([recipe.train.seed, _STEPS, step])
-    size, count = recipe.train.input_size, recipe.train.batch_size
-    whole = rng.random() < recipe.whole_share
-    if whole:
-        count = max(2, round(count * size * size / (recipe.whole_size[0] * recipe.whole_size[1])))
-    shape = recipe.whole_size if whole else (size, size)
-    return _draw(recipe, rng, count, shape, whole, _plain_share(recipe, step))
+    share = _plain_share(recipe, step)
 
+    def draw() -> tuple[Images, Labels]:
+        people = np.random.default_rng([recipe.train.seed, _PEOPLE, int(rng.integers(recipe.people))])
+        if rng.random() < share:
+            look = draw_look(rng, "t1" if rng.random() < 0.5 else str(rng.choice(CONTRASTS)))
+            return _plain_slice(recipe, draw_person(people), look, rng)
+        return _varied_slice(recipe, draw_varied_person(people), rng)
 
-def _plain_share(recipe: Recipe, step: int) -> float:
-    """Share of slices of plain people in a varied recipe: all at first, few from half of the steps on.
-
-    Which muscle is which is learnt in a fraction of the time where muscles lie in their usual places.
-    """
-    return max(_LEAST_PLAIN, 1.0 - (1.0 - _LEAST_PLAIN) * step / (_VARIED_FROM * recipe.steps))
+    return _stack(draw, recipe.train.batch_size)
 
 
 def guard_batch(recipe: Recipe) -> tuple[Images, Labels]:
-    """Whole slices of people that no training batch shows, to watch the learning by."""
+    """Slices of people beyond what training shows, to choose the weights by."""
     rng = np.random.default_rng([recipe.train.seed, _GUARD])
-    return _draw(recipe, rng, recipe.guard_slices, recipe.whole_size, True, 0.0, held_out=True)
+    return _stack(lambda: _varied_slice(recipe, draw_person_beyond(rng), rng), recipe.guard_slices)
 
 
 def ahead(recipe: Recipe, first: int, last: int, room: int = 6) -> Iterator[tuple[Images, Labels]]:
@@ -68,84 +62,49 @@ def ahead(recipe: Recipe, first: int, last: int, room: int = 6) -> Iterator[tupl
                 future.cancel()
 
 
-def _draw(
-    recipe: Recipe,
-    rng: np.random.Generator,
-    count: int,
-    shape: tuple[int, int],
-    whole: bool,
-    plain_share: float,
-    held_out: bool = False,
-) -> tuple[Images, Labels]:
-    """Draw slices of random people; windows about one leg come in pairs, one cut in two looks.
+def _plain_share(recipe: Recipe, step: int) -> float:
+    """Share of slices of plain people: all at first, few from half of the steps on.
 
-    ``plain_share`` counts for varied recipes alone.
+    Which muscle is which is learnt in a fraction of the time where muscles lie in their usual places.
     """
-    images, labels = np.zeros((count, *shape, 1), np.float32), np.zeros((count, *shape), np.uint8)
-    looks_per_cut = 1 if whole else 2
-    for first in range(0, count, looks_per_cut):
-        number = int(rng.integers(recipe.people))
-        varied = recipe.varied and rng.random() >= plain_share
-        looks = [_look(recipe, varied, rng) for _ in range(min(looks_per_cut, count - first))]
-        frame = _Frame(shape, whole, varied, held_out)
-        if recipe.cuts:
-            cut = _kept_cut(recipe, number % recipe.cuts, frame)
-            cut = cut.mirrored() if rng.random() < 0.5 else cut
-        else:
-            cut = _cut(recipe, number, frame, rng)
-        drawn, truth, air = see_cut(cut, looks, rng, recipe.truth)
-        for i, image in enumerate(drawn):
-            worse, kept = image if recipe.varied and not varied else _worsened(image, air, rng), truth
-            if varied:
-                worse, kept = _as_acquired(worse, truth, air, rng)
-            images[first + i, ..., 0] = _as_seen(worse, rng)
-            labels[first + i] = kept
-    return images, labels
+    return max(_LEAST_PLAIN, 1.0 - (1.0 - _LEAST_PLAIN) * step / (_VARIED_FROM * recipe.steps))
 
 
-@dataclass(frozen=True)
-class _Frame:
-    """Rows and columns, whether it holds both legs, whether the person is a varied one, and whether it is guarded."""
-
-    shape: tuple[int, int]
-    whole: bool
-    varied: bool
-    held_out: bool
+def _stack(draw: Callable[[], tuple[Images, Labels]], count: int) -> tuple[Images, Labels]:
+    images, labels = zip(*(draw() for _ in range(count)), strict=True)
+    return np.stack(images)[..., None], np.stack(labels)
 
 
-@lru_cache(maxsize=8192)
-def _kept_cut(recipe: Recipe, number: int, frame: _Frame) -> Cut:
-    """One of the cuts that are drawn once and seen again and again, each time by another scan."""
-    return _cut(recipe, number, frame, np.random.default_rng([recipe.train.seed, _CUTS, number]))
+def _plain_slice(recipe: Recipe, person: Person, look: Look, rng: np.random.Generator) -> tuple[Images, Labels]:
+    """A slice as a good scanner shows it."""
+    level = float(rng.uniform(*_PLAIN_LEVELS))
+    cut = cut_legs(person, level, *_grid(recipe, person, level, rng))
+    image, labels, _ = see_cut(cut, look, rng, recipe.truth)
+    return _as_seen(image, rng), labels
 
 
-def _cut(recipe: Recipe, number: int, frame: _Frame, rng: np.random.Generator) -> Cut:
-    """A cut through the person of this number; level, place and size of the pixels are drawn by ``rng``."""
-    people = np.random.default_rng([recipe.train.seed, _GUARD if frame.held_out else _PEOPLE, number])
-    wide = number % 2 == 0 and not recipe.varied
-    person = draw_varied_person(people) if frame.varied else draw_person(people, wide)
-    level = float(rng.uniform(-0.02, 1.02))
+def _varied_slice(recipe: Recipe, person: Person, rng: np.random.Generator) -> tuple[Images, Labels]:
+    """A slice at any level, stretched, with what lies beside the thighs and what goes wrong at the scanner."""
+    level = float(rng.uniform(*_LEVELS))
+    rows, columns = _grid(recipe, person, level, rng)
+    stretch = np.float32(np.exp(rng.normal(0.0, 0.04)))
+    rows, columns = rows * stretch, columns / stretch
+    cut = cut_legs(person, level, rows, columns)
+    if rng.random() < _WITH_SURROUNDINGS:
+        add_surroundings(cut, rows, columns, rng)
+    cut = cut.mirrored() if rng.random() < 0.5 else cut
+    image, labels, air = see_cut(cut, draw_varied_look(rng, recipe.random_share), rng, recipe.truth)
+    worse, labels = _as_acquired(_worsened(image, air, rng), labels, air, rng)
+    return _as_seen(worse, rng), labels
+
+
+def _grid(recipe: Recipe, person: Person, level: float, rng: np.random.Generator) -> tuple[Images, Images]:
+    """Fine rows and columns of a slice about the midline or, now and then, about one leg."""
     spacing_mm = recipe.train.spacing_mm * float(np.exp(rng.normal(0.0, 0.15)))
-    grid = fine_grid(*frame.shape, spacing_mm, _centre(person, level, frame.whole, rng))
-    if frame.varied:
-        stretch = np.float32(np.exp(rng.normal(0.0, 0.04)))
-        grid = grid[0] * stretch, grid[1] / stretch
-    return cut_legs(person, level, *grid)
-
-
-def _look(recipe: Recipe, varied: bool, rng: np.random.Generator) -> Look:
-    if varied:
-        return draw_varied_look(rng, recipe.random_share)
-    if recipe.varied:
-        return draw_look(rng, "t1" if rng.random() < 0.5 else str(rng.choice(CONTRASTS)))
-    return draw_look(rng, RANDOM if rng.random() < recipe.random_share else str(rng.choice(CONTRASTS)))
-
-
-def _centre(person: Person, level: float, whole: bool, rng: np.random.Generator) -> tuple[float, float]:
-    """Middle of the window (y, x), LPS mm: about the midline, or about one leg."""
     x, y = person.centre_mm(1 if rng.random() < 0.5 else -1, level)
-    wander = rng.normal(0.0, 1.0, 2) * ((25.0, 20.0) if whole else (25.0, 30.0))
-    return y + float(wander[0]), (0.0 if whole and rng.random() < 0.8 else x) + float(wander[1])
+    wander = rng.normal(0.0, 1.0, 2) * (25.0, 20.0)
+    centre = y + float(wander[0]), (0.0 if rng.random() < 0.8 else x) + float(wander[1])
+    return fine_grid(*recipe.slice_size, spacing_mm, centre)
 
 
 def _worsened(image: Images, air: NDArray[np.bool_], rng: np.random.Generator) -> Images:

@@ -52,16 +52,16 @@ def computing_in(precision: str) -> Generator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def has_amx(cpu_info: Path = _CPU_INFO) -> bool | None:
-    """Whether the processor multiplies bfloat16 matrices by itself (AMX); None where the system does not tell."""
+def has_bfloat16(cpu_info: Path = _CPU_INFO) -> bool | None:
+    """Whether the processor computes in bfloat16 by itself (AVX-512 BF16); None where the system does not tell."""
     try:
         lines = cpu_info.read_text("utf-8", errors="replace").splitlines()
     except OSError:
         return None
-    return any("amx_bf16" in line.split() for line in lines if line.startswith("flags"))
+    return any("avx512_bf16" in line.split() for line in lines if line.startswith("flags"))
 
 
-def decide(seconds_of: Callable[[str], float], device: str, amx: bool | None) -> Precision:
+def decide(seconds_of: Callable[[str], float], device: str, native: bool | None) -> Precision:
     """The faster of float32 and 16 bits on this device.
 
     Parameters
@@ -70,11 +70,11 @@ def decide(seconds_of: Callable[[str], float], device: str, amx: bool | None) ->
         Seconds of one step in a precision. Not asked where the answer is known; 16 bits only after float32.
     device : str
         As :func:`thighview.engine.devices.prepare_device` calls it. ``CPU`` tries bfloat16, a GPU float16.
-    amx : bool or None
-        As :func:`has_amx` says; None tries.
+    native : bool or None
+        As :func:`has_bfloat16` says; None tries.
     """
-    if device == "CPU" and amx is False:
-        return Precision("float32", "computes in float32: this processor has no AMX for bfloat16")
+    if device == "CPU" and native is False:
+        return Precision("float32", "computes in float32: this processor has no bfloat16")
     plain = seconds_of("float32")
     if plain < TINY_S:
         return Precision("float32", "computes in float32: the steps are too short to gain from less")
@@ -131,6 +131,6 @@ def chosen_precision(
             return known
     if (run.checkpoint / "last.safetensors").exists():
         return Precision("float32", "computes in float32, as it began")
-    found = decide(lambda name: step_seconds(config, classes, batch(), name), device, has_amx())
+    found = decide(lambda name: step_seconds(config, classes, batch(), name), device, has_bfloat16())
     write_json_atomic(kept, asdict(found))
     return found

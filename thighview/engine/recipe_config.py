@@ -16,9 +16,7 @@ FORMAT = "thighview-recipe-1"
 _LIMITS: dict[str, tuple[float, float]] = {
     "steps_per_epoch": (1, 100000),
     "people": (1, 10**7),
-    "cuts": (0, 4096),
     "random_share": (0.0, 1.0),
-    "whole_share": (0.0, 1.0),
     "guard_slices": (1, 1000),
     "first_seed": (0, 2**31),
     "phantoms_per_contrast": (0, 1000),
@@ -44,18 +42,15 @@ class Recipe:
     name : str
         Name of the model.
     labels : str
-        What it tells apart; ``thigh_tissues`` or ``thigh_groups``. For groups, people and scans vary more.
+        What it tells apart; ``thigh_tissues`` or ``thigh_groups``.
     train : TrainConfig
-        ``epochs`` of ``steps_per_epoch`` batches; ``input_size`` and ``spacing_mm`` of the windows.
+        ``epochs`` of ``steps_per_epoch`` batches of ``batch_size`` slices; ``spacing_mm`` of their pixels.
     steps_per_epoch, people, guard_slices : int
         Batches between two looks at the guard slices; different people; guard slices.
-    random_share, whole_share : float
-        Share of images with any contrast at all; share of batches of whole slices.
-    whole_size : tuple of int
-        Rows and columns of a whole slice, pixels.
-    cuts : int
-        So many cuts are drawn once and seen again and again, by another scan each time; 0 draws each anew, which takes
-        most of the time.
+    random_share : float
+        Share of images with any contrast at all, once people are varied.
+    slice_size : tuple of int
+        Rows and columns of a slice, pixels.
     test : PhantomTest
     """
 
@@ -65,11 +60,9 @@ class Recipe:
     steps_per_epoch: int
     people: int
     random_share: float
-    whole_share: float
-    whole_size: tuple[int, int]
+    slice_size: tuple[int, int]
     guard_slices: int
     test: PhantomTest
-    cuts: int = 0
 
     @property
     def steps(self) -> int:
@@ -86,11 +79,6 @@ class Recipe:
         """What the network tells apart, the background first."""
         return ("background", *NAMES[self.truth])
 
-    @property
-    def varied(self) -> bool:
-        """Whether people and scans differ more than real ones do; the model of tissues was made without."""
-        return self.labels == "thigh_groups"
-
     @staticmethod
     def from_json(name: str, data: Any) -> "Recipe":
         """The recipe of plain data; every field is checked."""
@@ -98,7 +86,7 @@ class Recipe:
             raise UserError(f"The recipe {name} is not of the format {FORMAT}.")
         rows = dict(cast(Mapping[str, Any], data))
         test = rows.get("test")
-        wanted = {f.name for f in fields(Recipe)} - {"name", "cuts"}
+        wanted = {f.name for f in fields(Recipe)} - {"name"}
         missing = sorted(wanted - rows.keys())
         if missing or not isinstance(test, Mapping) or not isinstance(rows["train"], dict):
             raise UserError(f"The recipe {name} lacks {(missing or ['train and test'])[0]!r}.")
@@ -114,13 +102,13 @@ class Recipe:
             raise UserError(f"The recipe {name}, labels: expected {' or '.join(_TRUTHS)}, found {rows['labels']!r}.")
         if train.spacing_mm <= 0 or train.architecture != "unet":
             raise UserError(f"The recipe {name} needs the network unet and a pixel size in mm.")
-        multiple, whole = 1 << (train.levels - 1), rows["whole_size"]
-        if not isinstance(whole, list) or len(whole) != 2 or any(not isinstance(n, int) or n % multiple for n in whole):
-            raise UserError(f"The recipe {name}, whole_size: expected two multiples of {multiple}, found {whole!r}.")
+        multiple, size = 1 << (train.levels - 1), rows["slice_size"]
+        if not isinstance(size, list) or len(size) != 2 or any(not isinstance(n, int) or n % multiple for n in size):
+            raise UserError(f"The recipe {name}, slice_size: expected two multiples of {multiple}, found {size!r}.")
         return Recipe(
             name, rows["labels"], train, int(rows["steps_per_epoch"]), int(rows["people"]), float(rows["random_share"]),
-            float(rows["whole_share"]), (whole[0], whole[1]), int(rows["guard_slices"]),
-            PhantomTest(*(int(tests[f.name]) for f in fields(PhantomTest))), int(rows.get("cuts", 0)),
+            (size[0], size[1]), int(rows["guard_slices"]),
+            PhantomTest(*(int(tests[f.name]) for f in fields(PhantomTest))),
         )  # fmt: skip
 
 
