@@ -46,9 +46,6 @@ def prepare_device(wanted: str = "auto", memory_gb: float = 0.0) -> str:
         os.environ["JAX_PLATFORMS"] = "cpu"
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # holds for a GPU with a limit, too
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX takes three quarters of the GPU otherwise
-    # oneDNN's AMX kernels gave gradients in bfloat16 that were now and then not finite (TensorFlow 2.21, a convolution
-    # of a 176 x 304 slice); those for AVX-512 give the same finite numbers each time and are about as fast here
-    os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
     with _quiet():
         keras = importlib.import_module("keras")
         backend = str(keras.backend.backend())

@@ -9,6 +9,9 @@ from thighview.core.labels import LabelTable
 
 FORMAT = "thighview-model-1"
 _NAME = re.compile(r"[\w][\w .()+,-]{0,79}")
+_WORDS = (
+    "architecture", "name", "normalisation", "statement", "weights_sha256", "created", "intended_use", "limits",
+)  # fmt: skip
 _LIMITS: dict[str, tuple[float, float]] = {
     "base_filters": (2, 64),
     "levels": (2, 6),
@@ -49,7 +52,9 @@ class ModelCard:
     scores, split, lineage : dict
         Measured results, who was in which part, and what it was started from; plain data.
     statement : str
-        For what the model may be used, in words.
+        What it was trained on and for what it may be used, in words.
+    intended_use, limits : str
+        Whom and which scans it was made for, and what it is known to get wrong, in words.
     weights_sha256 : str
         Of the weights file, hexadecimal; filled in by ``io.models.write_model``.
     created : str
@@ -84,9 +89,11 @@ class ModelCard:
     temperature: float = 1.0
     mirrored: bool = False
     tidied: bool = False
+    intended_use: str = ""
+    limits: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("architecture", "name", "normalisation", "statement", "weights_sha256", "created"):
+        for name in _WORDS:
             _expect(isinstance(getattr(self, name), str), name, "words", getattr(self, name))
         _expect(bool(_NAME.fullmatch(self.name)), "name", "up to 80 letters, digits, spaces, - and _", self.name)
         _expect(self.architecture in ("unet", "seed_unet"), "architecture", "unet or seed_unet", self.architecture)

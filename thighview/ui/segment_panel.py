@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt
@@ -88,6 +89,7 @@ def card_figures(scores: Mapping[str, Any], validated: int = 0) -> tuple[str, li
         _add_number(lines, "mean", scores.get("mean"))
         for contrast, table in scores["contrasts"].items():
             _add_number(lines, _title(contrast), _table(table).get("mean"))
+        _add_number(lines, "worst thigh", _table(scores.get("worst_case")).get("dice"))
         worst = _table(scores.get("worst"))
         _add_number(lines, f"worst: {_title(str(worst.get('label', '')))}", worst.get("dice"))
         return heading, lines
@@ -251,6 +253,7 @@ class SegmentPanel(Page):
         self.model_card.note.setText(PLACES.get(entry.place, "") if entry else "")
         show_words(self.gate_words, self._workspace.gate.doubt(entry) if entry else "")
         show_words(self.statement, entry.card.statement if entry else "")
+        self.statement.setToolTip(_use_and_limits(entry.card) if entry else "")
         self.doubts.show_doubts(entry.card.warnings if entry else ())
         heading, lines = "", list[tuple[str, str]]()
         if entry:
@@ -371,6 +374,12 @@ def _kept_words(reviewed: int, editing: int) -> str:
     parts += [f"{editing} being edited"] if editing else []
     verb = "stays as it is" if reviewed + editing == 1 else "stay as they are"
     return f"{' and '.join(parts)} {verb}."
+
+
+def _use_and_limits(card: "ModelCard") -> str:
+    """What a card says of the use it was made for and of its limits."""
+    said = (("Made for", card.intended_use), ("Limits", card.limits))
+    return "".join(f"<p><b>{title}</b><br>{escape(text)}</p>" for title, text in said if text)
 
 
 def _network_words(card: "ModelCard") -> str:
