@@ -5,6 +5,7 @@ Whatever is chosen, weights, head and loss stay float32; only what flows between
 
 import contextlib
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable, Generator
@@ -19,6 +20,10 @@ from thighview.engine.learner import Learner, optimizer_of
 from thighview.engine.unet import build_network
 from thighview.io.atomic import write_json_atomic
 from thighview.io.runs import RunFolder
+
+# oneDNN reads this at the first computation of a process. Its kernels for AMX gave gradients in bfloat16 that were now
+# and then not finite (TensorFlow 2.21, slices of 176 x 304); those for AVX-512 give finite ones, the same each time.
+os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 """Setting to the name Keras has for it."""
