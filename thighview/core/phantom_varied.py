@@ -54,25 +54,23 @@ def draw_varied_person(rng: np.random.Generator) -> Person:
 def draw_person_beyond(rng: np.random.Generator) -> Person:
     """A person with one measure beyond all that :func:`draw_varied_person` draws, to judge a network by.
 
-    Smaller (0.52 to 0.61 of the usual size) or larger (1.42 to 1.5) than any, with more fat (46 to 60 mm), wider gaps
-    between the muscles (5.1 to 6.5 mm), a thinner (0.45 to 0.55) or thicker (1.4 to 1.6) cortex, legs turned further
-    (36 to 43 degrees), or further apart (51 to 80 mm).
+    Smaller (0.57 to 0.62 of the usual size) or larger (1.4 to 1.5) than any, with more fat (46 to 50 mm), wider gaps
+    between the muscles (5.1 to 5.5 mm), a thinner (0.5 to 0.54) or thicker (1.42 to 1.54) cortex, legs turned further
+    (36 to 39 degrees), or further apart (51 to 56 mm): by about a tenth.
     """
     person = draw_person(rng)
     which = int(rng.integers(7))
     if which < 2:
-        scale = float(rng.uniform(0.52, 0.61) if which else rng.uniform(1.42, 1.5))
-        return _with_legs(person, scale=scale)
+        return _with_legs(person, scale=float(rng.uniform(0.57, 0.62) if which else rng.uniform(1.4, 1.5)))
     if which == 2:
-        turn = float(rng.choice([-1.0, 1.0]) * rng.uniform(0.63, 0.75))
-        return _with_legs(person, turn=turn)
+        return _with_legs(person, turn=float(rng.choice([-1.0, 1.0]) * rng.uniform(0.63, 0.68)))
     if which == 3:
-        return replace(person, fat_mm=float(rng.uniform(46.0, 60.0)))
+        return replace(person, fat_mm=float(rng.uniform(46.0, 50.0)))
     if which == 4:
-        return replace(person, gap_mm=float(rng.uniform(5.1, 6.5)))
+        return replace(person, gap_mm=float(rng.uniform(5.1, 5.5)))
     if which == 5:
-        return replace(person, cortex=float(rng.uniform(0.45, 0.55) if rng.random() < 0.5 else rng.uniform(1.4, 1.6)))
-    return replace(person, apart_mm=float(rng.uniform(51.0, 80.0)))
+        return replace(person, cortex=float(rng.uniform(0.5, 0.54) if rng.random() < 0.5 else rng.uniform(1.42, 1.54)))
+    return replace(person, apart_mm=float(rng.uniform(51.0, 56.0)))
 
 
 def _with_legs(person: Person, **measures: float) -> Person:
