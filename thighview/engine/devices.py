@@ -10,6 +10,7 @@ from typing import Any
 from thighview.core.errors import UserError
 
 DEVICES = ("auto", "cpu", "gpu")
+_WITHOUT_AMX = "AVX512_CORE_BF16"
 _NICE = 10
 _BELOW_NORMAL_PRIORITY = 0x4000
 
@@ -48,7 +49,7 @@ def prepare_device(wanted: str = "auto", memory_gb: float = 0.0) -> str:
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX takes three quarters of the GPU otherwise
     # oneDNN's AMX kernels gave gradients in bfloat16 that were now and then not finite (TensorFlow 2.21, a convolution
     # of a 176 x 304 slice); those for AVX-512 give the same finite numbers each time and are about as fast here
-    os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
+    os.environ.setdefault("ONEDNN_MAX_CPU_ISA", _WITHOUT_AMX)
     with _quiet():
         keras = importlib.import_module("keras")
         backend = str(keras.backend.backend())
@@ -60,6 +61,19 @@ def prepare_device(wanted: str = "auto", memory_gb: float = 0.0) -> str:
             "Install thighview[gpu] and a current driver, or leave --device at auto.",
         )
     return name or "CPU"
+
+
+@contextlib.contextmanager
+def whole_processor() -> Generator[None]:
+    """Another library that reads its oneDNN's limit in here is not held by the one set for TensorFlow."""
+    limited = os.environ.get("ONEDNN_MAX_CPU_ISA") == _WITHOUT_AMX
+    if limited:
+        del os.environ["ONEDNN_MAX_CPU_ISA"]
+    try:
+        yield
+    finally:
+        if limited:
+            os.environ["ONEDNN_MAX_CPU_ISA"] = _WITHOUT_AMX
 
 
 def lower_priority() -> None:
