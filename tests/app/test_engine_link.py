@@ -94,7 +94,9 @@ def engine(qapp: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[E
         assert engine.state.phase == "starting"
         QTimer.singleShot(START_MS, loop, loop.quit)
         loop.exec()
-        assert engine.state == EngineState("ready", "CPU", process_id=engine.state.process_id)
+        device = engine.state.device
+        assert engine.state == EngineState("ready", device, process_id=engine.state.process_id)
+        assert device in ("CPU", "CPU, OpenVINO")
         yield engine
         assert engine.stop()
 

@@ -39,7 +39,7 @@ class EngineState:
     ----------
     phase : {"off", "starting", "ready", "busy", "dead"}
     device : str
-        Name of the GPU, or ``CPU``; empty until it is known.
+        Name of the GPU, ``CPU`` or ``CPU, OpenVINO``; empty until it is known.
     message : str
         Why it is dead, in a sentence.
     details : str

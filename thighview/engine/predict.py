@@ -162,7 +162,7 @@ def segment_volume(
     volume : Volume
         The scan.
     network, card
-        From :func:`load_network`.
+        From :func:`load_network`; or the network's form of ``engine.openvino_form``.
     on_slice : callable, optional
         Told of each slice as it is done, and of those that are tidied at the end once more.
     cancelled : callable, optional

@@ -92,14 +92,17 @@ class _Server:
         self._requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._cancelled: set[int] = set()
         self._networks: dict[str, tuple[Any, Any]] = {}
-        self._batch_on_gpu = False
+        self._device_name = ""
 
     def run(self) -> None:
         threading.Thread(target=self._listen, name="listen", daemon=True).start()
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
         try:
-            name = prepare_device(self._device)
+            self._device_name = prepare_device(self._device)
             importlib.import_module("thighview.engine.predict")  # so that the first segmentation need not wait for it
+            from thighview.engine.openvino_form import computing_on
+
+            said = computing_on(self._device_name)
         except UserError as error:
             self._send({"is": "unusable", "message": error.message, "hint": error.hint, "details": ""})
             return
@@ -108,8 +111,7 @@ class _Server:
             hint = "Install thighview again; the details name the library."
             self._send({"is": "unusable", "message": message, "hint": hint, "details": traceback.format_exc()})
             return
-        self._batch_on_gpu = name != "CPU"
-        self._send({"is": "ready", "device": name})
+        self._send({"is": "ready", "device": said})
         while True:
             request = self._requests.get()
             answer = self._answer(request)
@@ -167,6 +169,7 @@ class _Server:
             }
 
     def _segment(self, request: dict[str, Any], voxels: SharedMemory, labels: SharedMemory) -> dict[str, Any]:
+        from thighview.engine.openvino_form import fast_form
         from thighview.engine.predict import Cancelled, batch_for, segment_volume
         from thighview.engine.preprocess import plane_grid
 
@@ -190,11 +193,11 @@ class _Server:
 
         found = segment_volume(
             volume,
-            network,
+            fast_form(network, self._device_name),
             card,
             on_slice,
             lambda: job in self._cancelled,
-            batch_for(grid, card, self._batch_on_gpu),
+            batch_for(grid, card, self._device_name != "CPU"),
             slices,
             out=out,
         )
