@@ -178,6 +178,9 @@ def test_two_models_of_one_name_can_be_told_apart(panel: SegmentPanel, room: Roo
 
 def test_statement_and_figures_of_the_card_are_shown(panel: SegmentPanel) -> None:
     assert panel.statement.text().startswith("Trained only on computer-generated thighs")
+    tip = panel.statement.toolTip()
+    assert "<b>Made for</b><br>A first mask on axial MRI of thighs." in tip
+    assert "<b>Limits</b><br>Hip &amp; lower leg were never shown." in tip
     assert panel.figures_heading.text() == "Dice on made-up thighs it has never seen"
     assert [name for name, _ in panel.chips.shown][1] == "Muscle L R"
 

@@ -185,7 +185,7 @@ def command_parser() -> tuple[Parser, tuple[str, ...]]:
     segment.add_argument("path", type=Path, metavar="PATH", help="file of a scan, or DICOM folder")
     segment.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.nii.gz", help="the mask to write")
     segment.add_argument("--part", default="", metavar="P", help=_PART)
-    segment.add_argument("--model", default="thigh_tissues", metavar="M", help="name or folder (%(default)s)")
+    segment.add_argument("--model", default="thigh_groups", metavar="M", help="name or folder (%(default)s)")
     segment.add_argument(
         "--device",
         choices=("auto", "cpu", "gpu"),

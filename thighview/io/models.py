@@ -167,7 +167,7 @@ def read_weights(folder: Path, card: ModelCard) -> dict[str, NDArray[np.float32]
     return weights
 
 
-FIRST_OF_BOX = "thigh_tissues"
+FIRST_OF_BOX = "thigh_groups"
 """Of the models of the box the one that is offered first; the others follow by name."""
 
 

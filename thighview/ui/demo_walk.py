@@ -18,6 +18,7 @@ from thighview.app.demo import CONTRAST, SLICES, made_up_scan, made_up_thigh
 from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.measure import dice
+from thighview.core.phantom_names import TRUTHS, phantom_lookup
 from thighview.core.review import SliceState
 from thighview.core.run import EpochEnded, Failed, RunEvent, TrainConfig
 from thighview.io.export_wish import ExportWish
@@ -82,6 +83,7 @@ class _Journey:
         self.folder = folder
         self.say = say
         self.truth = made_up_thigh()
+        self.true_labels, self.true_table = self.truth.labels, self.truth.table
         self.errors: list[Exception] = []
         self.catcher = BugCatcher()
         self.catcher.install()
@@ -124,16 +126,18 @@ class _Journey:
         self.first_model = next((entry for entry in workspace.models if entry.place == "box"), None)
         if self.first_model is None:
             path = self.folder / "true-mask.nii.gz"
-            drawn = np.zeros_like(self.truth.labels)
+            drawn = np.zeros_like(self.true_labels)
             chosen = self.middle_slices()[: _TO_CORRECT + _TO_ACCEPT]
-            drawn[chosen] = self.truth.labels[chosen]
+            drawn[chosen] = self.true_labels[chosen]
             rows, columns = drawn.shape[1] // 2, drawn.shape[2] // 4
             drawn[:, rows - 8 : rows + 8, columns - 8 : columns + 8] = 0  # something to mend
-            write_mask(path, drawn, self.truth.table, self.truth.volume)
-            write_sidecar(path, self.truth.table)
+            write_mask(path, drawn, self.true_table, self.truth.volume)
+            write_sidecar(path, self.true_table)
             workspace.open_mask(path)
             self.until(lambda: bool(self.win.session.history.names), 60, "the mask to open")
             return "there is no model in the box here; the true mask of a few slices was loaded instead"
+        if known := phantom_lookup(self.first_model.card.labels):
+            self.true_labels, self.true_table = self.truth.truth(known[0]), TRUTHS[known[0]]()
         self.win.show_tab("Segment")
         workspace.choose_model(self.first_model)
         self.run_model()
@@ -315,10 +319,10 @@ class _Journey:
     def true_values(self) -> NDArray[np.uint8]:
         """The truth in the values of the open case, uint8 (z, y, x)."""
         lookup = np.zeros(256, np.uint8)
-        for label in self.truth.table:
+        for label in self.true_table:
             found = self.case.table.find(label.name, label.side)
             lookup[label.value] = found.value if found else 0
-        return lookup[self.truth.labels]
+        return lookup[self.true_labels]
 
     def mean_dice(self, slices: "range | tuple[int, ...] | list[int]") -> float:
         """Mean Dice of all labels over some slices, against the truth."""

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from thighview.app.tasks import Workspace
     from thighview.io.models import ModelEntry
 
-BOX_MODEL = "thigh_tissues"
-"""Trainings start from it where no model was used on the open case."""
-
 
 class SetUpPage(QWidget):
     """The set and the form in a column that scrolls, and beneath it the button that starts."""
@@ -119,12 +116,12 @@ class SetUpPage(QWidget):
         self.refresh()
 
     def _model_at_hand(self) -> "ModelEntry | None":
-        """The model used last on the open case, else the one of the box."""
+        """The model used last on the open case, else the first of the box."""
         models, history = self._workspace.models, self._workspace.session.history
         by_name = {model.card.name: model for model in reversed(models)}
         steps = (model_of_step(name) for name in reversed(history.names[: history.done]))
         used = next((model for model in steps if model in by_name), "")
-        box = (m for m in models if (m.place, m.card.name) == ("box", BOX_MODEL))
+        box = (model for model in models if model.place == "box")
         return by_name.get(used) or next(box, None)
 
     def refresh(self, _change: object = None) -> None:
