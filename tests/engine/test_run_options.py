@@ -15,7 +15,14 @@ from thighview.engine.averaging import average_warning, averaged
 from thighview.engine.checkpoints import read_checkpoint
 from thighview.engine.keeping import Best, Bests
 from thighview.engine.learner import Learner, optimizer_of, rate_at
-from thighview.engine.precision import chosen_precision, computing_in, decide, has_bfloat16, step_seconds
+from thighview.engine.precision import (
+    chosen_precision,
+    computing_in,
+    decide,
+    has_bfloat16,
+    step_seconds,
+    without_trial,
+)
 from thighview.engine.unet import build_network, weights_of
 from thighview.io.models import find_model, read_weights
 from thighview.io.runs import RunFolder, run_folder, write_control
@@ -184,6 +191,13 @@ def test_what_the_processor_says_of_itself(tmp_path: Path) -> None:
     assert has_bfloat16(info) is False, "its kernels for AMX are not used"
     info.write_text("flags\t\t: fpu avx512f avx512_bf16\n")
     assert has_bfloat16(info) is True
+
+
+def test_what_the_processor_has_decides_nothing_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("thighview.engine.precision.has_bfloat16", lambda: True)
+    assert (without_trial("CPU"), without_trial("NVIDIA A100")) == ("bfloat16", "float32")
+    monkeypatch.setattr("thighview.engine.precision.has_bfloat16", lambda: None)
+    assert without_trial("CPU") == "float32"
 
 
 def test_a_decision_is_kept_for_the_rest_of_the_run(tmp_path: Path) -> None:

@@ -186,11 +186,11 @@ def _train_recipe(args: Namespace) -> int:
 
     from thighview.engine.devices import prepare_device
 
-    prepare_device()
+    device = prepare_device()
     from thighview.engine.recipe import build_from_recipe
 
     with Progress(f"Training {recipe.name}") as bar:
-        card = build_from_recipe(recipe, folder, _Listener(bar, args.events))
+        card = build_from_recipe(recipe, folder, _Listener(bar, args.events), device=device)
     if card is not None and not args.events:
         print(f"The model {card.name} is in {folder}.")
     return 0

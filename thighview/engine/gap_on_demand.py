@@ -11,8 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-import keras
-
 from thighview.core.errors import UserError
 from thighview.core.gap import Gap
 from thighview.core.gap_passes import (
@@ -40,6 +38,7 @@ from thighview.engine.learner import Learner, optimizer_of
 from thighview.engine.loading import load_slices
 from thighview.engine.memory import Room, is_out_of_memory
 from thighview.engine.precision import chosen_precision, computing_in
+from thighview.engine.seeding import set_seeds
 from thighview.engine.starting import make_plan
 from thighview.engine.unet import assign_weights, build_network
 from thighview.io.dataset import read_dataset
@@ -133,7 +132,7 @@ class OnDemand:
         )
         slots = max(len(self._loaded.probe), len(self._val))
         precision = chosen_precision(self._run, config, classes, lambda: self._batches.batch(1, 0), device).name
-        keras.utils.set_random_seed(config.seed)  # what dropout drops, where no checkpoint says
+        set_seeds(config.seed)  # what dropout drops, where no checkpoint says
         with computing_in(precision):
             self._network = build_network(
                 config.architecture, classes, config.base_filters, config.levels, config.dropout, None

@@ -66,6 +66,17 @@ def has_bfloat16(cpu_info: Path = _CPU_INFO) -> bool | None:
     return any("avx512_bf16" in line.split() for line in lines if line.startswith("flags"))
 
 
+def without_trial(device: str) -> str:
+    """What a training computes in that makes no trial: bfloat16 on a processor that has it, float32 elsewhere.
+
+    Parameters
+    ----------
+    device : str
+        As :func:`thighview.engine.devices.prepare_device` calls it; what the processor has says nothing of a GPU.
+    """
+    return "bfloat16" if device == "CPU" and has_bfloat16() else "float32"
+
+
 def decide(seconds_of: Callable[[str], float], device: str, native: bool | None) -> Precision:
     """The faster of float32 and 16 bits on this device.
 

@@ -26,6 +26,7 @@ from thighview.engine.devices import lower_priority, prepare_device
 from thighview.engine.explaining import Explainer
 from thighview.engine.learner import Learner
 from thighview.engine.losses import IGNORE
+from thighview.engine.seeding import set_seeds
 from thighview.engine.unet import build_network, weights_of
 
 ops: Any = keras_ops
@@ -228,7 +229,7 @@ def _trial(
     seed: int = 0,
 ) -> Trial:  # fmt: skip
     """Train as the seed did and print what it printed."""
-    keras.utils.set_random_seed(size.seed + 1000 + seed)
+    set_seeds(size.seed + 1000 + seed)
     network = build_network("seed_unet", 2, size.base, _levels(size), dropout)
     batches = TrainBatches(train, size.edge, size.batch, seed, augment, np.arange(256, dtype=np.uint8))
     slots = len(batches) * batches.batch_size + len(val)

@@ -21,9 +21,10 @@ from thighview.core.run import BatchEnded, EpochEnded, Finished, RunEvent, Score
 from thighview.engine.checkpoints import restore, snapshot
 from thighview.engine.losses import slice_loss, slice_terms
 from thighview.engine.phantom_batches import ahead, guard_batch
-from thighview.engine.precision import computing_in, has_bfloat16
+from thighview.engine.precision import computing_in, without_trial
 from thighview.engine.preprocess import classes_of
 from thighview.engine.recipe_config import Recipe
+from thighview.engine.seeding import set_seeds
 from thighview.engine.unet import assign_weights, build_network, weights_of
 from thighview.io.atomic import write_bytes_atomic, write_json_atomic
 from thighview.io.model_card import ModelCard
@@ -55,6 +56,7 @@ def build_from_recipe(
     folder: Path,
     say: Callable[[RunEvent], None] = lambda event: None,
     stop: Callable[[], bool] = lambda: False,
+    device: str = "CPU",
 ) -> ModelCard | None:
     """Train a recipe's model and write it into a folder.
 
@@ -70,6 +72,8 @@ def build_from_recipe(
         Takes the events of the run.
     stop : callable
         Asked after every batch; true ends the training with a checkpoint and no model.
+    device : str
+        As :func:`thighview.engine.devices.prepare_device` calls it.
 
     Returns
     -------
@@ -77,9 +81,9 @@ def build_from_recipe(
         The card as written; None when it was stopped.
     """
     kept = folder.with_name(folder.name + ".checkpoint")
-    learner = _Learner(recipe)
+    learner = _Learner(recipe, device)
     step = learner.resume(kept)
-    say(_started(recipe, step))
+    say(_started(recipe, step, device))
     guard = guard_batch(recipe)
     saved, began, first = time.monotonic(), time.monotonic(), step
     guard_scores = Scores()
@@ -108,16 +112,16 @@ def build_from_recipe(
 class _Learner:
     """The network, its optimiser, and the running mean of its weights, which is what is kept in the end.
 
-    It computes in bfloat16 where the processor does by itself, in half the time of float32. Of the means at the ends of
+    On a processor that has bfloat16 it computes in it, in half the time of float32. Of the means at the ends of
     the epochs, the one with the best Dice on the guard slices is the model.
     """
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, device: str) -> None:
         t = recipe.train
-        keras.utils.set_random_seed(t.seed)
+        set_seeds(t.seed)
         self.recipe = recipe
         self.classes = recipe.classes
-        with computing_in("bfloat16" if has_bfloat16() else "float32"):
+        with computing_in(without_trial(device)):
             self.network = build_network(t.architecture, len(self.classes), t.base_filters, t.levels, t.dropout)
         rate = keras.optimizers.schedules.PolynomialDecay(t.learning_rate, recipe.steps, t.learning_rate / 100, 0.9)
         kinds: dict[str, Any] = {
@@ -211,9 +215,9 @@ def _plain(recipe: Recipe) -> dict[str, Any]:
     return json.loads(json.dumps(asdict(recipe)))
 
 
-def _started(recipe: Recipe, step: int) -> Started:
+def _started(recipe: Recipe, step: int, device: str) -> Started:
     return Started(
-        time.time(), recipe.name, keras.backend.backend(), recipe.train.epochs, recipe.steps_per_epoch,
+        time.time(), recipe.name, device, recipe.train.epochs, recipe.steps_per_epoch,
         recipe.steps * recipe.train.batch_size, recipe.people, recipe.guard_slices, recipe.guard_slices, True,
         recipe.classes[1:], step // recipe.steps_per_epoch + 1,
     )  # fmt: skip

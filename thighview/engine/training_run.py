@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from thighview.core.doubts import head_warning
@@ -39,6 +38,7 @@ from thighview.engine.measuring import Measuring, gap_event, people_of
 from thighview.engine.memory import Room
 from thighview.engine.precision import chosen_precision, computing_in
 from thighview.engine.recording import Voice, not_a_number, save_preview
+from thighview.engine.seeding import set_seeds
 from thighview.engine.starting import Plan, inherited, make_plan
 from thighview.engine.unet import assign_weights, build_network, weights_of
 from thighview.io.dataset import update_dataset
@@ -106,7 +106,7 @@ class TrainingRun:
         )
         self.say.log(precision.why)
         self.notes += [n for n in (precision.why * precision.tried, average_warning(config.ema, self.total)) if n]
-        keras.utils.set_random_seed(config.seed)
+        set_seeds(config.seed)
         with computing_in(precision.name):
             self.network = build_network(
                 config.architecture, classes, config.base_filters, config.levels, config.dropout, None
