@@ -7,7 +7,7 @@ import pytest
 
 from thighview.core.labels import Label, LabelTable
 from thighview.core.phantom import make_phantom
-from thighview.core.phantom_names import CONTRASTS, tissue_table
+from thighview.core.phantom_names import CONTRASTS, group_table, tissue_table
 from thighview.core.thigh_check import LEAST_SHARE, thigh_share, thigh_warning
 
 PHANTOM = make_phantom(9200000, "t1", slices=4)
@@ -17,7 +17,7 @@ PHANTOM = make_phantom(9200000, "t1", slices=4)
 def test_made_up_thighs_look_like_thighs(seed: int) -> None:
     phantom = make_phantom(seed, CONTRASTS[seed % 4], slices=3, axes="SAR" if seed % 2 else "SPL")
     share = thigh_share(phantom.labels, phantom.volume, phantom.table)
-    assert share is not None and share >= LEAST_SHARE and thigh_warning(share) == ""
+    assert share is not None and share >= LEAST_SHARE and thigh_warning(share, phantom.table) == ""
 
 
 @pytest.mark.parametrize("change", ["upside down", "no femur", "two femurs", "small", "flat"])
@@ -36,10 +36,15 @@ def test_what_is_none_does_not(change: str) -> None:
         volume = replace(volume, affine=volume.affine @ np.diag([1.0, 0.3, 1.0, 1.0]))
     share = thigh_share(labels, volume, tissue_table())
     assert share is not None and share < LEAST_SHARE
-    assert f"on {share:.0%} of the slices" in thigh_warning(share)
+    assert f"on {share:.0%} of the slices" in thigh_warning(share, tissue_table())
+
+
+def test_where_single_muscles_are_told_apart_half_of_the_slices_are_enough() -> None:
+    assert thigh_warning(0.6, group_table()) == "" and "50%" in thigh_warning(0.4, group_table())
+    assert "75%" in thigh_warning(0.6, tissue_table())
 
 
 def test_other_labels_are_not_judged() -> None:
     table = LabelTable((Label(1, "liver"), Label(2, "femur")))
-    assert thigh_share(PHANTOM.labels, PHANTOM.volume, table) is None and thigh_warning(None) == ""
+    assert thigh_share(PHANTOM.labels, PHANTOM.volume, table) is None and thigh_warning(None, table) == ""
     assert thigh_share(np.zeros_like(PHANTOM.labels), PHANTOM.volume, tissue_table()) is None

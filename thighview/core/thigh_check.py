@@ -12,8 +12,9 @@ from thighview.core.mask import LabelMap
 from thighview.core.phantom_names import GROUPS, MUSCLES
 from thighview.core.volume import Volume
 
-LEAST_SHARE = 0.75
-"""Of the legs seen on slices, as many must look like a thigh; measured on real scans, see the model cards."""
+LEAST_SHARE, LEAST_SHARE_OF_GROUPS = 0.75, 0.5
+"""Of the legs seen on slices, as many must look like a thigh; where single muscles are told apart, half is enough: what
+is no thigh falls to pieces then. Measured on real scans, see the model cards."""
 _MUSCLE_CM2, _FEMUR_CM2 = 25.0, (2.0, 25.0)
 _LEAST_LEG_CM2 = 5.0
 _LEAST_ROUND, _LEAST_ONE, _LEAST_AROUND = 0.55, 0.9, 0.6
@@ -58,13 +59,14 @@ def thigh_share(labels: LabelMap, volume: Volume, table: LabelTable) -> float | 
     return sum(legs) / len(legs) if legs else None
 
 
-def thigh_warning(share: float | None) -> str:
+def thigh_warning(share: float | None, table: LabelTable) -> str:
     """What to tell before such a mask is trusted; nothing where it looks like a thigh, or nothing is known."""
-    if share is None or share >= LEAST_SHARE:
+    least = LEAST_SHARE_OF_GROUPS if any(label.name in GROUPS[:-2] for label in table) else LEAST_SHARE
+    if share is None or share >= least:
         return ""
     return (
         f"This does not look like a thigh: a round femur within muscle was drawn on {share:.0%} of the slices, "
-        f"on thighs it is {LEAST_SHARE:.0%} or more. Do not trust this mask."
+        f"on thighs it is {least:.0%} or more. Do not trust this mask."
     )
 
 

@@ -237,7 +237,7 @@ def segment_volume(
                 on_slice(index, drawn[row], float(result.uncertainty[index]))
     if len(upwards) >= _ENOUGH_TO_JUDGE:
         seen = np.moveaxis(drawn, 0, grid.axes[0])
-        if said := thigh_warning(thigh_share(seen, volume, card.labels)):
+        if said := thigh_warning(thigh_share(seen, volume, card.labels), card.labels):
             result = replace(result, warnings=(*result.warnings, said))
     return result
 
