@@ -187,6 +187,8 @@ def test_a_model_of_groups_knows_its_table_and_is_scored_on_groups(tmp_path: Pat
         ({"people": "many"}, "people"),
         ({"labels": "heart"}, "labels"),
         ({"slice_size": [100, 320]}, "slice_size"),
+        ({"slice_size": [0, 320]}, "slice_size"),
+        ({"test": {"slices": 3}}, "first_seed"),
         ({"train": {"base_filters": 4000}}, "base_filters"),
         ({"test": None}, "test"),
     ],

@@ -79,14 +79,14 @@ def segment(args: Namespace) -> int:
     from thighview.engine.devices import prepare_device
 
     device = prepare_device(args.device)
-    from thighview.engine.openvino_form import computing_on, fast_form
+    from thighview.engine.openvino_form import computed_on, computing_on, fast_form
     from thighview.engine.predict import batch_for, load_network, segment_volume
     from thighview.engine.preprocess import plane_grid
 
-    said = computing_on(device)
     network, card = load_network(model.folder)
+    form = fast_form(network, device)
     grid = plane_grid(volume, card)
-    with Progress(f"Segmenting on {said}") as bar:
+    with Progress(f"Segmenting on {computing_on(device)}") as bar:
         done = 0
 
         def slice_done(index: int, labels: object, uncertainty: float) -> None:
@@ -95,14 +95,14 @@ def segment(args: Namespace) -> int:
             bar.report(done, grid.slices)
 
         result = segment_volume(
-            volume, fast_form(network, device), card, slice_done,
+            volume, form, card, slice_done,
             batch=batch_for(grid, card, device != "CPU"), with_probabilities=args.probabilities is not None,
         )  # fmt: skip
     _leave_out_missing(result, volume)
     facts = {
         "model": card.name,
         "weights_sha256": card.weights_sha256,
-        "device": said,
+        "device": computed_on(form, device),
         "source": args.path.name,
         **({"part": args.part} if args.part else {}),
         "warnings": [*volume.warnings, *result.warnings],
@@ -122,7 +122,7 @@ def segment(args: Namespace) -> int:
         raise
     for warning in result.warnings:
         warn(warning)
-    say(f"Wrote {args.output}: {grid.slices} slices, model {card.name}, on {said}.")
+    say(f"Wrote {args.output}: {grid.slices} slices, model {card.name}, on {facts['device']}.")
     return 0
 
 

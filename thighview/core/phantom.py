@@ -12,7 +12,7 @@ from thighview.core.phantom_anatomy import AIR, CORTEX, FAT, MARROW, MATERIALS, 
 from thighview.core.phantom_image import RANDOM, Look, draw_look, expose
 from thighview.core.phantom_names import CONTRASTS, GROUP_OF_MUSCLE, GROUPS, MUSCLES, TISSUES, TRUTHS
 from thighview.core.phantom_person import Floats, Person, draw_person
-from thighview.core.phantom_varied import draw_person_beyond
+from thighview.core.phantom_varied import KINDS_BEYOND, draw_person_beyond
 from thighview.core.volume import Volume
 
 __all__ = [
@@ -87,7 +87,8 @@ def make_phantom(
     axes : {"SPL", "SAR"}
         Stored order: as DICOM shows it, or as a NIfTI stored RAS reads.
     beyond : bool
-        A person with one measure beyond what any training shows (:func:`draw_person_beyond`).
+        A person with one measure beyond those of all people in training (:func:`draw_person_beyond`), another kind with
+        each seed.
 
     Returns
     -------
@@ -96,7 +97,8 @@ def make_phantom(
     """
     if axes not in ("SPL", "SAR"):
         raise UserError(f"Expected stored axes SPL or SAR, found {axes!r}.")
-    person = (draw_person_beyond if beyond else draw_person)(np.random.default_rng([seed, 1]))
+    people = np.random.default_rng([seed, 1])
+    person = draw_person_beyond(people, seed % KINDS_BEYOND) if beyond else draw_person(people)
     plan = np.random.default_rng([seed, 2])
     chosen = str(plan.choice(CONTRASTS))
     contrast = contrast or chosen

@@ -127,6 +127,7 @@ def _cut_leg(
     )
     material[(edge_mm < -2.0) & (np.hypot(around, edge_mm + 0.35 * thick_mm) < 2.0)] = VEIN
     material[inside_mm < person.skin_mm] = SKIN
+    kneecap &= (material == CORTEX) | (material == MARROW)  # where fat and skin lie over it, they are of the leg
     muscle = np.where(material == MUSCLE, owner + 1, 0).astype(np.uint8)
 
     patch, septum = leg.patches.at(*place).take(at), leg.septa.at(*place).take(at)

@@ -9,6 +9,7 @@ from thighview.core.phantom_image import RANDOM, Look, draw_look
 from thighview.core.phantom_names import CONTRASTS, MUSCLES
 from thighview.core.phantom_person import SITE_MUSCLE, Leg, Person, draw_person
 
+KINDS_BEYOND = 7
 LONGEST_TURN = 0.61
 """Legs are turned by at most so much, radians (35 degrees)."""
 _GLUTEUS = MUSCLES.index("gluteus_maximus")
@@ -51,24 +52,27 @@ def draw_varied_person(rng: np.random.Generator) -> Person:
     )
 
 
-def draw_person_beyond(rng: np.random.Generator) -> Person:
+def draw_person_beyond(rng: np.random.Generator, kind: int) -> Person:
     """A person with one measure beyond all that :func:`draw_varied_person` draws, to judge a network by.
 
-    Smaller (0.57 to 0.62 of the usual size) or larger (1.4 to 1.5) than any, with more fat (46 to 50 mm), wider gaps
-    between the muscles (5.1 to 5.5 mm), a thinner (0.5 to 0.54) or thicker (1.42 to 1.54) cortex, legs turned further
-    (36 to 39 degrees), or further apart (51 to 56 mm): by about a tenth.
+    Parameters
+    ----------
+    rng : Generator
+    kind : int
+        Which of ``KINDS_BEYOND``, by about a tenth: 0 larger (1.4 to 1.5 of the usual size), 1 smaller (0.57 to 0.62),
+        2 legs turned further (36 to 39 degrees), 3 more fat (46 to 50 mm), 4 wider gaps between the muscles (5.1 to
+        5.5 mm), 5 a thinner (0.5 to 0.54) or thicker (1.42 to 1.54) cortex, 6 legs further apart (51 to 56 mm).
     """
     person = draw_person(rng)
-    which = int(rng.integers(7))
-    if which < 2:
-        return _with_legs(person, scale=float(rng.uniform(0.57, 0.62) if which else rng.uniform(1.4, 1.5)))
-    if which == 2:
+    if kind < 2:
+        return _with_legs(person, scale=float(rng.uniform(0.57, 0.62) if kind else rng.uniform(1.4, 1.5)))
+    if kind == 2:
         return _with_legs(person, turn=float(rng.choice([-1.0, 1.0]) * rng.uniform(0.63, 0.68)))
-    if which == 3:
+    if kind == 3:
         return replace(person, fat_mm=float(rng.uniform(46.0, 50.0)))
-    if which == 4:
+    if kind == 4:
         return replace(person, gap_mm=float(rng.uniform(5.1, 5.5)))
-    if which == 5:
+    if kind == 5:
         return replace(person, cortex=float(rng.uniform(0.5, 0.54) if rng.random() < 0.5 else rng.uniform(1.42, 1.54)))
     return replace(person, apart_mm=float(rng.uniform(51.0, 56.0)))
 

@@ -14,7 +14,7 @@ from thighview.core.phantom_anatomy import cut_legs
 from thighview.core.phantom_names import CONTRASTS
 from thighview.core.phantom_person import spline_weights
 from thighview.core.phantom_surroundings import add_surroundings
-from thighview.core.phantom_varied import draw_person_beyond, draw_varied_look, draw_varied_person
+from thighview.core.phantom_varied import KINDS_BEYOND, draw_person_beyond, draw_varied_look, draw_varied_person
 from thighview.engine.preprocess import Intensity
 from thighview.engine.recipe_config import Recipe
 
@@ -44,7 +44,10 @@ def training_batch(recipe: Recipe, step: int) -> tuple[Images, Labels]:
 def guard_batch(recipe: Recipe) -> tuple[Images, Labels]:
     """Slices of people beyond what training shows, to choose the weights by."""
     rng = np.random.default_rng([recipe.train.seed, _GUARD])
-    return _stack(lambda: _varied_slice(recipe, draw_person_beyond(rng), rng), recipe.guard_slices)
+    kinds = iter(range(recipe.guard_slices))
+    return _stack(
+        lambda: _varied_slice(recipe, draw_person_beyond(rng, next(kinds) % KINDS_BEYOND), rng), recipe.guard_slices
+    )
 
 
 def ahead(recipe: Recipe, first: int, last: int, room: int = 6) -> Iterator[tuple[Images, Labels]]:

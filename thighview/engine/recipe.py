@@ -43,8 +43,8 @@ INTENDED_USE = (
 )
 LIMITS = (
     "Hip and lower leg were never shown, the knee hardly: what is drawn there is wrong. Nor were implants, tumours and "
-    "operated legs. Muscles that have turned to fat are often missed. How good it is on people is not known: its "
-    "figures are of made-up thighs."
+    "operated legs. Muscles that have turned to fat are often missed. How good it is on people's thighs was not "
+    "measured: its Dice is that of made-up ones."
 )
 _MEMORY = 0.99
 _MEMORY_STEPS = 5
@@ -252,7 +252,7 @@ def _write(recipe: Recipe, folder: Path, learner: _Learner) -> ModelCard:
     t = recipe.train
     card = ModelCard(
         recipe.name, t.architecture, t.base_filters, t.levels, t.dropout, recipe.classes, TRUTHS[recipe.truth](), True,
-        t.spacing_mm, t.input_size, statement=STATEMENT, tidied=True,
+        t.spacing_mm, t.input_size, statement=STATEMENT, mirrored=True, tidied=True,
         intended_use=INTENDED_USE, limits=LIMITS,
         split={"train": f"{recipe.people} made-up people", "test": asdict(recipe.test)},
         lineage={"recipe": _plain(recipe), "steps": recipe.steps, "data": "phantoms only, no scan of a person"},
@@ -310,7 +310,7 @@ def score_on_phantoms(folder: Path, truth: str, first_seed: int, per_contrast: i
         return round(float(np.mean(chosen)), 4)
 
     return {
-        "what": "3-D Dice on made-up thighs beyond the training's ranges, mean over phantoms and labels",
+        "what": "3-D Dice on made-up people with one measure beyond those of training, mean over phantoms and labels",
         "phantoms": per_contrast * len(CONTRASTS),
         "first_seed": first_seed,
         "slices": slices,

@@ -91,6 +91,8 @@ class Recipe:
         if missing or not isinstance(test, Mapping) or not isinstance(rows["train"], dict):
             raise UserError(f"The recipe {name} lacks {(missing or ['train and test'])[0]!r}.")
         tests = dict(cast(Mapping[str, Any], test))
+        if lacking := sorted({f.name for f in fields(PhantomTest)} - tests.keys()):
+            raise UserError(f"The recipe {name}, test: it lacks {lacking[0]!r}.")
         for key, value in (*rows.items(), *tests.items()):
             low, high = _LIMITS.get(key, (0, 0))
             if key in _LIMITS and (isinstance(value, bool) or not isinstance(value, (int, float))):
@@ -103,7 +105,11 @@ class Recipe:
         if train.spacing_mm <= 0 or train.architecture != "unet":
             raise UserError(f"The recipe {name} needs the network unet and a pixel size in mm.")
         multiple, size = 1 << (train.levels - 1), rows["slice_size"]
-        if not isinstance(size, list) or len(size) != 2 or any(not isinstance(n, int) or n % multiple for n in size):
+        if (
+            not isinstance(size, list)
+            or len(size) != 2
+            or any(not isinstance(n, int) or n <= 0 or n % multiple for n in size)
+        ):
             raise UserError(f"The recipe {name}, slice_size: expected two multiples of {multiple}, found {size!r}.")
         return Recipe(
             name, rows["labels"], train, int(rows["steps_per_epoch"]), int(rows["people"]), float(rows["random_share"]),

@@ -77,6 +77,8 @@ def make_plan(name: str, dataset: Dataset, config: TrainConfig, parent: ModelEnt
         spacing_mm=config.spacing_mm,
         input_size=config.input_size,
         normalisation=parent.card.normalisation if parent else "percentile",
+        mirrored=parent is not None and parent.card.mirrored and sided,
+        tidied=parent is not None and parent.card.tidied,
         statement=_STATEMENT.format(cases=f"{learnt} case{'s' * (learnt != 1)}"),
         split={part: dataset.subjects(part) for part in ("train", "validation", "test")},
         lineage=_lineage(name, dataset, config, parent),
