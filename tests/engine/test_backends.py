@@ -71,7 +71,7 @@ def tensorflow(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str
 
 
 def test_tensorflow_stays_away(pair: Pair) -> None:
-    assert pair.imported == [pair.backend]
+    assert pair.backend in pair.imported and "tensorflow" not in pair.imported
 
 
 def _apart(one: np.ndarray, other: np.ndarray) -> float:
@@ -96,20 +96,20 @@ def test_losses_and_gradients_are_the_same(pair: Pair) -> None:
 def test_the_model_of_the_box_draws_the_same(pair: Pair) -> None:
     assert (pair.ours["box labels"] != pair.theirs["box labels"]).mean() < 1e-3
     assert (pair.ours["box labels"] > 0).mean() > 0.05
-    assert pair.ours["box probabilities"] == pytest.approx(pair.theirs["box probabilities"], abs=1e-3)
+    assert np.allclose(pair.ours["box probabilities"], pair.theirs["box probabilities"], rtol=0, atol=1e-3)
 
 
 def test_a_training_that_is_stopped_goes_on_to_the_same_numbers(pair: Pair) -> None:
     for name in pair.names("whole "):
         if "losses" not in name:
-            assert pair.ours[name.replace("whole", "parts")] == pytest.approx(pair.ours[name], abs=1e-5), name
+            assert np.allclose(pair.ours[name.replace("whole", "parts")], pair.ours[name], rtol=0, atol=3e-4), name
 
 
 def test_a_training_that_tensorflow_began_ends_at_its_numbers(pair: Pair) -> None:
     assert pair.ours["begun losses"] == pytest.approx(pair.theirs["whole losses"], rel=1e-4)
     for name in pair.names("begun "):
         if "losses" not in name:
-            assert pair.ours[name] == pytest.approx(pair.theirs[name.replace("begun", "whole")], abs=2e-3), name
+            assert np.allclose(pair.ours[name], pair.theirs[name.replace("begun", "whole")], rtol=0, atol=3e-4), name
 
 
 def test_with_short_numbers_it_learns_nearly_the_same(pair: Pair) -> None:
