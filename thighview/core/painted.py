@@ -12,12 +12,15 @@ from thighview.core.labels import Label, LabelTable
 def painted_labels(cases: Iterable[Case]) -> tuple[LabelTable, list[str]]:
     """Labels painted on reviewed slices, by name and side over all cases, and the names of the others.
 
+    Where both sides are painted on at all, a label that is painted on one side alone brings that of the other along:
+    else a network that left its sides to position would have to tell all of them apart from now on.
+
     Raises
     ------
     UserError
         When none is, or one has no name.
     """
-    table, others = LabelTable(), set[str]()
+    table, others = LabelTable(), list[Label]()
     for case in cases:
         painted = np.zeros(256, bool)
         for index, review in enumerate(case.reviews):
@@ -25,10 +28,9 @@ def painted_labels(cases: Iterable[Case]) -> tuple[LabelTable, list[str]]:
                 painted[np.unique(case.labels[index])] = True
         for label in case.table:
             if not painted[label.value]:
-                others.add(label.title)
-            elif table.find(label.name, label.side) is None:
-                value = label.value if table.get(label.value) is None else table.free_value()
-                table = table.with_label(Label(value, label.name, label.side, label.colour))
+                others.append(label)
+            else:
+                table = _with(table, label)
         unnamed = [int(v) for v in np.flatnonzero(painted) if v and case.table.get(int(v)) is None]
         if unnamed:
             raise UserError(
@@ -37,4 +39,16 @@ def painted_labels(cases: Iterable[Case]) -> tuple[LabelTable, list[str]]:
             )
     if not len(table):
         raise UserError("No label is painted on any reviewed slice.", "Paint or accept a mask first.")
-    return table, sorted(others - {label.title for label in table})
+    names = {label.name for label in table if label.side}
+    if {label.side for label in table} >= {"left", "right"}:
+        for label in others:
+            table = _with(table, label) if label.side and label.name in names else table
+    return table, sorted({label.title for label in others} - {label.title for label in table})
+
+
+def _with(table: LabelTable, label: Label) -> LabelTable:
+    """The table with this label, under its own value where that is free."""
+    if table.find(label.name, label.side):
+        return table
+    value = label.value if table.get(label.value) is None else table.free_value()
+    return table.with_label(Label(value, label.name, label.side, label.colour))

@@ -151,7 +151,7 @@ class TrainConfig:
         return cls(**data)
 
 
-FROM_THE_MODEL = ("architecture", "base_filters", "levels", "spacing_mm")
+FROM_THE_MODEL = ("architecture", "base_filters", "levels", "spacing_mm", "input_size")
 """Settings that a run takes over from the model it starts from: its weights fit no other network, no other pixels."""
 
 

@@ -1,0 +1,38 @@
+"""What there is to learn: what is painted, and the other side of it where both legs are."""
+
+import numpy as np
+import pytest
+
+from thighview.core.case import Case
+from thighview.core.labels import Label, LabelTable
+from thighview.core.painted import painted_labels
+from thighview.core.review import SliceReview, SliceState
+
+TABLE = LabelTable(
+    tuple(Label(v, name, side) for v, (name, side) in enumerate(
+        [("vasti", "left"), ("vasti", "right"), ("gracilis", "left"), ("gracilis", "right"), ("femur", "")], 1
+    ))
+)  # fmt: skip
+
+
+def _case(*values: int) -> Case:
+    labels = np.zeros((1, 4, 8), np.uint8)
+    labels[0, 0, : len(values)] = values
+    return Case(1, "a", "a", [], labels, TABLE, [SliceReview(SliceState.DRAWN)])
+
+
+@pytest.mark.parametrize(
+    ("values", "learnt", "left_out"),
+    [
+        ((1, 2, 3), {1, 2, 3, 4}, {"Femur"}),
+        ((1, 3), {1, 3}, {"Vasti R", "Gracilis R", "Femur"}),
+        ((1, 2), {1, 2}, {"Gracilis L", "Gracilis R", "Femur"}),
+        ((1, 4, 5), {1, 2, 3, 4, 5}, set()),
+    ],
+)
+def test_the_other_side_comes_along_where_both_legs_are_painted_on(
+    values: tuple[int, ...], learnt: set[int], left_out: set[str]
+) -> None:
+    table, others = painted_labels([_case(*values)])
+    assert {label.value for label in table} == learnt
+    assert set(others) == left_out
