@@ -152,7 +152,7 @@ class TrainConfig:
 
 
 FROM_THE_MODEL = ("architecture", "base_filters", "levels", "spacing_mm", "input_size")
-"""Settings that a run takes over from the model it starts from: its weights fit no other network, no other pixels."""
+"""Settings that a run takes over from the model it starts from: its weights fit no other network, pixels or windows."""
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def is_sided(labels: LabelTable) -> bool:
 def make_plan(name: str, dataset: Dataset, config: TrainConfig, parent: ModelEntry | None) -> Plan:
     """Work out what a run builds.
 
-    A network that starts from a model has that model's architecture, size and pixel size, whatever the settings say;
+    A network that starts from a model has its architecture, size, pixel size and input size, whatever the settings say;
     the notes say so where they differ.
     """
     notes: list[str] = []

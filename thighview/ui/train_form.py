@@ -268,7 +268,7 @@ class TrainForm(QWidget):
             part.setToolTip(why or part.property("tip"))
         if model is None:
             self._set_aside = {}
-        held = f"Network, filters, levels and pixel size are those of {model.card.name}." if model else ""
+        held = f"Network, filters, levels, pixel and input size are those of {model.card.name}." if model else ""
         show_words(self.held_words, held)
         self.start_doubts.show_doubts(model.card.warnings if model else ())
         self._check()
