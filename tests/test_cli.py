@@ -23,6 +23,7 @@ from tiny_project import make_older, make_project
 
 from thighview.cli import main, phantoms, system
 from thighview.cli.dispatch import DONE, REFUSED
+from thighview.cli.parser import command_parser
 from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
 from thighview.core.phantom import make_phantom
@@ -33,7 +34,7 @@ from thighview.io.case_pictures import read_pictures
 from thighview.io.images import write_volume
 from thighview.io.masks import read_mask, write_mask
 from thighview.io.model_card import ModelCard
-from thighview.io.models import write_model
+from thighview.io.models import FIRST_OF_BOX, find_models, write_model
 from thighview.io.project import Project
 
 TABLE = LabelTable((Label(1, "thigh"), Label(2, "bone", "", (1, 2, 3), 20)))
@@ -555,3 +556,8 @@ def test_add_to_menu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     lines = dict(line.split("=", 1) for line in entry.read_text().splitlines() if "=" in line)
     assert Path(lines["Icon"]).is_file() and lines["Type"] == "Application"
     assert lines["Exec"].endswith(" %F")
+
+
+def test_what_segment_takes_by_default_is_the_first_of_the_box() -> None:
+    given = command_parser()[0].parse_args(["segment", "scan.nii.gz", "-o", "mask.nii.gz"])
+    assert given.model == FIRST_OF_BOX == next(m for m in find_models() if m.place == "box").card.name
