@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thighview.core.labels import Label, LabelTable
+from thighview.core.phantom_names import TRUTHS
 
 _LABELS = st.lists(
     st.tuples(st.integers(1, 40), st.sampled_from("abcdefgh"), st.integers(1, 40)),
@@ -61,3 +62,14 @@ def test_labels_are_matched_whatever_joins_their_words_and_two_of_a_file_stay_tw
     assert values[2] == 2 and len(set(values.values())) == 3 and len(joined) == 4
     both = LabelTable((Label(1, "A b"), Label(2, "a_b")))
     assert both.like("a-b") is None and both.like("a_b") == both.get(2)
+
+
+def test_labels_of_a_second_model_have_colours_of_their_own_the_same_on_both_sides() -> None:
+    groups, tissues = TRUTHS["groups"](), TRUTHS["tissues"]()
+    for first, second in ((groups, tissues), (tissues, groups)):
+        joined, values = first.joined(second)
+        assert {b.key: b.colour for b in first}.items() <= {b.key: b.colour for b in joined}.items()
+        assert len({(b.name, b.colour) for b in joined}) == len({b.name for b in joined}), "one name, one colour"
+        assert len({b.colour for b in joined}) == len({b.name for b in joined}), "no two names alike"
+        kept = [b for b in second if (own := joined.get(values[b.value])) and own.colour == b.colour]
+        assert len(kept) >= len(second) - 6, "the colour it comes with stays where nothing else has it"

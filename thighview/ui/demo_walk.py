@@ -31,7 +31,7 @@ from thighview.ui.train_panel import TrainPanel
 
 _SIZE = QSize(1600, 1000)
 _TO_CORRECT, _TO_ACCEPT = 5, 3
-_STROKES = 2
+_STROKES = 8
 _EPOCHS = 6
 
 Say = Callable[[str], None]
