@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thighview.core.labels import Label, LabelTable
+from thighview.core.labels import PALETTE, Label, LabelTable
 from thighview.core.phantom_names import TRUTHS
 
 _LABELS = st.lists(
@@ -71,5 +71,15 @@ def test_labels_of_a_second_model_have_colours_of_their_own_the_same_on_both_sid
         assert {b.key: b.colour for b in first}.items() <= {b.key: b.colour for b in joined}.items()
         assert len({(b.name, b.colour) for b in joined}) == len({b.name for b in joined}), "one name, one colour"
         assert len({b.colour for b in joined}) == len({b.name for b in joined}), "no two names alike"
-        kept = [b for b in second if (own := joined.get(values[b.value])) and own.colour == b.colour]
-        assert len(kept) >= len(second) - 6, "the colour it comes with stays where nothing else has it"
+        assert all((own := joined.get(values[b.value])) and own.colour == b.colour for b in second), (
+            "which nothing else has"
+        )
+
+
+def test_a_label_whose_colour_is_taken_gets_one_of_the_palette_far_from_the_others_on_both_sides() -> None:
+    taken = LabelTable((Label(1, "a", colour=PALETTE[0]), Label(2, "b", colour=PALETTE[1])))
+    sides = LabelTable(tuple(Label(v, "c", side, PALETTE[0]) for v, side in ((1, "left"), (2, "right"))))
+    joined, values = taken.joined(sides)
+    left, right = (joined.get(values[v]) for v in (1, 2))
+    assert left and right and left.colour == right.colour and left.colour in PALETTE[2:]
+    assert all(sum((x - y) ** 2 for x, y in zip(left.colour, c, strict=True)) > 100**2 for c in PALETTE[:2])

@@ -1,5 +1,6 @@
 """Labels: what the numbers of a mask mean, and how they look."""
 
+import math
 from collections.abc import Iterable, Iterator
 from colorsys import hsv_to_rgb, rgb_to_hsv
 from dataclasses import dataclass, replace
@@ -138,22 +139,21 @@ class LabelTable:
                 value = label.value if table.get(label.value) is None else table.free_value()
                 taken = {known.file_id for known in table}
                 file_id = next(i for i in (label.file_id, value, table.free_value()) if i not in taken)
-                colour = table.colour_beside(label, value)
+                colour = table.colour_beside(label)
                 table = table.with_label(replace(label, value=value, colour=colour, file_id=file_id))
                 values[label.value] = value
         return table, values
 
-    def colour_beside(self, label: Label, value: int) -> tuple[int, int, int]:
+    def colour_beside(self, label: Label) -> tuple[int, int, int]:
         """Colour of a label that comes to these: its own unless another structure has it, then its other side's.
 
-        Where that is not here either, the first of the palette that nothing has, or the one of its value.
+        Where that is not here either, that of the palette which is furthest from all that are taken.
         """
         taken = {known.colour for known in self.labels if known.name != label.name}
         if label.colour not in taken:
             return label.colour
-        of_twin = [known.colour for known in self.labels if known.name == label.name]
-        free = [colour for colour in PALETTE if colour not in taken]
-        return [*of_twin, *free, PALETTE[(value - 1) % len(PALETTE)]][0]
+        of_twin = next((known.colour for known in self.labels if known.name == label.name), None)
+        return of_twin or max(PALETTE, key=lambda colour: min(math.dist(colour, other) for other in taken))
 
     def recoloured(self, value: int, colour: tuple[int, int, int]) -> "LabelTable":
         """A table in which one label has another colour."""

@@ -51,8 +51,8 @@ GROUP_OF_MUSCLE = {
 } | {name: name for name in MUSCLES if name in GROUPS}
 """Muscles that are not here (gluteus maximus) belong to no group: background."""
 
-_VASTI = (214, 84, 84)  # the palette's amber would lie beside the amber of the fat
-_GROUP_COLOURS = (PALETTE[0], _VASTI, *PALETTE[2:8], (144, 202, 249), (255, 193, 70))
+_VASTI, _FEMUR = (205, 70, 45), (184, 220, 244)
+_GROUP_COLOURS = (PALETTE[0], _VASTI, *PALETTE[2:8], _FEMUR, (255, 193, 70))  # fat as below, all others of their own
 _TISSUE_COLOURS = ((255, 193, 70), (214, 84, 84), (92, 214, 168), (144, 202, 249), (120, 144, 255))
 
 
