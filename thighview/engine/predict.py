@@ -38,6 +38,8 @@ OnLogits = Callable[[list[int], NDArray[np.float32]], None]
 """Called with axial slices and the network's answer for them (n, rows, columns, classes), in turn, on one thread."""
 
 
+_LEAST = np.float32(1e-30)
+"""Of a probability, so that its logarithm is a number."""
 _ENOUGH_TO_JUDGE = 3
 """Slices from which on it is said whether they look like a thigh."""
 
@@ -243,20 +245,26 @@ def segment_volume(
 
 
 def _answer(network: keras.Model, planes: NDArray[np.float32], card: ModelCard) -> NDArray[np.float32]:
-    """The network's logits; of a model that is asked twice, the logarithm of the mean probabilities of both answers."""
+    """The network's logits; of a model that is asked twice, the logarithm of the sum of both answers' probabilities."""
     logits = np.asarray(network.predict_on_batch(planes))
     if not card.mirrored:
         return logits
     other = np.asarray(network.predict_on_batch(np.ascontiguousarray(planes[:, :, ::-1])))[:, :, ::-1]
     if logits.shape[-1] == 1:
         return (logits + other) * np.float32(0.5)
-    both: NDArray[np.float32] = np.logaddexp(_log_softmax(logits), _log_softmax(other), dtype=np.float32)
-    return both
+    both = _class_by_class(logits)
+    both += _class_by_class(other)
+    np.log(np.maximum(both, _LEAST, out=both), out=both)
+    return np.moveaxis(both, 0, -1)
 
 
-def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    x = logits - logits.max(-1, keepdims=True)
-    return np.asarray(x - np.log(np.exp(x).sum(-1, keepdims=True)), np.float32)
+def _class_by_class(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probabilities, classes first: numpy likes long rows."""
+    x = np.array(np.moveaxis(logits, -1, 0), np.float32, order="C")
+    x -= x.max(0)
+    np.exp(x, out=x)
+    x /= x.sum(0)
+    return x
 
 
 def _warnings(volume: Volume, network: keras.Model, sides: Sides | None) -> tuple[str, ...]:
