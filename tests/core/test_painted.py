@@ -7,6 +7,7 @@ from thighview.core.case import Case
 from thighview.core.labels import Label, LabelTable
 from thighview.core.painted import painted_labels
 from thighview.core.review import SliceReview, SliceState
+from thighview.engine.starting import is_sided
 
 TABLE = LabelTable(
     tuple(Label(v, name, side) for v, (name, side) in enumerate(
@@ -36,3 +37,19 @@ def test_the_other_side_comes_along_where_both_legs_are_painted_on(
     table, others = painted_labels([_case(*values)])
     assert {label.value for label in table} == learnt
     assert set(others) == left_out
+
+
+def test_a_label_that_no_case_has_on_the_other_side_gets_one_there() -> None:
+    case = _case(1, 2, 6)
+    case.table = TABLE.with_label(Label(6, "tumour", "left", (1, 2, 3)))
+    table, _ = painted_labels([case])
+    assert is_sided(table)
+    twin = table.find("tumour", "right")
+    assert twin and twin.value not in (1, 2, 6) and twin.colour == (1, 2, 3)
+
+
+def test_a_mask_of_255_is_learnt_under_another_number() -> None:
+    case = _case(255, 255)
+    case.table = LabelTable.from_ids([255])
+    table, _ = painted_labels([case])
+    assert [(label.value, label.name) for label in table] == [(1, case.table.labels[0].name)]

@@ -7,7 +7,7 @@ import pytest
 
 from thighview.core.labels import Label, LabelTable
 from thighview.core.phantom import make_phantom
-from thighview.core.phantom_names import CONTRASTS, group_table, tissue_table
+from thighview.core.phantom_names import CONTRASTS, TISSUES, TRUTHS, group_table, tissue_table
 from thighview.core.thigh_check import LEAST_SHARE, thigh_share, thigh_warning
 
 PHANTOM = make_phantom(9200000, "t1", slices=4)
@@ -42,6 +42,26 @@ def test_what_is_none_does_not(change: str) -> None:
 def test_where_single_muscles_are_told_apart_half_of_the_slices_are_enough() -> None:
     assert thigh_warning(0.6, group_table()) == "" and "50%" in thigh_warning(0.4, group_table())
     assert "75%" in thigh_warning(0.6, tissue_table())
+
+
+@pytest.mark.parametrize(
+    "left_out",
+    [
+        ("femur_cortex",), ("femur_marrow",), ("muscle",),
+        ("gracilis",), ("femur",), ("rectus_femoris", "vasti", "sartorius"), ("subcutaneous_fat",),
+    ],
+)  # fmt: skip
+def test_part_of_a_true_mask_is_never_said_to_be_no_thigh(left_out: tuple[str, ...]) -> None:
+    truth = "tissues" if left_out[0] in TISSUES[1:] else "groups"
+    table = LabelTable(tuple(label for label in TRUTHS[truth]() if label.name not in left_out))
+    labels = np.where(np.isin(PHANTOM.truth(truth), [label.value for label in table]), PHANTOM.truth(truth), 0)
+    assert thigh_warning(thigh_share(labels.astype(np.uint8), PHANTOM.volume, table), table) == ""
+
+
+def test_both_legs_in_one_label_are_not_judged() -> None:
+    table = LabelTable(tuple(Label(value, name) for value, name in enumerate(TISSUES, 1)))
+    labels = np.where(PHANTOM.labels > len(TISSUES), PHANTOM.labels - len(TISSUES), PHANTOM.labels).astype(np.uint8)
+    assert thigh_share(labels, PHANTOM.volume, table) is None
 
 
 def test_other_labels_are_not_judged() -> None:

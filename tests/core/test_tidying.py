@@ -1,15 +1,17 @@
 """Stray pieces and holes: what is taken away, what stays, and that nothing else changes."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from thighview.core.labels import Label, LabelTable
 from thighview.core.phantom import make_phantom
+from thighview.core.phantom_names import TRUTHS
 from thighview.core.tidying import tidy
 
-NAMES = ("vasti", "adductors", "intermuscular_fat", "subcutaneous_fat")
+NAMES = ("sartorius", "gracilis", "intermuscular_fat", "subcutaneous_fat")
 TABLE = LabelTable(tuple(Label(value, name) for value, name in enumerate(NAMES, 1)))
 
 
@@ -40,13 +42,28 @@ def test_a_muscle_in_two_pieces_and_what_fat_goes_round_stay() -> None:
     assert tidy(labels, TABLE, 0.01) == [] and np.array_equal(labels, before)
 
 
-def test_of_all_muscles_under_one_name_none_is_taken_away() -> None:
-    phantom = make_phantom(9200001, "t1", slices=3)
-    found = phantom.labels.copy()
-    tidy(found, phantom.table, 0.01)
-    for value in (2, 7):
-        assert (found[phantom.labels == value] == value).all()
-    assert (found != phantom.labels).mean() < 1e-3
+@pytest.mark.parametrize("truth", ["tissues", "groups"])
+@pytest.mark.parametrize(("seed", "slices"), [(9200001, 3), (9200003, 12)])
+def test_of_several_muscles_under_one_name_none_is_taken_away(truth: str, seed: int, slices: int) -> None:
+    phantom, table = make_phantom(seed, "t1", slices=slices, matrix=(256, 320)), TRUTHS[truth]()
+    right = phantom.truth(truth)
+    found = right.copy()
+    tidy(found, table, 0.01)
+    for label in table:
+        if label.name in ("muscle", "vasti", "adductors"):
+            assert (found[right == label.value] == label.value).all(), label.title
+    assert (found != right).mean() < 1e-3
+
+
+def test_of_some_slices_alone_no_piece_is_taken_away() -> None:
+    labels = np.zeros((2, 30, 40), np.uint8)
+    labels[:, 2:20, 2:20] = 1
+    labels[0, 25:27, 25:27] = 1
+    labels[0, 10, 10] = 0
+    wanted = labels.copy()
+    wanted[0, 10, 10] = 1
+    assert tidy(labels, TABLE, 0.2, whole=False) == [0]
+    assert np.array_equal(labels, wanted)
 
 
 @settings(max_examples=60, deadline=None)

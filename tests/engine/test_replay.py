@@ -19,7 +19,8 @@ from thighview.engine.loading import load_slices
 from thighview.engine.starting import make_plan
 from thighview.io.dataset import freeze, read_dataset, update_dataset
 from thighview.io.frozen import Replay
-from thighview.io.models import read_card
+from thighview.io.model_card import ModelCard
+from thighview.io.models import ModelEntry, read_card
 from thighview.io.project import Project
 from thighview.io.runs import EventTail, RunFolder, run_folder
 from thighview.io.slice_table import read_sums
@@ -160,6 +161,20 @@ def test_made_up_thighs_are_shown_where_nobody_is_older(tmp_path: Path, monkeypa
     update_dataset(run, replace(dataset, replay=loaded.replayed))
     assert read_dataset(run).replay == loaded.replayed
     assert any("made-up thighs" in line for line in said)
+
+
+def test_what_is_replayed_has_the_numbers_that_the_network_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replay, "PHANTOMS", 1)
+    run = _frozen(make_project(tmp_path, 3, table=LabelTable((Label(1, "muscle"),))), "one", TINY)
+    dataset = read_dataset(run)
+    card = ModelCard("old", "unet", 2, 3, 0.0, ("background", "muscle"), dataset.labels, False, 0.0, 64, "unit")
+    plan = make_plan("one", dataset, _with(replay=0.5, input_size=64), ModelEntry(card, tmp_path / "old", "user"))
+    loaded = load_slices(run, dataset, plan, lambda _line: None)
+    assert loaded.replay is not None
+    for slices in (loaded.train, loaded.replay):
+        assert slices.images.min() >= 0.0 and slices.images.max() <= 1.0
 
 
 def test_no_replay_without_anything_to_show(tmp_path: Path) -> None:

@@ -39,8 +39,9 @@ from thighview.engine.checkpoints import read_checkpoint
 from thighview.engine.learner import Learner, optimizer_of, rate_at
 from thighview.engine.starting import inherited, is_sided, make_plan
 from thighview.engine.unet import build_network, weights_of
-from thighview.io.dataset import freeze, read_dataset
-from thighview.io.models import find_model, read_card, read_weights
+from thighview.io.dataset import Dataset, freeze, read_dataset
+from thighview.io.model_card import ModelCard
+from thighview.io.models import ModelEntry, find_model, read_card, read_weights
 from thighview.io.project import Project
 from thighview.io.runs import EventTail, RunFolder, run_folder, write_control
 from thighview.io.slice_table import read_sums
@@ -422,6 +423,16 @@ def test_starting_from_a_model_with_other_labels(
     np.testing.assert_array_equal(start["head/kernel"][..., 0], old["head/kernel"][..., 0])
     np.testing.assert_array_equal(start["head/kernel"][..., 2], fresh["head/kernel"][..., 2])
     np.testing.assert_array_equal(start["down1_conv1/kernel"], old["down1_conv1/kernel"])
+
+
+@pytest.mark.parametrize(("size", "held"), [(128, True), (240, False), (2048, False), (16, False)])
+def test_an_input_size_is_taken_from_the_model_where_a_training_may_have_it(size: int, held: bool) -> None:
+    labels = LabelTable((Label(1, "bone"),))
+    card = ModelCard("old", "unet", 2, 5, 0.0, ("background", "bone"), labels, False, 1.5, size)
+    dataset = Dataset(labels, (), (), (), "")
+    plan = make_plan("x", dataset, TrainConfig(input_size=96), ModelEntry(card, Path("old"), "user"))
+    assert plan.config.input_size == plan.card.input_size == (size if held else 96)
+    assert plan.card.spacing_mm == 1.5
 
 
 def test_sides_are_left_to_position_only_when_both_are_there() -> None:

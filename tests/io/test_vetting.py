@@ -3,27 +3,31 @@
 import json
 import shutil
 import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
 import numpy as np
+import pytest
 from tiny_project import TABLE, add_person, draw_person, make_project
 
 from thighview.app.twin_warnings import twin_warnings
 from thighview.core.case import Case
+from thighview.core.errors import UserError
 from thighview.core.fingerprint import content_hash
 from thighview.core.labels import Label, LabelTable
 from thighview.core.leaks import leaked_people
 from thighview.core.review import SliceReview, SliceState
 from thighview.core.run import TrainConfig
-from thighview.io.dataset import NO_PERSON, freeze, read_dataset
+from thighview.io.dataset import NO_PERSON, Dataset, freeze, read_dataset
 from thighview.io.fingerprints import FILE, known_fingerprints
 from thighview.io.model_card import ModelCard
 from thighview.io.models import ModelEntry
 from thighview.io.project import Project
 from thighview.io.reading import read_volume, sha256_of
 from thighview.io.runs import RunFolder, run_folder
-from thighview.io.vetting import vetted_dataset
+from thighview.io.vetting import vetted_dataset, vetted_set
 
 
 def frozen(folder: Path, name: str = "one", config: TrainConfig | None = None) -> RunFolder:
@@ -183,3 +187,18 @@ def test_known_by_its_voxels_alone(tmp_path: Path) -> None:
     vetted = vetted_dataset(run, parent(cases=[trained_on(content=content)]))
     assert vetted.of_part("validation") == () and "no validation score" in vetted.note
     assert next(c for c in vetted.cases if c.subject == one.subject).left_out
+
+
+@pytest.mark.parametrize("vet", [vetted_dataset, vetted_set])
+def test_a_run_goes_on_with_the_model_it_began_with_alone(
+    tmp_path: Path, vet: Callable[[RunFolder, ModelEntry | None], Dataset]
+) -> None:
+    run = frozen(make_project(tmp_path, 3))
+    elder = parent()
+    first = replace(elder, card=replace(elder.card, weights_sha256="a" * 64))
+    other = replace(elder, card=replace(elder.card, weights_sha256="b" * 64, spacing_mm=2.0))
+    vet(run, first)
+    assert read_dataset(run).begun_with == "a" * 64
+    assert vet(run, first) == read_dataset(run)
+    with pytest.raises(UserError, match="elder is not the one that 'one' began with"):
+        vet(run, other)

@@ -247,9 +247,16 @@ def model(name: str = "thigh_tissues", place: str = "box", folder: Path | None =
         "intended_use": "A first mask on axial MRI of thighs.",
         "limits": "Hip & lower leg were never shown.",
     }
-    net = {"architecture": "unet", "base_filters": 16, "levels": 5, "dropout": 0.0, "spacing_mm": 1.0}
+    net = {
+        "architecture": "unet",
+        "base_filters": 16,
+        "levels": 5,
+        "dropout": 0.0,
+        "spacing_mm": 1.0,
+        "input_size": 256,
+    }
     classes, labels = ("background", *TISSUES), tissue_table()
-    card = ModelCard(name=name, classes=classes, labels=labels, sided=True, input_size=256, **(net | facts | more))
+    card = ModelCard(name=name, classes=classes, labels=labels, sided=True, **(net | facts | more))
     return ModelEntry(card, folder or Path("/models") / name, place)
 
 

@@ -309,6 +309,22 @@ def test_settings_made_by_hand_are_remembered_and_the_default_is_not(panel: Trai
     assert room.settings.train_config == room.wishes[-1][2] == TrainConfig()
 
 
+def test_an_input_size_that_no_training_may_have_is_not_taken_from_the_model(panel: TrainPanel, room: Room) -> None:
+    room.show_cases(*SET)
+    room.show_models(model(input_size=400), model("run 2", "project"))
+    form = panel.set_up.form
+    size, pixels = form.inputs["input_size"], form.inputs["spacing_mm"]
+    form.inputs["start_from"].setCurrentIndex(0)
+    size.setValue(128)
+    form.inputs["start_from"].setCurrentIndex(1)
+    assert form.problem_text == "" and form.config().input_size == 128 and size.isEnabled() and not pixels.isEnabled()
+    assert "levels and pixel size are those of thigh_tissues" in form.held_words.text()
+    form.inputs["start_from"].setCurrentIndex(2)
+    assert form.config().input_size == 256 and not size.isEnabled()
+    form.inputs["start_from"].setCurrentIndex(0)
+    assert form.config().input_size == 128 and size.isEnabled() and pixels.isEnabled()
+
+
 def test_the_summary_says_the_settings_in_one_line() -> None:
     config = TrainConfig(start_from="/models/starter")
     assert settings_summary(config) == "U-Net base 16 · CE + Dice · 40 epochs · from “starter”"

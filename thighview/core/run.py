@@ -155,6 +155,19 @@ FROM_THE_MODEL = ("architecture", "base_filters", "levels", "spacing_mm", "input
 """Settings that a run takes over from the model it starts from: its weights fit no other network, pixels or windows."""
 
 
+def held_by(model: Any) -> dict[str, Any]:
+    """The settings of ``FROM_THE_MODEL`` as a model's card has them.
+
+    Without its input size where no training may have that: a model of elsewhere can have one of 400 pixels.
+    """
+    held = {name: getattr(model, name) for name in FROM_THE_MODEL}
+    limits = next(f.metadata for f in fields(TrainConfig) if f.name == "input_size")
+    size, multiple = int(held["input_size"]), math.lcm(limits["step"], 1 << (held["levels"] - 1))
+    if size % multiple or not limits["low"] <= size <= limits["high"]:
+        del held["input_size"]
+    return held
+
+
 @dataclass(frozen=True)
 class Scores:
     """Loss, pixel accuracy and Dice of one set of slices; None where not measured or not defined."""

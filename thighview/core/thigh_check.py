@@ -20,6 +20,8 @@ _LEAST_LEG_CM2 = 5.0
 _LEAST_ROUND, _LEAST_ONE, _LEAST_AROUND = 0.55, 0.9, 0.6
 _RING_MM = 3.0
 _FAT = ("subcutaneous_fat", "intermuscular_fat")
+_ALL_MUSCLES = ({"muscle"}, set(GROUPS[:-2]), set(MUSCLES) - {"gluteus_maximus"})
+_WHOLE_FEMUR = ({"femur"}, {"femur_cortex", "femur_marrow"})
 
 
 def thigh_share(labels: LabelMap, volume: Volume, table: LabelTable) -> float | None:
@@ -33,19 +35,21 @@ def thigh_share(labels: LabelMap, volume: Volume, table: LabelTable) -> float | 
     labels : ndarray of uint8, shape (z, y, x)
         On the voxels of ``volume``.
     table : LabelTable
-        Where it has no femur or no muscle by the names of the box, nothing can be judged.
+        By the names of the box; where it lacks part of the femur or one of the muscles, or has both legs in one,
+        nothing can be judged: a true mask would fail.
     """
     axis = volume.axial_axis
     rows, columns = (i for i in range(3) if i != axis)
     towards_back = volume.affine[1]
     legs: list[bool] = []
-    for side in sorted({label.side for label in table}):
+    for side in sorted({label.side for label in table if label.side}):
         own = [label for label in table if label.side == side]
+        names = {label.name for label in own}
+        if not all(any(whole <= names for whole in wholes) for wholes in (_ALL_MUSCLES, _WHOLE_FEMUR)):
+            continue
         femur = [label.value for label in own if label.name.startswith("femur")]
         muscle = [label.value for label in own if label.name in ("muscle", *MUSCLES, *GROUPS[:-2])]
         between = [label.value for label in own if label.name in _FAT]
-        if not femur or not muscle:
-            continue
         kinds = np.zeros(256, np.uint8)
         for kind, values in ((1, muscle), (2, femur), (3, between)):
             kinds[values] = kind

@@ -12,13 +12,13 @@ from thighview.core.mask import LabelMap
 LEAST_PIECE = 0.1
 """A piece of a label stays when it has this share of the voxels of its largest one: a muscle may be cut in two."""
 LARGEST_HOLE_CM2 = 1.0
-_SCATTERED = ("muscle", "intermuscular_fat")
-"""All muscles under one name, and the fat between them, lie in pieces by nature."""
+_SCATTERED = ("muscle", "vasti", "adductors", "intermuscular_fat")
+"""Several muscles under one name, and the fat between them, lie in pieces by nature."""
 _OPEN = ("intermuscular_fat", "subcutaneous_fat")
 """They go round other things, which are no holes in them."""
 
 
-def tidy(labels: LabelMap, table: LabelTable, pixel_cm2: float) -> list[int]:
+def tidy(labels: LabelMap, table: LabelTable, pixel_cm2: float, whole: bool = True) -> list[int]:
     """Take stray pieces of each label away and fill its holes, in place.
 
     A stray piece gets what lies nearest to it on its slice. A hole is background within one label on one slice.
@@ -31,6 +31,9 @@ def tidy(labels: LabelMap, table: LabelTable, pixel_cm2: float) -> list[int]:
         Labels that lie in pieces by nature are left alone, by their names in the box.
     pixel_cm2 : float
         Area of a pixel of a slice.
+    whole : bool
+        Whether these are all slices of the stack; else no piece is taken away, for what is one muscle in the stack may
+        lie in pieces on some of its slices.
 
     Returns
     -------
@@ -42,7 +45,7 @@ def tidy(labels: LabelMap, table: LabelTable, pixel_cm2: float) -> list[int]:
     stray = np.zeros(labels.shape, bool)
     for label in table:
         box = boxes[label.value - 1] if label.value <= len(boxes) else None
-        if box is None or label.name in _SCATTERED:
+        if box is None or label.name in _SCATTERED or not whole:
             continue
         found: Any = ndimage.label(labels[box] == label.value)
         pieces, count = found

@@ -46,6 +46,7 @@ from thighview.io.gap_file import EpochInFull, GapsInFull, write_gaps
 from thighview.io.models import find_model, find_models
 from thighview.io.runs import EventTail, RunFolder, read_config
 from thighview.io.slice_table import read_sums
+from thighview.io.vetting import need_same_start
 
 STEPS = 5
 _PASSES = (END_OF_EPOCH, INFERENCE, TRAIN, VAL)
@@ -114,6 +115,7 @@ class OnDemand:
         device = prepare_device(memory_gb=given.gpu_memory_gb)
         parent = find_model(given.start_from, run.project) if given.start_from else None
         self._dataset = read_dataset(run)
+        need_same_start(run, self._dataset, parent)
         plan = make_plan(run.name, self._dataset, given, parent)
         self._plan = replace(plan, config=replace(plan.config, replay=0.0))  # replayed slices are in no gap
         self._loaded = load_slices(run, self._dataset, self._plan, lambda _line: None)

@@ -232,7 +232,8 @@ def segment_volume(
     upwards = sorted(set(chosen))
     drawn = planes[upwards]
     if card.tidied:
-        for row in tidy(drawn, card.labels, grid.stored_mm[0] * grid.stored_mm[1] / 100):
+        pixel_cm2 = grid.stored_mm[0] * grid.stored_mm[1] / 100
+        for row in tidy(drawn, card.labels, pixel_cm2, whole=len(upwards) == grid.slices):
             index = upwards[row]
             planes[index] = drawn[row]
             if on_slice:

@@ -80,7 +80,7 @@ def _made_up(dataset: Dataset, plan: Plan, log: Callable[[str], None]) -> tuple[
         volume, mask = read_phantom(phantom, dataset.labels)
         indices = range(phantom.slices)
         try:
-            parts.append(slices_of(volume, mask, plan.config, indices, indices, plan.classes))
+            parts.append(slices_of(volume, mask, plan.config, indices, indices, plan.classes, plan.card.normalisation))
             used.append(phantom)
         except UserError as error:  # too coarse for the pixels of this network: another person will do
             log(f"a made-up thigh is left out of the replay: {error.message}")

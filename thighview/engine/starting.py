@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from thighview import __version__
 from thighview.core.errors import UserError
 from thighview.core.labels import LabelTable
-from thighview.core.run import FROM_THE_MODEL, TrainConfig
+from thighview.core.run import TrainConfig, held_by
 from thighview.engine.augment import swap_table
 from thighview.io.dataset import IGNORE, Dataset
 from thighview.io.model_card import ModelCard
@@ -58,7 +58,7 @@ def make_plan(name: str, dataset: Dataset, config: TrainConfig, parent: ModelEnt
     names = list(dict.fromkeys(b.name if sided else b.key for b in dataset.labels))
     if parent:
         old = parent.card
-        held = {name: getattr(old, name) for name in FROM_THE_MODEL}
+        held = held_by(old)
         differ = [k for k, v in held.items() if getattr(config, k) != v]
         config = TrainConfig.from_json(config.to_json() | held)
         if differ:

@@ -92,8 +92,8 @@ class _Going:
     def __init__(self, study: StudyFolder, say: Voice) -> None:
         self._study, self._say = study, say
         asked = read_study(study)
-        self._whole = vetted_set(study)
         parent = find_model(asked.config.start_from, study.project) if asked.config.start_from else None
+        self._whole = vetted_set(study, parent)
         self._asked = planned(study, asked, self._whole, parent)
         slices = self._whole.slices_by_subject
         self._work = [work_of(one, slices, asked.config) for one in self._asked.trainings]

@@ -243,6 +243,7 @@ def write_dataset(run: RunFolder, dataset: Dataset, project_name: str) -> None:
         "phantoms": [asdict(phantom) for phantom in dataset.phantoms],
         "slices": [asdict(s) for s in dataset.slices],
         "replay": asdict(dataset.replay) if dataset.replay else None,
+        "begun_with": dataset.begun_with,
     })  # fmt: skip
 
 
@@ -277,6 +278,7 @@ def read_dataset(run: RunFolder) -> Dataset:
             str(data["note"]),
             bool(data.get("vetted", True)),
             Replay.from_json(data.get("replay")),
+            str(data.get("begun_with", "")),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{run.dataset} is damaged: {error}.", _AGAIN) from error

@@ -114,6 +114,7 @@ class Dataset:
     """A frozen training set; ``labels`` are those the network learns, ``note`` what the panel must say about it.
 
     ``vetted``: whether ``io.vetting`` has looked for one person on both sides. ``replay`` is known once it trains.
+    ``begun_with`` is the ``weights_sha256`` of the model it starts from, noted then; empty without one.
     """
 
     labels: LabelTable
@@ -123,6 +124,7 @@ class Dataset:
     note: str
     vetted: bool = True
     replay: Replay | None = None
+    begun_with: str = ""
 
     def of_part(self, part: str) -> tuple[FrozenSlice, ...]:
         """Slices of ``train``, ``validation`` or ``test``."""

@@ -12,7 +12,7 @@ from thighview.core.errors import UserError
 from thighview.core.leaks import is_told, ledger_of, listed
 from thighview.core.painted import painted_labels
 from thighview.core.phantom_names import phantom_lookup
-from thighview.core.run import FROM_THE_MODEL, TrainConfig
+from thighview.core.run import TrainConfig, held_by
 from thighview.core.split import assign
 from thighview.core.studies import CURVE, Cohort, Retraining, dealt, plan
 from thighview.core.twins import MOST_NAMED, Twins, twins
@@ -140,8 +140,7 @@ def freeze_study(
         raise UserError(f"There is a study {study.name!r} already.", "Choose another name, or let it go on.")
     parent = find_model(config.start_from, project.folder) if config.start_from else None
     if parent:
-        held = {name: getattr(parent.card, name) for name in FROM_THE_MODEL}
-        config = replace(config, start_from=str(parent.folder.absolute()), **held)
+        config = replace(config, start_from=str(parent.folder.absolute()), **held_by(parent.card))
     cohort = cohort_of(project, parent)
     if cohort.order:
         plan(kind, cohort, config, count)
@@ -169,9 +168,8 @@ def freeze_retraining(study: StudyFolder, asked: Study, whole: Dataset, one: Ret
     run.path.mkdir(parents=True, exist_ok=True)
     config = replace(asked.config, epochs=one.epochs, patience=0, honest=False)
     write_json_atomic(run.config, config.to_json())
-    write_dataset(
-        run, Dataset(whole.labels, cases, (), slices, whole.note), str(read_json(study.dataset, _AGAIN)["project"])
-    )
+    dataset = Dataset(whole.labels, cases, (), slices, whole.note, begun_with=whole.begun_with)
+    write_dataset(run, dataset, str(read_json(study.dataset, _AGAIN)["project"]))
     return run
 
 

@@ -6,6 +6,7 @@ that a run that goes on has the set it began with. The split of the project itse
 
 from dataclasses import replace
 
+from thighview.core.errors import UserError
 from thighview.core.fingerprint import Fingerprint
 from thighview.core.leaks import ledger_of, listed, slices_on_both_sides
 from thighview.core.twins import twin_sentences, twins
@@ -24,29 +25,52 @@ def vetted_dataset(run: RunFolder, parent: ModelEntry | None = None) -> Dataset:
     Raises
     ------
     UserError
-        When the set is missing, damaged, from a newer program, or cannot be written.
+        When the set is missing, damaged, from a newer program, or cannot be written, or ``parent`` is another model
+        than at its first step.
     """
     dataset = read_dataset(run)
     if dataset.vetted:
+        need_same_start(run, dataset, parent)
         return dataset
     dataset = _with_fingerprints(run, dataset)
     said = twin_sentences(twins(dataset.cases))
     if parent:
         dataset = without_leaks(dataset, parent)
     both = slices_on_both_sides(dataset)
-    dataset = replace(dataset, note=_joined(dataset.note, both, *said), vetted=True)
+    note = _joined(dataset.note, both, *said)
+    dataset = replace(dataset, note=note, vetted=True, begun_with=_weights_of(parent))
     update_dataset(run, dataset)
     return dataset
 
 
-def vetted_set(study: RunFolder) -> Dataset:
+def vetted_set(study: RunFolder, parent: ModelEntry | None = None) -> Dataset:
     """The frozen set of a study with the fingerprint of every scan, once and for all; who leaks its plan decides."""
     dataset = read_dataset(study)
     if dataset.vetted:
+        need_same_start(study, dataset, parent)
         return dataset
-    dataset = replace(_with_fingerprints(study, dataset), vetted=True)
+    dataset = replace(_with_fingerprints(study, dataset), vetted=True, begun_with=_weights_of(parent))
     update_dataset(study, dataset)
     return dataset
+
+
+def need_same_start(run: RunFolder, dataset: Dataset, parent: ModelEntry | None) -> None:
+    """A run goes on, and is measured, with the model it began with alone: pixels and labels are that model's.
+
+    Raises
+    ------
+    UserError
+        When ``parent``, which lies in its place now, has other weights.
+    """
+    if dataset.begun_with and parent and parent.card.weights_sha256 != dataset.begun_with:
+        raise UserError(
+            f"The model {parent.card.name} is not the one that {run.name!r} began with: its weights are others now.",
+            "Put that model back in its place, or start a new run.",
+        )
+
+
+def _weights_of(parent: ModelEntry | None) -> str:
+    return parent.card.weights_sha256 if parent else ""
 
 
 def without_leaks(dataset: Dataset, parent: ModelEntry) -> Dataset:

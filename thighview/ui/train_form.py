@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 from thighview.core.errors import UserError
 from thighview.core.fine_tuning import FINE_TUNING, batch_parts, forgetting_doubts, suggested
 from thighview.core.presets import PRESETS as core_presets  # noqa: N811 - a table read here once
-from thighview.core.run import FROM_THE_MODEL, TrainConfig
+from thighview.core.run import FROM_THE_MODEL, TrainConfig, held_by
 from thighview.ui.cards import Fold, chooser, count, show_words, words
 from thighview.ui.doubts import Doubts
 from thighview.ui.model_names import names_of
@@ -153,8 +153,10 @@ class TrainForm(QWidget):
         """Fill the form; a model to start from keeps the word on what it decides."""
         if not config.start_from:
             self._set_aside = {}
+        model = self._models.get(config.start_from)
+        held = held_by(model.card) if model else FROM_THE_MODEL
         for name, part in self.inputs.items():
-            if not (config.start_from and name in FROM_THE_MODEL):
+            if not (config.start_from and name in held):
                 show_value(part, getattr(config, name))
         self._start, self._start_chosen = config.start_from, True
         self.preset.setCurrentIndex(-1)
@@ -260,16 +262,17 @@ class TrainForm(QWidget):
         if model and not self._set_aside:
             self._set_aside = {name: value_of(self.inputs[name]) for name in FROM_THE_MODEL}
         why = f"Taken from {model.card.name}: its weights fit nothing else." if model else ""
+        held = held_by(model.card) if model else {}
         for name, was in self._set_aside.items():
-            show_value(self.inputs[name], getattr(model.card, name) if model else was)
+            show_value(self.inputs[name], held.get(name, was))
         for name in FROM_THE_MODEL:
             part = self.inputs[name]
-            part.setEnabled(model is None)
-            part.setToolTip(why or part.property("tip"))
+            part.setEnabled(name not in held)
+            part.setToolTip(why if name in held else part.property("tip"))
         if model is None:
             self._set_aside = {}
-        held = f"Network, filters, levels, pixel and input size are those of {model.card.name}." if model else ""
-        show_words(self.held_words, held)
+        sizes = "levels, pixel and input size" if "input_size" in held else "levels and pixel size"
+        show_words(self.held_words, f"Network, filters, {sizes} are those of {model.card.name}." if model else "")
         self.start_doubts.show_doubts(model.card.warnings if model else ())
         self._check()
 
