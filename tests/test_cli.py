@@ -462,7 +462,13 @@ def test_train_evaluate_segment(tmp_path: Path, capfd: pytest.CaptureFixture[str
     assert picture.image.shape == picture.truth.shape == (32, 32) and picture.subject == both["subjects"][0]["id"]
     np.testing.assert_array_equal(picture.old, picture.new)
     assert main(words) == DONE
-    assert "1 person is too few" in capfd.readouterr().out
+    said = capfd.readouterr().out
+    assert "1 person is too few" in said and said.endswith(
+        "Best epochs were chosen on these people: the scores flatter.\n"
+    )
+    words[3:5] = []
+    assert main(words) == DONE
+    assert "each of the 3 people here trained one of the two models, or chose its best epoch." in capfd.readouterr().out
 
 
 def test_train_refuses_before_it_begins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -494,6 +500,25 @@ def test_figures_of_a_known_mask(tiny_volume: Volume) -> None:
     mean = evaluation.to_json()["mean"]
     assert mean["labels"]["thigh"]["dice"] == pytest.approx((2 / 3 + 1) / 2)
     assert mean["labels"]["bone"]["n"] == 0 and mean["dice"] == mean["labels"]["thigh"]["dice"]
+
+
+def test_the_mean_is_over_people_and_what_was_missed_has_no_distance() -> None:
+    def figures(value: float) -> dict[str, float | None]:
+        return {"dice": value, "hd95_mm": 2.0 if value else None, "msd_mm": None, "volume_error_ml": 0.0}
+
+    evaluation = Evaluation("m", "0")
+    evaluation.add("p", "test", {"a": figures(0.9), "b": figures(0.5)})
+    evaluation.add("q", "test", {"a": figures(0.9)}, chosen=True)
+    told = evaluation.to_json()
+    assert told["mean"]["dice"] == pytest.approx((0.7 + 0.9) / 2)
+    assert [row["chosen_on"] for row in told["subjects"]] == [False, True]
+    evaluation.add("r", "test", {"a": figures(0.0)})
+    evaluation.add("r", "test", {"a": figures(0.4)})
+    told = evaluation.to_json()
+    assert (told["mean"]["labels"]["a"]["n"], told["mean"]["labels"]["a"]["n_surface"]) == (3, 3)
+    assert told["subjects"][-1]["by_case"] == [{"a": 0.0}, {"a": 0.4}]
+    evaluation.add("s", "test", {"a": figures(0.0)})
+    assert evaluation.to_json()["mean"]["labels"]["a"]["n_surface"] == 3
 
 
 def test_sides_together_where_the_truth_has_none(tiny_volume: Volume) -> None:

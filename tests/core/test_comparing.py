@@ -4,10 +4,18 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from thighview.core.comparing import Comparison, compare_models, paired_interval, points, scores_of
+from thighview.core.comparing import (
+    Comparison,
+    compare_models,
+    paired_interval,
+    paired_scores,
+    points,
+    scores_of,
+    untold,
+)
 from thighview.core.promotion import Promotions
 from thighview.core.split import assign
-from thighview.core.student import t_975
+from thighview.core.student import t_975, t_point
 
 
 def both(differences: dict[str, list[float]], level: float = 0.8) -> Comparison:
@@ -137,7 +145,72 @@ def test_why_nobody_is_left_to_compare_on_is_said_as_it_is() -> None:
     scores = {"a": {"x": 0.8}, "b": {"x": 0.9}}
     trained = compare_models(scores, scores, {"a", "b"})
     assert (trained.verdict, trained.overall) == ("too few", None)
-    assert trained.sentence == "The gate cannot decide: each of the 2 people here trained one of the two models."
+    assert trained.sentence == (
+        "The gate cannot decide: each of the 2 people here trained one of the two models, or chose its best epoch."
+    )
     strangers = compare_models(scores, {"a": {"y": 0.8}, "b": {"y": 0.9}})
     assert "no label in common" in strangers.sentence
     assert "nobody to compare them on" in compare_models({}, {}).sentence
+
+
+def test_a_model_that_has_lost_a_label_is_never_better() -> None:
+    people = [f"p{i}" for i in range(5)]
+    old = {p: {"muscle_left": 0.9, "gracilis_left": 0.9, "gluteus": None} for p in people}
+    new = {p: {"muscle_left": 0.93} for p in people}
+    found = compare_models(old, new)
+    assert (found.verdict, found.lost) == ("undecided", ("gracilis_left",))
+    assert found.sentence.startswith("It no longer draws gracilis left, as the old model does. On what both draw: ")
+    assert compare_models(new, old).lost == ()
+    worse = compare_models(old, {p: {"muscle_left": 0.8} for p in people})
+    assert worse.verdict == "worse" and "no longer draws" in worse.sentence
+
+
+def test_of_many_labels_one_is_not_called_worse_by_chance() -> None:
+    """20 labels, 6 people, two equally good models: fewer than 1 in 12 comparisons finds a label worse."""
+    rng = np.random.default_rng(5)
+    labels, called = [f"l{i}" for i in range(20)], 0
+    for _ in range(60):
+        drawn = rng.normal(0.0, 0.02, (6, 20))
+        called += both({name: drawn[:, i].tolist() for i, name in enumerate(labels)}).verdict == "worse"
+    assert called <= 5
+    down = {name: rng.normal(0.01, 0.003, 6).tolist() for name in labels}
+    found = both(down | {"l7": [-0.06, -0.07, -0.055, -0.06, -0.065, -0.06]})
+    assert found.verdict == "worse" and found.sentence.startswith("Worse on l7: −6.2 points")
+
+
+def test_a_label_that_chance_may_have_lowered_is_told() -> None:
+    up = {f"l{i}": [0.03, 0.04, 0.035, 0.03, 0.045] for i in range(19)}
+    found = both(up | {"low": [-0.01, -0.03, -0.02, -0.005, -0.02]})
+    assert found.verdict == "better" and "no label is worse" not in found.sentence
+    assert found.sentence.endswith("Lower, as chance makes some of 20 labels: low.")
+
+
+@pytest.mark.parametrize("degrees", [2, 5, 30])
+@pytest.mark.parametrize("probability", [0.9, 0.975, 0.99875])
+def test_any_point_of_student(degrees: int, probability: float) -> None:
+    assert t_point(probability, degrees) == pytest.approx(stats.t.ppf(probability, degrees), rel=1e-6)
+
+
+def test_models_of_untold_training_are_named() -> None:
+    results = [{"model": "a", "training_told": False}, {"model": "b", "training_told": True}, {"model": "c"}]
+    assert untold(*results) == ("a",)
+    scores = {f"p{i}": {"x": 0.8} for i in range(4)}
+    assert compare_models(scores, scores, untold=("a",)).sentence.endswith(
+        "Whom a trained on is not known: these people may be among them, and the score flatter."
+    )
+
+
+def test_cases_of_a_person_are_paired_one_by_one() -> None:
+    """On the second visit nothing is to be drawn: the old model draws a stray voxel there, the new one rightly none."""
+
+    def result(first: float, second: float | None, mean: float, **more: object) -> dict[str, object]:
+        row = {
+            "id": "p", "seen_in_training": False, "labels": {"x": {"dice": mean}},
+            "by_case": [{"x": first}, {"x": second}], **more,
+        }  # fmt: skip
+        return {"subjects": [row]}
+
+    old, new, known = paired_scores(result(0.42, None, 0.42), result(0.9, 0.0, 0.45))
+    assert (old["p"]["x"], new["p"]["x"]) == pytest.approx((0.45, 0.71)) and known == set()
+    _, _, known = paired_scores(result(0.4, None, 0.4, chosen_on=True), result(0.9, 0.0, 0.45))
+    assert known == {"p"}

@@ -129,6 +129,16 @@ def test_the_sentence_picks_the_largest_cause_among_all() -> None:
     assert "harder" in sentence(replace(gap_with(difficulty=0.5, judge="m"), metric="loss"))
 
 
+def test_once_it_is_measured_how_hard_people_are_the_end_says_nothing_else() -> None:
+    """The interval is that of both parts together: it must not be read as what being new costs."""
+    measured = gap_with(split=-0.09, difficulty=-0.09, interval=(-0.12, -0.07), judge="m")
+    said = sentence(measured)
+    assert "more people help" not in said
+    assert "−9.0 is how hard they are, 0.0 that they are new to the network (95 % interval of both together " in said
+    against = sentence(replace(measured, split=-0.007, difficulty=0.09, interval=(-0.03, 0.02)))
+    assert "no evidence" not in against and "+9.0 is how hard they are, −9.7 that they are new" in against
+
+
 # ---------------------------------------------------------------------- sums
 
 

@@ -31,6 +31,13 @@ def test_a_point_over_all_or_two_in_one_contrast_are_lost() -> None:
     assert hidden.lost and hidden.sentence == "Lost 4.0 points on made-up thighs in T1; over all +0.5."
 
 
+def test_a_label_that_is_no_longer_drawn_is_lost() -> None:
+    ids = [guard_id(c, seed) for c in CONTRASTS for seed in SEEDS]
+    found = compare_on_guard({i: {"muscle": 0.9, "femur": 0.9} for i in ids}, {i: {"muscle": 0.95} for i in ids})
+    assert found and found.lost
+    assert found.sentence == "No longer draws femur on made-up thighs; what both draw: +5.0 points."
+
+
 def test_nothing_is_said_without_a_label_in_common() -> None:
     name = guard_id("t1", SEEDS[0])
     assert compare_on_guard({name: {"a": 0.5}}, {name: {"b": 0.5}}) is None

@@ -44,6 +44,21 @@ def test_hd95_is_the_brute_force_one(seed):
     assert measure.hd95_mm(b, a, spacing) == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.parametrize("seen", [slice(1, 9, 3), slice(4, 7), slice(5, 6), slice(1, 9)])
+def test_where_slices_are_unknown_a_region_has_no_end(seen: slice) -> None:
+    """Cylinders of 12 and 15 mm radius: on whatever slices they are known, their walls are 3 mm apart."""
+    y, x = np.mgrid[:40, :40] - 20
+    inner, outer = (np.broadcast_to(y**2 + x**2 <= r**2, (10, 40, 40)) for r in (12, 15))
+    known = np.zeros(inner.shape, bool)
+    known[seen] = True
+    away = measure.surface_distances_mm(inner & known, outer & known, (5.0, 1.0, 1.0), known)
+    assert away is not None
+    assert measure.msd_of(*away) == pytest.approx(3.0, abs=0.35)
+    assert measure.hd95_of(*away) == pytest.approx(3.0, abs=0.7)
+    cut = measure.surface_distances_mm(inner & known, outer & known, (5.0, 1.0, 1.0))
+    assert cut is not None and measure.msd_of(*cut) < measure.msd_of(*away), "ends that touch count as surface"
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_hd95_never_exceeds_simpleitks_hausdorff_distance(seed):
     a, b = (sitk.GetImageFromArray(m.astype(np.uint8)) for m in blobs(seed))

@@ -28,6 +28,14 @@ def test_eight_scans_of_the_labels_that_the_model_has() -> None:
     assert guard_cases(LabelTable((Label(1, "outer_surface"),))) == []
 
 
+def test_what_only_the_other_model_draws_is_looked_at_too() -> None:
+    femur = LabelTable((Label(1, "femur_marrow"),))
+    both = {label.key for label in guard_cases(MUSCLE, femur)[0].read().table}
+    assert both == {"muscle", "femur_marrow"}
+    sided = LabelTable((Label(1, "muscle", "left"), Label(2, "muscle", "right")))
+    assert guard_cases(MUSCLE, sided)[0].read().table == MUSCLE, "sides are told apart by one of both alone"
+
+
 def test_a_model_of_groups_is_guarded_by_groups() -> None:
     truth = guard_cases(group_table())[0].read()
     assert truth.table == group_table()

@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +25,11 @@ from thighview.io.project import Project
 from thighview.io.promotions import read_promotions
 from thighview.ui.case_pictures import painted
 from thighview.ui.lineage_words import lineage_lines
-from thighview.ui.promotion_card import PromotionCard
+from thighview.ui.promotion_card import OUTDATED, PromotionCard
 from thighview.ui.run_status import RunStatus
 
 OLD, NEW = "a" * 64, "b" * 64
+MEASURED = "2026-05-04T10:00:00+00:00"
 LABELS = ("subcutaneous_fat_left", "muscle_left", "intermuscular_fat_left", "femur_cortex_left", "femur_marrow_left")
 
 
@@ -41,7 +43,7 @@ def write_result(folder: Path, change: list[float], seen: int = 0, guard: float 
             level = 0.85 + 0.02 * rng.random(len(LABELS)) if name == "old" else np.array(told["old"][i])
             told.setdefault(name, []).append(level.tolist())
             labels = {k: {"dice": float(v) + extra * up} for k, v in zip(LABELS, level, strict=True)}
-            people.append({"id": f"sub-{i:03d}", "seen_in_training": i < seen, "labels": labels})
+            people.append({"id": f"sub-{i:03d}", "seen_in_training": i < seen, "case_ids": [i], "labels": labels})
         told[name + " result"] = {"model": f"the {name} one", "subjects": people}
     for name in ("old", "new") if guard is not None else ():
         made = [
@@ -55,6 +57,7 @@ def write_result(folder: Path, change: list[float], seen: int = 0, guard: float 
     place = place_of_pair(folder, NEW, OLD)
     place.mkdir(parents=True, exist_ok=True)
     result = told["new result"] | {"weights_sha256": NEW, "against": told["old result"] | {"weights_sha256": OLD}}
+    result["measured"] = MEASURED
     (place / "result.json").write_text(json.dumps(result))
 
 
@@ -125,7 +128,7 @@ def test_nothing_is_shown_while_the_project_has_no_model(card: PromotionCard, ro
 def test_any_model_can_be_judged_against_any_other(card: PromotionCard, room: Room, qtbot: QtBot) -> None:
     assert room.project_folder
     write_result(room.project_folder, [0.02, 0.03, 0.025])
-    locked(room, 5)
+    locked(room, 3)
     old, new = models(room)
     room.show_models(old, new, model(weights_sha256="c" * 64))
     assert not card.isHidden(), "without any run"
@@ -222,6 +225,26 @@ def test_a_better_model_is_promoted_and_rolled_back_with_one_click(
     assert read_promotions(folder).active == OLD
 
 
+@pytest.mark.parametrize("change", ["edited", "one more", "another"])
+def test_a_verdict_on_people_who_have_changed_since_is_no_leave_to_promote(
+    card: PromotionCard, room: Room, qtbot: QtBot, change: str
+) -> None:
+    assert room.project_folder
+    write_result(room.project_folder, [0.02, 0.03, 0.025, 0.02, 0.03])
+    show(card, room)
+    qtbot.waitUntil(lambda: card.verdict_words.text().startswith("Better: ") and card.promote_button.isEnabled())
+    cases = list(room.cases)
+    if change == "edited":
+        cases[2] = replace(cases[2], updated=datetime.fromisoformat(MEASURED).timestamp() + 1)
+    else:
+        cases[5] = replace(cases[5], part="test")
+        cases[0] = replace(cases[0], part="train") if change == "another" else cases[0]
+    room.show_cases(*cases)
+    assert card.verdict_words.text().startswith(f"{OUTDATED} Better: ") and card.verdict_words.property("warning")
+    assert not card.promote_button.isEnabled() and card.promote_button.toolTip() == OUTDATED
+    assert card.compare_button.property("primary") and card.compare_button.text() == "Compare again"
+
+
 def test_a_worse_model_cannot_be_promoted(card: PromotionCard, room: Room, qtbot: QtBot) -> None:
     assert room.project_folder
     write_result(room.project_folder, [-0.02, -0.03, -0.025, -0.02, -0.03])
@@ -239,7 +262,10 @@ def test_who_was_trained_on_is_not_counted(card: PromotionCard, room: Room, qtbo
     show(card, room, people=4)
     qtbot.waitUntil(lambda: "2 locked people are too few" in card.verdict_words.text())
     assert "±" not in card.left_words.text() and "±" not in shown(card), "there is no interval"
-    assert card.left_words.text().splitlines()[-1] == "Not counted, for a model was trained on them: sub-000, sub-001."
+    assert (
+        card.left_words.text().splitlines()[-1]
+        == "Not counted, for a model was trained or chosen on them: sub-000, sub-001."
+    )
 
 
 def test_the_model_in_use_is_preselected_when_the_project_opens(room: Room, qtbot: QtBot) -> None:

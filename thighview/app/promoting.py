@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +11,22 @@ from PySide6.QtCore import QObject, Signal
 from thighview.app.gate_process import compare_on_locked, compared_pairs, place_of_pair, read_result
 from thighview.app.jobs import Job, run_in_thread
 from thighview.app.open_project import OpenProject
-from thighview.core.comparing import Comparison, compare_models, scores_of
+from thighview.core.comparing import Comparison, compare_models, paired_scores, untold
 from thighview.core.errors import UserError
 from thighview.core.guard import GuardVerdict, guard_of
 from thighview.core.phantom_names import phantom_part
 from thighview.core.promotion import Promotions
 from thighview.io.models import ModelEntry
 from thighview.io.promotions import change_promotions, read_promotions
+from thighview.io.records import CaseSummary
 
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
     """A comparison of two models by the SHA-256 of their weights, on people and on the guard set, each for itself.
 
-    ``guard`` is None where made-up thighs have no label that both know; ``pictures`` is a folder.
+    ``guard`` is None where made-up thighs have no label that both know; ``pictures`` is a folder. ``began`` is when,
+    seconds since 1970, and ``cases`` are those of the project that were looked at.
     """
 
     new: str
@@ -31,6 +34,8 @@ class Verdict:
     comparison: Comparison
     guard: GuardVerdict | None
     pictures: Path
+    began: float
+    cases: frozenset[int]
 
 
 class Promoting(QObject):
@@ -128,10 +133,15 @@ class Promoting(QObject):
 
     def locked_people(self) -> int:
         """People of the locked test with reviewed slices."""
-        return len({
-            case.subject for case in self._project.cases
-            if case.part == "test" and any(state.reviewed and n for state, n in case.counts.items())
-        })  # fmt: skip
+        return len({case.subject for case in self._locked()})
+
+    def is_outdated(self) -> bool:
+        """Whether the locked test has changed since the comparison shown: other cases, or one of them was edited."""
+        found, locked = self.verdict, self._locked()
+        return found is not None and (
+            found.cases != frozenset(case.case_id for case in locked)
+            or any(case.updated > found.began for case in locked)
+        )
 
     # ------------------------------------------------------------------ what is done
 
@@ -173,6 +183,12 @@ class Promoting(QObject):
         self._decide(lambda made: made.rolled_back(), use=True)
 
     # ------------------------------------------------------------------ inside
+
+    def _locked(self) -> list[CaseSummary]:
+        return [
+            case for case in self._project.cases
+            if case.part == "test" and any(state.reviewed and n for state, n in case.counts.items())
+        ]  # fmt: skip
 
     def _follow(self, folder: Path) -> None:
         self.promotions, self._read_for, self._preselected = Promotions(), None, None
@@ -250,11 +266,13 @@ def _verdict_of(result: dict[str, Any] | None, place: Path) -> Verdict | None:
         return None
     try:
         against = result["against"]
-        (new, seen), (old, also) = scores_of(result), scores_of(against)
-        found = compare_models(old, new, seen | also)
+        old, new, known = paired_scores(result, against)
+        found = compare_models(old, new, known, untold=untold(result, against))
+        began = datetime.fromisoformat(str(result.get("began") or result["measured"])).timestamp()
+        cases = frozenset(int(i) for person in result["subjects"] for i in person.get("case_ids", ()))
         return Verdict(
             str(result["weights_sha256"]), str(against["weights_sha256"]), found, guard_of(result, against),
-            place / "pictures",
+            place / "pictures", began, cases,
         )  # fmt: skip
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError, ValueError):
         return None

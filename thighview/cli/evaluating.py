@@ -7,7 +7,7 @@ from typing import Any
 
 from thighview.cli.files import need_path
 from thighview.cli.progress import Progress
-from thighview.core.comparing import Comparison, compare_models, points, scores_of
+from thighview.core.comparing import Comparison, compare_models, paired_scores, points, untold
 from thighview.core.errors import UserError
 from thighview.core.guard import guard_of
 from thighview.io.parent import follow_process
@@ -28,7 +28,7 @@ def evaluate(args: Namespace) -> int:
     if args.guard and not args.against:
         raise UserError("The guard set compares two models.", "Name the other one with --against.")
     cases = [case for case in cases_of(args.source) if not args.part or case.part == args.part]
-    cases += guard_cases(entries[0].card.labels) if args.guard else []
+    cases += guard_cases(*(entry.card.labels for entry in entries)) if args.guard else []
     if not cases:
         raise UserError(
             f"Nobody in {args.source} with reviewed slices is in the part {args.part!r}.",
@@ -54,8 +54,12 @@ def evaluate(args: Namespace) -> int:
         _print_calibration(results[0]["calibration"])
     if args.against:
         print()
-        (new, seen), (old, also) = scores_of(results[0]), scores_of(results[1])
-        _print_comparison(compare_models(old, new, seen | also, args.part == "test"), results[1]["model"])
+        validation = args.part == "validation"
+        old, new, known = paired_scores(*results, chosen=not validation)
+        found = compare_models(old, new, known, args.part == "test", untold(*results))
+        _print_comparison(found, results[1]["model"])
+        if validation and any(row["chosen_on"] for result in results for row in result["subjects"]):
+            print("Best epochs were chosen on these people: the scores flatter.")
         if args.guard:
             kept = guard_of(results[0], results[1])
             print(kept.sentence if kept else "Made-up thighs have no label that both models know.")
@@ -76,10 +80,14 @@ def print_table(result: dict[str, Any]) -> None:
         for key, figures in person["labels"].items():
             part = "trained on" if person["seen_in_training"] else person["part"] or "-"
             rows.append((person["id"], part, key, *_numbers(figures)))
+    missed = 0
     for key, figures in result["mean"]["labels"].items():
         rows.append(("mean", f"n = {figures['n']}", key, *_numbers(figures)))
+        missed += figures["n"] - figures["n_surface"]
     rows.append(("mean", f"n = {result['mean']['n']}", "all labels", *_numbers(result["mean"])))
     _print_columns(rows, 3)
+    if missed:
+        print(f"HD95 and MSD leave out {missed} of the labels above: missed altogether, or drawn where there is none.")
 
 
 def _print_comparison(found: Comparison, old: str) -> None:
@@ -90,7 +98,7 @@ def _print_comparison(found: Comparison, old: str) -> None:
         rows.append((name, str(one.people), f"{one.old:.3f}", f"{one.new:.3f}", points(one.difference), between))
     _print_columns(rows, 1)
     if found.left_out:
-        print(f"Not counted, for a model was trained on them: {', '.join(found.left_out)}")
+        print(f"Not counted, for a model was trained or chosen on them: {', '.join(found.left_out)}")
     print(found.sentence)
 
 

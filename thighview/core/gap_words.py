@@ -145,6 +145,13 @@ def _people(gap: Gap) -> str:
     if gap.interval is None:
         return f"{real}{_no_interval(gap)}."
     low, high = gap.interval
+    if gap.difficulty is not None:
+        generalisation = next((value for name, value in gap.terms if name == "generalisation"), 0.0)
+        both = (
+            f"{_told(gap, gap.difficulty, unit=False)} is how hard they are, {_told(gap, generalisation, unit=False)}"
+        )
+        between = f"95 % interval of both together {_told(gap, low, unit=False)} to {_told(gap, high, unit=False)}"
+        return f"{real}: {both} that they are new to the network ({between}, {people})."
     real += f" (95 % interval {_told(gap, low, unit=False)} to {_told(gap, high, unit=False)}, {people})"
     worse = gap.split > 0 if gap.metric == "loss" else gap.split < 0
     if low <= 0 <= high or _is_none(gap, gap.split):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from thighview.core.comparing import Paired, Scores, compare_models, points, scores_of
+from thighview.core.leaks import listed
 from thighview.core.phantom_names import CONTRAST_WORDS, CONTRASTS
 
 SEEDS = (920_004, 920_016)
@@ -42,13 +43,18 @@ def compare_on_guard(old: Scores, new: Scores) -> GuardVerdict | None:
 
     The set is the same for ever, so that the difference is a fact about it: there is no interval.
     """
-    change = {scan.subject: (scan.old, scan.new) for scan in compare_models(old, new).people}
+    found = compare_models(old, new)
+    change = {scan.subject: (scan.old, scan.new) for scan in found.people}
     if not change:
         return None
     by_contrast = {c: [change[i] for seed in SEEDS if (i := guard_id(c, seed)) in change] for c in CONTRASTS}
     contrasts = tuple(_paired(CONTRAST_WORDS[c], pairs) for c, pairs in by_contrast.items() if pairs)
     overall = _paired("", list(change.values()))
     worst = min(contrasts, key=lambda one: one.difference)
+    if found.lost:
+        names = listed([name.replace("_", " ") for name in found.lost])
+        said = f"No longer draws {names} on made-up thighs; what both draw: {points(overall.difference)} points."
+        return GuardVerdict(True, said, overall, contrasts)
     if overall.difference <= -MARGIN:
         where = f", most in {worst.label} ({points(worst.difference)})" if len(contrasts) > 1 else ""
         return GuardVerdict(True, f"Lost {_lost(overall)} on made-up thighs{where}.", overall, contrasts)

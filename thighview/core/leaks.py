@@ -73,8 +73,8 @@ class Ledger:
         return Ledger(self.subjects | other.subjects, self.files | other.files, self.contents | other.contents)
 
 
-def ledger_of(lineage: Mapping[str, Any] | None, split: Mapping[str, Any] | None = None) -> Ledger:
-    """Everything that a model and its ancestors were trained on.
+def ledger_of(lineage: Mapping[str, Any] | None, split: Mapping[str, Any] | None = None, part: str = "train") -> Ledger:
+    """Everything that a model and its ancestors were trained on, or validated on, by which their best was chosen.
 
     Parameters
     ----------
@@ -83,21 +83,23 @@ def ledger_of(lineage: Mapping[str, Any] | None, split: Mapping[str, Any] | None
         ``split`` and ``lineage`` of its own. It comes from a file of anybody: what is not of this form is passed over.
     split : mapping, optional
         ``split`` of its card, for one whose lineage names no cases.
+    part : {"train", "validation"}
+        Which of both.
     """
-    subjects, files, contents = set(_names(split)), set[str](), set[str]()
+    subjects, files, contents = set(_names(split, part)), set[str](), set[str]()
     node: Mapping[str, Any] | None = lineage
     for _ in range(MOST_ANCESTORS):
         if not isinstance(node, Mapping):
             break
         rows = node.get("cases")
         for row in cast("list[object]", rows) if isinstance(rows, list) else ():
-            if isinstance(row, Mapping) and row.get("part") == "train":
+            if isinstance(row, Mapping) and row.get("part") == part:
                 for key, words in (("subject", subjects), ("sha256", files), ("content", contents)):
                     words.add(str(row.get(key) or ""))
         parent = node.get("parent")
         if not isinstance(parent, Mapping):
             break
-        subjects.update(_names(parent.get("split")))
+        subjects.update(_names(parent.get("split"), part))
         node = parent.get("lineage")
     return Ledger(*(frozenset(words - {""}) for words in (subjects, files, contents)))
 
@@ -163,7 +165,7 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else ""
 
 
-def _names(split: object) -> Iterable[str]:
-    """The training people of a card's ``split``, where it lists them."""
-    found = split.get("train") if isinstance(split, Mapping) else None
+def _names(split: object, part: str) -> Iterable[str]:
+    """The people of a part of a card's ``split``, where it lists them."""
+    found = split.get(part) if isinstance(split, Mapping) else None
     return [word for word in cast("list[object]", found) if isinstance(word, str)] if isinstance(found, list) else []

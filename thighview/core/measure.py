@@ -166,16 +166,21 @@ Distances = NDArray[np.float64]
 
 
 def surface_distances_mm(
-    first: Flags, second: Flags, spacing_mm: Sequence[float]
+    first: Flags, second: Flags, spacing_mm: Sequence[float], known: Flags | None = None
 ) -> tuple[Distances, Distances] | None:
-    """From each surface voxel of one region the distance to the other's surface, both ways; None when one is empty."""
+    """From each surface voxel of one region the distance to the other's surface, both ways; None when one is empty.
+
+    Beyond the array is outside, as in other programs; what lies where ``known`` is false is neither, so that a region
+    cut off there has no surface: on slices that nobody has reviewed it goes on.
+    """
     if not first.any() or not second.any():
         return None
-    box = _box_around(first | second)
+    box = tuple(slice(max(0, at.start - 1), at.stop + 1) for at in _box_around(first | second))
     from scipy.spatial import KDTree
 
     scale = np.asarray(spacing_mm, np.float64)
-    one, two = (np.argwhere(_surface(region[box])) * scale for region in (first, second))
+    unknown = np.zeros(first[box].shape, bool) if known is None else ~known[box]
+    one, two = (np.argwhere(_surface(region[box], unknown)) * scale for region in (first, second))
     return KDTree(two).query(one, workers=1)[0], KDTree(one).query(two, workers=1)[0]
 
 
@@ -211,9 +216,9 @@ def _box_around(region: Flags) -> tuple[slice, ...]:
     return tuple(bounds)
 
 
-def _surface(region: Flags) -> Flags:
-    """Voxels of the region with a face neighbour outside it; beyond the array is outside."""
-    padded = np.pad(region, 1)
+def _surface(region: Flags, unknown: Flags) -> Flags:
+    """Voxels of the region with a face neighbour outside it that is not unknown; beyond the array is outside."""
+    padded = np.pad(region | unknown, 1)
     inside = region.copy()
     core = (slice(1, -1),) * region.ndim
     for axis in range(region.ndim):

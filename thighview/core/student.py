@@ -31,6 +31,13 @@ def t_975(degrees: int) -> float:
     return z + first / degrees + second / degrees**2 + third / degrees**3
 
 
+def t_point(probability: float, degrees: int) -> float:
+    """Any point of Student's t distribution, 0 < probability < 1."""
+    from scipy.special import stdtrit  # scipy loads slowly, and few ask for this
+
+    return float(stdtrit(degrees, probability))
+
+
 def mean_interval(values: Sequence[float]) -> tuple[float, float] | None:
     """95 % interval of the mean over people: ``mean +- t s / sqrt(n)``; None for fewer than two.
 

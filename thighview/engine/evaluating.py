@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from thighview.core.errors import UserError
-from thighview.core.leaks import Ledger, ledger_of
+from thighview.core.leaks import Ledger, is_told, ledger_of
 from thighview.engine.calibrating import Calibrating
 from thighview.engine.devices import lower_priority, prepare_device
 from thighview.engine.evaluation import GUARD, Evaluation, TestCase, Truth, cases_of, compare, is_seen, readings
@@ -30,6 +30,7 @@ class _Contestant:
     network: Any
     card: ModelCard
     ledger: Ledger
+    chosen_on: Ledger
     found: Evaluation
     guard: Evaluation
     calibrating: Calibrating
@@ -39,8 +40,10 @@ def evaluate_models(
     folders: list[Path], cases: list[TestCase], source: Path, device: str, report: Report,
     pictures: Path | None = None,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Figures of each model on all cases, as :meth:`Evaluation.to_json` has them, ``calibration`` and ``measured`` too.
+    """Figures of each model on all cases, as :meth:`Evaluation.to_json` has them.
 
+    Beside them ``calibration``, when it ``began`` and was ``measured``, and whether the model's card tells whom it was
+    trained on (``training_told``).
     Those of cases of the part ``GUARD`` are in ``guard``, of the same form, and nowhere else.
 
     Parameters
@@ -67,9 +70,10 @@ def evaluate_models(
     contestants: list[_Contestant] = []
     for folder in folders:
         network, card = load_network(folder)
-        ledger = ledger_of(card.lineage, card.split)
+        trained_on, chosen_on = (ledger_of(card.lineage, card.split, part) for part in ("train", "validation"))
         found, kept = (Evaluation(card.name, card.weights_sha256) for _ in range(2))
-        contestants.append(_Contestant(network, card, ledger, found, kept, Calibrating(card)))
+        contestants.append(_Contestant(network, card, trained_on, chosen_on, found, kept, Calibrating(card)))
+    began = _now()
     report(0, len(cases))
     for done, (case, truth) in enumerate(readings(cases), 1):
         _take(contestants, case, truth, pictures, device != "CPU")
@@ -82,10 +86,14 @@ def evaluate_models(
                 f"The model {one.card.name} and the masks of {source} have no label in common.",
                 f"The model draws: {', '.join(label.key for label in one.card.labels)}.",
             )
-        measured = datetime.now(UTC).isoformat(timespec="seconds")
+        told = {"training_told": is_told(one.card.lineage), "began": began, "measured": _now()}
         guarded = {"guard": one.guard.to_json()} if any(case.part == GUARD for case in cases) else {}
-        results.append(result | {"calibration": one.calibrating.to_json(), "measured": measured} | guarded)
+        results.append(result | {"calibration": one.calibrating.to_json()} | told | guarded)
     return results
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def measure_people(model: str, project: str, result: str, report: Report) -> dict[str, Any]:
@@ -124,9 +132,9 @@ def _take(contestants: list[_Contestant], case: TestCase, truth: Truth, pictures
             truth.volume, one.network, one.card, batch=batch_for(grid, one.card, on_gpu),
             on_logits=None if guarding else one.calibrating.of_case(truth, grid, case.subject, case.part),
         ).labels  # fmt: skip
-        seen = is_seen(case, truth, one.ledger)
+        seen, chosen = (is_seen(case, truth, ledger) for ledger in (one.ledger, one.chosen_on))
         found = one.guard if guarding else one.found
-        found.add(case.subject, case.part, compare(labels, one.card.labels, truth), seen, case.case_id)
+        found.add(case.subject, case.part, compare(labels, one.card.labels, truth), seen, case.case_id, chosen)
         drawn.append((labels, one.card.labels))
     if pictures and len(drawn) == 2 and not guarding:
         number = len(list(pictures.glob("*.npz"))) if pictures.is_dir() else 0

@@ -60,35 +60,50 @@ class Evaluation:
     cases: dict[str, list[dict[str, Figures]]] = field(default_factory=dict)
     parts: dict[str, str] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
+    chosen: set[str] = field(default_factory=set)
     case_ids: dict[str, list[int]] = field(default_factory=dict)
 
-    def add(self, subject: str, part: str, figures: dict[str, Figures], seen: bool = False, case_id: int = 0) -> None:
-        """Take the figures of one case; ``seen``: the model, or one it comes from, was trained on it."""
+    def add(
+        self, subject: str, part: str, figures: dict[str, Figures], seen: bool = False, case_id: int = 0,
+        chosen: bool = False,
+    ) -> None:  # fmt: skip
+        """Take the figures of one case; ``seen``: the model, or one it comes from, was trained on it.
+
+        ``chosen``: it validated such a training, whose best epoch was chosen on it.
+        """
         if case_id:
             self.case_ids.setdefault(subject, []).append(case_id)
         self.cases.setdefault(subject, []).append(figures)
         self.parts[subject] = part
         if seen:
             self.seen.add(subject)
+        if chosen:
+            self.chosen.add(subject)
 
     def to_json(self) -> dict[str, Any]:
         """Per person (the mean over their cases), then the mean over persons; null where nothing was measured.
 
-        ``mean`` has the figures of each label in ``labels``, and over these the mean of all labels.
+        ``mean`` is over persons, of each one's mean over labels; in its ``labels``, that of each label over persons,
+        ``n`` of them, of whom ``n_surface`` have distances: where a label was missed altogether there are none.
+        ``by_case`` has the Dice of each case of a person who has several.
         """
         by_subject = {subject: _mean_by_label(rows) for subject, rows in self.cases.items()}
         people = [
             {
                 "id": subject, "part": self.parts[subject], "seen_in_training": subject in self.seen,
-                "cases": len(self.cases[subject]), "case_ids": self.case_ids.get(subject, []), "labels": labels,
+                "chosen_on": subject in self.chosen, "cases": len(self.cases[subject]),
+                "case_ids": self.case_ids.get(subject, []), "labels": labels,
             }
+            | ({"by_case": _dice_of(self.cases[subject])} if len(self.cases[subject]) > 1 else {})
             for subject, labels in by_subject.items()
         ]  # fmt: skip
         rows = list(by_subject.values())
         labels = _mean_by_label(rows)
         for key, figures in labels.items():
-            figures["n"] = sum(row.get(key, {}).get("dice") is not None for row in rows)
-        mean: dict[str, Any] = {name: _mean(f[name] for f in labels.values()) for name in FIGURES}
+            for n, name in (("n", "dice"), ("n_surface", "hd95_mm")):
+                figures[n] = sum(row.get(key, {}).get(name) is not None for row in rows)
+        own = [{name: _mean(f[name] for f in row.values()) for name in FIGURES} for row in rows]
+        mean: dict[str, Any] = {name: _mean(row[name] for row in own) for name in FIGURES}
         return {
             "model": self.model,
             "weights_sha256": self.weights_sha256,
@@ -116,7 +131,8 @@ def compare(found: LabelMap, found_table: LabelTable, truth: Truth) -> dict[str,
             continue
         drawn = np.isin(found, values) & keep
         right = (truth.labels == label.value) & keep
-        one, away = dice(drawn, right), surface_distances_mm(drawn, right, truth.volume.spacing_mm)
+        one = dice(drawn, right)
+        away = surface_distances_mm(drawn, right, truth.volume.spacing_mm, np.broadcast_to(keep, drawn.shape))
         figures[label.key] = {
             "dice": one,
             "hd95_mm": hd95_of(*away) if away else None,
@@ -168,8 +184,16 @@ def cases_of(source: Path) -> list[TestCase]:
     ]
 
 
-def guard_cases(labels: LabelTable) -> list[TestCase]:
-    """The guard set, with those of a model's labels that made-up thighs have; empty where they have none."""
+def guard_cases(labels: LabelTable, *others: LabelTable) -> list[TestCase]:
+    """The guard set, with those of a model's labels that made-up thighs have; empty where they have none.
+
+    Labels of ``others`` come to them, so that it is seen what only the other model draws, unless one of both tells
+    sides of a structure apart and the other does not.
+    """
+    for other in others:
+        joined, _ = labels.joined(other)
+        sided = {label.name for label in joined if label.side}
+        labels = labels if any(label.name in sided and not label.side for label in joined) else joined
     known = phantom_part(labels)
     lookup = phantom_lookup(known)
     if not len(known) or lookup is None:
@@ -218,6 +242,10 @@ def _matching(label: Label, table: LabelTable) -> list[int]:
 def _mean_by_label(rows: list[dict[str, Figures]]) -> dict[str, Figures]:
     keys = list(dict.fromkeys(key for row in rows for key in row))
     return {key: {name: _mean(row[key][name] for row in rows if key in row) for name in FIGURES} for key in keys}
+
+
+def _dice_of(rows: list[dict[str, Figures]]) -> list[dict[str, float | None]]:
+    return [{key: figures["dice"] for key, figures in row.items()} for row in rows]
 
 
 def _mean(values: Iterator[float | None] | Any) -> float | None:

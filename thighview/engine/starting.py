@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from thighview import __version__
 from thighview.core.errors import UserError
 from thighview.core.labels import LabelTable
+from thighview.core.leaks import is_told
 from thighview.core.run import TrainConfig, held_by
 from thighview.engine.augment import swap_table
 from thighview.io.dataset import IGNORE, Dataset
@@ -64,6 +65,11 @@ def make_plan(name: str, dataset: Dataset, config: TrainConfig, parent: ModelEnt
         if differ:
             notes.append("taken from the model " + old.name + ": " + ", ".join(differ).replace("_", " "))
         notes += [f"{old.name}: {said}" for said in old.warnings]
+        if "imported" not in old.lineage and not is_told(old.lineage):  # an imported one says so among its warnings
+            notes.append(
+                f"whom {old.name}, or a model it comes from, was trained on is not known: people who validate may be "
+                "among them, and their score flatter"
+            )
     learnt = sum(case.part == "train" for case in dataset.cases)
     card = ModelCard(
         name=name,

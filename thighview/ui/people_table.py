@@ -25,6 +25,7 @@ from thighview.ui.theme import colour
 
 Index = QModelIndex | QPersistentModelIndex
 PERSON, PART, LABEL, FIRST_FIGURE = range(4)
+_DICE, _HD95 = FIGURES.index("dice"), FIGURES.index("hd95_mm")
 HEADINGS = ("Person", "Part", "Label", "Dice", "HD95\nmm", "MSD\nmm", "Vol.\nml")
 TIPS = (
     "Whose scan it is; a click opens it",
@@ -133,12 +134,14 @@ class MeanModel(QAbstractTableModel):
         super().__init__()
         self.words = ""
         self.figures: tuple[float | None, ...] = (None,) * len(FIGURES)
+        self.missed = 0
 
     def show_mean(self, rows: tuple[PersonFigures, ...]) -> None:
         """Take the mean of these rows."""
         self.beginResetModel()
         self.words = f"mean ({len({row.person for row in rows})})"
         self.figures = mean_figures(rows)
+        self.missed = sum(row.figures[_DICE] is not None and row.figures[_HD95] is None for row in rows)
         self.endResetModel()
 
     def rowCount(self, parent: Index | None = None) -> int:
@@ -159,7 +162,9 @@ class MeanModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.FontRole:
             return mean_font()
         if role == Qt.ItemDataRole.ToolTipRole:
-            return "Mean over the persons shown, of each person's mean over the labels shown"
+            said = "Mean over the persons shown, of each person's mean over the labels shown."
+            missed = f"\nHD95 and MSD leave out {self.missed} labels that are in one of both masks alone: no distance."
+            return said + missed * (self.missed > 0)
         return _aligned(column) if role == Qt.ItemDataRole.TextAlignmentRole else None
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 STATE_WORDS = {"active": "in use", "held": "held back", "candidate": "candidate"}
 KINDS = {"better": "good", "not worse": "good", "worse": "error", "undecided": "warning", "too few": "warning"}
+OUTDATED = "The locked people have changed since this comparison: compare again."
 GUARD_TIP = (
     "Thighs made by the program, always the same ones, in four contrasts.\n"
     "They warn when a model has forgotten something; they prove nothing about people."
@@ -162,9 +163,12 @@ class PromotionCard(Card):
         self.state_words.setText(_state_line(model, state, old, desk.model_in_use()))
         locked = desk.locked_people()
         found = verdict.comparison if verdict else compare_models({}, {}) if not locked and old else None
-        show_words(self.verdict_words, "" if running or not found else found.sentence)
+        outdated = desk.is_outdated()
+        said = f"{OUTDATED} " * outdated + found.sentence if found else ""
+        show_words(self.verdict_words, "" if running else said)
         for kind in ("good", "warning", "error"):
-            mark(self.verdict_words, kind, bool(found) and KINDS[found.verdict] == kind)
+            shown = "warning" if outdated else KINDS[found.verdict] if found else ""
+            mark(self.verdict_words, kind, shown == kind)
         self.progress.setVisible(running)
         self.progress_words.setVisible(running)
         if running and not self.progress_words.text():
@@ -185,6 +189,7 @@ class PromotionCard(Card):
         possible = self.desk.can_compare(model)
         self.compare_button.setVisible(not running)
         self.compare_button.setEnabled(old is not None and possible)
+        outdated = self.desk.is_outdated()
         self.compare_button.setText("Compare again" if verdict else "Compare")
         people = f"{count(locked, 'locked person', 'locked people')} and on " if locked else ""
         self.compare_button.setToolTip(f"Both models on {people}made-up thighs")
@@ -192,8 +197,8 @@ class PromotionCard(Card):
         open_to = state != "active" and not running
         lost = bool(verdict and verdict.guard and verdict.guard.lost)
         worse = bool(found) and found.verdict == "worse"
-        passed = bool(found) and found.verdict in ("better", "not worse") and not lost
-        cannot = not passed and not worse and (old is None or not possible or verdict is not None)
+        passed = bool(found) and found.verdict in ("better", "not worse") and not lost and not outdated
+        cannot = not passed and not worse and not outdated and (old is None or not possible or verdict is not None)
         self.promote_button.setVisible(open_to)
         self.promote_button.setEnabled(passed or cannot)
         self.promote_button.setText("Promote anyway" if cannot and old else "Promote")
@@ -202,8 +207,11 @@ class PromotionCard(Card):
             tip = "It has lost on the made-up thighs: it may have forgotten something."
         elif not passed and not cannot:
             tip = "It is worse on the locked people." if worse else "Compare it first."
+        if outdated:
+            tip = OUTDATED
         self.promote_button.setToolTip(tip)
-        mark(self.compare_button, "primary", open_to and not verdict and possible and old is not None)
+        to_compare = not verdict or outdated
+        mark(self.compare_button, "primary", open_to and to_compare and possible and old is not None)
         mark(self.promote_button, "primary", passed and open_to)
         self.hold_button.setVisible(open_to and state != "held")
         earlier = self.desk.earlier_model()
@@ -230,7 +238,7 @@ class PromotionCard(Card):
         pairs = verdict.comparison.pairs if verdict else ()
         sure = any(one.interval for one in pairs)
         said = ["± is half the 95 % interval over people."] if sure else []
-        said += [f"Not counted, for a model was trained on them: {', '.join(left)}."] if left else []
+        said += [f"Not counted, for a model was trained or chosen on them: {', '.join(left)}."] if left else []
         show_words(self.left_words, "\n".join(said))
         if verdict is None or verdict is self._shown:
             return
