@@ -308,3 +308,32 @@ def test_window_imports_no_network_and_takes_the_engine_along_when_it_dies(tmp_p
         time.sleep(0.05)
     assert not Path(f"/proc/{said[0]}").exists()
     assert shared_blocks() <= before
+
+
+_SHARES = """
+import sys
+from types import SimpleNamespace
+import numpy as np
+from thighview.app.engine_worker import Request
+from thighview.core.volume import Volume
+large = Volume(np.zeros((8, 512, 512), np.int16), np.eye(4))
+request = Request(1, None, large, SimpleNamespace(folder="m"), None, 0.0)
+try:
+    request.share()
+except OSError as error:
+    print(error.strerror, len(request.blocks))
+    request.release()
+    print(len(request.blocks))
+"""
+
+
+def test_a_scan_that_shared_memory_cannot_hold_is_an_error_and_no_crash() -> None:
+    """Containers have 64 MB of it. Only promised, it would end the window by a signal where it is first written."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("a small /dev/shm of its own needs root on Linux")
+    script = 'mount -t tmpfs -o size=1m tmpfs /dev/shm || exit 77; exec "$@"'
+    words = ["unshare", "--mount", "sh", "-c", script, "sh", sys.executable, "-c", _SHARES]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode in (1, 77) and not done.stdout:
+        pytest.skip(f"a small /dev/shm cannot be mounted here: {done.stderr.strip()[-100:]}")
+    assert (done.returncode, done.stdout.splitlines()) == (0, ["No space left on device 1", "0"])

@@ -1,5 +1,6 @@
 """Session: gestures, undo over everything, and model runs beside a painting hand."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -10,13 +11,17 @@ from hypothesis import strategies as st
 from thighview.app.session import JournalEntry, Session
 from thighview.core.case import Case
 from thighview.core.errors import UserError
-from thighview.core.labels import LabelTable
+from thighview.core.labels import Label, LabelTable
 from thighview.core.mask import Region
 from thighview.core.review import SliceState
 from thighview.core.view import auto_window
 from thighview.core.volume import Volume
 
 SHAPE = (5, 12, 10)
+
+
+class Cancelled(Exception):  # noqa: N818 - Escape
+    pass
 
 
 class ListJournal:
@@ -167,6 +172,48 @@ def test_a_run_does_not_write_under_a_gesture(session: Session) -> None:
         assert not session.fill_slice(2, np.ones(SHAPE[1:], np.uint8))
     session.end_run(keep=True)
     assert session.case is not None and session.case.labels[2].sum() == 3
+
+
+@pytest.mark.parametrize("dropped", [False, True])
+def test_a_dab_across_the_stack_costs_a_run_no_other_slice(session: Session, dropped: bool) -> None:
+    """In the coronal view a stroke's box holds every slice, and it changes one."""
+    session.begin_run("Segment")
+    ones = np.ones(SHAPE[1:], np.uint8)
+    session.fill_slice(0, ones)
+    with suppress(Cancelled), session.edit("Brush", "brush", Region(0, SHAPE[0], 2, 3, 0, SHAPE[2])) as edit:
+        edit.paint(Region(2, 3, 2, 3, 0, 1), np.ones((1, 1, 1), bool), 3)
+        assert not session.fill_slice(1, ones) and not session.fill_slice(2, ones)
+        if dropped:
+            raise Cancelled
+    assert session.fill_slice(3, ones)
+    session.end_run(keep=True)
+    assert session.case is not None
+    filled = [bool((session.case.labels[i] == 1).all()) for i in range(SHAPE[0])]
+    assert filled == [True, True, dropped, True, False]
+    while session.history.done:
+        session.undo()
+    assert not session.case.labels.any()
+
+
+def test_what_comes_while_a_stroke_outlasts_the_run_is_told(session: Session) -> None:
+    said: list[str] = []
+    session.refused.connect(said.append)
+    session.begin_run("Segment")
+    with session.edit("Brush", "brush", plane(2)):
+        session.fill_slice(2, np.ones(SHAPE[1:], np.uint8))
+        session.end_run(keep=True)
+    assert said == ["A slice came while a stroke was under way and was left as it was: segment again."]
+    assert session.case is not None and not session.case.labels.any()
+
+
+def test_a_removed_label_is_neither_hidden_nor_active_any_more(session: Session) -> None:
+    assert session.case is not None
+    table = LabelTable((Label(1, "bone"), Label(9, "odd")))
+    session.set_table(table)
+    session.update_view(hidden_labels=frozenset({9}), active_label=9)
+    session.set_table(table.without(9))
+    assert session.view.hidden_labels == frozenset()
+    assert session.view.active_label == table.labels[0].value
 
 
 def test_a_run_step_cannot_be_taken_back_while_another_runs(session: Session) -> None:

@@ -50,6 +50,22 @@ def test_imagej_tells_the_spacing(tmp_path: Path, unit: str) -> None:
     assert np.array_equal(volume.voxels, VOXELS) and "ImageJ" in volume.details["Format"]
 
 
+def test_signed_numbers_of_imagej_have_their_sign_again(tmp_path: Path) -> None:
+    """It stores them 32768 too high and says so: ``cf`` 0 is the line c0 + c1 x (ij.measure.Calibration)."""
+    signed = np.array([[-50, 100], [0, 7]], np.int16)
+    stored = (signed.astype(np.int32) + 32768).astype(np.uint16)
+    words = "ImageJ=1.53t\nimages=1\nunit=mm\ncf=0\nc0=-32768.0\nc1=1.0\nvunit=Gray Value\n"
+    volume = read_volume(write(tmp_path / "a.tif", stored[None], resolution=(2, 2), description=words))
+    assert np.array_equal(volume.voxels[0], signed) and volume.voxels.dtype == np.int16
+    half = read_volume(
+        write(tmp_path / "b.tif", stored[None], resolution=(2, 2), description=words.replace("1.0", "0.5"))
+    )
+    np.testing.assert_allclose(half.voxels[0], -32768 + 0.5 * stored)
+    curve = words.replace("cf=0", "cf=1")
+    odd = read_volume(write(tmp_path / "c.tif", stored[None], resolution=(2, 2), description=curve))
+    assert np.array_equal(odd.voxels[0], stored) and any("calibration curve" in said for said in odd.warnings)
+
+
 def test_imagej_without_a_unit_and_with_one_page_for_all(tmp_path: Path) -> None:
     path = write(tmp_path / "a.tif", imagej=True, resolution=(2, 2), metadata={"axes": "ZYX", "spacing": 5})
     assert "lengths are not known" in read_volume(path).warnings[0]

@@ -1,12 +1,16 @@
 """A person corrects masks by hand: brush, eraser, polygon, fill; undo and redo by name, also after reopening."""
 
+import sqlite3
+
 import numpy as np
+import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from journeys.conftest import Made, OpenWindow
 from journeys.hands import CTRL, LEFT, NONE, Hands, disc
 from thighview.core.review import SliceState
+from thighview.io.project import Project
 
 RADIUS_MM = 12.0
 MIDDLE = 4
@@ -140,3 +144,28 @@ def test_the_mask_is_saved_as_plain_nifti(room: OpenWindow, thigh: Made) -> None
     (path,) = (folder / "masks").glob("*.nii.gz")
     assert (hands.case.labels == np.asarray(nibabel.load(path).dataobj).T).all()
     assert np.allclose(nibabel.load(path).affine, nibabel.load(thigh.scan).affine)
+
+
+def test_closing_on_a_full_disk_asks_before_anything_is_lost(
+    room: OpenWindow, thigh: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Project, *_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    hands = room(thigh.scan)
+    hands.until_saved()
+    brush(hands)
+    with monkeypatch.context() as disk:
+        disk.setattr(Project, "append", full)
+        hands.drag(MIDDLE, [(48, 40), (48, 44)])
+        store = hands.workspace.store
+        assert store is not None
+        hands.until(lambda: store.state.phase == "error")
+        painted = hands.case.labels.copy()
+        asked = hands.answer("Stay here")
+        assert not hands.window.close() and hands.window.isVisible()
+        assert len(asked) == 1 and asked[0].startswith("1 edit would be lost. ") and "full" in asked[0]
+    hands.until_saved()
+    hands.window.close()
+    again = room(thigh.scan)
+    assert (again.case.labels == painted).all() and painted.any()

@@ -13,6 +13,7 @@ from view_room import CTRL, NONE, case_of, click, double, move, place, press, re
 from thighview.app.session import Session
 from thighview.core.brush import stroke
 from thighview.core.case import Case
+from thighview.core.mask import Region
 from thighview.core.phantom import make_phantom
 from thighview.ui.slice_view import SliceView
 from thighview.ui.tool_column import ToolOptions
@@ -77,6 +78,32 @@ def test_escape_takes_a_stroke_back(qtbot, session):
     assert session.history.done == 0
     click(view, place(view, 5, 5))
     assert session.history.done == 1
+
+
+@pytest.mark.parametrize("key", ["close", "back"])
+def test_a_key_in_the_middle_of_a_stroke_paints_nothing(qtbot, session, key):
+    view = make_view(qtbot, session)
+    press(view, place(view, 16, 20))
+    painted = session.case.labels.copy()
+    assert view.send_key(key)
+    assert np.array_equal(session.case.labels, painted)
+    release(view, place(view, 16, 20))
+    assert np.array_equal(session.case.labels, painted) and session.history.done == 1
+    assert not view.send_key(key)
+
+
+def test_a_view_that_was_not_looking_shows_what_was_painted_meanwhile(qtbot, session):
+    """It has drawn row 5, looks at another while row 5 is painted, and comes back to it."""
+    view = make_view(qtbot, session, "coronal")
+    session.update_view(cursor=(3, 5, 4))
+    view.grab()
+    assert view.picture.overlay() is None
+    view.picture.show_slice(5, session.view.window)
+    session.update_view(cursor=(3, 9, 4))
+    with session.edit("Brush", "brush", Region(3, 4, 5, 6, 0, 8)) as edit:
+        edit.paint(Region(3, 4, 5, 6, 0, 8), np.ones((1, 1, 8), bool), 1)
+    view.picture.show_slice(5, session.view.window)
+    assert view.picture.overlay() is not None
 
 
 def test_eraser_and_ctrl(qtbot, session):

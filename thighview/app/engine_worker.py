@@ -3,6 +3,7 @@
 import json
 import math
 import multiprocessing
+import os
 import queue
 import threading
 import time
@@ -27,6 +28,8 @@ _SILENT_S, _SILENT_AT_START_S = 20.0, 90.0
 """So long it may say nothing; while it loads its libraries nothing else of it runs, on a busy machine for long."""
 _APART_S = 0.005
 """Between two slices of a volume that is done all at once: the window stays free while it takes them."""
+_SHARED = Path("/dev/shm")
+"""Where Linux keeps shared memory, if it is there."""
 _TAIL_BYTES = 4000
 _ENGINE_GONE = "Segment again: the engine starts anew by itself. Nothing you painted is lost."
 
@@ -65,14 +68,12 @@ class Request:
     model: ModelEntry
     slices: list[int] | None
     began: float
-    blocks: tuple[SharedMemory, SharedMemory] | None = None
+    blocks: tuple[SharedMemory, ...] = ()
 
     def share(self) -> dict[str, Any]:
         """Copy the volume into shared memory; the message that asks for the segmentation."""
         voxels = self.volume.voxels
-        image = SharedMemory(create=True, size=voxels.nbytes)
-        labels = SharedMemory(create=True, size=voxels.size)
-        self.blocks = (image, labels)
+        image, labels = self._block(voxels.nbytes), self._block(voxels.size)
         np.ndarray(voxels.shape, voxels.dtype, image.buf)[...] = voxels
         return {
             "do": "segment",
@@ -88,16 +89,24 @@ class Request:
 
     def post_slice(self, index: int, uncertainty: float) -> None:
         """Hand over a copy of the labels of one slice of axis 0."""
-        assert self.blocks is not None
         view: LabelMap = np.ndarray(self.volume.shape, np.uint8, self.blocks[1].buf)
         self.handle.post("slice_ready", SliceResult(index, view[index].copy(), uncertainty))
 
     def release(self) -> None:
         """Take the shared memory down."""
-        for block in self.blocks or ():
+        for block in self.blocks:
             block.close()
             block.unlink()
-        self.blocks = None
+        self.blocks = ()
+
+    def _block(self, size: int) -> SharedMemory:
+        """Shared memory that is there: one that is only promised would end the program where it is first written."""
+        block = SharedMemory(create=True, size=size)
+        self.blocks = (*self.blocks, block)
+        if (_SHARED / block.name).exists():
+            with (_SHARED / block.name).open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, size)
+        return block
 
 
 class Worker(QThread):

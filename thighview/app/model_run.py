@@ -29,6 +29,8 @@ class ModelRun:
         self.name = name
         self._redo = frozenset(redo)
         self.touched: set[int] = set()
+        self._in_hand: frozenset[int] = frozenset()
+        self._waiting: dict[int, tuple[LabelMap, float | None]] = {}
         self._case = case
         self._missing = case.missing
         self._filled: dict[int, _Filled] = {}
@@ -46,6 +48,9 @@ class ModelRun:
         """Write one slice (y, x) of which the model is this unsure; False where a person's work is left alone."""
         case = self._case
         review = case.reviews[index]
+        if index in self._in_hand:
+            self._waiting[index] = (labels, uncertainty)
+            return False
         if not self._may_write(index):
             return False
         if index in self._filled:  # written a second time: what counts is what was there before the run
@@ -68,6 +73,26 @@ class ModelRun:
         chosen = set(slices)
         self.touched |= chosen
         return self.edit(sorted(chosen & self._filled.keys()))
+
+    def take_in_hand(self, slices: Iterable[int]) -> Edit | None:
+        """Slices of a gesture that begins: what comes for them waits until it is known which of them it changes.
+
+        Gives the step of those filled already, as :meth:`adopt` does.
+        """
+        chosen = set(slices)
+        self._in_hand = frozenset(chosen - self.touched)
+        return self.edit(sorted(chosen & self._filled.keys()))
+
+    def let_go(self, changed: Collection[int]) -> list[tuple[int, LabelMap, float | None]]:
+        """The gesture is over, and these slices are a person's now; gives what has come for the others meanwhile."""
+        self.touched |= self._in_hand.intersection(changed)
+        waited, self._waiting, self._in_hand = self._waiting, {}, frozenset()
+        return [(index, *came) for index, came in waited.items() if index not in changed]
+
+    @property
+    def waiting(self) -> int:
+        """How many slices have come for a gesture that is not over."""
+        return len(self._waiting)
 
     def edit(self, slices: Iterable[int]) -> Edit | None:
         """The step of these filled slices; they no longer belong to the run afterwards."""

@@ -236,7 +236,8 @@ class Session(QObject):
         if self._gesture:
             raise RuntimeError("a gesture is under way already")
         if self._run:
-            self._push(self._run.adopt(region.along(0)))
+            self._push(self._run.take_in_hand(region.along(0)))
+        changed: frozenset[int] = frozenset()
         gesture = self._gesture = OpenEdit(case.labels, region, self.mask_changed.emit)
         try:
             yield gesture
@@ -247,11 +248,15 @@ class Session(QObject):
         else:
             patch = None if gesture.is_over else Patch.between(region, gesture.before, case.labels[region.slices])
             if patch:
-                self._push(Edit(name, tool, (patch,), self._edited(patch)))
+                reviews = self._edited(patch)
+                changed = frozenset(change.slice_index for change in reviews)
+                self._push(Edit(name, tool, (patch,), reviews))
         finally:
             gesture.is_over = True
             if self._gesture is gesture:
                 self._gesture = None
+            for index, labels, uncertainty in self._run.let_go(changed) if self._run else ():
+                self.fill_slice(index, labels, uncertainty)
 
     def commit(
         self,
@@ -358,6 +363,8 @@ class Session(QObject):
         if self._run:
             raise UserError("A segmentation is running already.", "Wait for it or cancel it first.")
         self._run = ModelRun(name, case, redo)
+        if self._gesture:
+            self._run.take_in_hand(self._gesture.region.along(0))
         self.run_changed.emit(True)
         return self._run
 
@@ -366,8 +373,6 @@ class Session(QObject):
         run, case = self._run, self._case
         if run is None or case is None:
             return False
-        if self._gesture and index in self._gesture.region.along(0):
-            run.touched.add(index)
         if not run.fill(index, labels, uncertainty):
             return False
         _, y, x = case.volume.shape
@@ -381,6 +386,9 @@ class Session(QObject):
         if run is None or case is None:
             return
         self._run = None
+        if run.waiting:
+            many = "A slice" if run.waiting == 1 else f"{run.waiting} slices"
+            self.refused.emit(f"{many} came while a stroke was under way and was left as it was: segment again.")
         if keep:
             self._push(run.edit(run.filled))
         else:
@@ -396,6 +404,11 @@ class Session(QObject):
     def _put_table(self, table: LabelTable) -> None:
         case = self._need_case()
         case.table = table
+        values = {label.value for label in table}
+        view = self.view
+        if not view.hidden_labels <= values or (view.active_label not in values and values):
+            active = view.active_label if view.active_label in values else min(values, default=view.active_label)
+            self.update_view(hidden_labels=view.hidden_labels & values, active_label=active)
         if self._journal:
             self._journal.set_table(case.case_id, table)
         self.labels_changed.emit(table)

@@ -38,6 +38,10 @@ class Told:
     y_mm: float | None = None
     x_mm: float | None = None
     unit_mm: float | None = None
+    slope: float = 1.0
+    inter: float = 0.0
+    calibrated: bool = False
+    """Whether the stored numbers stand for others by a rule that is no straight line."""
 
 
 def told_by(description: str) -> Told:
@@ -56,7 +60,14 @@ def _imagej(text: str) -> Told:
     images, channels, frames = (_count(fields.get(key, "")) for key in ("images", "channels", "frames"))
     slices = _count(fields.get("slices", "")) or (images // max(1, channels * frames) if images else 0)
     z_mm = abs(spacing) * unit if spacing and unit else None
-    return Told("ImageJ", slices, channels or 1, frames or 1, "CZT", z_mm, unit_mm=unit)
+    rule = fields.get("cf", "").strip()  # of ij.measure.Calibration: 0 is c0 + c1 x, as for all signed numbers
+    inter, slope = (_number(fields.get(key, "")) for key in ("c0", "c1"))
+    line = rule == "0" and inter is not None and bool(slope)
+    return Told(
+        "ImageJ", slices, channels or 1, frames or 1, "CZT", z_mm, unit_mm=unit,
+        slope=slope if line and slope else 1.0, inter=inter if line and inter else 0.0,
+        calibrated=bool(rule) and not line,
+    )  # fmt: skip
 
 
 def _ome(attributes: str) -> Told:

@@ -37,6 +37,7 @@ from thighview.core.view import ViewState
 from thighview.ui import dialogs
 from thighview.ui.actions import TABS, Actions, sheet
 from thighview.ui.bars import StatusBar, TopBar
+from thighview.ui.cards import count
 from thighview.ui.empty_page import EmptyPage
 from thighview.ui.focus import belongs_to_focus, tab_focus_only
 from thighview.ui.history_panel import HistoryPanel
@@ -383,7 +384,7 @@ class MainWindow(QMainWindow):
     # ------------------------------------------------------------------ coming and going
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Ask about a training under way, then leave everything saved."""
+        """Ask about edits that cannot be saved and a training under way, then leave everything saved."""
         if not self._leaving and not self._may_leave():
             event.ignore()
             return
@@ -395,6 +396,12 @@ class MainWindow(QMainWindow):
         event.accept()
 
     def _may_leave(self) -> bool:
+        store = self.workspace.store
+        if store and store.unsaved and store.state.phase == "error":
+            many = count(store.unsaved, "edit")
+            hint = "Make room or plug the disk in again; or keep the mask with File → Save mask as…"
+            if not dialogs.ask_leave(self, f"{many} would be lost. {store.state.message}", hint):
+                return False
         runs = self.workspace.runs
         if not runs.is_going_on:
             return True

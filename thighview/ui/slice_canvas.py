@@ -220,7 +220,10 @@ class SliceCanvas(QWidget):
 
     def _show_mask(self, region: Region) -> None:
         plane, placement = self.plane, self.placement
-        if plane is None or placement is None or self.index not in region.along(plane.through):
+        if plane is None or placement is None:
+            return
+        if self.index not in region.along(plane.through):
+            self.picture.outdate(region.along(plane.through))
             return
         box = plane.box_of(region)
         self.picture.touch(box)

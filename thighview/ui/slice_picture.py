@@ -114,6 +114,11 @@ class SlicePicture:
             self._over[box.slices] = self._palette[labels]
             self._over_empty = self._over_empty and not labels.any()
 
+    def outdate(self, slices: range) -> None:
+        """The masks of these slices have changed: the one drawn last may be among them, though it is not in sight."""
+        if self._index in slices:
+            self._over_stale = True
+
     def labels(self) -> NDArray[np.uint8]:
         """Label values of the shown slice, (rows, columns), a view."""
         assert self._plane is not None

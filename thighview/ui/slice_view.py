@@ -155,10 +155,11 @@ class SliceView(SliceCanvas):
             event.ignore()
 
     def send_key(self, kind: str) -> bool:
-        """Tell the gesture under way ``back`` or ``close``; False when there is none."""
+        """Tell the shape under way ``back`` or ``close``; a stroke swallows the key. False when there is neither."""
         if self.gesture is None or not kind:
             return False
-        self._tell(Happening(kind, self.sketch[-1] if self.sketch else (0.0, 0.0)))
+        if self.sketch:
+            self._tell(Happening(kind, self.sketch[-1]))
         return True
 
     # ------------------------------------------------------------------ inside
