@@ -1,5 +1,6 @@
 """Workspace: what a person wants done, through the real store and the real files."""
 
+import shutil
 import threading
 import time
 from collections.abc import Sequence
@@ -28,7 +29,7 @@ from thighview.core.review import SliceReview, SliceState
 from thighview.core.run import TrainConfig
 from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
-from thighview.io import nnunet, reading
+from thighview.io import importing, nnunet, reading
 from thighview.io.masks import write_mask
 from thighview.io.model_card import ModelCard
 from thighview.io.models import ModelEntry
@@ -134,6 +135,73 @@ def test_save_writes_a_plain_nifti_mask(qtbot: QtBot, workspace: Workspace, scan
     found = nibabel.load(path)
     assert (case.labels == np.asarray(found.dataobj).T).all()
     assert np.allclose(found.affine, nibabel.load(scan).affine)
+
+
+def save_mask(qtbot: QtBot, workspace: Workspace, path: Path) -> None:
+    job = workspace.save_mask(path)
+    assert job is not None
+    with qtbot.waitSignal(job.ended):
+        pass
+
+
+def test_a_saved_mask_tells_which_slices_nobody_has_reviewed(
+    qtbot: QtBot, workspace: Workspace, scan: Path, tmp_path: Path
+) -> None:
+    case = open_scan(qtbot, workspace, scan)
+    session = workspace.session
+    session.set_table(LabelTable().merged([("muscle", "left")]))
+    stroke(workspace, 2, 1)
+    session.accept((2,))
+    drawn = case.labels.copy()
+    drawn[3, 4:9, 5:8] = 1
+    session.commit("Open mask m", "import", drawn, case.table, {3: SliceReview().after_model()})
+    out = tmp_path / "out"
+    out.mkdir()
+    shutil.copy(scan, out / "sub-07_t1.nii.gz")
+    save_mask(qtbot, workspace, out / "sub-07_t1_mask.nii.gz")
+    stroke(workspace, 4, 1)  # what comes later is not in it
+    with closing(Project.create(tmp_path / "other")) as project:
+        importing.import_cases(project, out)
+        (row,) = project.cases()
+        found = project.load_case(row.case_id)
+    assert (found.labels == drawn).all()
+    assert [review.state for review in found.reviews] == [
+        SliceState.UNSEEN, SliceState.UNSEEN, SliceState.DRAWN, SliceState.MODEL, SliceState.UNSEEN, SliceState.UNSEEN,
+    ]  # fmt: skip
+    assert [review.model_beneath for review in found.reviews] == [index == 3 for index in range(6)]
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_mask_is_never_saved_over_the_scan(
+    qtbot: QtBot, workspace: Workspace, scan: Path, tmp_path: Path, link: bool
+) -> None:
+    open_scan(qtbot, workspace, scan)
+    stroke(workspace, 2, 1)
+    path, before = scan, scan.read_bytes()
+    if link:
+        path = tmp_path / "link.nii.gz"
+        path.symlink_to(scan)
+    with qtbot.waitSignal(workspace.failed) as failure:
+        workspace.save_mask(path)
+    assert isinstance(failure.args[0], UserError) and "is the scan itself" in str(failure.args[0])
+    assert scan.read_bytes() == before
+
+
+def test_a_mask_is_not_saved_where_another_file_tells_of_a_scan(
+    qtbot: QtBot, workspace: Workspace, scan: Path, tmp_path: Path
+) -> None:
+    open_scan(qtbot, workspace, scan)
+    stroke(workspace, 2, 1)
+    bids = tmp_path / "sub-07_t1.json"
+    bids.write_text('{"RepetitionTime": 2, "labels": {"muscle": 1}}')
+    with qtbot.waitSignal(workspace.failed) as failure:
+        workspace.save_mask(tmp_path / "sub-07_t1.nii")
+    assert isinstance(failure.args[0], UserError) and "sub-07_t1.json" in str(failure.args[0])
+    assert not (tmp_path / "sub-07_t1.nii").exists() and "RepetitionTime" in bids.read_text()
+    bids.unlink()
+    for _ in range(2):  # its own sidecar it does replace
+        save_mask(qtbot, workspace, tmp_path / "sub-07_t1.nii")
+    assert "slices" in bids.read_text()
 
 
 def test_a_mask_file_becomes_one_step_and_keeps_its_ids(

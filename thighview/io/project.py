@@ -13,7 +13,8 @@ import numpy as np
 
 from thighview.core.case import Case, Series
 from thighview.core.errors import UserError
-from thighview.core.review import SliceReview
+from thighview.core.provenance import slices_told
+from thighview.core.review import SliceReview, teaching
 from thighview.core.volume import Volume
 from thighview.io import locks, masks, moving, schema
 from thighview.io.journal import DamageError, Journal, JournalEntry
@@ -242,7 +243,8 @@ class Project(Records):
     def write_mirror(self, case_id: int, volume: Volume | None = None, reader_id: int = FIRST_READER) -> Path:
         """Write the mask as plain NIfTI into ``masks/``, unless what lies there is up to date; returns its path.
 
-        Without ``volume`` the grid is the one kept when the case was added.
+        Beside it goes its sidecar: names and colours of its labels, and the state of each slice. Without ``volume`` the
+        grid is the one kept when the case was added.
         """
         title, z, y, x = self._connection.execute(
             "SELECT title, z, y, x FROM case_ WHERE case_id=?", (case_id,)
@@ -254,16 +256,18 @@ class Project(Records):
         journal = self._journal
         if journal is None or (journal.case_id, journal.reader_id) != (case_id, reader_id):
             journal = self._open_journal(case_id, reader_id)
-        if mirrored == journal.head and path.exists():
-            return path
-        if volume is None:
-            affine = self.geometry(case_id)[0][1]
-            volume = Volume(np.broadcast_to(np.uint8(0), (z, y, x)), affine, title)
-        masks.write_mask(path, journal.state.labels, self.table(case_id), volume)
-        with self._writing():
-            self._connection.execute(
-                "UPDATE reading SET mirrored=? WHERE case_id=? AND reader_id=?", (journal.head, case_id, reader_id)
-            )
+        table, reviews = self.table(case_id), [SliceReview.from_code(code) for code in journal.state.codes]
+        told = slices_told(teaching(reviews, volume.missing if volume else ()))
+        if mirrored != journal.head or not path.exists():
+            if volume is None:
+                affine = self.geometry(case_id)[0][1]
+                volume = Volume(np.broadcast_to(np.uint8(0), (z, y, x)), affine, title)
+            masks.write_mask(path, journal.state.labels, table, volume)
+            with self._writing():
+                self._connection.execute(
+                    "UPDATE reading SET mirrored=? WHERE case_id=? AND reader_id=?", (journal.head, case_id, reader_id)
+                )
+        masks.write_sidecar(path, table, **told)  # also where no edit was made: labels are renamed without one
         return path
 
     def move_case_to(self, case_id: int, other: "Project") -> int:
@@ -317,6 +321,7 @@ class Project(Records):
         self._journal = None
         for path in mirrors:
             path.unlink(missing_ok=True)
+            masks.sidecar_path(path).unlink(missing_ok=True)
 
     # ------------------------------------------------------------------ inside
 

@@ -75,8 +75,7 @@ def ask_file(parent: QWidget, title: str, kinds: str, start: Path | None = None)
 
 def ask_save_mask(parent: QWidget, start: Path | None = None) -> Path | None:
     """Where to save the mask; ends in .nii.gz unless the person wrote another ending for NIfTI."""
-    chosen = choose(parent, "Save the mask as", start, QFileDialog.FileMode.AnyFile, MASKS)
-    return with_ending(chosen, ".nii.gz", (".nii", ".nii.gz"))
+    return _ask_place(parent, "Save the mask as", start, MASKS, ".nii.gz", (".nii", ".nii.gz"))
 
 
 def ask_import_folder(parent: QWidget, start: Path | None = None) -> Path | None:
@@ -97,14 +96,12 @@ def ask_new_project(parent: QWidget, start: Path | None = None) -> Path | None:
 
 def ask_save_picture(parent: QWidget, name: str) -> Path | None:
     """Where to save a picture (PNG)."""
-    chosen = choose(parent, "Save picture", Path(name), QFileDialog.FileMode.AnyFile, "PNG (*.png)")
-    return with_ending(chosen, ".png", (".png",))
+    return _ask_place(parent, "Save picture", Path(name), "PNG (*.png)", ".png", (".png",))
 
 
 def ask_save_csv(parent: QWidget, name: str) -> Path | None:
     """Where to save a table (CSV)."""
-    chosen = choose(parent, "Save table", Path(name), QFileDialog.FileMode.AnyFile, "CSV (*.csv)")
-    return with_ending(chosen, ".csv", (".csv",))
+    return _ask_place(parent, "Save table", Path(name), "CSV (*.csv)", ".csv", (".csv",))
 
 
 def ask_subject(parent: QWidget, scan: str, subject: str, known: Sequence[str]) -> str | None:
@@ -214,6 +211,19 @@ def ask_stop_training(parent: QWidget | None, run: str) -> bool:
         )
         == "stop"
     )
+
+
+def _ask_place(
+    parent: QWidget, title: str, start: Path | None, kinds: str, ending: str, allowed: tuple[str, ...]
+) -> Path | None:
+    """Where to write a file; what a name becomes by an ending that the chooser left out is asked about, too."""
+    chosen = choose(parent, title, start, QFileDialog.FileMode.AnyFile, kinds, ending[1:])
+    path = with_ending(chosen, ending, allowed)
+    if path is None or path == chosen or not path.exists():
+        return path
+    answers = (("Replace", "replace"), ("Keep it", "keep"))
+    replace = _ask(parent, f"{path.name} exists already. Replace it?", "", answers, default=1) == "replace"
+    return path if replace else None
 
 
 def _ask(
