@@ -1,6 +1,7 @@
 """Workspace: what a person wants done, through the real store and the real files."""
 
 import shutil
+import sqlite3
 import threading
 import time
 from collections.abc import Sequence
@@ -33,7 +34,7 @@ from thighview.io import importing, nnunet, reading
 from thighview.io.masks import write_mask
 from thighview.io.model_card import ModelCard
 from thighview.io.models import ModelEntry
-from thighview.io.project import Project
+from thighview.io.project import DATABASE, Project
 from thighview.io.runs import at_work
 
 
@@ -302,6 +303,33 @@ def test_a_case_is_removed_with_its_edits_but_not_under_a_run(
     assert scan.exists() and workspace.store is not None and workspace.store.unsaved == 0
     again = open_scan(qtbot, workspace, scan)
     assert again.case_id != case.case_id and not again.labels.any() and not again.history.edits
+
+
+def test_a_damaged_history_is_told_by_the_window_that_shows_what_is_left(
+    qtbot: QtBot, workspace: Workspace, scan: Path, tiny_volume: Volume
+) -> None:
+    open_scan(qtbot, workspace, scan)
+    for index in range(3):
+        stroke(workspace, index)
+    settle(qtbot, workspace)
+    workspace.session.open(None)
+    assert workspace.store is not None
+    folder = workspace.store.folder
+    with closing(sqlite3.connect(folder / DATABASE)) as connection, connection:
+        assert connection.execute("UPDATE edit SET name=name||'x' WHERE n=2").rowcount == 1
+    whole = scan.read_bytes()
+    write_mask(scan, np.zeros((2, 4, 5), np.uint8), LabelTable(), replace(tiny_volume, voxels=np.zeros((2, 4, 5))))
+    with qtbot.waitSignal(workspace.failed):  # shows nothing, so nobody has seen what is left
+        workspace.open_path(scan)
+    scan.write_bytes(whole)
+    case = open_scan(qtbot, workspace, scan)
+    assert "damaged from step 2 of 3" in case.warnings[0]
+    assert case.labels.any((1, 2)).tolist() == [True, False, False, False, False, False]
+    stroke(workspace, 4)
+    settle(qtbot, workspace)
+    workspace.session.open(None)
+    again = open_scan(qtbot, workspace, scan)
+    assert again.warnings == () and again.labels[4].any()
 
 
 def test_a_changed_source_is_told(qtbot: QtBot, workspace: Workspace, scan: Path) -> None:

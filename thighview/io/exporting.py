@@ -32,7 +32,7 @@ from thighview.io.outgoing import Outgoing, origins_and_models
 from thighview.io.project import CaseSummary, Project
 from thighview.io.pseudonyms import Pseudonyms
 from thighview.io.reading import is_gone
-from thighview.io.stored_case import read_stored_case
+from thighview.io.stored_case import load_sound_case, read_stored_case
 
 if TYPE_CHECKING:
     from pydicom.dataset import FileDataset
@@ -215,7 +215,7 @@ class _Writer:
 
     def _without_scan(self, summary: CaseSummary) -> Case:
         """A case whose scan is not where it was: its mask lies where the scan lay when the case was added."""
-        case = self.project.load_case(summary.case_id)
+        case = load_sound_case(self.project, summary.case_id)
         shape, affine = self.project.geometry(summary.case_id)[0]
         case.series[0].volume = Volume(np.broadcast_to(np.uint8(0), shape), affine, case.title)
         self.notes.append(

@@ -192,8 +192,7 @@ class Project(Records):
     def load_case(self, case_id: int, reader_id: int = FIRST_READER) -> Case:
         """A case with mask, reviews and history as they were left; its series are not read (``volume`` is None).
 
-        ``warnings`` says what of a damaged journal could not be restored; a writable project then goes on from
-        what could.
+        ``warnings`` says what of a damaged journal could not be restored, until :meth:`go_on_after_damage`.
 
         Raises
         ------
@@ -209,6 +208,14 @@ class Project(Records):
                 f"Case {case_id} of {self.name} cannot be read: {error}.",
                 f"Plain copies lie in {self.folder / 'masks'}.",
             ) from error
+
+    def go_on_after_damage(self, case_id: int, reader_id: int = FIRST_READER) -> None:
+        """Go on from what could be restored of a damaged journal, and warn no more; for where a person was told."""
+        with self._writing():
+            journal = self._open_journal(case_id, reader_id)
+            if journal.damaged:
+                journal.mend()
+        self._journal = journal
 
     def append(self, case_id: int, reader_id: int, entry: JournalEntry) -> int:
         """Write one entry, durable when this returns; gives its number in the project.
@@ -338,10 +345,8 @@ class Project(Records):
             )
         ]
         journal = self._open_journal(case_id, reader_id, row[2])
-        if journal.damaged and self.writable:
-            journal.mend()
         table = self.table(case_id)
-        if self.writable:
+        if self.writable and not journal.damaged:
             self._journal = journal
         state = journal.state
         return Case(
