@@ -18,6 +18,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from thighview.core.labels import key_of
+from thighview.core.segments import split_side
 from thighview.ui.cards import count, show_words, words
 from thighview.ui.file_dialogs import ask_new_folder, choose, choose_all, with_ending
 
@@ -128,7 +130,7 @@ class LabelDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Label")
         self._taken = taken
-        self._own = (name, side)
+        self._own = key_of(name, side)
         box = QVBoxLayout(self)
         form = QFormLayout()
         self.name = QLineEdit(name.replace("_", " "))
@@ -155,13 +157,14 @@ class LabelDialog(QDialog):
 
     @property
     def answer(self) -> tuple[str, str]:
-        """Name as it is stored (words joined by underscores) and side."""
-        return "_".join(self.name.text().lower().split()), str(self.side.currentData())
+        """Name as it is stored (words joined by underscores) and side; the one of the name where none is chosen."""
+        name, side = "_".join(self.name.text().lower().split()), str(self.side.currentData())
+        return (name, side) if side else split_side(name)
 
     def _check(self, *_: object) -> None:
         name, side = self.answer
-        key = name + (f"_{side}" if side else "")
-        taken = key in self._taken and (name, side) != self._own
+        key = key_of(name, side)
+        taken = key in self._taken and key != self._own
         show_words(self.problem, "This name and side exist already." if taken else "")
         self.buttons.button(QDialogButtonBox.StandardButton.Ok).setEnabled(bool(name) and not taken)
 
