@@ -134,7 +134,7 @@ class Workspace(OpenMasks):
         """Write the open case's mask as plain NIfTI into the project's ``masks`` folder."""
         case = self.session.case
         if case and self.store:
-            volume, case_id = case.volume, case.case_id
+            volume, case_id = case.checked_volume, case.case_id
             self._call(lambda project: project.write_mirror(case_id, volume), self._saved)
 
     def save_mask(self, path: Path) -> Job | None:
@@ -148,7 +148,7 @@ class Workspace(OpenMasks):
         if not case.is_sized:
             self.session.refused.emit(LOOK_ONLY)
             return None
-        labels, table, volume = case.labels.copy(), case.table, case.volume
+        labels, table, volume = case.labels.copy(), case.table, case.checked_volume
         told = slices_told(case.teaching)
         sources = [one.path for one in case.series]
 

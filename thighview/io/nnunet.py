@@ -169,7 +169,7 @@ def taking(project: Project, take: Take | None) -> Generator[Take]:
 
 def _scan_and_mask(project: Project, case_id: int) -> tuple[Volume, LabelMap]:
     case = read_stored_case(project, case_id)
-    return case.volume, case.labels
+    return case.checked_volume, case.labels
 
 
 def _add(project: Project, case: Case, part: str) -> None:
