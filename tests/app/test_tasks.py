@@ -1,7 +1,9 @@
 """Workspace: what a person wants done, through the real store and the real files."""
 
+import os
 import shutil
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -87,6 +89,37 @@ def test_what_cannot_be_opened_is_refused_and_the_open_case_stays(
         workspace.open_path(bad)
     assert isinstance(failure.args[0], UserError)
     assert workspace.session.case is case
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are text there")
+def test_a_file_whose_name_is_no_text_is_refused_with_the_mend(
+    qtbot: QtBot, workspace: Workspace, scan: Path, tmp_path: Path
+) -> None:
+    bad = tmp_path / os.fsdecode(b"sub-\xff.nii.gz")
+    shutil.copy(scan, bad)
+    pairs = tmp_path / "pairs"
+    pairs.mkdir()
+    shutil.copy(scan, pairs / bad.name)
+    case = open_scan(qtbot, workspace, scan)
+    mask = pairs / os.fsdecode(b"sub-\xff_seg.nii.gz")
+    labels = np.ones(case.volume.shape, np.uint8)
+    write_mask(tmp_path / "m.nii.gz", labels, LabelTable(), case.volume)
+    (tmp_path / "m.nii.gz").rename(mask)
+    for do in (
+        lambda: workspace.open_path(bad),
+        lambda: workspace.open_mask(mask),
+        lambda: workspace.open_dropped([bad]),
+        lambda: workspace.import_cases(pairs),
+    ):
+        with qtbot.waitSignal(workspace.failed) as failure:
+            do()
+        assert isinstance(failure.args[0], UserError)
+        assert "not UTF-8" in str(failure.args[0]) and "Rename the file" in str(failure.args[0])
+        str(failure.args[0]).encode()
+    assert workspace.session.case is case
+    workspace.session.commit(f"Open mask {mask.name}", "import", labels)
+    settle(qtbot, workspace)
+    assert workspace.store is not None and workspace.store.state.phase == "saved"
 
 
 def test_undo_and_redo_survive_closing_and_reopening(qtbot: QtBot, workspace: Workspace, scan: Path) -> None:

@@ -18,6 +18,7 @@ from thighview.core.review import SliceReview, teaching
 from thighview.core.volume import Volume
 from thighview.io import locks, masks, moving, schema
 from thighview.io.journal import DamageError, Journal, JournalEntry
+from thighview.io.names import storable
 from thighview.io.records import FIRST_READER, CaseSummary, ModelRow, Records, RunRow
 from thighview.io.same_scan import same_scan
 
@@ -67,7 +68,11 @@ class Project(Records):
                     schema.lay_out(connection)
                     connection.executemany(
                         "INSERT INTO meta VALUES (?,?)",
-                        [("name", name or folder.name), ("salt", secrets.token_bytes(16)), ("made", time.time())],
+                        [
+                            ("name", storable(name or folder.name)),
+                            ("salt", secrets.token_bytes(16)),
+                            ("made", time.time()),
+                        ],
                     )
                     connection.execute("INSERT INTO reader VALUES (?,?)", (FIRST_READER, "Reader 1"))
         except sqlite3.Error as error:
@@ -170,11 +175,12 @@ class Project(Records):
             for change in edit.reviews:
                 codes[change.slice_index] = change.after.code
         with self._writing():
-            self._add_subject(case.subject, part)
+            subject = storable(case.subject)
+            self._add_subject(subject, part)
             case_id = self._insert(
                 "INSERT INTO case_ (subject, visit, title, z, y, x, in_training_set, made, updated)"
                 " VALUES (?,?,?,?,?,?,?,?,?)",
-                (case.subject, case.visit, case.title, *case.labels.shape, in_training_set, now, now),
+                (subject, storable(case.visit), storable(case.title), *case.labels.shape, in_training_set, now, now),
             )
             for channel, series in enumerate(case.series):
                 self._insert_series(case_id, channel, series, series.volume or case.volume)
