@@ -159,6 +159,8 @@ def test_places_that_cannot_be_written(capsys: pytest.CaptureFixture[str], scan:
     assert "ends in .nii.gz" in refused(capsys, "segment", scan, "-o", tmp_path / "m.png")
     assert "input itself" in refused(capsys, "segment", scan, "-o", scan)
     assert "same file" in refused(capsys, "segment", scan, "-o", mask, "--probabilities", mask)
+    (tmp_path / "m.json").write_text('{"RepetitionTime": 2}')
+    assert "tells of something else" in refused(capsys, "segment", scan, "-o", mask)
 
 
 def test_a_full_disk_is_no_bug(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], scan: Path) -> None:

@@ -1,5 +1,6 @@
 """Masks of every kind onto the open scan: told what they hold, settled where they do not fit, one step each."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -216,6 +217,44 @@ def test_masks_dropped_together_are_one_step(qtbot: QtBot, workspace: Workspace,
     assert "Labels without a name are called by their files: Femur L, Skin." in report.notes
     workspace.session.undo()
     assert not case.labels.any()
+
+
+def test_a_mask_dropped_on_a_scan_never_lands_on_one_that_is_opened_meanwhile(
+    qtbot: QtBot, workspace: Workspace, case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also not by an answer that comes late; scans that were dropped along with it are opened."""
+    volume = case.volume
+    slicer = write_nrrd(
+        tmp_path / "s.seg.nrrd", some_labels(volume), volume.affine, fields=slicer_fields(("a", "1 0 0", 1, 0, ""))
+    )
+    either = write_nifti(tmp_path / "either.nii.gz", some_labels(volume), volume.affine)
+    names = tmp_path / "labels.txt"
+    names.write_text('1 9 8 7 1 1 1 "Femur"\n')
+    for name in ("sub-08_t1", "sub-09_t1"):
+        write_volume(tmp_path / f"{name}.nii.gz", volume)
+    other_id = opened(qtbot, workspace, tmp_path / "sub-08_t1.nii.gz").case_id
+    opened(qtbot, workspace, tmp_path / "sub-07_t1.nii.gz")
+    with qtbot.waitSignal(workspace.kind_needed) as asked:
+        workspace.open_dropped([either])
+    go_on = threading.Event()
+    monkeypatch.setattr("thighview.io.mask_kind.kind_of", lambda path: go_on.wait(20) and kind_of(path))
+    workspace.open_dropped([slicer, either, names, tmp_path / "sub-09_t1.nii.gz"])
+    with qtbot.waitSignal(workspace.session.case_opened, check_params_cb=lambda case: case is not None) as shown:
+        workspace.open_case(other_id)
+    other = shown.args[0]
+    told: list[Exception] = []
+    workspace.failed.connect(told.append)
+    asked.args[1]("mask")
+    asked.args[1]("")
+    with qtbot.waitSignal(workspace.session.case_opened, check_params_cb=lambda case: case is not None) as shown:
+        go_on.set()
+    assert shown.args[0].subject == "sub-09"
+    qtbot.waitUntil(lambda: not jobs.running())
+    assert [str(error).split(" could be")[0] for error in told] == [
+        "Another scan was opened before either.nii.gz", "Another scan was opened before 3 files",
+    ]  # fmt: skip
+    for one in (other, shown.args[0]):
+        assert not one.labels.any() and not len(one.table)
 
 
 def test_masks_dropped_together_that_overlap_wait_for_an_answer(

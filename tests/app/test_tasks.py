@@ -1,5 +1,9 @@
 """Workspace: what a person wants done, through the real store and the real files."""
 
+import os
+import shutil
+import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -28,11 +32,11 @@ from thighview.core.review import SliceReview, SliceState
 from thighview.core.run import TrainConfig
 from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
-from thighview.io import nnunet, reading
+from thighview.io import importing, nnunet, reading
 from thighview.io.masks import write_mask
 from thighview.io.model_card import ModelCard
 from thighview.io.models import ModelEntry
-from thighview.io.project import Project
+from thighview.io.project import DATABASE, Project
 from thighview.io.runs import at_work
 
 
@@ -87,6 +91,37 @@ def test_what_cannot_be_opened_is_refused_and_the_open_case_stays(
     assert workspace.session.case is case
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are text there")
+def test_a_file_whose_name_is_no_text_is_refused_with_the_mend(
+    qtbot: QtBot, workspace: Workspace, scan: Path, tmp_path: Path
+) -> None:
+    bad = tmp_path / os.fsdecode(b"sub-\xff.nii.gz")
+    shutil.copy(scan, bad)
+    pairs = tmp_path / "pairs"
+    pairs.mkdir()
+    shutil.copy(scan, pairs / bad.name)
+    case = open_scan(qtbot, workspace, scan)
+    mask = pairs / os.fsdecode(b"sub-\xff_seg.nii.gz")
+    labels = np.ones(case.volume.shape, np.uint8)
+    write_mask(tmp_path / "m.nii.gz", labels, LabelTable(), case.volume)
+    (tmp_path / "m.nii.gz").rename(mask)
+    for do in (
+        lambda: workspace.open_path(bad),
+        lambda: workspace.open_mask(mask),
+        lambda: workspace.open_dropped([bad]),
+        lambda: workspace.import_cases(pairs),
+    ):
+        with qtbot.waitSignal(workspace.failed) as failure:
+            do()
+        assert isinstance(failure.args[0], UserError)
+        assert "not UTF-8" in str(failure.args[0]) and "Rename the file" in str(failure.args[0])
+        str(failure.args[0]).encode()
+    assert workspace.session.case is case
+    workspace.session.commit(f"Open mask {mask.name}", "import", labels)
+    settle(qtbot, workspace)
+    assert workspace.store is not None and workspace.store.state.phase == "saved"
+
+
 def test_undo_and_redo_survive_closing_and_reopening(qtbot: QtBot, workspace: Workspace, scan: Path) -> None:
     open_scan(qtbot, workspace, scan)
     stroke(workspace, 2, 1)
@@ -134,6 +169,73 @@ def test_save_writes_a_plain_nifti_mask(qtbot: QtBot, workspace: Workspace, scan
     found = nibabel.load(path)
     assert (case.labels == np.asarray(found.dataobj).T).all()
     assert np.allclose(found.affine, nibabel.load(scan).affine)
+
+
+def save_mask(qtbot: QtBot, workspace: Workspace, path: Path) -> None:
+    job = workspace.save_mask(path)
+    assert job is not None
+    with qtbot.waitSignal(job.ended):
+        pass
+
+
+def test_a_saved_mask_tells_which_slices_nobody_has_reviewed(
+    qtbot: QtBot, workspace: Workspace, scan: Path, tmp_path: Path
+) -> None:
+    case = open_scan(qtbot, workspace, scan)
+    session = workspace.session
+    session.set_table(LabelTable().merged([("muscle", "left")]))
+    stroke(workspace, 2, 1)
+    session.accept((2,))
+    drawn = case.labels.copy()
+    drawn[3, 4:9, 5:8] = 1
+    session.commit("Open mask m", "import", drawn, case.table, {3: SliceReview().after_model()})
+    out = tmp_path / "out"
+    out.mkdir()
+    shutil.copy(scan, out / "sub-07_t1.nii.gz")
+    save_mask(qtbot, workspace, out / "sub-07_t1_mask.nii.gz")
+    stroke(workspace, 4, 1)  # what comes later is not in it
+    with closing(Project.create(tmp_path / "other")) as project:
+        importing.import_cases(project, out)
+        (row,) = project.cases()
+        found = project.load_case(row.case_id)
+    assert (found.labels == drawn).all()
+    assert [review.state for review in found.reviews] == [
+        SliceState.UNSEEN, SliceState.UNSEEN, SliceState.DRAWN, SliceState.MODEL, SliceState.UNSEEN, SliceState.UNSEEN,
+    ]  # fmt: skip
+    assert [review.model_beneath for review in found.reviews] == [index == 3 for index in range(6)]
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_mask_is_never_saved_over_the_scan(
+    qtbot: QtBot, workspace: Workspace, scan: Path, tmp_path: Path, link: bool
+) -> None:
+    open_scan(qtbot, workspace, scan)
+    stroke(workspace, 2, 1)
+    path, before = scan, scan.read_bytes()
+    if link:
+        path = tmp_path / "link.nii.gz"
+        path.symlink_to(scan)
+    with qtbot.waitSignal(workspace.failed) as failure:
+        workspace.save_mask(path)
+    assert isinstance(failure.args[0], UserError) and "is the scan itself" in str(failure.args[0])
+    assert scan.read_bytes() == before
+
+
+def test_a_mask_is_not_saved_where_another_file_tells_of_a_scan(
+    qtbot: QtBot, workspace: Workspace, scan: Path, tmp_path: Path
+) -> None:
+    open_scan(qtbot, workspace, scan)
+    stroke(workspace, 2, 1)
+    bids = tmp_path / "sub-07_t1.json"
+    bids.write_text('{"RepetitionTime": 2, "labels": {"muscle": 1}}')
+    with qtbot.waitSignal(workspace.failed) as failure:
+        workspace.save_mask(tmp_path / "sub-07_t1.nii")
+    assert isinstance(failure.args[0], UserError) and "sub-07_t1.json" in str(failure.args[0])
+    assert not (tmp_path / "sub-07_t1.nii").exists() and "RepetitionTime" in bids.read_text()
+    bids.unlink()
+    for _ in range(2):  # its own sidecar it does replace
+        save_mask(qtbot, workspace, tmp_path / "sub-07_t1.nii")
+    assert "slices" in bids.read_text()
 
 
 def test_a_mask_file_becomes_one_step_and_keeps_its_ids(
@@ -234,6 +336,33 @@ def test_a_case_is_removed_with_its_edits_but_not_under_a_run(
     assert scan.exists() and workspace.store is not None and workspace.store.unsaved == 0
     again = open_scan(qtbot, workspace, scan)
     assert again.case_id != case.case_id and not again.labels.any() and not again.history.edits
+
+
+def test_a_damaged_history_is_told_by_the_window_that_shows_what_is_left(
+    qtbot: QtBot, workspace: Workspace, scan: Path, tiny_volume: Volume
+) -> None:
+    open_scan(qtbot, workspace, scan)
+    for index in range(3):
+        stroke(workspace, index)
+    settle(qtbot, workspace)
+    workspace.session.open(None)
+    assert workspace.store is not None
+    folder = workspace.store.folder
+    with closing(sqlite3.connect(folder / DATABASE)) as connection, connection:
+        assert connection.execute("UPDATE edit SET name=name||'x' WHERE n=2").rowcount == 1
+    whole = scan.read_bytes()
+    write_mask(scan, np.zeros((2, 4, 5), np.uint8), LabelTable(), replace(tiny_volume, voxels=np.zeros((2, 4, 5))))
+    with qtbot.waitSignal(workspace.failed):  # shows nothing, so nobody has seen what is left
+        workspace.open_path(scan)
+    scan.write_bytes(whole)
+    case = open_scan(qtbot, workspace, scan)
+    assert "damaged from step 2 of 3" in case.warnings[0]
+    assert case.labels.any((1, 2)).tolist() == [True, False, False, False, False, False]
+    stroke(workspace, 4)
+    settle(qtbot, workspace)
+    workspace.session.open(None)
+    again = open_scan(qtbot, workspace, scan)
+    assert again.warnings == () and again.labels[4].any()
 
 
 def test_a_changed_source_is_told(qtbot: QtBot, workspace: Workspace, scan: Path) -> None:

@@ -39,6 +39,23 @@ def test_a_model_joins_a_mask_whose_numbers_are_its_own() -> None:
     assert [(label.value, label.file_id) for label in joined] == [(1, 1), (2, 2), (3, 3), (4, 4), (13, 13)]
 
 
+def test_a_side_in_the_name_is_the_same_label_as_a_side_beside_it() -> None:
+    table, other = LabelTable((Label(3, "femur_left"),)), LabelTable((Label(1, "femur", "left"), Label(2, "femur")))
+    joined, values = table.joined(other)
+    assert values == {1: 3, 2: 2} and joined.get(3) == table.get(3) and len(joined) == 2
+    assert other.joined(table)[1] == {3: 1}
+    assert table.merged([("femur", "left")]) == table
+
+
+def test_a_full_table_takes_a_label_whose_numbers_are_free() -> None:
+    table = LabelTable(tuple(Label(value, f"l{value}") for value in range(1, 255)))
+    joined, values = table.joined(LabelTable((Label(255, "last", file_id=300),)))
+    assert values == {255: 255} and joined.get(255) == Label(255, "last", "", joined.labels[-1].colour, 300)
+    full = LabelTable(tuple(Label(value, f"l{value}", file_id=255 if value == 1 else 0) for value in range(1, 255)))
+    joined, values = full.joined(LabelTable((Label(255, "last", file_id=1),)))
+    assert values == {255: 255} and joined.labels[-1].file_id == 1
+
+
 def test_the_right_side_is_deeper_where_both_have_one_colour() -> None:
     left, right = Label(1, "muscle", "left", (100, 50, 0)), Label(2, "muscle", "right", (100, 50, 0))
     table = LabelTable((left, right))

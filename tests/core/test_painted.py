@@ -48,6 +48,12 @@ def test_a_label_that_no_case_has_on_the_other_side_gets_one_there() -> None:
     assert twin and twin.value not in (1, 2, 6) and twin.colour == (1, 2, 3)
 
 
+def test_one_label_whose_side_stands_in_its_name_elsewhere_is_one() -> None:
+    first, second = _case(1), _case(1)
+    second.table = LabelTable((Label(1, "vasti_left"),))
+    assert [label.key for label in painted_labels([first, second])[0]] == ["vasti_left"]
+
+
 def test_a_mask_of_255_is_learnt_under_another_number() -> None:
     case = _case(255, 255)
     case.table = LabelTable.from_ids([255])

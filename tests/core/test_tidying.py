@@ -33,6 +33,10 @@ def test_a_stray_piece_takes_what_lies_about_it_and_a_small_hole_is_filled() -> 
     assert tidy(labels, TABLE, 0.2) == []
 
 
+def test_of_no_slices_nothing_is_tidied() -> None:
+    assert tidy(np.zeros((0, 30, 40), np.uint8), TABLE, 0.2) == []
+
+
 def test_a_muscle_in_two_pieces_and_what_fat_goes_round_stay() -> None:
     labels = np.zeros((1, 30, 40), np.uint8)
     labels[0, 1:29, 1:39] = 4

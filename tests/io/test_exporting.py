@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,12 +19,14 @@ from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
 from thighview.core.review import SliceState
 from thighview.io import nifti
+from thighview.io.dataset import reviewed_cases
 from thighview.io.export_files import check_manifest
 from thighview.io.export_wish import FORMATS, Exported, ExportWish, chosen_cases
 from thighview.io.exporting import export
 from thighview.io.masks import read_mask
-from thighview.io.project import Project
+from thighview.io.project import DATABASE, Project
 from thighview.io.reading import read_volume
+from thighview.io.stored_case import read_stored_case
 
 REVIEWED = [i for i, state in enumerate(STATES) if state.reviewed]
 OPEN = [i for i, state in enumerate(STATES) if not state.reviewed]
@@ -42,12 +45,41 @@ def out_of(project: Project, folder: Path, form: str, **wish: object) -> Exporte
     return done
 
 
+def damage(project: Project, case_id: int) -> None:
+    """As if the disk had changed one stored edit."""
+    with sqlite3.connect(project.folder / DATABASE) as connection:
+        changed = "UPDATE edit SET name=name||'x' WHERE case_id=? AND n=5"
+        assert connection.execute(changed, (case_id,)).rowcount == 1
+    connection.close()
+
+
 def numbers(labels: np.ndarray) -> np.ndarray:
     """A mask in the numbers of the files."""
     lookup = np.zeros(256, int)
     for label in TABLE:
         lookup[label.value] = label.file_id
     return lookup[labels]
+
+
+def test_of_a_damaged_mask_nothing_leaves_and_nothing_is_learnt_unseen(project: Project, tmp_path: Path) -> None:
+    damage(project, 2)
+    told = "sub-02 & scan is damaged"
+    for _ in range(2):  # looking does not mend it
+        done = out_of(project, tmp_path / "out", "nifti")
+        assert done.cases == 1 and told in done.left_out[0][1] and "Open it in the window" in done.left_out[0][1]
+        shutil.rmtree(tmp_path / "out")
+        for refused in (
+            lambda: out_of(project, tmp_path / "out", "nnunet"),
+            lambda: reviewed_cases(project),
+            lambda: read_stored_case(project, 2),
+        ):
+            with pytest.raises(UserError, match=told):
+                refused()
+    (tmp_path / "sub-02_acq-tse_T1w.nii.gz").rename(tmp_path / "away.nii.gz")
+    assert told in out_of(project, tmp_path / "out", "nifti").left_out[0][1]
+    project.go_on_after_damage(2)
+    assert out_of(project, tmp_path / "more", "nifti").cases == 2
+    assert len(reviewed_cases(project)) == 1, "its reviews were lost"
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -23,6 +23,7 @@ from thighview.core.history import Edit
 from thighview.core.labels import Label, LabelTable
 from thighview.core.review import ReviewChange, SliceReview, SliceState
 from thighview.io import locks, migrations, schema
+from thighview.io.mask_names import names_beside, provenance_beside
 from thighview.io.paths import home, models_folder, scratch_project
 from thighview.io.project import LOCK, Project
 from thighview.io.resources import resource
@@ -201,6 +202,22 @@ def test_the_mirror_is_a_plain_nifti(project):
     assert path.stat().st_mtime_ns > before
     second = project.add_case(marked_case())
     assert project.write_mirror(second) != path
+
+
+def test_beside_the_mirror_stands_what_is_known_of_its_slices(project):
+    case = marked_case()
+    case.reviews[0], case.reviews[2] = SliceReview(SliceState.DRAWN), SliceReview().after_model(0.2)
+    case_id = project.add_case(case)
+    path = project.write_mirror(case_id)
+    said = provenance_beside(path)
+    assert [review.state for review in said.reviews] == [review.state for review in case.reviews]
+    assert [review.model_beneath for review in said.reviews] == [review.model_beneath for review in case.reviews]
+    label = replace(case.table.labels[0], name="renamed")
+    project.set_table(case_id, case.table.with_label(label))
+    project.write_mirror(case_id)
+    assert names_beside(path)[label.file_id].name == "renamed"
+    project.remove_case(case_id)
+    assert not list((project.folder / "masks").iterdir())
 
 
 # ---------------------------------------------------------------------- opening
@@ -483,7 +500,7 @@ def test_no_two_cases_share_a_mirror(project):
         ids.append(project.add_case(case))
     paths = [project.write_mirror(case_id) for case_id in ids]
     assert len({str(path).lower() for path in paths}) == len(titles)
-    assert len(list((project.folder / "masks").iterdir())) == len(titles)
+    assert len(list((project.folder / "masks").glob("*.nii.gz"))) == len(titles)
 
 
 def test_a_scan_moves_only_where_it_is_new(project, tmp_path):

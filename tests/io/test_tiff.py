@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,17 @@ import numpy as np
 import pytest
 import tifffile
 
+from thighview.core.case import Case
 from thighview.core.errors import SeveralScansError, UserError
+from thighview.core.labels import Label, LabelTable
+from thighview.core.review import SliceReview, SliceState
 from thighview.io import bounded, tiff
+from thighview.io.export_wish import ExportWish
+from thighview.io.exporting import export
+from thighview.io.images import write_volume
+from thighview.io.importing import import_cases
+from thighview.io.masks import read_mask
+from thighview.io.project import Project
 from thighview.io.reading import inspect, read_volume
 
 VOXELS = np.random.default_rng(3).integers(0, 900, (4, 30, 20)).astype(np.uint16)
@@ -64,6 +74,35 @@ def test_signed_numbers_of_imagej_have_their_sign_again(tmp_path: Path) -> None:
     curve = words.replace("cf=0", "cf=1")
     odd = read_volume(write(tmp_path / "c.tif", stored[None], resolution=(2, 2), description=curve))
     assert np.array_equal(odd.voxels[0], stored) and any("calibration curve" in said for said in odd.warnings)
+
+
+def test_what_is_written_of_it_says_that_its_sides_are_not_known(tmp_path: Path) -> None:
+    facts = {"spacing": 5, "unit": "mm", "axes": "ZYX"}
+    tif = write(tmp_path / "a.tif", imagej=True, resolution=(0.5, 0.5), metadata=facts)
+    volume = read_volume(tif)
+    case = Case.of(volume, tif, subject="anna")
+    case.table, case.title = LabelTable((Label(1, "muscle"),)), "leg"
+    case.labels[1, 3:9, 2:5] = 1
+    case.reviews = [SliceReview(SliceState.DRAWN)] * 4
+    with closing(Project.create(tmp_path / "p")) as project:
+        case_id = project.add_case(case, in_training_set=True)
+        for form, image in (("nifti", "leg.nii.gz"), ("nnunet", "imagesTr/leg_0000.nii.gz")):
+            done = export(project, tmp_path / form, ExportWish(form))
+            assert done and any("Left and right of leg are not known" in note for note in done.notes)
+            back = read_volume(tmp_path / form / image)
+            assert back.unsure == {"orientation"} and back.same_grid(volume) and "are not known" in back.warnings[0]
+        masks = [tmp_path / "nifti" / "leg.nii.gz", tmp_path / "nnunet" / "labelsTr" / "leg.nii.gz"]
+        for mask, scan in ((masks[0], volume), (masks[1], volume), (masks[1], back)):
+            assert np.array_equal(read_mask(mask, scan)[0], case.labels)
+        write_volume(tmp_path / "again.nii", back)
+        assert read_volume(tmp_path / "again.nii").unsure == {"orientation"}, "and so on"
+        with closing(Project.create(tmp_path / "other")) as other:
+            assert len(import_cases(other, tmp_path / "nnunet").cases) == 1
+            assert np.array_equal(other.load_case(1).labels, case.labels)
+        project.set_checked(case_id, volume.warnings)
+        done = export(project, tmp_path / "checked", ExportWish("nifti"))
+        assert done and done.notes == ()
+        assert read_volume(tmp_path / "checked" / "leg.nii.gz").unsure == frozenset()
 
 
 def test_imagej_without_a_unit_and_with_one_page_for_all(tmp_path: Path) -> None:

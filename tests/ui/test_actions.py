@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -262,6 +263,20 @@ def test_accept_and_go_on(window, session):
     session.go_to_slice(4)
     key(window, Qt.Key.Key_U)
     assert session.case.reviews[4].state is SliceState.EDITING
+
+
+def test_the_next_slice_to_review_is_never_a_missing_one(window, session, tiny_volume):
+    session.open(case_of(replace(tiny_volume, missing=(2, 3))))
+    draw_all(session)
+    session.go_to_slice(1)
+    key(window, Qt.Key.Key_A, Qt.Key.Key_A)
+    assert session.case.reviews[4].state is SliceState.DRAWN and session.view.cursor[0] == 5
+    for index in (0, 5):
+        session.accept((index,))
+    said = []
+    session.said.connect(said.append)
+    key(window, Qt.Key.Key_J)
+    assert said == ["Every slice is reviewed."] and session.view.cursor[0] == 5
 
 
 def test_text_fields_keep_their_keys(window, session, qtbot):

@@ -4,9 +4,10 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from PySide6.QtCore import QTimer
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QLineEdit, QToolButton, QWidget
+from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QLineEdit, QMessageBox, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from thighview.app import jobs
@@ -43,6 +44,28 @@ def test_files_get_the_ending_they_need(qtbot: QtBot, tmp_path: Path) -> None:
         return dialogs.ask_save_mask(None, tmp_path / "thigh_mask.nii.gz")  # type: ignore[arg-type]
 
     assert [save_as(name) for name in ("m", "m.nii", "")] == [tmp_path / "m.nii.gz", tmp_path / "m.nii", None]
+
+
+@pytest.mark.parametrize("name", ["scan", "scan.v1"])
+def test_a_file_is_never_replaced_unasked(qtbot: QtBot, tmp_path: Path, name: str) -> None:
+    """By the name it gets in the end: the chooser knows no ending of its own, and gives none to a name with a dot."""
+    (tmp_path / f"{name}.nii.gz").touch()
+    asked: list[str] = []
+
+    def keep() -> None:
+        box = QApplication.activeModalWidget()
+        assert isinstance(box, QMessageBox)
+        asked.append(box.text())
+        box.reject()
+
+    def fill_in(box: QFileDialog) -> None:
+        box.findChild(QLineEdit, "fileNameEdit").setText(str(tmp_path / name))  # type: ignore[union-attr]
+        QTimer.singleShot(100, keep)
+        box.accept()
+
+    in_the_dialog(fill_in)
+    assert dialogs.ask_save_mask(None, tmp_path / "thigh_mask.nii.gz") is None  # type: ignore[arg-type]
+    assert len(asked) == 1 and f"{name}.nii.gz" in asked[0]
 
 
 def test_a_new_folder_is_named_and_never_a_full_one(qtbot: QtBot, tmp_path: Path) -> None:

@@ -391,6 +391,14 @@ def test_a_label_name_is_checked(qtbot: QtBot) -> None:
     assert "exist already" in dialog.problem.text()
     dialog.name.setText("Rectus  femoris")
     assert dialog.answer == ("rectus_femoris", "left")
+    dialog.side.setCurrentIndex(0)
+    dialog.name.setText("Gracilis right")
+    assert dialog.answer == ("gracilis", "right") and accept.isEnabled()
+    dialog.name.setText("Vasti left")
+    assert not accept.isEnabled() and "exist already" in dialog.problem.text()
+    again = dialogs.LabelDialog(None, frozenset({"femur_left"}), "femur_left")
+    qtbot.addWidget(again)
+    assert again.buttons.button(QDialogButtonBox.StandardButton.Ok).isEnabled() and again.answer == ("femur", "left")
 
 
 def test_help_says_keys_and_research_use(qtbot: QtBot) -> None:

@@ -54,6 +54,16 @@ def test_it_says_what_will_be_segmented_and_what_stays(panel: SegmentPanel, room
     assert "let the model redo single ones" in panel.doubt_words.text()
 
 
+def test_slices_that_are_missing_in_the_files_are_not_left_to_segment(panel: SegmentPanel, room: Room) -> None:
+    taken = make_case()
+    room.session.open(Case.of(replace(taken.volume, missing=(4, 5)), Path("/scans/gap.nii.gz")))
+    assert panel.slices_words.text().startswith("10 slices will be segmented")
+    for index in set(range(12)) - {4, 5}:
+        paint(room.session, index)
+    assert not panel.segment_button.isEnabled()
+    assert panel.slices_words.text() == "All 10 slices are protected: being edited."
+
+
 def test_a_slice_being_edited_can_be_handed_to_the_model(panel: SegmentPanel, room: Room) -> None:
     paint(room.session, 3)
     room.session.go_to_slice(2)

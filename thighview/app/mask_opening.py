@@ -141,9 +141,9 @@ class OpenMasks(OpenScans):
         def looked(kinds: dict[Path, str]) -> None:
             unsure = tuple(path for path, kind in kinds.items() if kind == "either")
             if unsure and self.session.case is case:
-                self.kind_needed.emit(unsure, lambda kind: self._open_as(kinds, kind))
+                self.kind_needed.emit(unsure, lambda kind: self._open_as(case, kinds, kind))
             else:
-                self._open_as(kinds, "scan")
+                self._open_as(case, kinds, "mask")
 
         job = run_in_thread(work, lane="look")
         job.succeeded.connect(looked)
@@ -159,9 +159,19 @@ class OpenMasks(OpenScans):
         self.job_started.emit(job, words)
         return job
 
-    def _open_as(self, kinds: dict[Path, str], unsure: str) -> None:
-        """Open files by their kinds, those that may be either as ``unsure``; as nothing at all where it is empty."""
+    def _open_as(self, case: Case, kinds: dict[Path, str], unsure: str) -> None:
+        """Open files by their kinds, those that may be either as ``unsure``; as nothing at all where it is empty.
+
+        Where ``case``, on which they were dropped, is not open any more, only scans are opened.
+        """
         wanted = {path: unsure if kind == "either" else kind for path, kind in kinds.items()}
+        if self.session.case is not case:
+            late = [path for path, kind in wanted.items() if kind in ("mask", "names")]
+            wanted = {path: kind for path, kind in wanted.items() if path not in late}
+            if late:
+                which = late[0].name if len(late) == 1 else f"{len(late)} files"
+                told = f"Another scan was opened before {which} could be laid on {case.title}."
+                self.failed.emit(UserError(told, "Open that scan again and drop it there."))
         if masks := [path for path, kind in wanted.items() if kind == "mask"]:
             self.open_masks(masks)
         for path, kind in wanted.items():

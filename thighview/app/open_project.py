@@ -213,7 +213,7 @@ class OpenProject(QObject):
     def _mirror_open_case(self) -> None:
         case = self.session.case
         if case and self.store:
-            volume, case_id = case.volume, case.case_id
+            volume, case_id = case.checked_volume, case.case_id
             self.store.call(lambda project: project.write_mirror(case_id, volume)).failed.connect(self.failed)
 
     def _set_cases(self, cases: tuple[CaseSummary, ...]) -> None:

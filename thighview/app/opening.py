@@ -113,6 +113,7 @@ def case_of(project: Project, scan: Scan, wanted: int | None = None) -> Case:
             )
         return case
     case = project.load_case(known)
+    damaged = bool(case.warnings)
     was = case.series[0]
     volume = scan.volume
     if volume.other_affine is not None and was.key.by_qform != scan.key.by_qform:  # a person has chosen the other one
@@ -125,6 +126,8 @@ def case_of(project: Project, scan: Scan, wanted: int | None = None) -> Case:
     if scan.part and not was.part and same and project.writable:  # made before series were told apart
         project.set_key(known, scan.key)
         case.series[0] = replace(was, path=scan.path, part=scan.part)
+    if damaged and project.writable:
+        project.go_on_after_damage(known)
     return case
 
 

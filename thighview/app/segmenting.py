@@ -31,9 +31,10 @@ def obstacle(case: Case | None, card: ModelCard | None, redo: Collection[int] = 
         plane_grid(case.volume, card)
     except UserError as error:
         return SegmentError(error.message, error.hint)
-    states = [review.state for review in case.reviews]
-    if not all(state.reviewed if i in redo else state.protected for i, state in enumerate(states)):
+    there = {i: review.state for i, review in enumerate(case.reviews) if i not in case.missing}
+    if not all(state.reviewed if i in redo else state.protected for i, state in there.items()):
         return None
+    states = list(there.values())
     edited, reviewed = any(not state.reviewed for state in states), any(state.reviewed for state in states)
     kept = " or ".join(word for word, there in (("being edited", edited), ("reviewed", reviewed)) if there)
     which = "The only slice is" if len(states) == 1 else f"All {len(states)} slices are"

@@ -21,6 +21,7 @@ from thighview.app.training import find_running
 from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.known import LOOK_ONLY
+from thighview.core.provenance import slices_told
 from thighview.core.run import TrainConfig
 from thighview.io.dataset import read_dataset
 from thighview.io.export_wish import ExportWish
@@ -133,26 +134,34 @@ class Workspace(OpenMasks):
         """Write the open case's mask as plain NIfTI into the project's ``masks`` folder."""
         case = self.session.case
         if case and self.store:
-            volume, case_id = case.volume, case.case_id
+            volume, case_id = case.checked_volume, case.case_id
             self._call(lambda project: project.write_mirror(case_id, volume), self._saved)
 
     def save_mask(self, path: Path) -> Job | None:
-        """Write the open case's mask as NIfTI wherever a person wants it, with the label names beside it."""
+        """Write the open case's mask as NIfTI wherever a person wants it, with label names and slice states beside it.
+
+        Refused where that would replace a file of the scan, or what another program keeps beside it.
+        """
         case = self.session.case
         if case is None:
             return None
         if not case.is_sized:
             self.session.refused.emit(LOOK_ONLY)
             return None
-        labels, table, volume = case.labels.copy(), case.table, case.volume
+        labels, table, volume = case.labels.copy(), case.table, case.checked_volume
+        told = slices_told(case.teaching)
+        sources = [one.path for one in case.series]
 
         def work(report: object, stopped: object) -> Path:
             from thighview.io.leftovers import sweep
-            from thighview.io.masks import write_mask, write_sidecar
+            from thighview.io.masks import need_own_sidecar, write_mask, write_sidecar
 
+            if path.exists() and any(source.exists() and path.samefile(source) for source in sources):
+                raise UserError(f"{path.name} is the scan itself.", "Choose another name; scans are never overwritten.")
+            need_own_sidecar(path)
             sweep(path.parent)
             write_mask(path, labels, table, volume)
-            write_sidecar(path, table)
+            write_sidecar(path, table, **told)
             return path
 
         return self._run(work, f"Writing {path.name}", lambda _: self.said.emit(f"Mask written to {path}."))

@@ -60,7 +60,7 @@ def info(args: Namespace) -> int:
 def segment(args: Namespace) -> int:
     """``thighview segment PATH -o OUT.nii.gz``: the mask, and OUT.json beside it."""
     from thighview.io.images import check_ending, write_probabilities
-    from thighview.io.masks import sidecar_path, write_mask, write_sidecar
+    from thighview.io.masks import need_own_sidecar, sidecar_path, write_mask, write_sidecar
     from thighview.io.models import find_model
 
     need_path(args.path)
@@ -68,6 +68,7 @@ def segment(args: Namespace) -> int:
     for path in outputs:
         check_ending(path)
         need_room_for(path, args.path)
+    need_own_sidecar(args.output)
     if len({path.resolve() for path in outputs}) < len(outputs):
         raise UserError("The mask and the probabilities would be the same file.", "Give them two names.")
     model = find_model(args.model)

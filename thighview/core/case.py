@@ -1,6 +1,6 @@
 """A case: one person's visit, its series, and the mask one reader works on."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +128,12 @@ class Case:
     def is_sized(self) -> bool:
         """Whether the size of a voxel is known, likewise; a case where it is not can only be looked at."""
         return lengths_known(self.volume, self.checked)
+
+    @property
+    def checked_volume(self) -> Volume:
+        """The reference image for a file of its own: unsure only of what nobody has checked."""
+        known = {"orientation": self.is_placed, "spacing": self.is_sized}
+        return replace(self.volume, unsure=frozenset(what for what in self.volume.unsure if not known[what]))
 
     def need_sized(self) -> None:
         """Raise :class:`UserError` where the case can only be looked at."""

@@ -27,6 +27,11 @@ def lengths_known(volume: Volume, checked: Collection[str] = ()) -> bool:
     return "spacing" not in volume.unsure or _is_checked(volume, LENGTHS_NOT_KNOWN, checked)
 
 
+def leaves_as_shown(title: str) -> str:
+    """What a person should know of a case that is exported although its left and right are not known."""
+    return f"Left and right of {title} are not known: its files have them as they were shown."
+
+
 def need_lengths(volume: Volume, checked: Collection[str] = (), in_project: bool = False) -> None:
     """Refuse what needs mm of a scan that can only be looked at; in a project a person can confirm its lengths.
 

@@ -61,7 +61,12 @@ class Label:
     @property
     def key(self) -> str:
         """Name with side, unique in a table: ``rectus_femoris_left``."""
-        return self.name + (f"_{self.side}" if self.side else "")
+        return key_of(self.name, self.side)
+
+
+def key_of(name: str, side: str) -> str:
+    """Name with side in one: ``rectus_femoris_left``."""
+    return name + (f"_{side}" if side else "")
 
 
 @dataclass(frozen=True)
@@ -89,8 +94,9 @@ class LabelTable:
         return next((label for label in self.labels if label.value == value), None)
 
     def find(self, name: str, side: str = "") -> Label | None:
-        """The label with this name and side, or None."""
-        return next((label for label in self.labels if (label.name, label.side) == (name, side)), None)
+        """The label with this name and side, or None; ``femur_left`` without a side is the femur of the left side."""
+        key = key_of(name, side)
+        return next((label for label in self.labels if label.key == key), None)
 
     def like(self, name: str, side: str = "") -> Label | None:
         """The label with this name and side, whether words are joined by spaces or underscores, large or small."""
@@ -138,7 +144,8 @@ class LabelTable:
             if label.value not in values:
                 value = label.value if table.get(label.value) is None else table.free_value()
                 taken = {known.file_id for known in table}
-                file_id = next(i for i in (label.file_id, value, table.free_value()) if i not in taken)
+                free = next((number for number in (label.file_id, value) if number not in taken), None)
+                file_id = table.free_value() if free is None else free
                 colour = table.colour_beside(label)
                 table = table.with_label(replace(label, value=value, colour=colour, file_id=file_id))
                 values[label.value] = value

@@ -95,6 +95,14 @@ def reviews_told(words: object, beneath: object = None) -> tuple[SliceReview, ..
     return tuple(SliceReview(state, state in _OF_A_MODEL or i in listed) for i, state in enumerate(states))
 
 
+def slices_told(reviews: Sequence[SliceReview]) -> dict[str, list[str] | list[int]]:
+    """Reviews as a file beside a mask has them: a word for each slice, and which slices a model drew first."""
+    return {
+        "slices": [review.state.word for review in reviews],
+        "model_beneath": [index for index, review in enumerate(reviews) if review.model_beneath],
+    }
+
+
 def least(reviews: Iterable[SliceReview]) -> SliceReview:
     """The one of several that claims least: not reviewed before reviewed, and a model's if one of them is."""
     some = list(reviews)

@@ -40,6 +40,8 @@ def tidy(labels: LabelMap, table: LabelTable, pixel_cm2: float, whole: bool = Tr
     list of int
         Slices that are other ones now.
     """
+    if labels.size == 0:
+        return []
     before = labels.copy()
     boxes: list[Any] = ndimage.find_objects(labels)
     stray = np.zeros(labels.shape, bool)

@@ -31,6 +31,7 @@ from thighview.io.nifti import read_nifti
 from thighview.io.project import Project
 from thighview.io.reading import read_known, sha256_of
 from thighview.io.runs import RunFolder
+from thighview.io.stored_case import load_sound_case
 
 FORMAT = "thighview-run-1"
 IGNORE = 255
@@ -106,9 +107,9 @@ def reviewed_cases(project: Project) -> list[Case]:
     Raises
     ------
     UserError
-        When there are none.
+        When there are none, or the mask of one is damaged.
     """
-    cases = [project.load_case(s.case_id) for s in project.cases() if s.in_training_set]
+    cases = [load_sound_case(project, s.case_id) for s in project.cases() if s.in_training_set]
     if not cases:
         raise UserError("The training set is empty.", "Add a case with reviewed slices to it first.")
     cases = [case for case in cases if any(r.state.reviewed for r in case.reviews)]

@@ -11,6 +11,7 @@ import numpy as np
 
 from thighview.core.case import Case
 from thighview.core.errors import UserError
+from thighview.core.known import leaves_as_shown
 from thighview.core.volume import Volume
 from thighview.io import bids, nnunet
 from thighview.io.atomic import WriteError, write_json_atomic
@@ -32,7 +33,7 @@ from thighview.io.outgoing import Outgoing, origins_and_models
 from thighview.io.project import CaseSummary, Project
 from thighview.io.pseudonyms import Pseudonyms
 from thighview.io.reading import is_gone
-from thighview.io.stored_case import read_stored_case
+from thighview.io.stored_case import load_sound_case, read_stored_case
 
 if TYPE_CHECKING:
     from pydicom.dataset import FileDataset
@@ -209,13 +210,15 @@ class _Writer:
         case = read_stored_case(self.project, summary.case_id) if has_scan else self._without_scan(summary)
         if reason := doubt_of(summary, self.wish):  # of a file that has come in its place since
             raise UserError(reason, "Look at its slices first.")
+        if not case.is_placed and self.wish.form != "npz":  # that has a place to say so
+            self.notes.append(leaves_as_shown(case.title))
         named = not self.wish.deidentify
         origins, models = origins_and_models(self.project, case, self._models, named)
         return Outgoing(case, name, subject, summary.part, origins, models, named, has_scan)
 
     def _without_scan(self, summary: CaseSummary) -> Case:
         """A case whose scan is not where it was: its mask lies where the scan lay when the case was added."""
-        case = self.project.load_case(summary.case_id)
+        case = load_sound_case(self.project, summary.case_id)
         shape, affine = self.project.geometry(summary.case_id)[0]
         case.series[0].volume = Volume(np.broadcast_to(np.uint8(0), shape), affine, case.title)
         self.notes.append(
@@ -238,7 +241,7 @@ class _Writer:
 
     def _nifti(self, room: Path, out: Outgoing, summary: CaseSummary) -> None:
         path = room / f"{out.name}.nii.gz"
-        write_mask(path, out.case.labels, out.case.table, out.case.volume)
+        write_mask(path, out.case.labels, out.case.table, out.case.checked_volume)
         write_json_atomic(sidecar_path(path), out.facts())
         self._count(out, summary)
 
@@ -251,8 +254,7 @@ class _Writer:
     def _npz(self, room: Path, out: Outgoing, summary: CaseSummary) -> None:
         case = out.case
         self._need_reviewed(case)
-        volume = replace(case.volume, unsure=frozenset() if case.is_placed else frozenset({"orientation"}))
-        write_npz(room / f"{out.name}.npz", volume, case.labels, case.table, case.teaching, out.facts())
+        write_npz(room / f"{out.name}.npz", case.checked_volume, case.labels, case.table, case.teaching, out.facts())
         write_json_atomic(room / f"{out.name}.json", out.facts())
         self._count(out, summary)
 
@@ -262,7 +264,7 @@ class _Writer:
         found = bids.entities_of(summary.path, case.visit) if out.named else {}
         name = self._mask_names.next(self._subject_labels[out.subject], found)
         bids.write_bids_mask(
-            room, name, case.volume, case.labels, case.table, case.teaching, out.facts(), out.source_name
+            room, name, case.checked_volume, case.labels, case.table, case.teaching, out.facts(), out.source_name
         )
         self._count(out, summary)
 

@@ -14,6 +14,7 @@ import zstandard
 from thighview.core.history import Edit, History
 from thighview.core.mask import LabelMap, Patch, Region
 from thighview.core.review import ReviewChange, SliceReview
+from thighview.io.names import storable
 
 JournalEntry = tuple[str, Edit | None]
 """``("edit", Edit)``, ``("undo", None)`` or ``("redo", None)``."""
@@ -174,7 +175,8 @@ class Journal:
         self.state.follow(kind, n, meant)
         assert meant is not None
         seq = self._write_row(Row(
-            n, time.time() if made is None else made, kind, edit.name if edit else "", edit.tool if edit else "",
+            n, time.time() if made is None else made, kind, storable(edit.name) if edit else "",
+            edit.tool if edit else "",
             _reviews_to(edit.reviews) if edit else "[]", self.head_hash,
             patches=list(edit.patches) if edit else [],
         ))  # fmt: skip

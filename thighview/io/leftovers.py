@@ -23,7 +23,7 @@ _NAME_BYTES = 150
 
 def hidden(path: Path, ending: str) -> Path:
     """A new hidden name beside ``path`` for what is being written; ``ending`` is ``tmp``, ``part`` or ``new``."""
-    name = path.name.encode()[:_NAME_BYTES].decode(errors="ignore")
+    name = path.name.encode(errors="replace")[:_NAME_BYTES].decode(errors="ignore")
     return path.with_name(f".{name}.{_mark(os.getpid())}-{secrets.token_hex(4)}.{ending}")
 
 

@@ -17,6 +17,7 @@ from thighview.io.dicom_file import is_dicom
 from thighview.io.facts import believed
 from thighview.io.mask_names import names_beside, provenance_beside, segments_of
 from thighview.io.mask_parts import mask_of_parts
+from thighview.io.names import need_storable
 from thighview.io.npz_in import OwnFile, own_mask
 from thighview.io.reading import read_volume
 
@@ -40,6 +41,7 @@ def read_mask_file(path: Path, volume: Volume | None = None) -> MaskFile:
     UserError
         When it is not a mask, damaged, or cannot be read, with the reason.
     """
+    need_storable(path)
     found = _read(path, volume)
     if found.provenance == Provenance():
         found = replace(found, provenance=provenance_beside(path))

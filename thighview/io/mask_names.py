@@ -101,6 +101,15 @@ def _facts(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return data, ours if isinstance(ours, dict) else data
 
 
+def is_sidecar(path: Path) -> bool:
+    """Whether a file is a sidecar of ours: it has a list of labels, each with its number and its name."""
+    try:
+        rows = _facts(path)[1].get("labels")
+    except UserError:
+        return False
+    return isinstance(rows, list) and all(isinstance(row, dict) and {"id", "name"} <= row.keys() for row in rows)
+
+
 def read_sidecar(path: Path) -> dict[int, LabelName]:
     """Name, side and colour by the number in the file; empty without a sidecar that names labels."""
     rows = _facts(path)[1].get("labels")

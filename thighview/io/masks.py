@@ -20,6 +20,7 @@ from thighview.core.volume import Volume
 from thighview.io import nifti
 from thighview.io.atomic import read_back_differs, write_atomic, write_json_atomic
 from thighview.io.mask_file import read_mask_file
+from thighview.io.mask_names import is_sidecar
 
 
 def read_mask(
@@ -138,6 +139,16 @@ def write_mask(path: Path | str, labels: LabelMap, table: LabelTable, volume: Vo
 def sidecar_path(mask_path: Path) -> Path:
     """``OUT.json`` beside ``OUT.nii.gz``."""
     return mask_path.with_name(nifti.stem(mask_path) + ".json")
+
+
+def need_own_sidecar(mask_path: Path) -> None:
+    """Refuse a mask whose sidecar would replace a file of another kind, such as what BIDS keeps beside a scan."""
+    path = sidecar_path(mask_path)
+    if path.exists() and not is_sidecar(path):
+        raise UserError(
+            f"{path.name}, where the labels of the mask would stand, is there already and tells of something else.",
+            "Choose another name for the mask.",
+        )
 
 
 def write_sidecar(mask_path: Path | str, table: LabelTable, **facts: object) -> Path:

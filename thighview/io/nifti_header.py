@@ -32,6 +32,8 @@ _TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _FORMS_MAY_DIFFER_MM = 0.1
 _HALF_TURN = 3 * float(np.finfo(np.float32).eps)
 """Below this the rotation is by 180 degrees, and what is left is the rounding of 32-bit numbers."""
+_SIDES_NOT_KNOWN = b"left and right are not known"
+"""Description in a file of ours whose position is how its scan was shown, and no more: its codes would claim more."""
 _TELL = "Convert it again from the scanner's files, or repair its header."
 
 
@@ -148,6 +150,9 @@ def parse_header(data: bytes, by_qform: bool = False) -> NiftiHeader:
             raw[name] = 0
     raw["xyzt_units"] = int(raw["xyzt_units"]) & 7
     affine, other, position_from = _affine(raw, shape, version, by_qform, warnings)
+    if raw["descrip"].item() == _SIDES_NOT_KNOWN:
+        warnings.append(f"The scan this file was made of does not say how it lies: {NOT_KNOWN}")
+        position_from = "nothing"
     position: Any = Nifti1Header(endianness="<")
     for name in (*_POSITION, "xyzt_units"):
         position[name] = raw[name]
@@ -173,7 +178,8 @@ def check_extensions(data: bytes, big_endian: bool) -> None:
 def build_header(volume: Volume, dtype: np.dtype[np.generic], channels: int = 0, intent: str = "none") -> bytes:
     """A fresh NIfTI-1 header, 352 bytes little-endian, with a volume's position and without a word of its source's.
 
-    Without a position from a file there is an sform, and the same as a qform where the axes are at right angles.
+    Without a position from a file there is an sform, and the same as a qform where the axes are at right angles. Where
+    left and right are not known, its description says so: without any form it would be shown another way round.
 
     Parameters
     ----------
@@ -194,6 +200,8 @@ def build_header(volume: Volume, dtype: np.dtype[np.generic], channels: int = 0,
         header.set_qform(matrix, int(square))
         header.set_sform(matrix, 1)
         header.set_xyzt_units("mm")
+    if "orientation" in volume.unsure and (header["sform_code"] or header["qform_code"]):
+        header["descrip"] = _SIDES_NOT_KNOWN
     header.set_data_shape((*volume.shape[::-1], *([channels] if channels else [])))
     header.set_data_dtype(dtype)
     header.set_intent(intent)

@@ -21,7 +21,7 @@ from thighview.io.nnunet_out import (
     write_dataset,
 )
 from thighview.io.project import CaseSummary, Project
-from thighview.io.stored_case import read_stored_case
+from thighview.io.stored_case import load_sound_case, read_stored_case
 
 Take = Callable[[Case, str], object]
 """Is given each case and the part of its subject instead of the project."""
@@ -87,7 +87,7 @@ def export_raw(
         )
     going: list[tuple[CaseSummary, OutCase]] = []
     for summary in chosen:
-        case = project.load_case(summary.case_id)
+        case = load_sound_case(project, summary.case_id)
         read = partial(_scan_and_mask, project, summary.case_id)
         going.append((summary, OutCase(summary.subject, summary.title, "", case.table, tuple(case.reviews), read)))
     check_cases([out for _, out in going])
@@ -169,7 +169,7 @@ def taking(project: Project, take: Take | None) -> Generator[Take]:
 
 def _scan_and_mask(project: Project, case_id: int) -> tuple[Volume, LabelMap]:
     case = read_stored_case(project, case_id)
-    return case.volume, case.labels
+    return case.checked_volume, case.labels
 
 
 def _add(project: Project, case: Case, part: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from thighview.core.errors import UserError
-from thighview.core.known import with_one_position
+from thighview.core.known import leaves_as_shown, sides_known, with_one_position
 from thighview.core.labels import Label, LabelTable
 from thighview.core.mask import LabelMap
 from thighview.core.review import SliceReview, teaching
@@ -40,7 +40,8 @@ Stopped = Callable[[], bool]
 class OutCase:
     """One case on its way out; its pixels are read only when its turn comes.
 
-    ``part`` is ``train``, ``validation``, ``test`` or nothing; ``reviews`` has one entry per slice of array axis 0.
+    ``part`` is ``train``, ``validation``, ``test`` or nothing; ``reviews`` has one entry per slice of array axis 0;
+    ``sides_known`` is found when it is read.
     """
 
     subject: str
@@ -49,6 +50,7 @@ class OutCase:
     table: LabelTable
     reviews: tuple[SliceReview, ...]
     load: Callable[[], tuple[Volume, LabelMap]]
+    sides_known: bool = True
 
     @property
     def reviewed(self) -> int:
@@ -262,7 +264,7 @@ def _write_case(stage: Path, case: OutCase, name: str, labels: LabelTable, ignor
     volume = with_one_position(volume)
     if mask.shape != volume.shape or len(case.reviews) != mask.shape[0]:
         raise UserError(f"The mask of {case.title} does not lie on its scan's grid: {mask.shape} on {volume.shape}.")
-    case = replace(case, reviews=teaching(case.reviews, volume.missing))
+    case = replace(case, reviews=teaching(case.reviews, volume.missing), sides_known=sides_known(volume))
     if not case.reviewed:
         return None
     images, masks = FOLDERS["test" if case.part == "test" else "train"]
@@ -323,6 +325,7 @@ def file_names(titles: Sequence[str]) -> list[str]:
 
 def _notes(at_home: Sequence[OutCase], going: Sequence[OutCase]) -> list[str]:
     notes = [f"{case.title} stays at home: none of its slices is reviewed." for case in at_home]
+    notes += [leaves_as_shown(case.title) for case in going if not case.sides_known]
     keys = [{label.key for label in case.table} for case in going]
     every = set[str]().union(*keys)
     for case, known in zip(going, keys, strict=True):

@@ -9,6 +9,7 @@ from thighview import __version__
 from thighview.core.case import Case
 from thighview.core.history import model_of_step
 from thighview.core.origins import Origin, label_origins
+from thighview.core.provenance import slices_told
 from thighview.core.statement import RESEARCH_USE
 from thighview.io.models import ModelEntry
 from thighview.io.project import Project
@@ -93,8 +94,7 @@ class Outgoing:
             "part": self.part or None,
             "reader": case.reader_id,
             "labels": rows,
-            "slices": [review.state.word for review in case.teaching],
-            "model_beneath": [index for index, review in enumerate(case.teaching) if review.model_beneath],
+            **slices_told(case.teaching),
             "slices_along": "the slowest axis: the third of NIfTI and NRRD, the first of (z, y, x)",
             "models": [facts.to_json() for facts in self.models.values()],
         }

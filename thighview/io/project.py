@@ -13,10 +13,12 @@ import numpy as np
 
 from thighview.core.case import Case, Series
 from thighview.core.errors import UserError
-from thighview.core.review import SliceReview
+from thighview.core.provenance import slices_told
+from thighview.core.review import SliceReview, teaching
 from thighview.core.volume import Volume
 from thighview.io import locks, masks, moving, schema
 from thighview.io.journal import DamageError, Journal, JournalEntry
+from thighview.io.names import storable
 from thighview.io.records import FIRST_READER, CaseSummary, ModelRow, Records, RunRow
 from thighview.io.same_scan import same_scan
 
@@ -66,7 +68,11 @@ class Project(Records):
                     schema.lay_out(connection)
                     connection.executemany(
                         "INSERT INTO meta VALUES (?,?)",
-                        [("name", name or folder.name), ("salt", secrets.token_bytes(16)), ("made", time.time())],
+                        [
+                            ("name", storable(name or folder.name)),
+                            ("salt", secrets.token_bytes(16)),
+                            ("made", time.time()),
+                        ],
                     )
                     connection.execute("INSERT INTO reader VALUES (?,?)", (FIRST_READER, "Reader 1"))
         except sqlite3.Error as error:
@@ -169,11 +175,12 @@ class Project(Records):
             for change in edit.reviews:
                 codes[change.slice_index] = change.after.code
         with self._writing():
-            self._add_subject(case.subject, part)
+            subject = storable(case.subject)
+            self._add_subject(subject, part)
             case_id = self._insert(
                 "INSERT INTO case_ (subject, visit, title, z, y, x, in_training_set, made, updated)"
                 " VALUES (?,?,?,?,?,?,?,?,?)",
-                (case.subject, case.visit, case.title, *case.labels.shape, in_training_set, now, now),
+                (subject, storable(case.visit), storable(case.title), *case.labels.shape, in_training_set, now, now),
             )
             for channel, series in enumerate(case.series):
                 self._insert_series(case_id, channel, series, series.volume or case.volume)
@@ -191,8 +198,7 @@ class Project(Records):
     def load_case(self, case_id: int, reader_id: int = FIRST_READER) -> Case:
         """A case with mask, reviews and history as they were left; its series are not read (``volume`` is None).
 
-        ``warnings`` says what of a damaged journal could not be restored; a writable project then goes on from
-        what could.
+        ``warnings`` says what of a damaged journal could not be restored, until :meth:`go_on_after_damage`.
 
         Raises
         ------
@@ -208,6 +214,14 @@ class Project(Records):
                 f"Case {case_id} of {self.name} cannot be read: {error}.",
                 f"Plain copies lie in {self.folder / 'masks'}.",
             ) from error
+
+    def go_on_after_damage(self, case_id: int, reader_id: int = FIRST_READER) -> None:
+        """Go on from what could be restored of a damaged journal, and warn no more; for where a person was told."""
+        with self._writing():
+            journal = self._open_journal(case_id, reader_id)
+            if journal.damaged:
+                journal.mend()
+        self._journal = journal
 
     def append(self, case_id: int, reader_id: int, entry: JournalEntry) -> int:
         """Write one entry, durable when this returns; gives its number in the project.
@@ -242,7 +256,8 @@ class Project(Records):
     def write_mirror(self, case_id: int, volume: Volume | None = None, reader_id: int = FIRST_READER) -> Path:
         """Write the mask as plain NIfTI into ``masks/``, unless what lies there is up to date; returns its path.
 
-        Without ``volume`` the grid is the one kept when the case was added.
+        Beside it goes its sidecar: names and colours of its labels, and the state of each slice. Without ``volume`` the
+        grid is the one kept when the case was added.
         """
         title, z, y, x = self._connection.execute(
             "SELECT title, z, y, x FROM case_ WHERE case_id=?", (case_id,)
@@ -254,16 +269,18 @@ class Project(Records):
         journal = self._journal
         if journal is None or (journal.case_id, journal.reader_id) != (case_id, reader_id):
             journal = self._open_journal(case_id, reader_id)
-        if mirrored == journal.head and path.exists():
-            return path
-        if volume is None:
-            affine = self.geometry(case_id)[0][1]
-            volume = Volume(np.broadcast_to(np.uint8(0), (z, y, x)), affine, title)
-        masks.write_mask(path, journal.state.labels, self.table(case_id), volume)
-        with self._writing():
-            self._connection.execute(
-                "UPDATE reading SET mirrored=? WHERE case_id=? AND reader_id=?", (journal.head, case_id, reader_id)
-            )
+        table, reviews = self.table(case_id), [SliceReview.from_code(code) for code in journal.state.codes]
+        told = slices_told(teaching(reviews, volume.missing if volume else ()))
+        if mirrored != journal.head or not path.exists():
+            if volume is None:
+                affine = self.geometry(case_id)[0][1]
+                volume = Volume(np.broadcast_to(np.uint8(0), (z, y, x)), affine, title)
+            masks.write_mask(path, journal.state.labels, table, volume)
+            with self._writing():
+                self._connection.execute(
+                    "UPDATE reading SET mirrored=? WHERE case_id=? AND reader_id=?", (journal.head, case_id, reader_id)
+                )
+        masks.write_sidecar(path, table, **told)  # also where no edit was made: labels are renamed without one
         return path
 
     def move_case_to(self, case_id: int, other: "Project") -> int:
@@ -317,6 +334,7 @@ class Project(Records):
         self._journal = None
         for path in mirrors:
             path.unlink(missing_ok=True)
+            masks.sidecar_path(path).unlink(missing_ok=True)
 
     # ------------------------------------------------------------------ inside
 
@@ -333,10 +351,8 @@ class Project(Records):
             )
         ]
         journal = self._open_journal(case_id, reader_id, row[2])
-        if journal.damaged and self.writable:
-            journal.mend()
         table = self.table(case_id)
-        if self.writable:
+        if self.writable and not journal.damaged:
             self._journal = journal
         state = journal.state
         return Case(

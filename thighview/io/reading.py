@@ -22,6 +22,7 @@ from thighview.io.child import Report, nobody
 from thighview.io.dicom_file import is_dicom
 from thighview.io.facts import Inspection, believed, volume_of
 from thighview.io.loader import Wish
+from thighview.io.names import need_storable
 from thighview.io.same_scan import StoredScan
 
 _DICOM = "thighview.io.dicom_parts"
@@ -118,6 +119,7 @@ def read_source(
         When it was given up.
     """
     path = settled(path)
+    need_storable(path)
     if not _is_dicom(path):
         files = formats.files_of(path)
         return Source(files[0], formats.read_file(path, part), "", frozenset(files), part)

@@ -13,15 +13,33 @@ from thighview.io.project import Project
 from thighview.io.reading import is_gone, read_known
 
 
+def load_sound_case(project: Project, case_id: int) -> Case:
+    """A case with mask, reviews and history as they were left, for work that nobody looks at.
+
+    Raises
+    ------
+    UserError
+        When its journal is damaged: a person must look at what is left of the mask first.
+    """
+    case = project.load_case(case_id)
+    if case.warnings:
+        raise UserError(
+            f"The stored mask of {case.title} is damaged, and nobody has looked at what is left of it:"
+            f" {case.warnings[0][:1].lower()}{case.warnings[0][1:]}",
+            "Open it in the window and look at its slices first.",
+        )
+    return case
+
+
 def read_stored_case(project: Project, case_id: int) -> Case:
     """A case with mask, reviews and history as they were left; its scan is read.
 
     Raises
     ------
     UserError
-        When the scan is gone, is not the one the mask was drawn on, or can only be looked at.
+        When the scan is gone, is not the one the mask was drawn on, or can only be looked at; when the mask is damaged.
     """
-    case = project.load_case(case_id)
+    case = load_sound_case(project, case_id)
     source = case.series[0]
     if is_gone(source.path):
         raise UserError(f"The scan of {case.title} is not at {source.path} any more.", "Put it back there.")

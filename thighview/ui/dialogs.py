@@ -18,6 +18,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from thighview.core.labels import key_of
+from thighview.core.segments import split_side
 from thighview.ui.cards import count, show_words, words
 from thighview.ui.file_dialogs import ask_new_folder, choose, choose_all, with_ending
 
@@ -75,8 +77,7 @@ def ask_file(parent: QWidget, title: str, kinds: str, start: Path | None = None)
 
 def ask_save_mask(parent: QWidget, start: Path | None = None) -> Path | None:
     """Where to save the mask; ends in .nii.gz unless the person wrote another ending for NIfTI."""
-    chosen = choose(parent, "Save the mask as", start, QFileDialog.FileMode.AnyFile, MASKS)
-    return with_ending(chosen, ".nii.gz", (".nii", ".nii.gz"))
+    return _ask_place(parent, "Save the mask as", start, MASKS, ".nii.gz", (".nii", ".nii.gz"))
 
 
 def ask_import_folder(parent: QWidget, start: Path | None = None) -> Path | None:
@@ -97,14 +98,12 @@ def ask_new_project(parent: QWidget, start: Path | None = None) -> Path | None:
 
 def ask_save_picture(parent: QWidget, name: str) -> Path | None:
     """Where to save a picture (PNG)."""
-    chosen = choose(parent, "Save picture", Path(name), QFileDialog.FileMode.AnyFile, "PNG (*.png)")
-    return with_ending(chosen, ".png", (".png",))
+    return _ask_place(parent, "Save picture", Path(name), "PNG (*.png)", ".png", (".png",))
 
 
 def ask_save_csv(parent: QWidget, name: str) -> Path | None:
     """Where to save a table (CSV)."""
-    chosen = choose(parent, "Save table", Path(name), QFileDialog.FileMode.AnyFile, "CSV (*.csv)")
-    return with_ending(chosen, ".csv", (".csv",))
+    return _ask_place(parent, "Save table", Path(name), "CSV (*.csv)", ".csv", (".csv",))
 
 
 def ask_subject(parent: QWidget, scan: str, subject: str, known: Sequence[str]) -> str | None:
@@ -131,7 +130,7 @@ class LabelDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Label")
         self._taken = taken
-        self._own = (name, side)
+        self._own = key_of(name, side)
         box = QVBoxLayout(self)
         form = QFormLayout()
         self.name = QLineEdit(name.replace("_", " "))
@@ -158,13 +157,14 @@ class LabelDialog(QDialog):
 
     @property
     def answer(self) -> tuple[str, str]:
-        """Name as it is stored (words joined by underscores) and side."""
-        return "_".join(self.name.text().lower().split()), str(self.side.currentData())
+        """Name as it is stored (words joined by underscores) and side; the one of the name where none is chosen."""
+        name, side = "_".join(self.name.text().lower().split()), str(self.side.currentData())
+        return (name, side) if side else split_side(name)
 
     def _check(self, *_: object) -> None:
         name, side = self.answer
-        key = name + (f"_{side}" if side else "")
-        taken = key in self._taken and (name, side) != self._own
+        key = key_of(name, side)
+        taken = key in self._taken and key != self._own
         show_words(self.problem, "This name and side exist already." if taken else "")
         self.buttons.button(QDialogButtonBox.StandardButton.Ok).setEnabled(bool(name) and not taken)
 
@@ -214,6 +214,19 @@ def ask_stop_training(parent: QWidget | None, run: str) -> bool:
         )
         == "stop"
     )
+
+
+def _ask_place(
+    parent: QWidget, title: str, start: Path | None, kinds: str, ending: str, allowed: tuple[str, ...]
+) -> Path | None:
+    """Where to write a file; what a name becomes by an ending that the chooser left out is asked about, too."""
+    chosen = choose(parent, title, start, QFileDialog.FileMode.AnyFile, kinds, ending[1:])
+    path = with_ending(chosen, ending, allowed)
+    if path is None or path == chosen or not path.exists():
+        return path
+    answers = (("Replace", "replace"), ("Keep it", "keep"))
+    replace = _ask(parent, f"{path.name} exists already. Replace it?", "", answers, default=1) == "replace"
+    return path if replace else None
 
 
 def _ask(

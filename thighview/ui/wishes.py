@@ -240,9 +240,9 @@ def next_unreviewed(window: Window) -> None:
     session = window.session
     if session.case is None:
         return
-    here, reviews = session.view.cursor[0], session.case.reviews
+    here, reviews, missing = session.view.cursor[0], session.case.reviews, session.case.missing
     ahead = [(here + step) % len(reviews) for step in range(1, len(reviews))]
-    target = next((i for i in ahead if not reviews[i].state.reviewed), None)
+    target = next((i for i in ahead if not reviews[i].state.reviewed and i not in missing), None)
     if target is None:
         session.said.emit("Every slice is reviewed.")
     else:
