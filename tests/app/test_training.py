@@ -245,6 +245,15 @@ def test_past_runs_load_with_their_end(run: RunFolder) -> None:
     assert not run_story.can_resume(run)
 
 
+@pytest.mark.parametrize("end", ["killed", "failed"])
+def test_a_run_that_ended_before_its_model_was_written_can_write_it(run: RunFolder, end: str) -> None:
+    """All epochs are done; the disk was full, or the computer went off, between the last of them and the model."""
+    _say(run, _started(), _epoch(1), _epoch(2), _epoch(3))
+    if end == "failed":
+        _say(run, Failed(1.0, "one", "no room"))
+    assert run_story.can_resume(run)
+
+
 def test_a_run_whose_patience_ended_is_at_its_end(run: RunFolder) -> None:
     _say(run, _started(), _epoch(1), replace(_finished(), epochs=1))
     assert run_story.can_resume(run)

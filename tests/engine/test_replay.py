@@ -22,7 +22,7 @@ from thighview.io.frozen import Replay
 from thighview.io.model_card import ModelCard
 from thighview.io.models import ModelEntry, read_card
 from thighview.io.project import Project
-from thighview.io.runs import EventTail, RunFolder, run_folder
+from thighview.io.runs import EventTail, RunFolder, read_config, run_folder
 from thighview.io.slice_table import read_sums
 
 TINY = TrainConfig(base_filters=2, levels=3, epochs=2, batch_size=4, input_size=32, seed=5)
@@ -126,6 +126,7 @@ def test_people_the_model_knew_are_shown_again(trained: tuple[Path, RunFolder, l
     project.close()
     train.train_main(folder, "second", _with(epochs=1, replay=0.5, start_from="first"))
     run = run_folder(folder, "second")
+    assert read_config(run).start_from == str(folder.absolute() / "models" / "first"), "another of this name may come"
     started = next(e for e in EventTail(run.events).read_all() if isinstance(e, Started))
     one, two = read_card(folder / "models" / "first").split["train"]
     assert f"each batch: 50 % replay of 8 slices of 2 people it knew ({one} and {two})" in started.note

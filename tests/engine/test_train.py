@@ -37,13 +37,14 @@ from thighview.engine import train
 from thighview.engine.batches import MeasureBatches, Slices
 from thighview.engine.checkpoints import read_checkpoint
 from thighview.engine.learner import Learner, optimizer_of, rate_at
+from thighview.engine.recording import speaking
 from thighview.engine.starting import inherited, is_sided, make_plan
 from thighview.engine.unet import build_network, weights_of
 from thighview.io.dataset import Dataset, freeze, read_dataset
 from thighview.io.model_card import ModelCard
 from thighview.io.models import ModelEntry, find_model, read_card, read_weights
 from thighview.io.project import Project
-from thighview.io.runs import EventTail, RunFolder, run_folder, write_control
+from thighview.io.runs import EventTail, RunFolder, read_control, run_folder, write_control
 from thighview.io.slice_table import read_sums
 
 
@@ -423,6 +424,16 @@ def test_starting_from_a_model_with_other_labels(
     np.testing.assert_array_equal(start["head/kernel"][..., 0], old["head/kernel"][..., 0])
     np.testing.assert_array_equal(start["head/kernel"][..., 2], fresh["head/kernel"][..., 2])
     np.testing.assert_array_equal(start["down1_conv1/kernel"], old["down1_conv1/kernel"])
+
+
+@pytest.mark.parametrize("command", ["pause", "stop"])
+def test_no_command_outlives_the_run_it_was_given_to(tmp_path: Path, command: str) -> None:
+    run = RunFolder(tmp_path / "p" / "runs" / "one")
+    run.path.mkdir(parents=True)
+    with speaking(run, None):
+        write_control(run, command)
+        assert read_control(run) == command
+    assert read_control(run) == "run"
 
 
 @pytest.mark.parametrize(("size", "held"), [(128, True), (240, False), (2048, False), (16, False)])

@@ -1,6 +1,7 @@
 """Run folders: names, lock, control, events."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -68,6 +69,22 @@ def test_a_lock_of_a_process_that_is_gone_is_taken_over(run: runs.RunFolder) -> 
     subprocess.run([sys.executable, "-c", code, str(run.path)], check=True)
     assert run.lock.exists()
     assert not run.alive
+
+
+def test_a_lock_that_came_with_a_copied_project_bars_nothing_for_ever(run: runs.RunFolder) -> None:
+    run.lock.write_text(json.dumps({"pid": 1, "started": "x", "host": "reading-room-7"}))
+    assert run.alive, "it may be at work there, on a shared folder"
+    with pytest.raises(UserError) as refused, runs.at_work(run):
+        pass
+    assert "on the computer reading-room-7" in refused.value.message
+    assert f"delete {run.lock}" in refused.value.hint
+    long_ago = run.lock.stat().st_mtime - 3600
+    os.utime(run.lock, (long_ago, long_ago))
+    assert not run.alive
+    with pytest.raises(UserError, match="going on already"), runs.at_work(run):
+        pass
+    run.events.write_text("")
+    assert run.alive, "it has said something just now"
 
 
 def test_control(run: runs.RunFolder) -> None:

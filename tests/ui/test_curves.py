@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from thighview.core.people import mean_of, values_of
-from thighview.core.run import BatchEnded, EpochEnded, PersonScores, Scores
+from thighview.core.run import MOST_BATCHES, BatchEnded, EpochEnded, PersonScores, Scores
 from thighview.core.student import mean_interval
 from thighview.ui.curve_data import MOST_BANDS, CurveData
 from thighview.ui.curve_lines import limits_of, y_range
@@ -61,6 +61,34 @@ def test_a_resumed_run_says_an_epoch_again_and_replaces_it() -> None:
     assert [e.epoch for e in data.epochs] == [1, 2, 3, 4, 5]
     x, _ = data.line("loss", "batch")
     assert (np.diff(x) > 0).all()
+
+
+def test_an_epoch_done_again_leaves_the_best_one_before_it() -> None:
+    data = CurveData(
+        [started(), replace(epoch(1), best=True), replace(epoch(2), best=True), replace(epoch(3), best=False)]
+    )
+    assert data.best_epoch == 2
+    data.add(started(first_epoch=2))
+    assert data.best_epoch == 1
+    data.add(replace(epoch(2), best=True))
+    assert data.best_epoch == 2
+
+
+def test_a_long_run_keeps_some_batches_of_each_epoch_and_finds_the_nearest() -> None:
+    data = CurveData([started()])
+    for number in (1, 2, 3):
+        for step in range(1, 1001):
+            data.add(BatchEnded(0.0, "r", number, step, 1000, float(number)))
+        data.line("loss", "batch")
+        data.add(epoch(number))
+    data.add(BatchEnded(0.0, "r", 4, 10, 1000, 4.0))
+    x, y = data.line("loss", "batch")
+    assert len(x) == len(data.batches) <= 3 * (MOST_BATCHES + 1) + 1
+    assert (np.diff(x) > 0).all() and x[-2] == 3.0 and (np.ceil(x) == y).all()
+    title, values = data.at(1.404, "loss", True)
+    assert title.startswith("epoch 2, batch 40") and values["batch"] == 2.0
+    assert data.at(99.0, "loss", True)[0] == "epoch 4, batch 10 of 1000"
+    assert data.at(-1.0, "loss", False)[0] == "epoch 1"
 
 
 def test_csv_has_every_metric_of_every_line_and_nothing_where_nothing_was_measured() -> None:

@@ -11,7 +11,7 @@ from thighview.app.run_story import can_resume
 from thighview.app.run_watch import RunWatch
 from thighview.app.store import Store
 from thighview.app.training import freeze_run, resume_run, start_run
-from thighview.core.run import Failed, Finished, RunEvent, TrainConfig
+from thighview.core.run import BatchEnded, EpochEnded, Failed, Finished, RunEvent, TrainConfig, thinned
 from thighview.io.runs import RunFolder, run_folders, write_control
 
 
@@ -148,6 +148,10 @@ class RunDesk(QObject):
 
     def _heard(self, event: RunEvent) -> None:
         self.history.append(event)
+        if isinstance(event, EpochEnded):  # of its batches some are enough from now on
+            batches = [e for e in self.history if isinstance(e, BatchEnded) and e.epoch == event.epoch]
+            gone = set(map(id, batches)) - set(map(id, thinned(batches)))
+            self.history[:] = [e for e in self.history if id(e) not in gone]
         self.event_came.emit(event)
         if isinstance(event, (Finished, Failed)):
             self.run_ended.emit(event)

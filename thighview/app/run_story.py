@@ -92,7 +92,10 @@ def has_curve(run: RunFolder) -> bool:
 
 
 def can_resume(run: RunFolder) -> bool:
-    """Whether a run that is not going on has epochs left: it was stopped, failed or was killed; not ended early."""
+    """Whether a run that is not going on can: it was stopped with epochs left, failed, or was killed; not ended early.
+
+    One that failed or was killed after its last epoch still has its model to write.
+    """
     if run.alive:
         return False
     history = load_history(run)
@@ -102,4 +105,4 @@ def can_resume(run: RunFolder) -> bool:
         epochs = int(json.loads(run.config.read_text("utf-8"))["epochs"])
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    return not history.epochs or history.epochs[-1].epoch < epochs
+    return not isinstance(history.last, Finished) or not history.epochs or history.epochs[-1].epoch < epochs

@@ -12,7 +12,7 @@ from thighview.cli.progress import Progress, say, warn
 from thighview.cli.studies import is_study, train_study
 from thighview.core.errors import SeveralScansError, UserError
 from thighview.core.fine_tuning import settings_of
-from thighview.core.run import BatchEnded, EpochEnded, ExampleStep, RunEvent, Started
+from thighview.core.run import BatchEnded, EpochEnded, ExampleStep, Paused, RunEvent, Started
 
 _INDENT = "   "
 
@@ -139,6 +139,8 @@ class _Listener:
         elif isinstance(event, Started):
             self._epochs = event.epochs
             say(f"{event.train_slices} slices of {event.train_subjects} person(s) on {event.device}. {event.note}")
+        elif isinstance(event, Paused) and event.paused:
+            say("Paused by a window; it goes on when that says so. Ctrl+C stops it.")
         elif isinstance(event, BatchEnded):
             done = (event.epoch - 1) * event.steps + event.step
             self._bar.report(done, self._epochs * event.steps, f"Epoch {event.epoch} of {self._epochs}{self._best}")

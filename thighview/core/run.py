@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar
 
@@ -257,6 +258,15 @@ class BatchEnded(RunEvent):
     loss: float
     accuracy: float | None = None
     dice: float | None = None
+
+
+MOST_BATCHES = 200
+
+
+def thinned(batches: Sequence[BatchEnded]) -> list[BatchEnded]:
+    """At most so many of the batches of an epoch, evenly, with the last: enough for its curve once it has ended."""
+    step = -(-len(batches) // MOST_BATCHES)
+    return [*batches[:-1:step], batches[-1]] if step > 1 else list(batches)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from thighview.engine.memory import is_out_of_memory
 from thighview.engine.preprocess import classes_of
 from thighview.io.atomic import write_atomic
 from thighview.io.dataset import Dataset
-from thighview.io.runs import EventLog, RunFolder, at_work, last_log_lines, read_control
+from thighview.io.runs import EventLog, RunFolder, at_work, last_log_lines
 
 Emit = Callable[[RunEvent], None]
 _MOST_NAMED = 16
@@ -59,7 +59,7 @@ class Voice:
 def speaking(run: RunFolder, emit: Emit | None) -> Generator[Voice]:
     """Hold the lock of a run, or of a study, and speak for it; an error is its last word, and goes on.
 
-    A command that a dead process left does not hold any more; one to stop that was followed neither.
+    A command holds as long as the process it was given to: one that a dead process left does not hold any more.
     """
     stale = run.lock.exists() and not run.alive
     with at_work(run):
@@ -80,8 +80,7 @@ def speaking(run: RunFolder, emit: Emit | None) -> Generator[Voice]:
             raise failure from error
         finally:
             events.close()
-            if read_control(run) == "stop":
-                run.control.unlink(missing_ok=True)
+            run.control.unlink(missing_ok=True)
 
 
 def explain(error: Exception) -> UserError:

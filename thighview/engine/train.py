@@ -10,6 +10,7 @@ from thighview.engine.keeping import is_over
 from thighview.engine.recording import Emit, speaking
 from thighview.engine.training_run import TrainingRun
 from thighview.io.dataset import freeze, read_dataset
+from thighview.io.models import find_model
 from thighview.io.project import Project
 from thighview.io.runs import RunFolder, free_run_name, read_config, run_folder
 
@@ -47,6 +48,8 @@ def train_main(
             )
         return train(run, read_config(run), emit)
     config = starting_from(config or TrainConfig(), start_from)
+    if config.start_from:  # by its place: a model of this name may come into the project, the run's own for one
+        config = replace(config, start_from=str(find_model(config.start_from, project).folder.absolute()))
     opened = Project.open(project)
     try:
         freeze(opened, run, config)

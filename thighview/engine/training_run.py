@@ -289,7 +289,7 @@ class TrainingRun:
         lowest = self.best.get("loss")
         better = self.val is None or not self.best_arrays or (
             val.loss is not None and (lowest is None or val.loss < lowest)
-        )  # fmt: skip
+        ) or self.best.get("epoch") == epoch  # killed after the best was written, and done again  # fmt: skip
         per_label = label_dice(passes[VAL], self.subject_of, config.loss) if VAL in passes else ()
         self._checkpoint(epoch, better, val, train, per_label, writer, own, whole)
         self.seconds.append(time.monotonic() - start)

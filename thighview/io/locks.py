@@ -55,7 +55,9 @@ def process_started(pid: int) -> str:
         return "" if fields[0] in "ZX" else f"{boot}:{fields[19]}"
     if sys.platform == "win32":
         return _process_started_windows(pid)
-    found = subprocess.run(["/bin/ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    plain = os.environ | {"LC_ALL": "C", "TZ": "UTC"}  # the same text, whoever asks
+    words = ["/bin/ps", "-o", "lstart=", "-p", str(pid)]
+    found = subprocess.run(words, capture_output=True, text=True, check=False, env=plain)
     return found.stdout.strip()
 
 

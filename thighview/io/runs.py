@@ -8,6 +8,7 @@ import contextlib
 import errno
 import os
 import re
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -19,6 +20,7 @@ from thighview.io.atomic import write_bytes_atomic
 from thighview.io.json_files import read_json
 from thighview.io.locks import Holder, read_holder, release, take
 
+_SILENT_S = 900.0
 COMMANDS = ("run", "pause", "stop")
 _NAME = re.compile(r"[\w][\w .()+,-]{0,79}")
 
@@ -81,9 +83,22 @@ class RunFolder:
 
     @property
     def holder(self) -> Holder | None:
-        """The process at work on it, or None."""
+        """The process at work on it, or None.
+
+        One of another computer counts as long as the run has said something in the last quarter of an hour: its lock
+        also comes along where a project is copied, and stays where that computer has got another name.
+        """
         holder = read_holder(self.lock)
-        return holder if holder and holder.alive else None
+        if holder is None or not holder.alive:
+            return None
+        return holder if holder.here or self._heard_lately() else None
+
+    def _heard_lately(self) -> bool:
+        latest = 0.0
+        for path in (self.lock, self.events, self.log):
+            with contextlib.suppress(OSError):
+                latest = max(latest, path.stat().st_mtime)
+        return time.time() - latest < _SILENT_S
 
     @property
     def alive(self) -> bool:
@@ -169,7 +184,9 @@ def at_work(run: RunFolder) -> Generator[None]:
     """
     holder = take(run.lock)
     if holder is not None:
-        raise UserError(f"The run {run.name!r} is going on already, in {holder}.", "Wait for it, or stop it first.")
+        elsewhere = f"If nothing is at work there, delete {run.lock}, then try again."
+        hint = "Wait for it, or stop it first." if holder.here else elsewhere
+        raise UserError(f"The run {run.name!r} is going on already, in {holder}.", hint)
     try:
         yield
     finally:

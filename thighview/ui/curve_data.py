@@ -1,13 +1,14 @@
 """The numbers behind the curves of a run: kept from its events, given out as lines, bands and CSV."""
 
-from collections.abc import Iterable
-from typing import Any
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from thighview.core.people import values_of
-from thighview.core.run import BatchEnded, EpochEnded, RunEvent, Started
+from thighview.core.run import BatchEnded, EpochEnded, RunEvent, Started, thinned
 from thighview.core.student import mean_interval
 from thighview.ui.curve_table import LINES, METRICS, epochs_csv, label_score, people_of
 
@@ -19,6 +20,8 @@ Interval = tuple[float, float]
 MOST_BANDS = 256
 """A band has at most twice as many places; the plot is hardly wider in pixels."""
 _NOTHING = np.empty(0, np.float64)
+
+T = TypeVar("T")
 
 
 class CurveData:
@@ -57,6 +60,7 @@ class CurveData:
             self._kept_clock = None
             self.planned_epochs = max(self.planned_epochs, event.epochs)
             self.best_epoch = event.epoch if event.best else self.best_epoch
+            self._thin(event.epoch)
             return True
         if isinstance(event, BatchEnded):
             while self.batches and _place(self.batches[-1]) >= _place(event):
@@ -98,14 +102,14 @@ class CurveData:
         values: dict[str, float] = {}
         title = ""
         if self.epochs:
-            epoch = min(self.epochs, key=lambda e: abs(e.epoch - place))
+            epoch = _nearest(self.epochs, place, lambda e: e.epoch)
             title = f"epoch {epoch.epoch}"
             for which, _ in LINES:
                 value = self._score(epoch, metric, which, label)
                 if value is not None:
                     values[which] = value
         if per_batch and self.batches and not label:
-            batch = min(self.batches, key=lambda b: abs(_place(b) - place))
+            batch = _nearest(self.batches, place, _place)
             value = getattr(batch, metric)
             if value is not None:
                 values["batch"] = value
@@ -184,13 +188,26 @@ class CurveData:
         self.epochs = [epoch for epoch in self.epochs if epoch.epoch < first_epoch]
         self.batches = [batch for batch in self.batches if batch.epoch < first_epoch]
         self._forget_lines()
-        if self.best_epoch >= first_epoch:
-            self.best_epoch = 0
+        self.best_epoch = max((epoch.epoch for epoch in self.epochs if epoch.best), default=0)
+
+    def _thin(self, epoch: int) -> None:
+        """Keep some of the batches of an epoch that has ended: long runs have hundreds of thousands."""
+        first = bisect_left(self.batches, epoch, key=lambda batch: batch.epoch)
+        kept = thinned(self.batches[first:])
+        if len(kept) < len(self.batches) - first:
+            self.batches[first:] = kept
+            self._lines.clear()
 
 
 def label_title(name: str) -> str:
     """A label's name as people read it."""
     return name.replace("_", " ").capitalize()
+
+
+def _nearest(rows: list[T], place: float, key: Callable[[T], float]) -> T:
+    """The one of ascending rows whose key is nearest to a place."""
+    after = bisect_left(rows, place, key=key)
+    return min(rows[max(0, after - 1) : after + 1], key=lambda row: abs(key(row) - place))
 
 
 def _place(batch: BatchEnded) -> float:
