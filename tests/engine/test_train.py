@@ -479,5 +479,9 @@ def test_an_unknown_run_or_model_is_refused(tmp_path: Path) -> None:
     folder = make_project(tmp_path, 1)
     with pytest.raises(UserError, match="no model"):
         train.train_main(folder, "x", TINY, "nobody")
+    run = run_folder(folder, "x")
+    assert not run.dataset.exists(), "nothing was frozen"
+    with contextlib.closing(Project.open(folder)) as project:
+        freeze(project, run, TINY)
     with pytest.raises(UserError, match="keeps its settings"):
         train.train_main(folder, "x", TINY)
