@@ -24,9 +24,12 @@ from tiny_project import make_older, make_project
 from thighview.cli import main, phantoms, system
 from thighview.cli.dispatch import DONE, REFUSED
 from thighview.cli.parser import command_parser
+from thighview.cli.progress import Progress
+from thighview.cli.projects import _Listener
 from thighview.core.errors import UserError
 from thighview.core.labels import Label, LabelTable
 from thighview.core.phantom import make_phantom
+from thighview.core.run import Started
 from thighview.core.volume import Volume
 from thighview.engine.evaluation import Evaluation, Truth, compare
 from thighview.io import locks
@@ -471,6 +474,16 @@ def test_train_evaluate_segment(tmp_path: Path, capfd: pytest.CaptureFixture[str
     words[3:5] = []
     assert main(words) == DONE
     assert "each of the 3 people here trained one of the two models, or chose its best epoch." in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_labels_that_the_model_to_start_from_does_not_know_are_told_in_a_pipe_too(
+    known: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = "starts from m; it knows: fat" if known else "starts from m; new to it, learnt from nothing: label 1"
+    _Listener(Progress("Training"), False)(Started(0.0, "one", "CPU", 1, 1, 4, 2, 0, 0, False, ("fat",), note=said))
+    told = capsys.readouterr().err
+    assert told == ("" if known else f"thighview: warning: {said}\n")
 
 
 def test_train_refuses_before_it_begins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

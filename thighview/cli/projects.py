@@ -11,7 +11,7 @@ from thighview.cli.files import need_path, part_to_be_named
 from thighview.cli.progress import Progress, say, warn
 from thighview.cli.studies import is_study, train_study
 from thighview.core.errors import SeveralScansError, UserError
-from thighview.core.fine_tuning import settings_of
+from thighview.core.fine_tuning import FROM_NOTHING, settings_of
 from thighview.core.run import BatchEnded, EpochEnded, ExampleStep, Paused, RunEvent, Started
 
 _INDENT = "   "
@@ -139,6 +139,8 @@ class _Listener:
         elif isinstance(event, Started):
             self._epochs = event.epochs
             say(f"{event.train_slices} slices of {event.train_subjects} person(s) on {event.device}. {event.note}")
+            if FROM_NOTHING in event.note:  # labels are matched by name and side: they may be called otherwise
+                warn(event.note)
         elif isinstance(event, Paused) and event.paused:
             say("Paused by a window; it goes on when that says so. Ctrl+C stops it.")
         elif isinstance(event, BatchEnded):

@@ -13,6 +13,10 @@ FINE_TUNING: Mapping[str, Any] = {"learning_rate": 1e-4, "replay": 0.5}
 """Defaults where a run starts from a model, other than those of :class:`TrainConfig`."""
 
 
+FROM_NOTHING = "new to it, learnt from nothing"
+"""Said of labels that the model to start from does not know by name and side."""
+
+
 def settings_of(given: Mapping[str, Any], start_from: str | None = None) -> TrainConfig:
     """The settings of a run from those that differ from the defaults.
 

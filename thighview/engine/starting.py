@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from thighview import __version__
 from thighview.core.errors import UserError
+from thighview.core.fine_tuning import FROM_NOTHING
 from thighview.core.labels import LabelTable
 from thighview.core.leaks import is_told
 from thighview.core.run import TrainConfig, held_by
@@ -156,7 +157,7 @@ def inherited(fresh: Weights, card: ModelCard, parent: ModelEntry) -> tuple[dict
     if not new and not dropped:
         return weights, f"starts from {old.name}, which knows all labels of the set"
     words = [f"starts from {old.name}"]
-    for title, names in (("it knows", kept), ("new to it, learnt from nothing", new), ("left out", dropped)):
+    for title, names in (("it knows", kept), (FROM_NOTHING, new), ("left out", dropped)):
         if names:
             words.append(f"{title}: {', '.join(name.replace('_', ' ') for name in names)}")
     return weights, "; ".join(words)
