@@ -148,10 +148,12 @@ class RunDesk(QObject):
 
     def _heard(self, event: RunEvent) -> None:
         self.history.append(event)
-        if isinstance(event, EpochEnded):  # of its batches some are enough from now on
-            batches = [e for e in self.history if isinstance(e, BatchEnded) and e.epoch == event.epoch]
-            gone = set(map(id, batches)) - set(map(id, thinned(batches)))
-            self.history[:] = [e for e in self.history if id(e) not in gone]
+        if isinstance(event, EpochEnded):  # of its batches, which came last, some are enough from now on
+            first = len(self.history) - 1
+            while first and isinstance(self.history[first - 1], BatchEnded):
+                first -= 1
+            batches = [e for e in self.history[first:-1] if isinstance(e, BatchEnded)]
+            self.history[first:-1] = thinned(batches)
         self.event_came.emit(event)
         if isinstance(event, (Finished, Failed)):
             self.run_ended.emit(event)
