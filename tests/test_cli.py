@@ -27,9 +27,10 @@ from thighview.cli.parser import command_parser
 from thighview.cli.progress import Progress
 from thighview.cli.projects import _Listener
 from thighview.core.errors import UserError
+from thighview.core.fine_tuning import FINE_TUNING
 from thighview.core.labels import Label, LabelTable
 from thighview.core.phantom import make_phantom
-from thighview.core.run import Started
+from thighview.core.run import Started, TrainConfig
 from thighview.core.volume import Volume
 from thighview.engine.evaluation import Evaluation, Truth, compare
 from thighview.io import locks
@@ -153,6 +154,15 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
             main([*words, "--help"])
         assert end.value.code == 0
         assert len(capsys.readouterr().out) > 150
+
+
+def test_help_of_train_lists_every_setting_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    told = capsys.readouterr().out
+    for name, default in TrainConfig().to_json().items():
+        assert f'"{name}": {json.dumps(default)}' in told
+    assert all(f'"{name}": {value:g}' in told for name, value in FINE_TUNING.items())
 
 
 def test_places_that_cannot_be_written(capsys: pytest.CaptureFixture[str], scan: Path, tmp_path: Path) -> None:

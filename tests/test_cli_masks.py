@@ -48,7 +48,8 @@ def test_an_image_and_its_mask_become_a_case(
     mask = write_nrrd(tmp_path / "m.nrrd", some_labels(tiny_volume), tiny_volume.affine)
     assert main(["import", str(tmp_path / "p"), str(scan), "--mask", str(mask)]) == DONE
     assert capsys.readouterr().out == (
-        "1 case taken in, 6 of 6 slices reviewed.\nscan.nii.gz with m.nrrd: 3 labels, drawn by hand.\n"
+        "1 case taken in, 6 of 6 slices reviewed.\n"
+        "scan.nii.gz with m.nrrd: 3 labels without a name (called label_1, label_2, label_3), drawn by hand.\n"
     )
     project = Project.open(tmp_path / "p")
     try:

@@ -50,8 +50,8 @@ def test_masks_beside_images_are_paired_and_it_is_said(project: Project, pairs: 
     done = import_cases(project, pairs)
     assert (len(done.cases), done.reviewed, done.slices) == (3, 18, 18)
     assert done.pairs == (
-        "b.nii.gz with b_labels.nrrd: 3 labels, drawn by hand.",
-        "c.nii.gz with c.seg.nrrd: 3 labels, drawn by hand.",
+        "b.nii.gz with b_labels.nrrd: 3 labels without a name (called label_1, label_2, label_3), drawn by hand.",
+        "c.nii.gz with c.seg.nrrd: 3 labels (label_2, label_3: no name there), drawn by hand.",
         "sub-01_t1.nii.gz with sub-01_t1_seg.nii.gz: 3 labels, drawn by hand.",
     )
     assert "gone_mask.nii.gz was left out: its image gone is not there." in done.notes
@@ -83,7 +83,7 @@ def test_what_is_imported_twice_is_one_case_by_whatever_path(project: Project, p
 def test_an_image_and_the_mask_named_with_it(project: Project, pairs: Path, tiny_volume: Volume) -> None:
     mask = pairs / "c.seg.nrrd"
     done = import_cases(project, pairs / "d.nii.gz", ImportWish(mask))
-    assert done.pairs == ("d.nii.gz with c.seg.nrrd: 3 labels, drawn by hand.",)
+    assert done.pairs == ("d.nii.gz with c.seg.nrrd: 3 labels (label_2, label_3: no name there), drawn by hand.",)
     (row,) = project.cases()
     assert {review.state for review in project.load_case(row.case_id).reviews} == {SliceState.DRAWN}
     with pytest.raises(UserError, match="no mask was named"):

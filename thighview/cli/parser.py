@@ -1,11 +1,16 @@
 """What can be typed: commands, options, and help that teaches."""
 
 import argparse
+import json
+import textwrap
+from dataclasses import fields
 from pathlib import Path
 from typing import NoReturn
 
 from thighview import __version__
 from thighview.core.errors import UserError
+from thighview.core.fine_tuning import FINE_TUNING
+from thighview.core.run import TrainConfig
 
 _MAIN = """\
 thighview opens thigh MRI, lets a U-Net draw the masks, lets you correct them, and retrains on what you corrected.
@@ -133,6 +138,20 @@ goes in and what comes out.
 _PART = "which of several volumes of a file, as thighview info counts them: 2; qform, alone or behind: place it by that"
 
 
+def _settings() -> str:
+    """Every setting of a training, as the file of ``--config`` calls it."""
+    lines = ["settings of F.json, with their defaults:"]
+    for setting in fields(TrainConfig):
+        limits, default = setting.metadata, setting.default
+        choices = " | ".join(limits.get("choices", ()))
+        scope = choices or (f"{limits['low']:.10g} to {limits['high']:.10g}" if "low" in limits else "")
+        head = f'  "{setting.name}": {json.dumps(default)}' + (f"   {scope}" if scope else "")
+        lines += [head, *textwrap.wrap(limits["tip"], 106, initial_indent=" " * 6, subsequent_indent=" " * 6)]
+    starting = ", ".join(f'"{name}": {value:g}' for name, value in FINE_TUNING.items())
+    told = "Where it starts from a model, network, input size and pixel size are the model's; other defaults"
+    return "\n".join((*lines, "", f"{told}: {starting}."))
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose refusals are one sentence, like every other refusal of the program."""
 
@@ -207,6 +226,7 @@ def command_parser() -> tuple[Parser, tuple[str, ...]]:
     fitting(take_in)
 
     train = command("train", "Train a model on a project, or go on with a run.", _TRAIN)
+    train.epilog = _settings()
     train.add_argument("project", type=Path, nargs="?", metavar="PROJECT", help="project folder")
     train.add_argument("--config", type=Path, metavar="F.json", help="settings that differ from the defaults")
     train.add_argument("--run", default="", metavar="NAME", help="name of the run; an unfinished one goes on")

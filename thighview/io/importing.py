@@ -182,12 +182,20 @@ def _seen(reviews: Sequence[SliceReview]) -> str:
     return words if len(reviewed) == len(reviews) else f"{len(reviewed)} of {len(reviews)} slices {words}"
 
 
+def _unnamed(case: Case) -> str:
+    """Which labels of a mask have no name in the file, in a few words."""
+    found = [label.name for label in case.table if label.name == f"label_{label.file_id}"]
+    if not found:
+        return ""
+    listed = ", ".join(found) if len(found) < 4 else f"{found[0]} to {found[-1]}"
+    return f" without a name (called {listed})" if len(found) == len(case.table) else f" ({listed}: no name there)"
+
+
 def _said(pair: Pair, mask: FoundMask, case: Case) -> str:
     """What was paired, and what became of the mask, in one line."""
     count = len(case.table)
-    words = (
-        f"{case.series[0].path.name} with {pair.mask.name}: {count} label{'s' * (count != 1)}, {_seen(case.reviews)}"
-    )
+    pair_words = f"{case.series[0].path.name} with {pair.mask.name}"
+    words = f"{pair_words}: {count} label{'s' * (count != 1)}{_unnamed(case)}, {_seen(case.reviews)}"
     if mask.grid:
         changes = [f"{c.label.title} {c.before_ml:.2f} ml, now {c.after_ml:.2f} ml" for c in mask.grid.changes]
         words += f"; resampled, {mask.grid.outside:.1%} of it lay outside the image ({'; '.join(changes)})"
