@@ -1,8 +1,10 @@
 """Who trains and who validates in each training of a study, and what the trainings add up to."""
 
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from thighview.core.errors import UserError
 from thighview.core.fine_tuning import batch_parts
 from thighview.core.run import PersonScores, TrainConfig, event_from_line
-from thighview.core.student import mean_interval
+from thighview.core.student import mean_interval, t_975
 from thighview.core.studies import (
     CURVE,
     FOLDS,
@@ -29,6 +31,7 @@ from thighview.core.study_results import (
     curve_points,
     last_gain,
     pooled,
+    training_noise,
 )
 
 CONFIG = TrainConfig(epochs=10, batch_size=4)
@@ -195,15 +198,57 @@ def test_a_curve_is_scored_on_the_same_people_and_its_last_step_in_pairs() -> No
     assert points[0].train == pytest.approx(0.8) and points[2].train is None
     gain = last_gain(points)
     assert gain is not None and gain.mean == pytest.approx(0.105)
-    assert gain.interval is not None and gain.interval[0] > 0
-    assert gain_sentence(plan_, results, "dice").endswith(
-        "(95 % interval +4.1 to +16.9, the same 2 people). That says nothing yet: it takes 3 people who validate."
+    assert gain.interval is None, "one size drawn twice does not tell how trainings differ"
+    assert gain_sentence(plan_, results, "dice") == (
+        "From 2 to 4 people: Dice +10.5 points. That says nothing yet: it takes 3 people who validate."
     )
     rows = rows_of(CURVE, plan_, results, "dice")
     assert [row[:2] for row in rows[1:]] == [("1", "2"), ("2", "1 of 2"), ("4", "1")]
     one = {1: ended(1, {"p00": 0.1}), 2: ended(2, {"p00": 0.2})}
     assert gain_sentence(plan_, one, "dice").endswith("That says nothing yet: one person validates, and it takes 3.")
     assert gain_sentence(plan_, {}, "dice") == ""
+    one = {k: replace(r, val_people=tuple(replace(p, dice=(0.5, 0.5)) for p in r.val_people)) for k, r in one.items()}
+    assert gain_sentence(plan_, one, "dice", 1).endswith(
+        "only one person who validates has this label, and it takes 3."
+    )
+
+
+def test_chance_of_a_training_is_in_the_interval_of_a_curve() -> None:
+    """It moves everybody who validates alike; where more people bring nothing, one curve in 20 may say they do."""
+    plan_ = plan(CURVE, cohort(14, 6), CONFIG)
+    assert Counter(len(one.train) for one in plan_) == {1: 2, 2: 2, 4: 2, 8: 1}
+    rng = np.random.default_rng(0)
+    concluded, studies = 0, 300
+    for _ in range(studies):
+        results: dict[int, RetrainingEnded] = {}
+        for number in range(1, len(plan_) + 1):
+            values = 0.85 + 0.01 * rng.standard_normal() + 0.007 * rng.standard_normal(6)
+            results[number] = ended(number, {f"p{i:02d}": float(v) for i, v in enumerate(values)})
+        concluded += "chance" not in gain_sentence(plan_, results, "dice")
+    assert concluded <= 0.08 * studies
+
+
+def test_the_interval_of_a_gain_is_welch_satterthwaites() -> None:
+    plan_ = plan(CURVE, cohort(7, 3), CONFIG, 5)  # 1, 2, 4 of 4, then 1 and 2 again
+    found = [
+        {"p00": 0.5, "p01": 0.7, "p02": 0.6}, {"p00": 0.6, "p01": 0.8, "p02": 0.7},
+        {"p00": 0.8, "p01": 0.9, "p02": 0.8},
+        {"p00": 0.54, "p01": 0.74, "p02": 0.64}, {"p00": 0.58, "p01": 0.78, "p02": 0.68},
+    ]  # fmt: skip
+    results = {number: ended(number, people) for number, people in enumerate(found, 1)}
+    points = curve_points(plan_, results, "dice")
+    noise, degrees = training_noise(points)
+    assert degrees == 2 and noise == pytest.approx((2 * 0.02**2 + 2 * 0.01**2) / 2)
+    gain = last_gain(points)
+    assert gain is not None and gain.interval is not None
+    of_people, of_draws = np.var([0.21, 0.11, 0.11], ddof=1) / 3, noise * (1 / 2 + 1)
+    free = (of_people + of_draws) ** 2 / (of_people**2 / 2 + of_draws**2 / 2)
+    half = t_975(int(free)) * (of_people + of_draws) ** 0.5
+    assert gain.interval == pytest.approx((gain.mean - half, gain.mean + half))
+    fewer = {number: result for number, result in results.items() if number != 4}
+    assert gain_sentence(plan_, fewer, "dice").endswith(
+        "That says nothing yet: too few draws tell how much one training differs from the next."
+    )
 
 
 @pytest.mark.parametrize(
@@ -224,7 +269,9 @@ def test_a_curve_concludes_from_three_people_and_two_draws() -> None:
     plan_ = plan(CURVE, cohort(7, 3), CONFIG, 5)  # 1, 2, 4 of 4, then 1 and 2 again
     small, large = {"p00": 0.5, "p01": 0.7, "p02": 0.6}, {"p00": 0.6, "p01": 0.81, "p02": 0.71}
     drawn = {1: ended(1, small), 4: ended(4, small), 2: ended(2, small), 5: ended(5, small), 3: ended(3, large)}
-    assert gain_sentence(plan_, drawn, "dice").endswith("the same 3 people): more people still help.")
+    assert gain_sentence(plan_, drawn, "dice").endswith(
+        "the same 3 people, differences between trainings included): more people still help."
+    )
     assert gain_sentence(plan_, drawn, "loss").endswith("more people still help.")
     worse = drawn | {3: ended(3, {"p00": 0.4, "p01": 0.59, "p02": 0.5})}
     assert gain_sentence(plan_, worse, "dice").endswith("more people did not help.")

@@ -61,10 +61,19 @@ def difference_interval(first: Sequence[float], second: Sequence[float]) -> tupl
     if min(group.size for group in groups) < FEWEST:
         return None
     parts = [float(group.var(ddof=1)) / group.size for group in groups]
-    error = sum(parts)
-    between = float(groups[1].mean() - groups[0].mean())
+    degrees = [group.size - 1 for group in groups]
+    return interval_about(float(groups[1].mean() - groups[0].mean()), list(zip(parts, degrees, strict=True)))
+
+
+def interval_about(middle: float, parts: Sequence[tuple[float, int]]) -> tuple[float, float]:
+    """95 % interval about a value whose squared standard error is a sum of independent parts.
+
+    Each part is a variance and its degrees of freedom, 1 or more; those of the sum are by F. E. Satterthwaite, 1946,
+    An approximate distribution of estimates of variance components, rounded down.
+    """
+    error = sum(part for part, _ in parts)
     if error == 0.0:
-        return between, between
-    degrees = error**2 / sum(part**2 / (group.size - 1) for part, group in zip(parts, groups, strict=True))
+        return middle, middle
+    degrees = error**2 / sum(part**2 / free for part, free in parts)
     half = t_975(max(1, int(degrees))) * math.sqrt(error)
-    return between - half, between + half
+    return middle - half, middle + half

@@ -78,25 +78,31 @@ def gain_sentence(plan: Plan, results: Results, metric: str, label: int | None =
     """What the last step of a learning curve brought, and whether that can be chance; empty without two points.
 
     Nothing is concluded from fewer than ``FEWEST`` people who validate, nor from a single draw of some of the people
-    who train (of all of them there is only one).
+    who train (of all of them there is only one), nor while too few draws tell how much trainings differ.
     """
     points = curve_points(plan, results, metric, label)
     gain = last_gain(points)
     if gain is None:
         return ""
-    before, after = points[-2].n, points[-1].n
+    before, after, people = points[-2].n, points[-1].n, len(gain.people)
     first = f"From {before} to {after} people: {METRICS[metric]} {amount(metric, gain.mean, True)}"
-    if gain.interval is None:
-        return f"{first}. That says nothing yet: one person validates, and it takes {FEWEST}."
-    low, high = (amount(metric, end, True, unit=False) for end in gain.interval)
-    first = f"{first} (95 % interval {low} to {high}, the same {len(gain.people)} people)"
-    if len(gain.people) < FEWEST:
-        return f"{first}. That says nothing yet: it takes {FEWEST} people who validate."
+    nothing = "That says nothing yet"
+    if people < 2:
+        only = "one person validates" if label is None else "only one person who validates has this label"
+        return f"{first}. {nothing}: {only}, and it takes {FEWEST}."
+    if gain.interval is not None:
+        low, high = (amount(metric, end, True, unit=False) for end in gain.interval)
+        first += f" (95 % interval {low} to {high}, the same {people} people, differences between trainings included)"
+    if people < FEWEST:
+        who = "who validate" if label is None else "who validate and have this label"
+        return f"{first}. {nothing}: it takes {FEWEST} people {who}."
     largest = max(len(one.train) for one in plan)
     single = [point.n for point in points[-2:] if len(point.draws) < 2 and point.n < largest]
     if single:
         who = " and ".join(f"{n} {'person' if n == 1 else 'people'}" for n in single)
-        return f"{first}. That says nothing yet: {who} were drawn only once, and others may teach more or less."
+        return f"{first}. {nothing}: {who} were drawn only once, and others may teach more or less."
+    if gain.interval is None:
+        return f"{first}. {nothing}: too few draws tell how much one training differs from the next."
     if gain.interval[0] <= 0 <= gain.interval[1]:
         return f"{first}: that may be chance."
     better = (gain.mean < 0) == (metric == "loss")

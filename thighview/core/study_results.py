@@ -4,13 +4,17 @@ Scores are those of the last epoch of each training: nothing is chosen on the pe
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import variance
 from typing import ClassVar
 
 from thighview.core.people import mean_of, score_of
 from thighview.core.run import PersonScores, RunEvent
-from thighview.core.student import mean_interval
+from thighview.core.student import interval_about, mean_interval
 from thighview.core.studies import Retraining
+
+FEWEST_DEGREES = 2
+"""Degrees of freedom (draws beyond the first of each size) from which on it is told how much trainings differ."""
 
 
 @dataclass(frozen=True)
@@ -122,12 +126,38 @@ def curve_points(
     return points
 
 
+def training_noise(points: Sequence[CurvePoint]) -> tuple[float, int]:
+    """How much trainings of one size differ: variance of a draw's mean, pooled over the sizes, and its degrees.
+
+    It holds chance of the training and of who was drawn. ``(0.0, 0)`` where no size was drawn twice.
+    """
+    several = [point.draws for point in points if len(point.draws) > 1]
+    degrees = sum(len(draws) - 1 for draws in several)
+    squares = sum((value - _mean(draws)) ** 2 for draws in several for value in draws)
+    return (squares / degrees if degrees else 0.0), degrees
+
+
 def last_gain(points: Sequence[CurvePoint]) -> Mean | None:
-    """What the last step of a learning curve brought, person by person on the same people; None without two points."""
+    """What the last step of a learning curve brought, person by person on the same people; None without two points.
+
+    Chance in a training moves everybody who validates alike, so their differences do not show it: its interval holds
+    that of the mean over people and that of the draws behind both points (:func:`training_noise`). It is None for
+    fewer than two people, and while fewer than ``FEWEST_DEGREES`` tell how trainings differ.
+    """
     if len(points) < 2:
         return None
     before, after = points[-2].val.people, points[-1].val.people
-    return mean_of_people({name: value - before[name] for name, value in after.items() if name in before})
+    gain = mean_of_people({name: value - before[name] for name, value in after.items() if name in before})
+    if gain is None:
+        return None
+    noise, degrees = training_noise(points)
+    people = list(gain.people.values())
+    if len(people) < 2 or degrees < FEWEST_DEGREES:
+        return replace(gain, interval=None)
+    of_people = variance(people) / len(people)
+    of_draws = noise * sum(1 / len(point.draws) for point in points[-2:])
+    both = [(of_people, len(people) - 1), (of_draws, degrees)]
+    return replace(gain, interval=interval_about(gain.mean, both))
 
 
 def _values(people: Sequence[PersonScores], metric: str, label: int | None) -> dict[str, float]:
