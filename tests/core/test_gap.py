@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from thighview.core.gap import TERMS, Gap, decompose
 from thighview.core.gap_passes import END_OF_EPOCH, INFERENCE, LEARNING, TRAIN, VAL, gaps_of
-from thighview.core.gap_words import TITLES, amount, sentence
+from thighview.core.gap_report import as_text
+from thighview.core.gap_words import TITLES, sentence, told_rows
 from thighview.core.student import difference_interval
 from thighview.core.sums import Sums, seed_scores
 
@@ -78,8 +79,8 @@ def _gap(**changes: object) -> Gap:
 
 def test_the_sentence_names_the_largest_cause_and_ends_with_the_people() -> None:
     said = sentence(_gap())
-    assert said.startswith("Validation reads 0.6 points higher than training")
-    assert "0.6 of that is “Distorted images”: training images are distorted" in said
+    assert said.startswith("Validation reads 0.64 points higher than training")
+    assert "0.62 of that is “Distorted images”: training images are distorted" in said
     assert said.endswith("no evidence that the groups differ.")
     assert "6 validation people" in said
 
@@ -88,16 +89,18 @@ def test_the_part_called_the_largest_is_the_longest_bar() -> None:
     """The real one, too: then the largest of the others follows, called so, and the real part is still the last."""
     real = _gap(validation=0.9617, augmentation=0.0172, split=-0.0465, interval=(-0.12, 0.03))
     said = sentence(real)
-    assert "The largest part, −4.7, is “Other people”. The largest of the others, +1.7, is “Distorted images”:" in said
+    assert (
+        "The largest part, −4.65, is “Other people”. The largest of the others, +1.72, is “Distorted images”:" in said
+    )
     assert said.endswith(
-        "The real difference between the two groups of people is −4.7 points (95 % interval −12.0 to +3.0, 6 validation"
-        " people): no evidence that the groups differ."
+        "The real difference between the two groups of people is −4.65 points (95 % interval −12.00 to +3.00, 6"
+        " validation people): no evidence that the groups differ."
     )
     full = sentence(replace(real, difficulty=0.0095, judge="m"))
-    assert "The largest part, −5.6, is “People not trained on”." in full
-    assert "+0.9 points of what is real is “Harder or easier people”: the validation people are easier" in full
+    assert "The largest part, −5.60, is “People not trained on”." in full
+    assert "+0.95 points of what is real is “Harder or easier people”: the validation people are easier" in full
     alone = sentence(_gap(validation=0.94, lag=0.0, augmentation=0.0, aggregation=0.0, split=-0.0507))
-    assert "The largest part, −5.1, is “Other people”. The real difference" in alone
+    assert "The largest part, −5.07, is “Other people”. The real difference" in alone
 
 
 @given(st.lists(st.floats(-0.2, 0.2), min_size=9, max_size=9))
@@ -108,10 +111,45 @@ def test_no_bar_is_longer_than_the_one_called_the_largest(values: list[float]) -
         regime=regime, augmentation=augmentation, aggregation=aggregation, split=split, ema=ema, selection=selection,
         difficulty=difficulty, judge="m",
     )  # fmt: skip
-    name, value = max(gap.terms, key=lambda term: abs(term[1]))
+    parts = {TITLES[name]: abs(value) for name, value in told_rows(gap)[1:-1]}
     told = re.search(r"(?:The largest part, ([^ ]+),|([^ ]+) of that) is “(.*?)”", sentence(gap))
-    assert bool(told) == (amount(gap.metric, value) != "0.0 points")
-    assert told is None or told[3] == TITLES[name]
+    assert bool(told) == (max(parts.values()) > 1e-9)
+    assert told is None or parts[told[3]] == pytest.approx(max(parts.values()))
+
+
+@given(st.lists(st.floats(-0.05, 0.05), min_size=9, max_size=9), st.sampled_from(["dice", "loss"]))
+def test_the_numbers_told_add_up(values: list[float], metric: str) -> None:
+    """Those of the rows, of the text, and of the clause on how hard people are."""
+    lag, regime, augmentation, aggregation, split, ema, selection, difficulty, above = values
+    whole = 0.8 + above + lag + regime + augmentation + aggregation + split + ema + selection
+    gap = _gap(
+        metric=metric, train=0.8 + above, validation=whole, lag=lag, regime=regime, augmentation=augmentation,
+        aggregation=aggregation, split=split, ema=ema, selection=selection, difficulty=difficulty, judge="m",
+    )  # fmt: skip
+    rows = [value for _, value in told_rows(gap)]
+    assert sum(rows[:-1]) == pytest.approx(rows[-1], abs=1e-9)
+    lines = [line for line in as_text(gap, 1).split("\n\n")[1].splitlines() if "interval" not in line]
+    *text, reported, _left_over = (_number(line.split(": ")[1]) for line in lines)
+    assert len(text) == 9 and sum(text) == pytest.approx(reported, abs=1e-9)
+    real = re.search(r"people is (\S+).*: (\S+) is how hard they are, (\S+) that", sentence(gap))
+    assert real is not None
+    assert _number(real[2]) + _number(real[3]) == pytest.approx(_number(real[1]), abs=1e-9)
+
+
+def _number(said: str) -> float:
+    return float(said.split()[0].replace("−", "-"))
+
+
+def test_what_the_interval_says_is_not_lost_by_rounding() -> None:
+    small = _gap(
+        train=0.998, validation=0.9976, lag=0.0, augmentation=0.0, aggregation=0.0, split=-0.0004,
+        interval=(-0.0005, -0.0003),
+    )  # fmt: skip
+    assert "is −0.04 points (95 % interval −0.05 to −0.03, 6 validation people): the network does worse" in sentence(
+        small
+    )
+    noise = replace(small, validation=0.998, split=1e-17, interval=(1e-17, 1e-17))
+    assert sentence(noise).endswith("no evidence that the groups differ.")
 
 
 def test_a_dice_of_nought_everywhere_has_no_parts_to_tell() -> None:

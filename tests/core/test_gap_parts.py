@@ -19,7 +19,7 @@ from thighview.core.gap_passes import (
     gaps_of,
     in_full,
 )
-from thighview.core.gap_words import sentence
+from thighview.core.gap_words import flatters, sentence
 from thighview.core.people import mean_of
 from thighview.core.run import PersonScores
 from thighview.core.selection import best_epoch, unchosen
@@ -119,14 +119,23 @@ def test_the_sentence_picks_the_largest_cause_among_all() -> None:
     assert "is “Best epoch chosen”: this epoch was chosen" in sentence(gap_with(selection=0.05))
     harder = sentence(gap_with(difficulty=-0.05, judge="thigh_tissues"))
     assert (
-        "The largest part, −5.0, is “Harder or easier people”: the validation people are harder also for thigh_tissues"
+        "The largest part, −5.00, is “Harder or easier people”: the validation people are harder also for thigh_tissues"
     ) in harder
     assert harder.count("Harder or easier people") == 1
     easier = sentence(gap_with(difficulty=0.01, judge="m"))
-    assert "+1.0 points of what is real is “Harder or easier people”: the validation people are easier" in easier
+    assert "+1.00 points of what is real is “Harder or easier people”: the validation people are easier" in easier
     assert easier.rindex("The real difference") > easier.rindex("of what is real"), "the real part comes last"
     assert "(Dice of femur cortex)" in sentence(gap_with(label="femur_cortex"))
     assert "harder" in sentence(replace(gap_with(difficulty=0.5, judge="m"), metric="loss"))
+
+
+def test_the_choice_of_the_epoch_flatters_only_by_its_sign() -> None:
+    """The epoch is chosen by the loss: what that does to another metric can go either way."""
+    assert "chosen because its loss was the best on these people" in sentence(gap_with(selection=-0.05))
+    assert flatters(gap_with(selection=0.05)) and not flatters(gap_with(selection=-0.05))
+    loss = replace(gap_with(selection=-0.05), metric="loss")
+    assert flatters(loss) and not flatters(replace(loss, selection=0.05))
+    assert not flatters(gap_with()) and not flatters(gap_with(selection=0.0))
 
 
 def test_once_it_is_measured_how_hard_people_are_the_end_says_nothing_else() -> None:
@@ -134,9 +143,9 @@ def test_once_it_is_measured_how_hard_people_are_the_end_says_nothing_else() -> 
     measured = gap_with(split=-0.09, difficulty=-0.09, interval=(-0.12, -0.07), judge="m")
     said = sentence(measured)
     assert "more people help" not in said
-    assert "−9.0 is how hard they are, 0.0 that they are new to the network (95 % interval of both together " in said
+    assert "−9.00 is how hard they are, 0.00 that they are new to the network (95 % interval of both together " in said
     against = sentence(replace(measured, split=-0.007, difficulty=0.09, interval=(-0.03, 0.02)))
-    assert "no evidence" not in against and "+9.0 is how hard they are, −9.7 that they are new" in against
+    assert "no evidence" not in against and "+9.00 is how hard they are, −9.70 that they are new" in against
 
 
 # ---------------------------------------------------------------------- sums

@@ -33,7 +33,7 @@ def test_the_direction_is_the_one_of_the_sentence() -> None:
     assert direction(GAP) == "higher"
     assert "higher" in sentence(GAP)
     assert direction(replace(GAP, validation=0.79)) == "lower"
-    same = replace(GAP, validation=0.8003)
+    same = replace(GAP, validation=0.80003)
     assert direction(same) == "same"
     assert "read the same" in sentence(same)
 
@@ -49,6 +49,13 @@ def test_the_text_has_sentence_numbers_and_methods() -> None:
     few = replace(GAP, interval=None, val_people=2)
     assert "no interval is given, as there were fewer than 3 people in a group" in methods_text(few)
     assert "95 % interval" not in as_text(few, 1)
+
+
+def test_made_up_thighs_are_no_people_in_the_text() -> None:
+    text = as_text(replace(GAP, made_up=True, leaked=0), 3)
+    assert "interval" in as_text(GAP, 3)
+    assert "6 made-up thighs (phantoms) with 4 training people" in text and "and then the made-up thighs" in text
+    assert "validation people" not in text and "Welch" not in text and "95 % interval" not in text
 
 
 def test_the_table_adds_up() -> None:

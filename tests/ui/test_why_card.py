@@ -144,6 +144,12 @@ def test_each_part_begins_where_the_one_before_ended() -> None:
     assert rows[-2].start + found.interval[1] < high
 
 
+def test_the_numbers_of_the_bars_add_up() -> None:
+    for k in range(1, 41):
+        said = [float(row.said.split()[0].replace("−", "-")) for row in bars_of(gap("dice", k))]
+        assert sum(said[:-1]) == pytest.approx(said[-1])
+
+
 def test_bars_begin_at_zero_where_that_is_near() -> None:
     assert axis_of(decompose("loss", (0.02, 0.3, 0.2, 0.1, 0.1, 0.05, 0.05), [0.1], [0.05]))[0] == 0.0
     assert axis_of(gap("dice", 40))[0] > 0.5

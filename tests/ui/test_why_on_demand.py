@@ -76,6 +76,7 @@ def test_what_was_measured_is_shown_again_with_all_its_bars(
     assert card.residual.text().startswith("Adds up")
     assert "Judged by thigh_tissues" in card.waterfall.tip_of(5)
     assert "is “Harder or easier people”: the validation people are harder also for thigh_tissues" in said(panel)
+    assert "flatters" in card.waterfall.tip_of(7) and "flatters" not in card.waterfall.tip_of(5)
     panel.run.curves.choose(metric="dice", label="muscle")
     assert card.missing.text() == "Not measured for Dice of Muscle at this epoch."
     card.epochs.setCurrentIndex(card.epochs.findData(20))
@@ -208,7 +209,7 @@ def test_the_bars_are_read_by_keyboard_and_by_click(panel: TrainPanel, room: Roo
     assert "arrow keys" in bars.accessibleName()
     assert "Dropout: " in bars.accessibleDescription()
     for key, row, word in (
-        (Qt.Key.Key_Down, 0, "Training, as reported"), (Qt.Key.Key_Down, 1, "Still learning: +1.66 points. 1 (lag)"),
+        (Qt.Key.Key_Down, 0, "Training, as reported"), (Qt.Key.Key_Down, 1, "Still learning: +1.65 points. 1 (lag)"),
         (Qt.Key.Key_End, 6, "Validation, as reported"), (Qt.Key.Key_Down, 6, "Validation, as reported"),
         (Qt.Key.Key_Up, 5, "Other people"), (Qt.Key.Key_Home, 0, "Training"),
     ):  # fmt: skip

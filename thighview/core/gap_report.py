@@ -5,7 +5,7 @@ import io
 from collections.abc import Mapping
 
 from thighview.core.gap import PER_CENT, TERMS, Gap
-from thighview.core.gap_words import TITLES, amount, sentence
+from thighview.core.gap_words import TITLES, amount, sentence, told_rows
 from thighview.core.student import FEWEST
 
 REASONS: dict[str, str] = {
@@ -27,8 +27,8 @@ REASONS: dict[str, str] = {
     "generalisation": "5b (generalisation). What is left of the difference between the people once their own "
     "difficulty is taken off: what it costs to be new to the network. The whisker is the 95 % interval of both "
     "parts together.",
-    "selection": "6 (selection). This epoch was kept because these very people did best at it. Each person judged at "
-    "the epoch that all the others would have chosen scores less: the rest is luck.",
+    "selection": "6 (selection). This epoch was kept because its loss was the best on these very people. Each person "
+    "judged at the epoch that all the others would have chosen gets a value that differs by this much.",
     "validation": "What is reported for validation at the end of the epoch.",
 }
 """What each bar stands for; the numbers are the order, which is part of the definition."""
@@ -40,7 +40,9 @@ _NAMES = {"loss": "loss", "accuracy": "pixel accuracy", "dice": "Dice"}
 
 def methods_text(gap: Gap) -> str:
     """How it was measured, for the methods section of a paper."""
-    if gap.interval is None:
+    if gap.made_up:
+        spread = "no interval is given, as made-up thighs are no sample of people"
+    elif gap.interval is None:
         few = min(gap.train_people, gap.val_people) < FEWEST
         spread = f"no interval is given{f', as there were fewer than {FEWEST} people in a group' if few else ''}"
     else:
@@ -50,17 +52,21 @@ def methods_text(gap: Gap) -> str:
         further += " Averaged weights were told apart from the network's own at the same slices."
     if gap.selection is not None:
         further += (
-            " The optimism of keeping the best epoch is what validation reads at it less what each person gets at the "
-            "epoch chosen without them (leave one person out)."
+            " What keeping the epoch of the lowest validation loss does is what validation reads at it less what each "
+            "person gets at the epoch chosen without them (leave one person out)."
         )
     if gap.difficulty is not None:
         further += f" Difficulty is the same comparison made with {gap.judge}, never trained on whom it scores."
+    validation = f"{gap.val_people} validation"
+    if gap.made_up:
+        validation = f"{_so_many(gap.val_people, 'validation', True)} (phantoms)"
+    last = "the made-up thighs" if gap.made_up else "the validation people"
     return (
         f"The difference between the reported training and validation {_NAMES[gap.metric]} was split into parts that "
         "add up exactly, by measuring the training slices again with one condition changed at a time: weights from the "
-        "end of the epoch, dropout off, no augmentation, averaged person by person, and then the validation people. "
-        f"The last part compares {gap.val_people} validation with {gap.train_people} training people measured "
-        f"alike; {spread}.{further}"
+        f"end of the epoch, dropout off, no augmentation, averaged person by person, and then {last}. "
+        f"The last part compares {validation} with {gap.train_people} training people measured alike; {spread}."
+        f"{further}"
     )
 
 
@@ -70,13 +76,14 @@ def as_text(gap: Gap, epoch: int, run: str = "") -> str:
     where = f"{_NAMES[gap.metric].capitalize() if gap.metric != 'dice' else 'Dice'}{of}, epoch {epoch}"
     lines = [f"{where} of {run}" if run else where, sentence(gap), ""]
     digits = 2 if gap.metric in PER_CENT else 4
-    lines.append(f"{TITLES['train']}: {amount(gap.metric, gap.train, digits=digits)}")
-    for name, value in gap.terms:
+    (_, train), *parts, (_, validation) = told_rows(gap, digits)
+    lines.append(f"{TITLES['train']}: {amount(gap.metric, train, digits=digits)}")
+    for name, value in parts:
         lines.append(f"{TITLES[name]} ({name}): {amount(gap.metric, value, True, digits)}")
-    if gap.interval is not None:
+    if gap.interval is not None and not gap.made_up:
         low, high = (amount(gap.metric, value, True, digits) for value in gap.interval)
         lines.append(f"  95 % interval of the difference between the people: {low} to {high}")
-    lines.append(f"{TITLES['validation']}: {amount(gap.metric, gap.validation, digits=digits)}")
+    lines.append(f"{TITLES['validation']}: {amount(gap.metric, validation, digits=digits)}")
     lines.append(f"Left over: {abs(gap.residual):.1g}")
     return "\n".join([*lines, "", methods_text(gap), ""])
 

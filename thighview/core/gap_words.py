@@ -1,6 +1,6 @@
 """A measured gap in plain words: what its parts are called, how its numbers are told, and one sentence on all of it."""
 
-from thighview.core.gap import PER_CENT, Gap
+from thighview.core.gap import PEOPLE, PER_CENT, Gap
 from thighview.core.student import FEWEST
 
 TITLES: dict[str, str] = {
@@ -24,9 +24,11 @@ _CAUSES = {
     "augmentation": "training images are distorted, validation images are not",
     "ema": "validation uses averaged weights, the training score those of the moment",
     "aggregation": "the two scores lump slices together in different ways",
-    "selection": "this epoch was chosen because it was the best on these very people",
+    "selection": "this epoch was chosen because its loss was the best on these people",
 }
 _REAL = ("split", "generalisation")
+_ROUNDING = 1e-9
+"""An end of an interval nearer to 0 than this is 0: what adding floats leaves."""
 
 
 def amount(metric: str, value: float, sign: bool = False, digits: int | None = None, unit: bool = True) -> str:
@@ -39,9 +41,50 @@ def amount(metric: str, value: float, sign: bool = False, digits: int | None = N
     return f"{said} points" if unit and points else said
 
 
+def digits_of(gap: Gap) -> int:
+    """Decimals with which a gap is told: four of a loss; of points one, and two where no part reaches 10 points."""
+    if gap.metric not in PER_CENT:
+        return 4
+    return 1 if max(abs(value) for _, value in gap.terms) >= 0.1 else 2
+
+
+def told_rows(gap: Gap, digits: int | None = None) -> list[tuple[str, float]]:
+    """Training, the parts and validation as they are told: rounded so that the first ones add up to the last.
+
+    It is the levels of the waterfall that are rounded, and a part is the difference of two; each part rounded by
+    itself would leave a unit or two over in half of all gaps.
+
+    Parameters
+    ----------
+    gap : Gap
+    digits : int, optional
+        Decimals as of :func:`amount`; those of :func:`digits_of` by default.
+
+    Returns
+    -------
+    list of (str, float)
+        Names and values, in the unit of the metric.
+    """
+    places = (digits_of(gap) if digits is None else digits) + 2 * (gap.metric in PER_CENT)
+    levels = [gap.train]
+    for _, value in gap.terms:
+        levels.append(levels[-1] + value)
+    if not round(gap.residual, places):
+        levels[-1] = gap.validation
+    shown = [round(level, places) for level in levels]
+    parts = [(name, after - before) for (name, _), before, after in zip(gap.terms, shown, shown[1:], strict=False)]
+    return [("train", shown[0]), *parts, ("validation", round(gap.validation, places))]
+
+
+def flatters(gap: Gap) -> bool:
+    """Whether choosing the epoch made validation read better than it is."""
+    chosen = dict(told_rows(gap)).get("selection", 0.0)
+    return not _is_none(gap, chosen) and (chosen < 0) == (gap.metric == "loss")
+
+
 def direction(gap: Gap) -> str:
     """``higher``, ``lower`` or ``same``: how validation reads, rounded as it is told."""
-    total = gap.validation - gap.train
+    total = _difference(gap)
     if _is_none(gap, total):
         return "same"
     return "higher" if total > 0 else "lower"
@@ -58,7 +101,7 @@ def sentence(gap: Gap) -> str:
         )
     if gap.made_up:
         difference = (
-            "says" if nothing else f"the difference to the training people is {_told(gap, gap.split)}, and says"
+            "says" if nothing else f"the difference to the training people is {_told(gap, _real(gap))}, and says"
         )
         parts.append(f"Validation is made-up thighs: {difference} nothing about new people.")
     elif not nothing and gap.leaked < gap.val_people:  # of people who are all trained on it says nothing
@@ -68,11 +111,26 @@ def sentence(gap: Gap) -> str:
 
 def _is_none(gap: Gap, value: float) -> bool:
     """Whether a value is told as zero."""
-    return not float(amount(gap.metric, abs(value), unit=False))
+    return not float(_size(gap, value, unit=False))
 
 
 def _told(gap: Gap, value: float, unit: bool = True) -> str:
-    return amount(gap.metric, value, True, unit=unit)
+    return amount(gap.metric, value, True, digits_of(gap), unit)
+
+
+def _size(gap: Gap, value: float, unit: bool = True) -> str:
+    return amount(gap.metric, abs(value), digits=digits_of(gap), unit=unit)
+
+
+def _difference(gap: Gap) -> float:
+    """Validation less training, as told."""
+    rows = told_rows(gap)
+    return rows[-1][1] - rows[0][1]
+
+
+def _real(gap: Gap) -> float:
+    """The difference between the two groups of people, as told."""
+    return sum(value for name, value in told_rows(gap) if name in PEOPLE)
 
 
 def _what(gap: Gap) -> str:
@@ -88,36 +146,37 @@ def _nothing_found(gap: Gap) -> str:
 
 
 def _total(gap: Gap) -> str:
-    total = gap.validation - gap.train
+    total = _difference(gap)
     if _is_none(gap, total):
         return f"Validation and training read the same {_what(gap)}."
     word = "higher" if total > 0 else "lower"
-    return f"Validation reads {amount(gap.metric, abs(total))} {word} than training while learning ({_what(gap)})."
+    return f"Validation reads {_size(gap, total)} {word} than training while learning ({_what(gap)})."
 
 
 def _largest(gap: Gap) -> list[str]:
     """The largest part; where that is a real one, the largest of the others, too. Parts told as zero are left out."""
-    parts = sorted((t for t in gap.terms if not _is_none(gap, t[1])), key=lambda term: abs(term[1]), reverse=True)
+    exact, told = dict(gap.terms), dict(told_rows(gap)[1:-1])
+    parts = [term for term in told.items() if not _is_none(gap, term[1])]
+    parts.sort(key=lambda term: (round(abs(term[1]), 9), abs(exact[term[0]])), reverse=True)
     causes = [term for term in parts if term[0] not in _REAL]
     said: list[str] = []
     if parts and parts[0][0] in _REAL:
         said.append(f"The largest part, {_told(gap, parts[0][1], unit=False)}, is “{TITLES[parts[0][0]]}”.")
     if causes:
         said.append(f"{_share(gap, causes[0], 'The largest of the others' if said else 'The largest part')}.")
-    told = gap.difficulty is not None and not _is_none(gap, gap.difficulty)
-    if told and gap.difficulty is not None and not gap.made_up and causes[:1] != [("difficulty", gap.difficulty)]:
+    if "difficulty" in dict(causes[1:]) and not gap.made_up:
         harder = f"“{TITLES['difficulty']}”: {_why(gap, 'difficulty')}"
-        said.append(f"{_told(gap, gap.difficulty)} of what is real is {harder}.")
+        said.append(f"{_told(gap, told['difficulty'])} of what is real is {harder}.")
     return said
 
 
 def _share(gap: Gap, part: tuple[str, float], rank: str) -> str:
     """One part and its cause: ``0.6 of that is ...`` where it is the largest and a share of it, else ranked."""
     name, value = part
-    total = gap.validation - gap.train
+    total = _difference(gap)
     cause = f"“{TITLES[name]}”: {_why(gap, name)}"
-    if rank == "The largest part" and value * total > 0 and abs(value) <= abs(total):
-        return f"{amount(gap.metric, abs(value), unit=False)} of that is {cause}"
+    if rank == "The largest part" and value * total > 0 and abs(value) <= abs(total) + _ROUNDING:
+        return f"{_size(gap, value, unit=False)} of that is {cause}"
     return f"{rank}, {_told(gap, value, unit=False)}, is {cause}"
 
 
@@ -141,20 +200,19 @@ def _no_interval(gap: Gap) -> str:
 def _people(gap: Gap) -> str:
     """The real difference between the people and what its interval says."""
     people = f"{gap.val_people} validation {'person' if gap.val_people == 1 else 'people'}"
-    real = f"The real difference between the two groups of people is {_told(gap, gap.split)}"
+    real = f"The real difference between the two groups of people is {_told(gap, _real(gap))}"
     if gap.interval is None:
         return f"{real}{_no_interval(gap)}."
     low, high = gap.interval
     if gap.difficulty is not None:
-        generalisation = next((value for name, value in gap.terms if name == "generalisation"), 0.0)
-        both = (
-            f"{_told(gap, gap.difficulty, unit=False)} is how hard they are, {_told(gap, generalisation, unit=False)}"
-        )
+        parts = dict(told_rows(gap))
+        hard, new = (_told(gap, parts[name], unit=False) for name in ("difficulty", "generalisation"))
+        both = f"{hard} is how hard they are, {new}"
         between = f"95 % interval of both together {_told(gap, low, unit=False)} to {_told(gap, high, unit=False)}"
         return f"{real}: {both} that they are new to the network ({between}, {people})."
     real += f" (95 % interval {_told(gap, low, unit=False)} to {_told(gap, high, unit=False)}, {people})"
     worse = gap.split > 0 if gap.metric == "loss" else gap.split < 0
-    if low <= 0 <= high or _is_none(gap, gap.split):
+    if low <= _ROUNDING and high >= -_ROUNDING:
         return f"{real}: no evidence that the groups differ."
     if worse:
         return f"{real}: the network does worse on people it has not seen; more people help more than more epochs."

@@ -21,9 +21,9 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from thighview.core.gap import PEOPLE, PER_CENT, Gap
+from thighview.core.gap import PEOPLE, Gap
 from thighview.core.gap_report import REASONS
-from thighview.core.gap_words import TITLES, amount, sentence
+from thighview.core.gap_words import TITLES, amount, digits_of, flatters, sentence, told_rows
 from thighview.ui.cards import plain_tip
 from thighview.ui.picture import GROUND, double_size
 from thighview.ui.plot_colours import COLOURS
@@ -53,14 +53,14 @@ class Bar:
 
 def bars_of(gap: Gap) -> list[Bar]:
     """The rows, in order; each part begins where the one before it ended."""
-    largest = max(abs(value) for _, value in gap.terms)
-    digits = (1 if largest >= 0.1 else 2) if gap.metric in PER_CENT else 4
-    rows = [Bar("train", None, gap.train, amount(gap.metric, gap.train, digits=digits))]
+    digits = digits_of(gap)
+    (_, train), *parts, (_, validation) = told_rows(gap, digits)
+    rows = [Bar("train", None, gap.train, amount(gap.metric, train, digits=digits))]
     level = gap.train
-    for name, value in gap.terms:
-        rows.append(Bar(name, level, level + value, amount(gap.metric, value, True, digits)))
+    for (name, value), (_, told) in zip(gap.terms, parts, strict=True):
+        rows.append(Bar(name, level, level + value, amount(gap.metric, told, True, digits)))
         level += value
-    return [*rows, Bar("validation", None, gap.validation, amount(gap.metric, gap.validation, digits=digits))]
+    return [*rows, Bar("validation", None, gap.validation, amount(gap.metric, validation, digits=digits))]
 
 
 def axis_of(gap: Gap) -> tuple[float, float]:
@@ -181,6 +181,8 @@ class Waterfall(QWidget):
         tip = f"{TITLES[row.name]}: {row.said}. {REASONS[row.name]}"
         if row.name == "difficulty":
             tip += f" Judged by {self._gap.judge}."
+        if row.name == "selection" and flatters(self._gap):
+            tip += " It flatters: so much of what is reported is luck."
         if row.name in _SPLIT:
             if self._gap.interval is not None:
                 low, high = (amount(self._gap.metric, end, True, 2) for end in self._gap.interval)

@@ -13,8 +13,8 @@ from thighview.io.runs import RunFolder
 from thighview.ui.cards import ProgressLine, button, row, show_words, words
 
 ABOUT = (
-    "Averaged weights, the luck of the best epoch and how hard the people are by themselves take passes of their own, "
-    "at the epoch that is kept and at the last one. You can go on meanwhile."
+    "Averaged weights, the choice of the best epoch and how hard the people are by themselves take passes of their "
+    "own, at the epoch that is kept and at the last one. You can go on meanwhile."
 )
 
 
