@@ -16,11 +16,13 @@ from pytestqt.qtbot import QtBot
 from thighview.core.people import mean_of, values_of
 from thighview.core.run import MOST_BATCHES, BatchEnded, EpochEnded, PersonScores, Scores
 from thighview.core.student import mean_interval
+from thighview.ui.curve_choice import Choice
 from thighview.ui.curve_data import MOST_BANDS, CurveData
 from thighview.ui.curve_lines import limits_of, y_range
 from thighview.ui.curve_others import OtherRun
 from thighview.ui.curve_saving import picture_name
 from thighview.ui.curve_table import people_csv
+from thighview.ui.curve_tools import band_tip
 from thighview.ui.curves import Curves
 from thighview.ui.picture import png_bytes
 
@@ -454,6 +456,29 @@ def test_a_line_at_the_end_of_what_can_be_is_shown_with_room_on_the_other_side()
     nothing = np.array([])
     assert y_range(np.array([1.0, 1.0]), nothing, log=False, limits=limits_of("dice")) == pytest.approx((0.99, 1.0))
     assert y_range(np.array([0.0]), nothing, log=False, limits=limits_of("loss")) == pytest.approx((0.0, 0.01))
+    below = np.array([-0.2, -0.2])
+    assert y_range(below, nothing, log=False, limits=limits_of("loss", below)) == pytest.approx((-0.205, -0.195))
+
+
+def test_the_interval_of_a_loss_below_zero_is_its_own() -> None:
+    """The loss ``combo`` has a Dice taken off."""
+    people = tuple(
+        PersonScores(f"v{i}", loss, 0.9, (0.8,), (0.1,), (0.9,)) for i, loss in enumerate((-1.0, -1.1, -0.9))
+    )
+    data = CurveData([started(2), replace(epoch(1, 2), val=Scores(-1.0, 0.9, 0.8), val_people=people)])
+    _, low, high, _ = Choice("loss").band(data, "val", 9)
+    assert (low[0], high[0]) == pytest.approx(mean_interval([-1.0, -1.1, -0.9]))
+
+
+def test_the_legend_counts_those_whom_its_line_is_of() -> None:
+    """With a label chosen those who have it; made-up thighs are no people."""
+    people = tuple(PersonScores(f"v{i}", 0.1, 0.9, (0.8, 0.5 if i < 2 else None)) for i in range(5))
+    data = CurveData([replace(started(1), labels=("fat", "bone")), replace(epoch(1, 1), val_people=people)])
+    assert (data.people("val", "dice"), data.people("val", "dice", "bone")) == (5, 2)
+    assert data.people("val", "loss", "bone") == 0 and data.people("train", "dice") is None
+    assert band_tip(0, 1, 1).endswith("at least 2 people, here is none.")
+    assert band_tip(3, 1, 1, made_up=True).endswith("of the mean over 3 made-up thighs.")
+    assert CurveData([started(phantoms=True)]).val_is_phantoms
 
 
 def two_people(k: int, val: tuple[float, float], loss: tuple[float, float] = (0.1, 0.3)) -> EpochEnded:

@@ -19,12 +19,13 @@ from thighview.app.tasks import Workspace
 from thighview.core.errors import UserError
 from thighview.core.run import EpochEnded, Failed, Scores, Started, TrainConfig
 from thighview.core.studies import CURVE, FOLDS, LEAVE_ONE_OUT
-from thighview.core.study_results import StudyMoved, StudyStarted
+from thighview.core.study_results import CurvePoint, StudyMoved, StudyStarted, mean_of_people
 from thighview.io.locks import Holder
 from thighview.io.runs import read_control, run_folder
 from thighview.io.studies import StudyFolder
 from thighview.ui.cards import Page
 from thighview.ui.study_card import StudyCard
+from thighview.ui.study_plot import LearningCurvePlot
 from thighview.ui.theme import apply_theme
 
 
@@ -154,6 +155,19 @@ def test_a_learning_curve_is_drawn_and_read(workspace: Workspace, qtbot: QtBot, 
     assert f"From {sizes[-2]} to {sizes[-1]} people" in result.found.text()
     assert "Flat: they will not" in result.rule.text()
     assert not result.plot.grab().toImage().isNull()
+
+
+def test_a_loss_below_zero_has_its_whisker_in_the_plot(qtbot: QtBot) -> None:
+    plot = LearningCurvePlot()
+    qtbot.addWidget(plot)
+    for losses, lowest in (((-1.0, -1.2), -2.0), ((0.1, 0.3), 0.0)):
+        values = {str(k): loss for k, loss in enumerate(losses)}
+        whole = mean_of_people(values)
+        assert whole is not None and whole.interval is not None and whole.interval[0] < lowest
+        plot.show_points([CurvePoint(1, whole, (whole.mean,), None)], [1, 2], "loss")
+        low, high = plot._range()
+        assert low < lowest and high > whole.interval[1]
+        assert (low < whole.interval[0]) == (lowest < 0)
 
 
 @pytest.mark.parametrize("width", [300, 340])

@@ -254,6 +254,18 @@ def test_the_people_needed_are_said_in_words(panel: TrainPanel, room: Room, qtbo
     assert sizes.half_width.suffix() == " points"
 
 
+def test_no_number_of_people_is_worked_out_from_made_up_thighs(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
+    follow(panel, room, [started(40, phantoms=True), told(5, train=4, val=3), told(6, val=3)], qtbot)
+    sizes = panel.run.why_card.sizes
+    sizes.heading.click()
+    assert sizes.where.text() == "Dice, epoch 5: training 4 people, validation 3 made-up thighs."
+    assert "the 4 training people differ" in sizes.needed.text()
+    qtbot.waitUntil(lambda: "over 3 made-up thighs" in panel.run.curves.legend["val"].toolTip())
+    follow(panel, room, [started(40, phantoms=True), told(6, val=3)], qtbot)
+    assert sizes.where.text() == "Dice, epoch 6: validation 3 made-up thighs."
+    assert sizes.needed.text() == "How far people differ takes two of them at least."
+
+
 def test_the_people_of_the_last_epoch_serve_where_no_gap_was_measured(
     panel: TrainPanel, room: Room, qtbot: QtBot
 ) -> None:

@@ -66,7 +66,8 @@ class Choice:
     def band(self, data: CurveData, which: str, most: int) -> tuple[Values, Values, Values, bool]:
         """The band of a line as ``CurveData.band`` gives it, its edges no further than the metric goes."""
         x, low, high, complete = data.band(self.metric, which, self.label, most)
-        low, high = (np.clip(edge, *limits_of(self.metric)) for edge in (low, high))
+        limits = limits_of(self.metric, data.line(self.metric, which, self.label)[1])
+        low, high = (np.clip(edge, *limits) for edge in (low, high))
         return x, low, high, complete
 
     def places(self, data: CurveData, epochs: Values) -> Values:

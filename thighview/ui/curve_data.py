@@ -36,6 +36,7 @@ class CurveData:
         self.batches: list[BatchEnded] = []
         self.labels: tuple[str, ...] = ()
         self.planned_epochs = 0
+        self.val_is_phantoms = False
         self.best_epoch = 0
         self.began: float | None = None
         self._lines: dict[tuple[str, str, str], Line] = {}
@@ -50,6 +51,7 @@ class CurveData:
             self.began = event.time
         if isinstance(event, Started):
             self.planned_epochs, self.labels = event.epochs, event.labels
+            self.val_is_phantoms = event.val_is_phantoms
             self._forget_from(event.first_epoch)
             return True
         if isinstance(event, EpochEnded):
@@ -141,10 +143,10 @@ class CurveData:
         table = np.array(known, np.float64).reshape(-1, 3)
         return table[:, 0], table[:, 1], table[:, 2], most is None or len(missing) <= most
 
-    def people(self, which: str) -> int | None:
+    def people(self, which: str, metric: str, label: str = "") -> int | None:
         """How many people the line is a mean over at present; None when the run does not tell."""
         told = next((people for e in reversed(self.epochs) if (people := people_of(e, which))), ())
-        return len(told) or None
+        return len(values_of(told, metric, self._label_place(label))) if told else None
 
     def minutes_at(self, places: Values) -> Values:
         """Minutes since the run's first event (pauses included) at places on the axis of epochs."""

@@ -49,9 +49,14 @@ def joined(parts: Sequence[Values]) -> Values:
     return np.concatenate([_NOTHING, *parts])
 
 
-def limits_of(metric: str) -> Limits:
-    """The least and the greatest value that a metric can have; Student's interval knows of neither."""
-    return (0.0, 1.0) if metric in PER_CENT else (0.0, math.inf)
+def limits_of(metric: str, values: Values = _NOTHING) -> Limits:
+    """The least and the greatest value that a metric can have; Student's interval knows of neither.
+
+    A loss ends at 0, unless some of its ``values`` lie below: a Dice is taken off the loss ``combo``.
+    """
+    if metric in PER_CENT:
+        return 0.0, 1.0
+    return (0.0 if np.min(values, initial=0.0) >= 0.0 else -math.inf), math.inf
 
 
 def y_range(

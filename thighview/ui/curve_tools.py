@@ -77,7 +77,7 @@ def segment(text: str, place: str) -> QPushButton:
     return press
 
 
-def band_tip(people: int | None, measured: int, epochs: int) -> str:
+def band_tip(people: int | None, measured: int, epochs: int, made_up: bool = False) -> str:
     """What the tooltip of a line says: at how many epochs it was measured, and what its band is or why it has none."""
     if 0 < measured < epochs:
         line = f"Measured at the end of {measured} of {count(epochs, 'epoch')}, to save time; dotted between."
@@ -86,6 +86,7 @@ def band_tip(people: int | None, measured: int, epochs: int) -> str:
     line += " No dropout, no distortion."
     if people is None:
         return f"{line} No band: the scores of single people are not known."
+    who = "made-up thighs" if made_up else "people"
     if people < 2:
-        return f"{line} No band: it takes at least 2 people, here is 1."
-    return f"{line} Pale band: 95 % interval of the mean over {people} people."
+        return f"{line} No band: it takes at least 2 {who}, here is {people or 'none'}."
+    return f"{line} Pale band: 95 % interval of the mean over {people} {who}."

@@ -290,11 +290,14 @@ class Curves(QWidget):
         beneath = self._draw_line("while_learning", learning and not self._choice.per_batch)
         beneath += [edge for x, *edges in bands.values() if len(x) > 1 for edge in edges]  # one place alone is no area
         others = self.others.draw(plot, self._choice, train, val)
-        low, high = y_range(joined(own), joined(beneath), log, joined(others), limits_of(self._choice.metric))
+        lines = joined(own)
+        low, high = y_range(lines, joined(beneath), log, joined(others), limits_of(self._choice.metric, lines))
         for which, band in bands.items():
             self._draw_band(which, band, low)
         self._draw_best()
-        rows = 3 if self.data.people("val") else 2  # so that pointing does not move what is below
+        rows = (
+            3 if self.data.people("val", self._choice.metric, self._choice.label) else 2
+        )  # so that pointing does not move what is below
         self.readout.setMinimumHeight(self.readout.fontMetrics().lineSpacing() * rows + 2)
         if not self._zoomed:
             last = max((self._choice.length(data) for data in (self.data, *self.others.shown)), default=0.0)
@@ -314,7 +317,9 @@ class Curves(QWidget):
         """Places of the band of one line, once it is complete, and its edges no further than the metric goes."""
         x, low, high, complete = self._choice.band(self.data, which, at_once)
         measured = len(self.data.line(self._choice.metric, which)[0])
-        tip = band_tip(self.data.people(which), measured, len(self.data.epochs))
+        people = self.data.people(which, self._choice.metric, self._choice.label)
+        made_up = which == "val" and self.data.val_is_phantoms
+        tip = band_tip(people, measured, len(self.data.epochs), made_up)
         if self.legend[which].toolTip() != tip:
             self.legend[which].setToolTip(tip)
         if not complete:

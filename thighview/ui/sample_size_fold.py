@@ -46,15 +46,20 @@ class SampleSizeFold(Fold):
         super().__init__("Metric against number of people", column)
         self.heading.toggled.connect(self._draw)
         self._epoch: EpochEnded | None = None
-        self._metric, self._label_words = "", ""
+        self._metric, self._label_words, self._made_up = "", "", False
         self._values: dict[str, list[float]] = {which: [] for which in _LINES}
 
-    def show_epoch(self, epoch: EpochEnded | None, metric: str, label: int | None = None, words_: str = "") -> None:
-        """Show the people of an epoch; hidden without any. ``label`` is a place, ``words_`` its name."""
-        if epoch is self._epoch and (metric, words_) == (self._metric, self._label_words):
+    def show_epoch(
+        self, epoch: EpochEnded | None, metric: str, label: int | None = None, words_: str = "", made_up: bool = False
+    ) -> None:
+        """Show the people of an epoch; hidden without any. ``label`` is a place, ``words_`` its name.
+
+        ``made_up``: the validation people are phantoms, which tell nothing of how far people differ.
+        """
+        if epoch is self._epoch and (metric, words_, made_up) == (self._metric, self._label_words, self._made_up):
             return
         before, self._metric = self._metric, metric
-        self._epoch, self._label_words = epoch, words_
+        self._epoch, self._label_words, self._made_up = epoch, words_, made_up
         self._values = {which: values_of(people_of(epoch, which), metric, label) if epoch else [] for which in _LINES}
         self.setVisible(any(len(values) > 1 for values in self._values.values()))
         if (metric in PER_CENT) != (before in PER_CENT) or not before:
@@ -79,10 +84,10 @@ class SampleSizeFold(Fold):
         if not self.view:
             self._make_plot()
         of = f" of {self._label_words}" if self._label_words else ""
-        people = ", ".join(f"{_LINES[k]} {count(len(v), 'person', 'people')}" for k, v in self._values.items())
-        show_words(self.where, f"{self._metric.capitalize()}{of}, epoch {self._epoch.epoch}: {people}.")
+        people = [f"{_LINES[k]} {self._so_many(k)}" for k, values in self._values.items() if values]
+        show_words(self.where, f"{self._metric.capitalize()}{of}, epoch {self._epoch.epoch}: {', '.join(people)}.")
         heights: list[Any] = [np.empty(0)]
-        limits = limits_of(self._metric)
+        limits = limits_of(self._metric, np.concatenate(list(self._values.values())))
         for which, values in self._values.items():
             sizes = by_sample_size(values)
             x = sizes.n.astype(np.float64)
@@ -95,8 +100,12 @@ class SampleSizeFold(Fold):
         self.view.getPlotItem().setRange(xRange=(1, max(2, most)), yRange=(low, high), padding=0.05)
         self._say_needed()
 
+    def _so_many(self, which: str) -> str:
+        one, many = ("made-up thigh", "made-up thighs") if self._made_up and which == "val" else ("person", "people")
+        return count(len(self._values[which]), one, many)
+
     def _say_needed(self, _value: float = 0.0) -> None:
-        which = "val" if len(self._values["val"]) > 1 else "train"
+        which = "val" if len(self._values["val"]) > 1 and not self._made_up else "train"
         values = self._values[which]
         wanted = self.half_width.wanted
         needed = people_needed(values, wanted)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QHelpEvent, QPainter, QPaintEvent, QPen, QPolygonF, QResizeEvent
 from PySide6.QtWidgets import (
@@ -19,6 +20,7 @@ from PySide6.QtWidgets import (
 from thighview.core.study_report import METRICS, mean_words, number_words
 from thighview.core.study_results import CurvePoint
 from thighview.ui.cards import count, plain_tip
+from thighview.ui.curve_lines import limits_of
 from thighview.ui.plot_colours import COLOURS, pale
 from thighview.ui.theme import colour
 
@@ -112,10 +114,10 @@ class LearningCurvePlot(QWidget):
     def _range(self) -> tuple[float, float]:
         values = [value for point in self._points for value in (*point.draws, point.val.mean)]
         values += [point.train for point in self._points if point.train is not None]
-        bounded = self._metric != "loss"
+        least, most = limits_of(self._metric, np.array(values))
         for point in self._points:
             low, high = point.val.interval or (point.val.mean, point.val.mean)
-            values += [max(0.0, low), min(1.0, high) if bounded else high]
+            values += [max(least, low), min(most, high)]
         low, high = (min(values), max(values)) if values else (0.0, 1.0)
         spare = max(0.06 * (high - low), (_SMALLEST_RANGE - (high - low)) / 2, 1e-6)
         return low - spare, high + spare

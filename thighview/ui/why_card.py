@@ -254,7 +254,8 @@ class WhyCard(Card):
         here = next((e for e in told if e.epoch == self.epoch), None)
         last = (both or told)[-1] if told else None
         place = data.labels.index(label) if label in data.labels else None
-        self.sizes.show_epoch(here or last, self._curves.metric_shown, place, label_title(label) if label else "")
+        title = label_title(label) if label else ""
+        self.sizes.show_epoch(here or last, self._curves.metric_shown, place, title, data.val_is_phantoms)
 
     # ------------------------------------------------------------------ what the buttons do
 
