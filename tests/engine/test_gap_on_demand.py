@@ -12,7 +12,7 @@ from tiny_project import TABLE, TINY, add_person
 from uncompiled import uncompiled
 
 from thighview.app.gap_in_full import EXPLAIN
-from thighview.core.gap_passes import OWN, TRAIN, Judged
+from thighview.core.gap_passes import LEARNING, OWN, TRAIN, Judged
 from thighview.core.labels import Label, LabelTable
 from thighview.core.run import EpochEnded, GapMeasured, PersonScores, Started
 from thighview.core.split import assign
@@ -126,6 +126,19 @@ def test_own_weights_are_those_of_the_checkpoint_and_averaged_ones_what_the_run_
     for name, sums in known.items():
         np.testing.assert_allclose(anew[name].ce_sum, sums.ce_sum, rtol=1e-4)
     assert not np.allclose(anew[OWN[TRAIN]].ce_sum, known[TRAIN].ce_sum)
+
+
+def test_an_epoch_that_was_stopped_within_has_no_gap(demand: OnDemand) -> None:
+    """Half of the slices learnt from beside all of them measured would call the rest a way of averaging."""
+    passes = demand._known(LAST)
+    assert demand._epoch(LAST, LAST, passes, None, "no judge").gaps
+    learning = passes[LEARNING]
+    passes[LEARNING] = learning.chosen(np.arange(len(learning.ids)) < 2)
+    cut = demand._epoch(LAST, LAST, passes, None, "no judge")
+    said = f"Epoch {LAST} was stopped before its end, so its training score is of other slices."
+    assert (cut.gaps, cut.missing) == ((), (said,))
+    del passes[LEARNING]
+    assert "before its first step" in demand._epoch(LAST, LAST, passes, None, "no judge").missing[0]
 
 
 def test_a_judge_knows_the_labels_and_none_of_the_people(ended: RunFolder, demand: OnDemand) -> None:

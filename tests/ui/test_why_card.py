@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from thighview.core.gap import decompose
 from thighview.core.gap_words import sentence
-from thighview.core.run import EpochEnded, RunEvent
+from thighview.core.run import EpochEnded, RunEvent, Scores, TrainConfig
 from thighview.ui import dialogs
 from thighview.ui.sample_size_fold import RULE
 from thighview.ui.theme import colour
@@ -63,6 +63,32 @@ def test_before_it_is_measured_it_says_when_and_for_a_run_without_that_there_is_
     card.measured[5].pop("accuracy")
     panel.run.curves.choose(metric="accuracy")
     assert "Not measured for accuracy at this epoch." in card.missing.text()
+
+
+def test_a_setting_that_is_on_is_not_advised(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
+    card = panel.run.why_card
+    follow(panel, room, whole_run(3), qtbot)
+    for honest, hint in ((True, False), (False, True)):
+        card.show_config(TrainConfig(honest=honest))
+        assert (
+            card.missing.text().startswith("Not measured so far.") and "measured after the first" in card.missing.text()
+        )
+        assert ("in its settings" in card.missing.text()) == hint
+    room.runs.say(finished())
+    qtbot.waitUntil(lambda: card.missing.text().startswith("This run did not measure it by itself. With"))
+    card.show_config(TrainConfig(honest=True))
+    assert card.missing.text() == "This run did not measure it by itself."
+
+
+def test_where_nobody_validates_no_measurement_is_promised(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
+    nobody = [started(val_subjects=0, val_slices=0), replace(told(1, 3, 0), val=Scores(), val_people=())]
+    card = panel.run.why_card
+    for more in ([], [finished()]):
+        follow(panel, room, [*nobody, *more], qtbot)
+        qtbot.waitUntil(lambda: card.missing.text().startswith("Nobody validates in this run"))
+        assert card.in_full.isHidden()
+    follow(panel, room, [started(phantoms=True), finished()], qtbot)
+    qtbot.waitUntil(lambda: card.missing.text().startswith("This run did not"))
 
 
 def test_the_latest_epoch_is_shown_until_another_is_chosen(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:

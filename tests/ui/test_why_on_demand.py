@@ -25,7 +25,7 @@ from thighview.io.runs import RunFolder, run_folder
 from thighview.io.slice_table import write_sums
 from thighview.ui.train_panel import TrainPanel
 from thighview.ui.waterfall import Waterfall
-from thighview.ui.why_in_full import ABOUT
+from thighview.ui.why_in_full import ABOUT, _where
 
 ENDED = [*run_of_people(20), finished()]
 
@@ -82,6 +82,20 @@ def test_what_was_measured_is_shown_again_with_all_its_bars(
     card.epochs.setCurrentIndex(card.epochs.findData(20))
     card.epochs.activated.emit(card.epochs.currentIndex())
     assert "(Dice of muscle)" in said(panel) and not card.missing.text()
+
+
+def test_where_measuring_found_nothing_the_reason_stays(
+    panel: TrainPanel, room: Room, run: RunFolder, qtbot: QtBot
+) -> None:
+    cut = EpochInFull(1, (), ("Epoch 1 was stopped before its first step, so it has no training score.",))
+    write_gaps(run, GapsInFull("2026-11-25T03:00:00+00:00", 1, 1, (cut,)))
+    follow(panel, room, [*whole_run(1), finished()], qtbot)
+    more = panel.run.why_card.in_full
+    qtbot.waitUntil(lambda: more.reasons.text() == cut.missing[0])
+    assert more.isVisible() and more.measure_button.text() == "Measure again"
+    kept = replace(in_full(), epochs=(replace(in_full().epochs[0], gaps=()), in_full().epochs[1]))
+    assert _where(kept) == "All parts are measured for epoch 20, the last."
+    assert _where(in_full()).endswith("epoch 16, which is kept and epoch 20, the last.")
 
 
 def test_a_run_that_went_on_since_is_not_shown_what_was_measured_of_other_weights(

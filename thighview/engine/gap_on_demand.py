@@ -215,6 +215,8 @@ class OnDemand:
     def _epoch(
         self, epoch: int, kept: int, passes: Mapping[str, Sums], averages: str | None, judged: Judged | str
     ) -> EpochInFull:
+        if cut := _stopped_within(epoch, passes):
+            return EpochInFull(epoch, (), (cut,))
         config, labels = self._config, self._plan.card.classes[1:]
         made_up = bool(self._dataset.phantoms)
         train, val = (person_scores(passes[name], self._subjects, config.loss) for name in (TRAIN, VAL))
@@ -225,7 +227,7 @@ class OnDemand:
             late = "Averaged weights: only those of the last epoch are kept beside the network's own; “Still learning” "
             missing.insert(0, late + "holds them here." if averages is None else averages)
         gaps: list[Gap] = []
-        if LEARNING in passes and all(name in passes for name in _PASSES):
+        if all(name in passes for name in _PASSES):
             whole = gaps_of(passes, self._subjects, config.loss, self._batches.batch_size, made_up=made_up)
             each = label_gaps_of(passes, self._subjects, config.loss, labels, made_up)
             judge = judged if isinstance(judged, Judged) else None
@@ -269,3 +271,13 @@ class OnDemand:
             return judged_by(judge, self._run, self._dataset, self._plan)
         except UserError as error:
             return f"Harder or easier people: {judge.card.name} cannot judge them. {error.message}"
+
+
+def _stopped_within(epoch: int, passes: Mapping[str, Sums]) -> str:
+    """That an epoch did not learn from all the slices that are measured at its end; empty where it did."""
+    learning, measured = passes.get(LEARNING), passes.get(TRAIN)
+    if learning is None:
+        return f"Epoch {epoch} was stopped before its first step, so it has no training score."
+    if measured is not None and not {*measured.ids.tolist()} <= {*learning.ids.tolist()}:
+        return f"Epoch {epoch} was stopped before its end, so its training score is of other slices."
+    return ""

@@ -53,6 +53,7 @@ class WhyCard(Card):
         self._run, self._opened, self._stale = "", False, False
         self._status: RunStatus | None = None
         self._dropout = 0.0
+        self._honest: bool | None = None
         self.measured: dict[int, dict[str, Gap]] = {}
         self.sentence = words("")
         self.missing = words("", "muted")
@@ -104,7 +105,7 @@ class WhyCard(Card):
     def show_run(self, name: str, events: Iterable[RunEvent]) -> None:
         """Show another run from its beginning, at its latest measurement."""
         self._run = name
-        self._dropout = 0.0
+        self._dropout, self._honest = 0.0, None
         folder = self._workspace.project_folder
         run = run_folder(folder, name) if folder is not None and name else None
         self.in_full.show_run(run)
@@ -117,7 +118,7 @@ class WhyCard(Card):
 
     def show_config(self, config: TrainConfig) -> None:
         """The settings of the run, once they are read."""
-        self._dropout = config.dropout
+        self._dropout, self._honest = config.dropout, config.honest
         self._show()
 
     def show_status(self, status: RunStatus | None) -> None:
@@ -207,22 +208,31 @@ class WhyCard(Card):
         self._show_sizes()
 
     def _show_in_full(self) -> None:
-        ended = bool(self._status and not self._status.alive)
+        ended = bool(self._status and not self._status.alive) and not self._nobody_validates
         told = self._curves.data.epochs
         self.in_full.show_ended(ended, told[-1].epoch if told else 0, self.epoch, self._opened)
 
+    @property
+    def _nobody_validates(self) -> bool:
+        started = self._status.started if self._status else None
+        return started is not None and not started.val_subjects and not started.val_is_phantoms
+
     def _why_missing(self) -> str:
+        if self._nobody_validates:
+            return "Nobody validates in this run, so there is no gap to explain."
         metric = NAMES[self._curves.metric_shown]
         if self._curves.label_shown:
             metric += f" of {label_title(self._curves.label_shown)}"
         if self.epochs.count():
             return f"Not measured for {metric} at this epoch."
         status = self._status
+        when = f"It is {WHEN}." if self._honest else f"With “Explain the gap” in its settings, it is {WHEN}."
         if status is not None and not status.alive:
-            return f"This run did not measure it by itself. With “Explain the gap” in its settings, it is {WHEN}."
+            said = "This run did not measure it by itself."
+            return said if self._honest else f"{said} {when}"
         if self._curves.data.epochs:
-            return f"Not measured so far. With “Explain the gap” in its settings, it is {WHEN}."
-        return f"It is {WHEN}."
+            return f"Not measured so far. {when}"
+        return f"It is {WHEN}." if self._honest is None else when
 
     def _which_labels(self, gap: Gap) -> str:
         if not self._curves.label_shown or gap.label:

@@ -63,7 +63,8 @@ class InFull(QWidget):
         found, busy = self.found, self._job is not None
         mine = busy and self._job_run == self._run
         here = found.at(epoch) if found else None
-        self.setVisible(self._run is not None and (mine or opened if found else ended))
+        empty = not (here.gaps if here else any(one.gaps for one in found.epochs)) if found else False
+        self.setVisible(self._run is not None and (mine or opened or empty if found else ended))
         show_words(self.about, "" if found or mine else ABOUT)
         show_words(self.reasons, "\n".join(here.missing) if here else _where(found) if found else "")
         self.measure_button.setText("Measure again" if found else "Measure all parts")
@@ -166,9 +167,12 @@ class LabelGaps(QObject):
 
 
 def _where(found: GapsInFull) -> str:
-    others = [str(one.epoch) for one in found.epochs if one.epoch != found.kept]
-    last = f" and epoch {others[0]}, the last" if others else ""
-    return f"All parts are measured for epoch {found.kept}, which is kept{last}."
+    """The epochs that have all parts; where none has, why."""
+    names = [f"epoch {one.epoch}, {'which is kept' if one.epoch == found.kept else 'the last'}"
+             for one in found.epochs if one.gaps]  # fmt: skip
+    if not names:
+        return "\n".join(dict.fromkeys(said for one in found.epochs for said in one.missing))
+    return f"All parts are measured for {' and '.join(names)}."
 
 
 def _when(measured: str) -> str:
