@@ -181,8 +181,16 @@ def test_of_many_labels_one_is_not_called_worse_by_chance() -> None:
 def test_a_label_that_chance_may_have_lowered_is_told() -> None:
     up = {f"l{i}": [0.03, 0.04, 0.035, 0.03, 0.045] for i in range(19)}
     found = both(up | {"low": [-0.01, -0.03, -0.02, -0.005, -0.02]})
-    assert found.verdict == "better" and "no label is worse" not in found.sentence
+    assert found.verdict == "better" and "no label is" not in found.sentence
     assert found.sentence.endswith("Lower, as chance makes some of 20 labels: low.")
+
+
+def test_no_label_is_called_unharmed_that_reads_lower() -> None:
+    up, mixed = [0.05] * 8, [-0.05, 0.01] * 4
+    found = both({"a": up, "left_b": mixed})
+    assert found.verdict == "better"
+    assert found.sentence.endswith(", and no label is surely worse; lower within chance: left b −2.0.")
+    assert both({"a": up, "b": up}).sentence.endswith(", and no label is surely worse.")
 
 
 @pytest.mark.parametrize("degrees", [2, 5, 30])

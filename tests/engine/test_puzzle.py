@@ -6,9 +6,15 @@ import re
 import pytest
 
 from thighview.core.run import ExampleStep, event_from_line
-from thighview.engine.puzzle import STEPS, PuzzleSize, solve
+from thighview.engine.puzzle import STEPS, PuzzleSize, _alike, solve
 
 SIZE = PuzzleSize(people=5, fresh=1, slices=4, edge=32, base=2, epochs=2, splits=2, batch=16)
+
+
+def test_the_signs_of_the_gaps_are_told() -> None:
+    assert _alike([-0.01, -0.02]) == "validation reads better each time"
+    assert _alike([0.01, 0.02]) == "validation reads worse each time"
+    assert _alike([0.01, -0.02]) == _alike([0.0, 0.02]) == _alike([0.0, 0.0]) == "not all of one sign"
 
 
 @pytest.mark.usefixtures("eager")

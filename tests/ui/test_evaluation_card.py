@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,27 @@ def test_the_probabilities_in_words(room: Room, qtbot: QtBot) -> None:
     found = other._found
     assert found is not None and found.calibration is not None
     assert temperature_sentence(found.calibration) == "Needs 5."
+
+
+def test_the_probabilities_are_told_at_the_temperature_in_use(room: Room, qtbot: QtBot) -> None:
+    plain = evaluation()["calibration"]
+    bins = [{"confidence": 0.3, "accuracy": 0.31, "pixels": 9}, {"confidence": 0.5, "accuracy": 0.0, "pixels": 0}]
+    used = plain | {"ece": 0.12, "in_use": {"temperature": 1.40, "ece": 0.004, "bins": bins}}
+    card = shown_card(room, qtbot, calibration=used)
+    said = card.plot.error_words.text().replace("\u00a0", " ")
+    assert said.startswith(
+        "Off by 0.4 % on average (ECE) at temperature 1.40, in use when measured; 12.0 % without; on 6"
+    )
+    assert card.plot.temperature_words.text() == "Best temperature 1.42: as sure as it may be."
+    assert [list(row) for row in card.plot.line.getOriginalDataset()] == [[0.3], [0.31]]
+    found = card._found
+    assert found is not None and found.calibration is not None
+    for at, sure in ((1.2, "too sure of itself"), (2.0, "less sure than it could be")):
+        told = temperature_sentence(replace(found.calibration, used=at))
+        assert told.startswith(f"Temperature 1.42: at {at:.2f} it is {sure}. Logits divided by it: off by 0.4")
+    assert temperature_sentence(replace(found.calibration, used=1.0)).startswith(
+        "Temperature 1.42: too sure of itself."
+    )
 
 
 def test_a_temperature_that_mends_nothing_is_not_offered(room: Room, qtbot: QtBot) -> None:

@@ -43,7 +43,8 @@ class ReliabilityBin:
 class Calibration:
     """Whether the model's probabilities mean what they say; ``part`` is whose scans tell it, of so many ``persons``.
 
-    ``temperature`` is the best one, ``used`` that of the model's card when it was measured.
+    ``temperature`` is the best one, ``used`` that of the model's card when it was measured, with ``ece_used`` and
+    ``bins_used``; ``ece`` and ``bins`` are those without any.
     """
 
     ece: float | None
@@ -55,6 +56,12 @@ class Calibration:
     reason: str
     used: float = 1.0
     ece_used: float | None = None
+    bins_used: tuple[ReliabilityBin, ...] = ()
+
+    @property
+    def tempered(self) -> bool:
+        """Whether its probabilities were made at a temperature, and what they are worth so is known."""
+        return self.used != 1.0 and self.ece_used is not None
 
     @property
     def mends(self) -> bool:
@@ -161,16 +168,20 @@ def people_measured(data: Any) -> PeopleMeasured:
 
 
 def _calibration(data: Any) -> Calibration:
-    bins = tuple(
-        ReliabilityBin(float(b["confidence"]), float(b["accuracy"]), int(b["pixels"]))
-        for b in data["bins"] if b["pixels"]
-    )  # fmt: skip
     used = data.get("in_use") or {}
     return Calibration(
-        _number(data["ece"]), bins, _number(data["temperature"]), _number(data.get("ece_after_temperature")),
+        _number(data["ece"]), _bins(data["bins"]),
+        _number(data["temperature"]), _number(data.get("ece_after_temperature")),
         str(data.get("part", "")), int(data.get("persons", 0)), str(data.get("reason", "")),
         _number(used.get("temperature")) or 1.0, _number(used.get("ece")),
+        _bins(used.get("bins", ())),
     )  # fmt: skip
+
+
+def _bins(rows: Any) -> tuple[ReliabilityBin, ...]:
+    return tuple(
+        ReliabilityBin(float(b["confidence"]), float(b["accuracy"]), int(b["pixels"])) for b in rows if b["pixels"]
+    )
 
 
 def _number(value: Any) -> float | None:

@@ -233,7 +233,12 @@ def _judge(overall: Paired | None, labels: Sequence[Paired], kind: str) -> tuple
     better = overall.interval[0] > 0
     if lower:
         return ("better" if better else "not worse"), f"{'Better' if better else 'Not worse'}: {said}.{chance}"
-    return ("better", f"Better: {said}, and no label is worse.") if better else ("not worse", f"Not worse: {said}.")
+    if not better:
+        return "not worse", f"Not worse: {said}."
+    below = [one for one in sorted(labels, key=_difference) if points(one.difference).startswith("−")]
+    named = _enumerated([f"{_name(one)} {points(one.difference)}" for one in below])
+    within = f"; lower within chance: {named}" if below else ""
+    return "better", f"Better: {said}, and no label is surely worse{within}."
 
 
 def _is_sure(one: Paired, labels: int) -> bool:
@@ -271,5 +276,8 @@ def _name(one: Paired) -> str:
 
 def _listed(labels: Sequence[str]) -> str:
     """Up to three names, and how many more."""
-    names = [label.replace("_", " ") for label in labels]
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return _enumerated([label.replace("_", " ") for label in labels])
+
+
+def _enumerated(said: Sequence[str]) -> str:
+    return ", ".join(said[:3]) + (f" and {len(said) - 3} more" if len(said) > 3 else "")

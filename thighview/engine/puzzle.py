@@ -297,5 +297,7 @@ def _one_sided(trials: Sequence[Trial]) -> str:
 
 
 def _alike(gaps: Sequence[float]) -> str:
-    signs = {bool(g < 0) for g in gaps}
-    return "validation reads better each time" if signs == {True} else "not all of one sign"
+    """What the signs of some gaps of the loss have in common."""
+    if all(g < 0 for g in gaps):
+        return "validation reads better each time"
+    return "validation reads worse each time" if all(g > 0 for g in gaps) else "not all of one sign"

@@ -10,7 +10,7 @@ from thighview.ui.cards import count, show_words, words
 
 _EDGE_PX = 132
 _NEAR_ONE = 0.05
-"""A temperature nearer to 1 than this changes nothing that anybody would see."""
+"""A temperature nearer to the one in use than this share of it changes nothing that anybody would see."""
 
 
 class ReliabilityPlot(QWidget):
@@ -47,7 +47,8 @@ class ReliabilityPlot(QWidget):
             return
         if not self.view:
             self._make_plot()
-        self.line.setData([b.confidence for b in found.bins], [b.accuracy for b in found.bins])
+        bins = found.bins_used if found.tempered else found.bins
+        self.line.setData([b.confidence for b in bins], [b.accuracy for b in bins])
         show_words(self.error_words, error_sentence(found))
         show_words(self.temperature_words, temperature_sentence(found))
         show_words(self.warning, "It has learnt from these people: this flatters." * (found.part == "train"))
@@ -77,7 +78,12 @@ def error_sentence(found: Calibration) -> str:
         return ""
     kind = {"train": "training ", "validation": "validation ", "test": "test "}.get(found.part, "")
     people = count(found.persons, f"{kind}person", f"{kind}people")
-    return f"Off by {100 * found.ece:.1f}\u00a0% on average (ECE), on {people}."
+    if found.tempered and found.ece_used is not None:
+        return (
+            f"Off by {_per_cent(found.ece_used)} on average (ECE) at temperature {found.used:.2f}, in use when "
+            f"measured; {_per_cent(found.ece)} without; on {people}."
+        )
+    return f"Off by {_per_cent(found.ece)} on average (ECE), on {people}."
 
 
 def temperature_sentence(found: Calibration) -> str:
@@ -85,11 +91,18 @@ def temperature_sentence(found: Calibration) -> str:
     t = found.temperature
     if t is None:
         return found.reason
-    if abs(t - 1) < _NEAR_ONE:
-        return f"Temperature {t:.2f}: as sure as it may be."
-    sure = "too sure of itself" if t > 1 else "less sure than it could be"
+    used = found.used if found.tempered else 1.0
+    if abs(t / used - 1) < _NEAR_ONE:
+        return f"{'Best temperature' if found.tempered else 'Temperature'} {t:.2f}: as sure as it may be."
+    sure = "too sure of itself" if t > used else "less sure than it could be"
+    if found.tempered:
+        sure = f"at {used:.2f} it is {sure}"
     after = ""
     if found.ece_after is not None:
         better = "" if found.mends else ", no better than without"
-        after = f" Logits divided by it: off by {100 * found.ece_after:.1f}\u00a0%{better}."
+        after = f" Logits divided by it: off by {_per_cent(found.ece_after)}{better}."
     return f"Temperature {t:.2f}: {sure}.{after}"
+
+
+def _per_cent(share: float) -> str:
+    return f"{100 * share:.1f}\u00a0%"
