@@ -17,7 +17,7 @@ from thighview.ui import dialogs
 from thighview.ui.sample_size_fold import RULE
 from thighview.ui.theme import colour
 from thighview.ui.train_panel import TrainPanel
-from thighview.ui.waterfall import ROW_PX, Waterfall, axis_of, bars_of
+from thighview.ui.waterfall import ROW_PX, Waterfall, axis_of, bars_of, whisker_of
 
 
 def said(panel: TrainPanel) -> str:
@@ -211,6 +211,11 @@ def test_a_leaked_split_is_hatched_and_a_whisker_needs_an_interval(qtbot: QtBot)
     assert counted(drawn, hatch, split) > 10
     assert counted(drawn, whisker, split) < 5
     assert "Hatched: 2 of 6 validation people are trained on, too." in drawn.tip_at(split * ROW_PX + 3)
+    drawn.show_gap(sound)
+    assert "Here " in drawn.tip_of(split) and whisker_of(sound) is not None
+    made_up = replace(sound, made_up=True)  # no sample of people
+    drawn.show_gap(made_up)
+    assert "Here " not in drawn.tip_of(split) and whisker_of(made_up) is None
 
 
 def test_the_whisker_of_few_people_leaves_the_bars_their_room(qtbot: QtBot) -> None:

@@ -45,7 +45,7 @@ def digits_of(gap: Gap) -> int:
     """Decimals with which a gap is told: four of a loss; of points one, and two where no part reaches 10 points."""
     if gap.metric not in PER_CENT:
         return 4
-    return 1 if max(abs(value) for _, value in gap.terms) >= 0.1 else 2
+    return 1 if max(abs(value) for _, value in gap.terms) >= 0.1 - _ROUNDING else 2
 
 
 def told_rows(gap: Gap, digits: int | None = None) -> list[tuple[str, float]]:

@@ -79,9 +79,12 @@ def axis_of(gap: Gap) -> tuple[float, float]:
 
 
 def whisker_of(gap: Gap) -> tuple[float, float] | None:
-    """The interval of the real difference as two levels: from where the parts that belong to the people begin."""
+    """The interval of the real difference as two levels: from where the parts that belong to the people begin.
+
+    None without one, and for made-up thighs, which are no sample of people.
+    """
     start = next((row.start for row in bars_of(gap) if row.name in PEOPLE), None)
-    if gap.interval is None or start is None:
+    if gap.interval is None or gap.made_up or start is None:
         return None
     return start + gap.interval[0], start + gap.interval[1]
 
@@ -184,7 +187,7 @@ class Waterfall(QWidget):
         if row.name == "selection" and flatters(self._gap):
             tip += " It flatters: so much of what is reported is luck."
         if row.name in _SPLIT:
-            if self._gap.interval is not None:
+            if self._gap.interval is not None and not self._gap.made_up:
                 low, high = (amount(self._gap.metric, end, True, 2) for end in self._gap.interval)
                 tip += f" Here {low} to {high}."
                 axis, whisker = axis_of(self._gap), whisker_of(self._gap)
