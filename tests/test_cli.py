@@ -8,7 +8,7 @@ import re
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from tiny_project import make_older, make_project
 from thighview.cli import main, phantoms, system
 from thighview.cli.dispatch import DONE, REFUSED
 from thighview.cli.parser import command_parser
-from thighview.cli.progress import Progress
+from thighview.cli.progress import Progress, warn
 from thighview.cli.projects import _Listener
 from thighview.core.errors import UserError
 from thighview.core.fine_tuning import FINE_TUNING
@@ -77,6 +77,56 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str | Path) -> str:
     lines = err.splitlines()
     assert len(lines) == 1 and lines[0].startswith("thighview: ")
     return lines[0]
+
+
+def test_a_reader_that_has_gone_ends_nothing_and_changes_no_exit_code(
+    tmp_path: Path, scan: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    out = tmp_path / "m.nii.gz"
+    with os.fdopen(writer, "w", buffering=1) as gone:
+        monkeypatch.setattr(sys, "stderr", gone)
+        assert main(["info", str(tmp_path / "none")]) == REFUSED
+        warn("nobody reads this")
+        assert main(["segment", str(scan), "-o", str(out), "--model", str(model), "--device", "cpu"]) == DONE
+        monkeypatch.undo()
+        with suppress(BrokenPipeError):
+            gone.close()
+    assert out.exists()
+
+
+def test_any_name_can_be_told_where_standard_output_knows_few_letters(
+    tmp_path: Path, scan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = tmp_path / "Schenkel ü 大腿.nii.gz"
+    named.write_bytes(scan.read_bytes())
+    for words in (["info", str(named), "--json"], ["info", str(named)]):
+        told = io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(told, encoding="cp1252"))
+        assert main(words) == DONE
+        text = told.getvalue().decode("cp1252")
+        assert not words[2:] or json.loads(text)["path"] == str(named)
+        assert "大腿" in text or "\\u5927" in text
+
+
+def test_settings_with_a_number_too_large_or_a_mark_at_the_beginning(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    study = make_project(tmp_path / "study", 1)
+    config = tmp_path / "c.json"
+    config.write_text('{"learning_rate": 1' + 400 * "0" + "}", encoding="utf-8-sig")
+    assert "Setting learning_rate: expected float" in refused(capsys, "train", study, "--config", config)
+
+
+def test_a_folder_of_somebody_is_not_replaced_by_a_recipes_model(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine"
+    (mine / "notes").mkdir(parents=True)
+    (mine / "card.json").write_text("{}")
+    assert "not an empty folder" in refused(capsys, "train", "--recipe", "thigh_tissues", "-o", mine)
+    assert (mine / "notes").is_dir()
 
 
 # ------------------------------------------------------------------ several volumes in one file
@@ -138,6 +188,12 @@ def test_exit_codes_of_the_real_program(tmp_path: Path) -> None:
         (["phantom", "x", "--n", "0"], "1 to 1000"),
         (["phantom", "x", "--seed", "-1"], "seed"),
         (["measure", "a", "b"], "nothing at a"),
+        (["info", ""], "expected a path, found nothing"),
+        (["measure", ".", "."], "no"),
+        (["phantom", "."], "the folder you are in"),
+        (["train", "--recipe", "thigh_tissues", "-o", "."], "the folder you are in"),
+        (["train", "x", "--miniature"], "goes with --example"),
+        (["--add-to-menu", "x"], "opens nothing"),
     ],
 )
 def test_refusals(
@@ -240,15 +296,6 @@ def test_info_of_an_older_project_says_what_brings_it_up_to_date(
     assert "4 of 4 slices reviewed" in capsys.readouterr().out
 
 
-def test_segment_says_on_a_terminal_what_it_wrote(
-    capsys: pytest.CaptureFixture[str], scan: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    out = tmp_path / "out.nii.gz"
-    assert main(["segment", str(scan), "-o", str(out), "--model", str(model), "--device", "cpu"]) == DONE
-    assert capsys.readouterr().err.splitlines()[-1].endswith(f"Wrote {out}: 6 slices, model tiny, on CPU.")
-
-
 def test_info_of_real_scans(capsys: pytest.CaptureFixture[str], data: Path) -> None:
     assert main(["info", str(data / "thigh_siemens_dixon" / "0006-Dixon_TE_345_th.nii.gz"), "--json"]) == DONE
     assert json.loads(capsys.readouterr().out)["kind"] == "nifti"
@@ -260,7 +307,8 @@ def test_segment(capsys: pytest.CaptureFixture[str], scan: Path, model: Path, tm
     out, p = tmp_path / "out.nii.gz", tmp_path / "p.nii.gz"
     words = ["segment", scan, "-o", out, "--model", model, "--device", "cpu", "--probabilities", p]
     assert main([str(word) for word in words]) == DONE
-    assert capsys.readouterr() == ("", ""), "silent in a pipe"
+    wrote = f"Wrote {out}: 6 slices, model tiny, on CPU.\n"
+    assert capsys.readouterr() == (wrote, ""), "no bar in a pipe"
     source, mask, probabilities = (nibabel.load(path) for path in (scan, out, p))
     assert np.array_equal(mask.affine, source.affine) and mask.shape == source.shape
     assert probabilities.shape == (*source.shape, 3) and probabilities.get_data_dtype() == np.float32
@@ -274,6 +322,29 @@ def test_segment(capsys: pytest.CaptureFixture[str], scan: Path, model: Path, tm
     assert [(row["id"], row["name"], row["side"]) for row in facts["labels"]] == [(1, "thigh", ""), (20, "bone", "")]
     assert facts["model"] == "tiny" and re.fullmatch("[0-9a-f]{64}", facts["weights_sha256"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.json", "out.nii.gz", "p.nii.gz", "scan.nii.gz"]
+    assert main([str(word) for word in words]) == DONE, "its own are replaced"
+    capsys.readouterr()
+    p.rename(tmp_path / "other.nii.gz")
+    for words in (["-o", tmp_path / "other.nii.gz"], ["-o", out, "--probabilities", tmp_path / "other.nii.gz"]):
+        said = refused(capsys, "segment", scan, "--model", model, "--device", "cpu", *words)
+        assert "other.nii.gz is there already" in said
+
+
+def test_segment_that_finds_no_room_for_probabilities_leaves_the_old_mask(
+    capsys: pytest.CaptureFixture[str], scan: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out.nii.gz"
+    words = ["segment", str(scan), "-o", str(out), "--model", str(model), "--device", "cpu"]
+    assert main(words) == DONE
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    limit = (
+        "import resource, signal, sys; from thighview.cli import main; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+    )
+    limit += "resource.setrlimit(resource.RLIMIT_FSIZE, (400, 400)); sys.exit(main(sys.argv[1:]))"
+    call = [sys.executable, "-B", "-c", limit, *words, "--probabilities", str(tmp_path / "p.nii.gz")]
+    done = subprocess.run(call, capture_output=True, text=True, check=False, timeout=200)
+    assert done.returncode == REFUSED and "p.nii.gz could not be written" in done.stderr
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_segment_says_nothing_of_slices_that_are_missing(model: Path, tmp_path: Path) -> None:
@@ -364,6 +435,47 @@ def test_measure(capsys: pytest.CaptureFixture[str], scan: Path, tiny_volume: Vo
     assert float(second["area_mm2"]) == pytest.approx(10 * 1.5 * 1.25)
     assert main(["measure", str(scan), str(tmp_path / "m.nii.gz"), "-o", str(tmp_path / "m.csv")]) == DONE
     assert (tmp_path / "m.csv").read_text() == text
+    words = ["measure", str(scan), str(tmp_path / "m.nii.gz"), "-o", str(tmp_path / "m.csv")]
+    assert main(words) == DONE and "m.csv" in capsys.readouterr().out, "its own is replaced"
+
+
+def test_measure_writes_over_nothing_else(
+    capsys: pytest.CaptureFixture[str], scan: Path, tiny_volume: Volume, tmp_path: Path
+) -> None:
+    mask, fat, notes = tmp_path / "m.nii.gz", tmp_path / "fat.csv", tmp_path / "notes.csv"
+    write_mask(mask, np.ones(tiny_volume.shape, np.uint8), TABLE, tiny_volume)
+    fat.write_bytes(scan.read_bytes())
+    notes.write_text("mine")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for words, said in (
+        (["--fat", fat, "-o", fat], "input itself"),
+        (["-o", notes], "is there already"),
+        (["-o", "-"], "ends in .csv"),
+    ):
+        assert said in refused(capsys, "measure", scan, mask, *words)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_measure_says_what_resampling_and_overlaps_have_cost(
+    capsys: pytest.CaptureFixture[str], scan: Path, tiny_volume: Volume, tmp_path: Path
+) -> None:
+    affine = tiny_volume.affine.copy()
+    affine[:3, 3] += affine[:3, 0] * 2
+    shifted = replace(tiny_volume, affine=affine, file_geometry=b"")
+    write_mask(tmp_path / "m.nii.gz", np.ones(tiny_volume.shape, np.uint8), TABLE, shifted)
+    assert main(["measure", str(scan), str(tmp_path / "m.nii.gz"), "--resample"]) == DONE
+    assert "m.nii.gz: resampled, 33.3% of it lay outside the image (Label 1" in capsys.readouterr().err
+
+
+def test_water_and_fat_of_one_file(capsys: pytest.CaptureFixture[str], tiny_volume: Volume, tmp_path: Path) -> None:
+    water, fat = (replace(tiny_volume, voxels=np.full(tiny_volume.shape, n, np.int16)) for n in (900, 100))
+    both = write_volumes(tmp_path / "dixon.nii.gz", [water, fat])
+    mask = tmp_path / "m.nii.gz"
+    write_mask(mask, np.ones(tiny_volume.shape, np.uint8), TABLE, tiny_volume)
+    for words in (["--fat", str(both), "--fat-part", "2"], ["--fat-part", "2"]):
+        assert main(["measure", str(both), str(mask), "--part", "1", *words]) == DONE
+        assert ",10.000,10.000" in capsys.readouterr().out
+    assert "with --fat-part" in refused(capsys, "measure", both, mask, "--part", "1", "--fat", both)
 
 
 def test_phantoms_are_the_same_every_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

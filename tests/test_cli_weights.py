@@ -41,6 +41,12 @@ def test_old_weights_join_the_models_and_go_out_again(
     assert json.loads((tmp_path / "out.h5.json").read_text())["card"]["name"] == "old thigh"
     assert main(["import-weights", str(exported), "-o", str(tmp_path / "again")]) == DONE
     assert find_model(tmp_path / "again").card.name == "again"
+    assert main(["export-model", "old thigh", "-o", str(exported), "--format", "h5"]) == DONE, "its own are replaced"
+    capsys.readouterr()
+    told = tmp_path / "out.h5.json"
+    told.write_text('{"mine": 1}')
+    assert main(["export-model", "old thigh", "-o", str(exported), "--format", "h5"]) == REFUSED
+    assert "is there already" in capsys.readouterr().err and json.loads(told.read_text()) == {"mine": 1}
 
 
 def test_what_is_refused_leaves_nothing(

@@ -2,11 +2,13 @@
 
 import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
 
 from thighview.cli.parser import command_parser, window_parser
+from thighview.cli.progress import tell
 from thighview.core.errors import UserError
 
 DONE, BUG, REFUSED = 0, 1, 2
@@ -32,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if sys.stdout is None or sys.stderr is None:  # started without a console on Windows
         nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for as long as the program runs
         sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
+    if isinstance(sys.stdout, io.TextIOWrapper):  # in a pipe of Windows it knows few letters
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return _run(words)
     except UserError as error:
@@ -61,10 +65,12 @@ def _run(words: list[str]) -> int:
     args = window_parser().parse_args(words)
     from thighview.cli import window
 
+    if args.add_to_menu and args.path:
+        raise UserError("--add-to-menu opens nothing.", "Give it alone.")
     return window.add_to_menu() if args.add_to_menu else window.open_window(args.path)
 
 
 def _refuse(sentence: str) -> int:
     """One line on standard error, whatever line breaks the sentence carried."""
-    sys.stderr.write(f"thighview: {' '.join(sentence.split())}\n")
+    tell(f"thighview: {' '.join(sentence.split())}\n")
     return REFUSED

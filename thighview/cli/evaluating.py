@@ -47,7 +47,7 @@ def evaluate(args: Namespace) -> int:
         results = evaluate_models([e.folder for e in entries], cases, args.source, device, report, args.pictures)
     if args.json:
         told = results[0] | ({"against": results[1]} if args.against else {})
-        print(json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False))
+        print(json.dumps(told, indent=1, allow_nan=False))
         return 0
     if results[0]["subjects"]:
         print_table(results[0])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from thighview.cli.progress import Progress, say, warn
+from thighview.cli.progress import Progress, warn
 from thighview.core.errors import SeveralScansError, UserError
 from thighview.core.known import need_lengths
 from thighview.core.volume import Volume
@@ -32,7 +32,7 @@ def info(args: Namespace) -> int:
     is_project = (args.path / DATABASE).is_file()
     found = _project_facts(args.path) if is_project else inspect(args.path).to_json()
     if args.json:
-        print(json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False))
+        print(json.dumps(found, indent=1, allow_nan=False))
         return 0
     if is_project:
         _print_project(found)
@@ -71,6 +71,8 @@ def segment(args: Namespace) -> int:
     need_own_sidecar(args.output)
     if len({path.resolve() for path in outputs}) < len(outputs):
         raise UserError("The mask and the probabilities would be the same file.", "Give them two names.")
+    for path in outputs:
+        need_new(path, sidecar_path(args.output).exists() and _is_of(path, args.output))
     model = find_model(args.model)
     volume = read_scan(args.path, args.part)
     for warning in volume.warnings:
@@ -109,13 +111,14 @@ def segment(args: Namespace) -> int:
         "warnings": [*volume.warnings, *result.warnings],
         "uncertainty": [None if np.isnan(u) else round(float(u), 4) for u in result.uncertainty],
         "statement": card.statement,
+        **({"probabilities": args.probabilities.name} if args.probabilities else {}),
     }
     written: list[Path] = [path for path in (*outputs, sidecar_path(args.output)) if not path.exists()]
     try:
-        write_mask(args.output, result.labels, card.labels, volume)
-        write_sidecar(args.output, card.labels, **facts)
         if args.probabilities is not None and result.probabilities is not None:
             write_probabilities(args.probabilities, result.probabilities, volume)
+        write_mask(args.output, result.labels, card.labels, volume)
+        write_sidecar(args.output, card.labels, **facts)
     except BaseException:
         for path in written:
             with suppress(OSError):
@@ -123,7 +126,7 @@ def segment(args: Namespace) -> int:
         raise
     for warning in result.warnings:
         warn(warning)
-    say(f"Wrote {args.output}: {grid.slices} slices, model {card.name}, on {facts['device']}.")
+    print(f"Wrote {args.output}: {grid.slices} slices, model {card.name}, on {facts['device']}.")
     return 0
 
 
@@ -137,7 +140,7 @@ def phantom(args: Namespace) -> int:
         raise UserError(f"Expected a seed from 0 to {(1 << 31) - 1}, found {args.seed}.")
     with Progress("Drawing thighs") as bar:
         done = write_phantoms(args.output, args.n, args.seed, bar.report)
-    say(str(done))
+    print(done)
     return 0
 
 
@@ -147,14 +150,14 @@ def need_path(path: Path) -> None:
         raise UserError(f"There is nothing at {path}.", "Check the path.")
 
 
-def read_scan(path: Path, part: str) -> Volume:
+def read_scan(path: Path, part: str, option: str = "--part") -> Volume:
     """The scan, or the part of what lies there; where several lie there and none was named, how to name one."""
     from thighview.io.reading import read_volume
 
     try:
         return read_volume(path, part)
     except SeveralScansError as several:
-        raise part_to_be_named(several, "Say which with --part") from several
+        raise part_to_be_named(several, f"Say which with {option}") from several
 
 
 def part_to_be_named(several: SeveralScansError, how: str) -> UserError:
@@ -175,6 +178,20 @@ def need_room_for(path: Path, *inputs: Path) -> None:
         raise UserError(f"{path} is a folder.", "Give the name of a file.")
     if any(path.resolve() == other.resolve() for other in inputs):
         raise UserError(f"{path} is the input itself.", "Choose another name; scans are never overwritten.")
+
+
+def need_new(path: Path, ours: bool = False) -> None:
+    """Refuse to write over a file, unless it is ``ours``: what the same command has made there before."""
+    if path.exists() and not ours:
+        raise UserError(f"{path} is there already.", "Choose another name, or take it away first.")
+
+
+def _is_of(path: Path, mask: Path) -> bool:
+    """Whether a mask, or its probabilities, stand in the sidecar of the mask, which is there and ours."""
+    from thighview.io.masks import sidecar_path
+
+    told = json.loads(sidecar_path(mask).read_text("utf-8"))
+    return path == mask or (path.resolve().parent == mask.resolve().parent and told.get("probabilities") == path.name)
 
 
 def _leave_out_missing(result: "Segmentation", volume: Volume) -> None:

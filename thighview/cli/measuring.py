@@ -9,14 +9,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from thighview.cli.files import need_path, need_room_for, read_scan
+from thighview.cli.files import need_new, need_path, need_room_for, read_scan
 from thighview.cli.progress import warn
 from thighview.core.errors import UserError
 from thighview.core.known import by_other_position, need_lengths
+from thighview.core.labels import LabelTable
 from thighview.core.mask import LabelMap
 from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
 
+_COLUMNS = ("label", "name", "side", "slice", "voxels", "area_mm2", "volume_ml")
 _FAT = ("fat_fraction_mean_of_voxels_percent", "fat_fraction_of_sums_percent")
 
 
@@ -25,47 +27,81 @@ def measure(args: Namespace) -> int:
     from thighview.core.measure import counts_per_slice
     from thighview.core.measure import measure as measure_labels
     from thighview.io.atomic import write_bytes_atomic
-    from thighview.io.masks import read_mask
 
     need_path(args.image)
     need_path(args.mask)
+    if args.output is not None:
+        _need_table_place(args)
     volume = read_scan(args.image, args.part)
     for warning in volume.warnings:
         warn(warning)
     need_lengths(volume)
-    labels, table = read_mask(args.mask, volume, args.resample, args.overlaps)
+    labels, table = _labels(args, volume)
     axis = volume.axial_axis
     counts = counts_per_slice(labels, axis)
-    sums = _fat_sums(args.fat, volume, labels, ScanKey(args.image, args.part).by_qform) if args.fat else None
+    fat = args.fat or (args.image if args.fat_part else None)
+    key = ScanKey(args.image, args.part)
+    sums = _fat_sums(fat, args.fat_part, volume, labels, key.by_qform) if fat else None
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["label", "name", "side", "slice", "voxels", "area_mm2", "volume_ml", *(_FAT if args.fat else ())])
+    rows.writerow([*_COLUMNS, *(_FAT if fat else ())])
     for one in measure_labels(labels, volume, table, axis):
         label = table.get(one.value)
         number = label.file_id if label else one.value
-        fat = _fat_cells(sums, one.value)
-        rows.writerow([number, one.name, one.side, "all", one.voxels, "", f"{one.volume_ml:.4f}", *fat])
+        cells = _fat_cells(sums, one.value)
+        rows.writerow([number, one.name, one.side, "all", one.voxels, "", f"{one.volume_ml:.4f}", *cells])
         for index, area_mm2 in enumerate(one.area_mm2):
             voxels = int(counts[index, one.value])
             ml = voxels * volume.voxel_volume_ml
-            fat = _fat_cells(sums, one.value, index)
-            rows.writerow([number, one.name, one.side, index + 1, voxels, f"{area_mm2:.3f}", f"{ml:.4f}", *fat])
+            cells = _fat_cells(sums, one.value, index)
+            rows.writerow([number, one.name, one.side, index + 1, voxels, f"{area_mm2:.3f}", f"{ml:.4f}", *cells])
     if args.output is None:
         sys.stdout.write(text.getvalue())
     else:
-        need_room_for(args.output, args.image, args.mask)
         write_bytes_atomic(args.output, text.getvalue().encode())
+        print(f"Wrote {args.output}.")
     return 0
 
 
-def _fat_sums(path: Path, water: Volume, labels: LabelMap, by_qform: bool) -> NDArray[np.float64]:
+def _need_table_place(args: Namespace) -> None:
+    """Refuse, before the work, a place for the table where something else would be lost."""
+    path: Path = args.output
+    if path.suffix.lower() != ".csv":
+        raise UserError(f"The name of a table ends in .csv, found {path.name!r}.")
+    need_room_for(path, args.image, args.mask, *([args.fat] if args.fat else []))
+    need_new(path, path.is_file() and _begins_as_table(path))
+
+
+def _begins_as_table(path: Path) -> bool:
+    head = ",".join(_COLUMNS).encode()
+    with path.open("rb") as file:
+        return file.read(len(head)) == head
+
+
+def _labels(args: Namespace, volume: Volume) -> tuple[LabelMap, LabelTable]:
+    """The mask on the scan's voxels; what had to be changed for that is said."""
+    from thighview.core.found_mask import MaskWish
+    from thighview.io.masks import find_mask
+
+    found = find_mask(args.mask, volume)
+    settled = found.settled(MaskWish(args.resample, found.ordered(args.overlaps)))
+    for note in found.notes:
+        warn(note)
+    if found.grid:
+        warn(f"{found.name}: {found.grid.as_done}.")
+    if found.overlaps:
+        warn(f"Labels overlap, and the {args.overlaps} of the file won: {'; '.join(map(str, found.overlaps))}.")
+    return settled
+
+
+def _fat_sums(path: Path, part: str, water: Volume, labels: LabelMap, by_qform: bool) -> NDArray[np.float64]:
     """Sums of the fat fraction along the axial axis, of a water image and the fat image at a path, in its place."""
     from thighview.core.dixon_check import sentences
     from thighview.core.fat_fraction import fat_sums
     from thighview.core.onto_grid import onto_grid, overlap
 
     need_path(path)
-    fat = read_scan(path, "")
+    fat = read_scan(path, part, "--fat-part")
     need_lengths(fat)
     if fat.other_affine is not None and by_qform:
         fat = by_other_position(fat, by_qform)

@@ -138,6 +138,14 @@ goes in and what comes out.
 _PART = "which of several volumes of a file, as thighview info counts them: 2; qform, alone or behind: place it by that"
 
 
+def _path(text: str) -> Path:
+    """A path as it was typed; the folder one is in, by its name; nothing at all, as of an empty variable, is none."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path, found nothing")
+    path = Path(text)
+    return path if path.name else path.absolute()
+
+
 def _settings() -> str:
     """Every setting of a training, as the file of ``--config`` calls it."""
     lines = ["settings of F.json, with their defaults:"]
@@ -164,7 +172,7 @@ def window_parser() -> Parser:
     """Parser of ``thighview [PATH ...]``."""
     parser = Parser("thighview", description=_MAIN, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.usage = "thighview [PATH ...] | thighview COMMAND ..."
-    parser.add_argument("path", nargs="*", type=Path, metavar="PATH", help="scans, DICOM folders or a project to open")
+    parser.add_argument("path", nargs="*", type=_path, metavar="PATH", help="scans, DICOM folders or a project to open")
     parser.add_argument("--version", action="version", version=f"thighview {__version__}")
     parser.add_argument(
         "--add-to-menu", action="store_true", help="put the program into the menu of the desktop (Linux), and end"
@@ -193,16 +201,16 @@ def command_parser() -> tuple[Parser, tuple[str, ...]]:
         )
 
     demo = command("demo", "Open the window on a made-up thigh; without a display, walk the whole loop off-screen.")
-    demo.add_argument("--out", type=Path, metavar="FOLDER", help="where the off-screen walk leaves its pictures")
+    demo.add_argument("--out", type=_path, metavar="FOLDER", help="where the off-screen walk leaves its pictures")
     demo.add_argument("--off-screen", action="store_true", help="walk the loop off-screen even where a display is")
 
     info = command("info", "What a file is: kind, shape, spacing, axes, series found, warnings.")
-    info.add_argument("path", type=Path, metavar="PATH", help="file of a scan, DICOM folder, or project")
+    info.add_argument("path", type=_path, metavar="PATH", help="file of a scan, DICOM folder, or project")
     info.add_argument("--json", action="store_true", help="as one JSON object on standard output")
 
     segment = command("segment", "Draw the masks of a scan with a model.", _SEGMENT)
-    segment.add_argument("path", type=Path, metavar="PATH", help="file of a scan, or DICOM folder")
-    segment.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.nii.gz", help="the mask to write")
+    segment.add_argument("path", type=_path, metavar="PATH", help="file of a scan, or DICOM folder")
+    segment.add_argument("-o", "--output", type=_path, required=True, metavar="OUT.nii.gz", help="the mask to write")
     segment.add_argument("--part", default="", metavar="P", help=_PART)
     segment.add_argument("--model", default="thigh_groups", metavar="M", help="name or folder (%(default)s)")
     segment.add_argument(
@@ -213,22 +221,22 @@ def command_parser() -> tuple[Parser, tuple[str, ...]]:
     )
     segment.add_argument(
         "--probabilities",
-        type=Path,
+        type=_path,
         metavar="P.nii.gz",
         help="also write probabilities: 4-D float32, label last, background first",
     )
 
     take_in = command("import", "Take cases with masks into a project.", _IMPORT)
-    take_in.add_argument("project", type=Path, metavar="PROJECT", help="project folder; made when not there yet")
-    take_in.add_argument("source", type=Path, metavar="SOURCE", help="folder of cases, or one image with --mask")
-    take_in.add_argument("--mask", type=Path, metavar="FILE", help="the mask of the one image SOURCE")
+    take_in.add_argument("project", type=_path, metavar="PROJECT", help="project folder; made when not there yet")
+    take_in.add_argument("source", type=_path, metavar="SOURCE", help="folder of cases, or one image with --mask")
+    take_in.add_argument("--mask", type=_path, metavar="FILE", help="the mask of the one image SOURCE")
     take_in.add_argument("--part", default="", metavar="P", help=_PART)
     fitting(take_in)
 
     train = command("train", "Train a model on a project, or go on with a run.", _TRAIN)
     train.epilog = _settings()
-    train.add_argument("project", type=Path, nargs="?", metavar="PROJECT", help="project folder")
-    train.add_argument("--config", type=Path, metavar="F.json", help="settings that differ from the defaults")
+    train.add_argument("project", type=_path, nargs="?", metavar="PROJECT", help="project folder")
+    train.add_argument("--config", type=_path, metavar="F.json", help="settings that differ from the defaults")
     train.add_argument("--run", default="", metavar="NAME", help="name of the run; an unfinished one goes on")
     train.add_argument("--start-from", default=None, metavar="MODEL|none", help="model whose weights are the start")
     train.add_argument("--events", action="store_true", help="print every event of the run as one JSON line")
@@ -245,16 +253,16 @@ def command_parser() -> tuple[Parser, tuple[str, ...]]:
     train.add_argument("--recipe", metavar="NAME", help="build this model of the box from made-up thighs")
     train.add_argument("--example", metavar="NAME", help="play an example through: puzzle, some five minutes")
     train.add_argument("--miniature", action="store_true", help="with --example: small and quick, to see that it works")
-    train.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="where the recipe's model goes")
+    train.add_argument("-o", "--output", type=_path, metavar="FOLDER", help="where the recipe's model goes")
 
     evaluate = command("evaluate", "Compare a model with masks, per person and label.", _EVALUATE)
     evaluate.add_argument("model", metavar="MODEL", help="name or folder of a model")
-    evaluate.add_argument("source", type=Path, metavar="SOURCE", help="project or nnU-Net raw folder")
+    evaluate.add_argument("source", type=_path, metavar="SOURCE", help="project or nnU-Net raw folder")
     evaluate.add_argument("--json", action="store_true", help="as one JSON object on standard output")
     evaluate.add_argument("--part", choices=("train", "validation", "test"), help="only the people of this part")
     evaluate.add_argument("--against", metavar="OLD", help="another model, compared with person by person")
     evaluate.add_argument("--guard", action="store_true", help="with --against: on made-up thighs too, figures apart")
-    evaluate.add_argument("--pictures", type=Path, metavar="FOLDER", help=argparse.SUPPRESS)
+    evaluate.add_argument("--pictures", type=_path, metavar="FOLDER", help=argparse.SUPPRESS)
     evaluate.add_argument("--parent", type=int, metavar="ID", help=argparse.SUPPRESS)
     evaluate.add_argument("--progress", action="store_true", help=argparse.SUPPRESS)
     evaluate.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help=argparse.SUPPRESS)
@@ -264,18 +272,28 @@ def command_parser() -> tuple[Parser, tuple[str, ...]]:
         "Voxels, area_mm2 and volume_ml of each label: on every axial slice (across head-foot, however the scan is "
         "stored), and of all.",
     )
-    measure.add_argument("image", type=Path, metavar="IMAGE", help="the scan, for its spacing")
-    measure.add_argument("mask", type=Path, metavar="MASK", help="its mask: NIfTI, NRRD, 3D Slicer or DICOM SEG")
+    measure.add_argument("image", type=_path, metavar="IMAGE", help="the scan, for its spacing")
+    measure.add_argument("mask", type=_path, metavar="MASK", help="its mask: NIfTI, NRRD, 3D Slicer or DICOM SEG")
     measure.add_argument("--part", default="", metavar="P", help=_PART)
     measure.add_argument(
-        "--fat", type=Path, metavar="FAT", help="the fat image that goes with IMAGE, the water image: fat fractions too"
+        "--fat",
+        type=_path,
+        metavar="FAT",
+        help="the fat image that goes with IMAGE, the water image: fat fractions too",
+    )
+    measure.add_argument(
+        "--fat-part", default="", metavar="P", help="which of several volumes of FAT; without --fat, of IMAGE"
     )
     fitting(measure)
-    measure.add_argument("-o", "--output", type=Path, metavar="OUT.csv", help="write the table here, not on the screen")
+    measure.add_argument(
+        "-o", "--output", type=_path, metavar="OUT.csv", help="write the table here, not on the screen"
+    )
 
     export = command("export", "Write what a project holds for other programs.", _EXPORT)
-    export.add_argument("project", type=Path, metavar="PROJECT", help="project folder")
-    export.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder to write; new or empty")
+    export.add_argument("project", type=_path, metavar="PROJECT", help="project folder")
+    export.add_argument(
+        "-o", "--output", type=_path, required=True, metavar="OUT", help="folder to write; new or empty"
+    )
     export.add_argument("--format", required=True, metavar="F", help="nnunet, bids, npz, nifti, nrrd or dicomseg")
     export.add_argument(
         "--cases", choices=("all", "reviewed"), default="all", help="all, or those with reviewed slices (%(default)s)"
@@ -286,13 +304,13 @@ def command_parser() -> tuple[Parser, tuple[str, ...]]:
     )
 
     phantom = command("phantom", "Write made-up thighs with their true masks as an nnU-Net raw folder.")
-    phantom.add_argument("output", type=Path, metavar="OUT_FOLDER", help="folder to write; new or empty")
+    phantom.add_argument("output", type=_path, metavar="OUT_FOLDER", help="folder to write; new or empty")
     phantom.add_argument("--n", type=int, default=4, metavar="N", help="how many persons (%(default)s)")
     phantom.add_argument("--seed", type=int, default=0, metavar="S", help="same seed, same thighs (%(default)s)")
 
     weights = command("import-weights", "Make a model of an old Keras .h5 or .hdf5 of the seed U-Net.", _WEIGHTS)
-    weights.add_argument("file", type=Path, metavar="FILE", help="weights or whole model, saved by Keras 2")
-    weights.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="the model folder to make")
+    weights.add_argument("file", type=_path, metavar="FILE", help="weights or whole model, saved by Keras 2")
+    weights.add_argument("-o", "--output", type=_path, metavar="FOLDER", help="the model folder to make")
     weights.add_argument("--name", metavar="NAME", help="its name among your own models")
     weights.add_argument("--label", default="outer_surface", metavar="NAME", help="what it draws (%(default)s)")
     weights.add_argument(
@@ -308,6 +326,6 @@ def command_parser() -> tuple[Parser, tuple[str, ...]]:
 
     model = command("export-model", "Write a model as .h5, SavedModel or ONNX.", _EXPORT_MODEL)
     model.add_argument("model", metavar="MODEL", help="name or folder of a model")
-    model.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="the file or folder to write")
+    model.add_argument("-o", "--output", type=_path, required=True, metavar="OUT", help="the file or folder to write")
     model.add_argument("--format", required=True, choices=("h5", "savedmodel", "onnx"), help="what to write")
     return top, tuple(commands.choices)

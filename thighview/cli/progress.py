@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import suppress
 from types import TracebackType
 
 
@@ -27,8 +28,7 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._length:
-            sys.stderr.write("\r" + " " * self._length + "\r")
-            sys.stderr.flush()
+            tell("\r" + " " * self._length + "\r")
 
     def report(self, done: int, total: int, words: str = "") -> None:
         """Say how far the work is; at most ten times a second."""
@@ -40,17 +40,23 @@ class Progress:
         left = (now - self._started) * (total - done) / done if done else 0.0
         rest = f", {left:.0f} s left" if left >= 1 else ""
         line = f"{words or self.words} [{'#' * full}{'.' * (self.WIDTH - full)}] {done} of {total}{rest}"
-        sys.stderr.write("\r" + line.ljust(self._length))
-        sys.stderr.flush()
+        tell("\r" + line.ljust(self._length))
         self._length = max(self._length, len(line))
 
 
 def say(words: str) -> None:
     """A line for the person at the terminal, on standard error; nothing in a pipe."""
     if sys.stderr.isatty():
-        sys.stderr.write(words + "\n")
+        tell(words + "\n")
 
 
 def warn(words: str) -> None:
     """A doubt about what is being done; said in a pipe, too."""
-    sys.stderr.write(f"thighview: warning: {' '.join(words.split())}\n")
+    tell(f"thighview: warning: {' '.join(words.split())}\n")
+
+
+def tell(text: str) -> None:
+    """Write to standard error; when nobody can read it, the work goes on all the same."""
+    with suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()

@@ -13,6 +13,7 @@ from thighview.cli.studies import is_study, train_study
 from thighview.core.errors import SeveralScansError, UserError
 from thighview.core.fine_tuning import FROM_NOTHING, settings_of
 from thighview.core.run import BatchEnded, EpochEnded, ExampleStep, Paused, RunEvent, Started
+from thighview.io.folders import need_empty
 
 _INDENT = "   "
 
@@ -95,6 +96,8 @@ def train(args: Namespace) -> int:
     """``thighview train PROJECT`` or ``thighview train --recipe NAME -o FOLDER``."""
     if is_study(args) and (args.example or args.recipe):
         raise UserError("A study trains on a project.", "Leave out --example and --recipe.")
+    if args.miniature and not args.example:
+        raise UserError("--miniature goes with --example.", "Leave it out.")
     if args.example:
         return _play_example(args)
     if args.recipe:
@@ -184,9 +187,8 @@ def _train_recipe(args: Namespace) -> int:
             "A recipe has its own data and settings.", "Leave out PROJECT, --config, --run and --start-from."
         )
     folder: Path = args.output
-    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set[str]()
-    if folder.is_file() or (names and not names & {"card.json", "recipe.json"}):
-        raise UserError(f"{folder} is there already and no model.", "Choose a new folder; nothing was written.")
+    if not (folder.is_dir() and [path.name for path in folder.iterdir()] == ["recipe.json"]):
+        need_empty(folder)
 
     from thighview.engine.devices import prepare_device
 
@@ -203,7 +205,7 @@ def _train_recipe(args: Namespace) -> int:
 def _read_config(path: Path) -> dict[str, Any]:
     need_path(path)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not readable JSON: {str(error)[:120]}.", "Repair it.") from error
     if not isinstance(data, dict):

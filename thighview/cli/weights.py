@@ -1,8 +1,10 @@
 """Commands about model files of other programs: import-weights, export-model."""
 
+import json
 from argparse import Namespace
 from pathlib import Path
 
+from thighview.cli.files import need_new
 from thighview.cli.progress import warn
 from thighview.core.errors import UserError
 
@@ -32,6 +34,11 @@ def export_model(args: Namespace) -> int:
     from thighview.io.models import find_model
 
     model = find_model(args.model)
+    told = args.output.with_name(f"{args.output.name}.json")
+    ours = told.exists() and _is_told_of_export(told)
+    if args.format != "savedmodel":
+        need_new(args.output, ours)
+    need_new(told, ours)
 
     from thighview.engine.devices import prepare_device
 
@@ -41,3 +48,12 @@ def export_model(args: Namespace) -> int:
     out = export(model, args.output, args.format)
     print(f"The model {model.card.name} is in {out}, what goes in and comes out in {out.name}.json.")
     return 0
+
+
+def _is_told_of_export(path: Path) -> bool:
+    """Whether a file is what stands beside an exported model: its format and its card."""
+    try:
+        told = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(told, dict) and {"format", "input", "output", "card"} <= told.keys()

@@ -65,6 +65,12 @@ class GridChange:
         lost = f", {self.outside:.1%} of it lying outside the scan" if self.outside else ""
         return f"{self.difference}; resampled, it would be {after:.4g} ml instead of {before:.4g} ml{lost}"
 
+    @property
+    def as_done(self) -> str:
+        """What it meant, once it was done."""
+        changes = [f"{c.label.title} {c.before_ml:.2f} ml, now {c.after_ml:.2f} ml" for c in self.changes]
+        return f"resampled, {self.outside:.1%} of it lay outside the image ({'; '.join(changes)})"
+
 
 def nearest(layer: LabelMap, grid: Volume, volume: Volume) -> LabelMap:
     """The value of the nearest voxel of a mask for every voxel of a scan; 0 where the mask has none there.

@@ -94,11 +94,13 @@ def taken_back(folder: Path) -> Generator[Callable[[], None]]:
 
 
 def need_empty(folder: Path) -> None:
-    """Refuse a target that holds something already."""
+    """Refuse a target that holds something already, and the folder one is in: replaced, it would leave one nowhere."""
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise UserError(
             f"{folder} is there already and not an empty folder.", "Choose a new folder; nothing was written."
         )
+    if folder.exists() and folder.samefile(Path.cwd()):
+        raise UserError(f"{folder} is the folder you are in.", "Name a new folder in it; nothing was written.")
 
 
 @contextmanager

@@ -197,6 +197,5 @@ def _said(pair: Pair, mask: FoundMask, case: Case) -> str:
     pair_words = f"{case.series[0].path.name} with {pair.mask.name}"
     words = f"{pair_words}: {count} label{'s' * (count != 1)}{_unnamed(case)}, {_seen(case.reviews)}"
     if mask.grid:
-        changes = [f"{c.label.title} {c.before_ml:.2f} ml, now {c.after_ml:.2f} ml" for c in mask.grid.changes]
-        words += f"; resampled, {mask.grid.outside:.1%} of it lay outside the image ({'; '.join(changes)})"
+        words += f"; {mask.grid.as_done}"
     return f"{words}."
