@@ -20,7 +20,9 @@ from thighview.io import locks, masks, moving, schema
 from thighview.io.journal import DamageError, Journal, JournalEntry
 from thighview.io.names import storable
 from thighview.io.records import FIRST_READER, CaseSummary, ModelRow, Records, RunRow
+from thighview.io.reading import patient_id
 from thighview.io.same_scan import same_scan
+from thighview.io.subjects import is_hashed, subject_of
 
 DATABASE = "project.sqlite"
 LOCK = "project.lock"
@@ -286,13 +288,14 @@ class Project(Records):
     def move_case_to(self, case_id: int, other: "Project") -> int:
         """Hand a case over to another project, journal and all; returns its id there.
 
-        It is whole in the other project before it leaves this one.
+        It is whole in the other project before it leaves this one. A person whose name is a hash of their PatientID has
+        the name there that the other project gives them.
 
         Raises
         ------
         UserError
             When the other project has a case of this scan already, or that cannot be told yet: only one of the two
-            could ever be opened. A case of another scan may lie at the same path.
+            could ever be opened. A case of another scan may lie at the same path. When that name cannot be worked out.
         """
         if other.folder == self.folder:
             return case_id
@@ -310,8 +313,9 @@ class Project(Records):
                     " place on the same voxels, and which images it was drawn on is not known yet of both.",
                     "Open each of the two in its project, and move it then.",
                 )
+        subject = self._subject_in(other, case_id)
         with other._writing():
-            new_id = moving.copy_case(case_id, self._connection, other._connection)
+            new_id = moving.copy_case(case_id, self._connection, other._connection, subject)
         self.remove_case(case_id)
         return new_id
 
@@ -337,6 +341,23 @@ class Project(Records):
             masks.sidecar_path(path).unlink(missing_ok=True)
 
     # ------------------------------------------------------------------ inside
+
+    def _subject_in(self, other: "Project", case_id: int) -> str:
+        """What the person of a case is called in another project: a hash is keyed with the salt of each."""
+        title, subject = self.title_and_subject(case_id)
+        if not is_hashed(subject):
+            return subject
+        scan = self.stored_scan(case_id)
+        try:
+            patient = patient_id(*scan.key, scan.sha256)
+        except UserError as error:
+            raise UserError(
+                f"Whose scan {title} is cannot be read, and {other.name} would take {subject} for another person than"
+                f" in other scans of theirs: {error.message}",
+                "Put the scan back, or give the person a name of your own first.",
+            ) from error
+        here, there = (subject_of(scan.key.path, patient, project.salt) for project in (self, other))
+        return there if subject == here else subject
 
     def _load_case(self, case_id: int, reader_id: int) -> Case:
         row = self._connection.execute(
