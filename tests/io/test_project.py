@@ -506,6 +506,21 @@ def test_no_two_cases_share_a_mirror(project):
     assert len(list((project.folder / "masks").glob("*.nii.gz"))) == len(titles)
 
 
+def test_of_cases_with_one_title_none_leaves_a_mirror_behind(project):
+    ids = [project.add_case(marked_case(name)) for name in ("Doe", "Doe", "doe", "Doe_reader2")]
+    for case_id in ids:
+        project.write_mirror(case_id)
+    project.remove_case(ids[0])
+    for case_id in ids[1:]:
+        project.write_mirror(case_id)
+    assert {path.name for path in (project.folder / "masks").iterdir()} == {
+        f"{stem}.{ending}" for stem in ("Doe", "doe_3", "Doe_reader2_4") for ending in ("nii.gz", "json")
+    }
+    for case_id in ids[1:]:
+        project.remove_case(case_id)
+    assert not list((project.folder / "masks").iterdir())
+
+
 def test_a_scan_moves_only_where_it_is_new(project, tmp_path):
     case_id = project.add_case(marked_case())
     with contextlib.closing(Project.create(tmp_path / "other")) as other:

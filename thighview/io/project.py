@@ -324,21 +324,23 @@ class Project(Records):
 
         A subject that has a part of the split keeps it.
         """
-        mirrors = [
-            self._mirror_path(case_id, title, reader_id)
-            for title, reader_id in self._connection.execute(
-                "SELECT title, reader_id FROM case_ JOIN reading USING (case_id) WHERE case_id=?", (case_id,)
-            )
-        ]
+        title = _plain(self.title_and_subject(case_id)[0])
+        before = self._mirrors(title)
         with self._writing():
             self._connection.execute("DELETE FROM case_ WHERE case_id=?", (case_id,))
             self._connection.execute(
                 "DELETE FROM subject WHERE part='' AND NOT used AND subject NOT IN (SELECT subject FROM case_)"
             )
         self._journal = None
-        for path in mirrors:
-            path.unlink(missing_ok=True)
-            masks.sidecar_path(path).unlink(missing_ok=True)
+        after = self._mirrors(title)
+        for reading in before.keys() - after.keys():
+            before[reading].unlink(missing_ok=True)
+            masks.sidecar_path(before[reading]).unlink(missing_ok=True)
+        for reading, path in after.items():  # one that had a number behind its title may have lost it
+            if path != before[reading] and before[reading].exists() and not path.exists():
+                before[reading].replace(path)
+                with contextlib.suppress(FileNotFoundError):
+                    masks.sidecar_path(before[reading]).replace(masks.sidecar_path(path))
 
     # ------------------------------------------------------------------ inside
 
@@ -411,6 +413,16 @@ class Project(Records):
                 secrets.token_bytes(16),
             )
         return Journal(self._connection, case_id, reader_id)
+
+    def _mirrors(self, title: str) -> dict[tuple[int, int], Path]:
+        """The mirror of each reading by case and reader, of cases whose titles begin with this one."""
+        return {
+            (case_id, reader_id): self._mirror_path(case_id, own, reader_id)
+            for case_id, own, reader_id in self._connection.execute(
+                "SELECT case_id, title, reader_id FROM case_ JOIN reading USING (case_id) ORDER BY case_id, reader_id"
+            ).fetchall()
+            if _plain(own).casefold().startswith(title.casefold())
+        }
 
     def _mirror_path(self, case_id: int, title: str, reader_id: int) -> Path:
         """``masks/TITLE.nii.gz``, with the case's id where another case has that name, and the reader's."""
