@@ -264,7 +264,7 @@ class Project(Records):
         title, z, y, x = self._connection.execute(
             "SELECT title, z, y, x FROM case_ WHERE case_id=?", (case_id,)
         ).fetchone()
-        path = self._mirror_path(case_id, title, reader_id)
+        path = self.mirror_path(case_id, reader_id)
         mirrored = self._connection.execute(
             "SELECT mirrored FROM reading WHERE case_id=? AND reader_id=?", (case_id, reader_id)
         ).fetchone()[0]
@@ -284,6 +284,10 @@ class Project(Records):
                 )
         masks.write_sidecar(path, table, **told)  # also where no edit was made: labels are renamed without one
         return path
+
+    def mirror_path(self, case_id: int, reader_id: int = FIRST_READER) -> Path:
+        """Where the mask lies as plain NIfTI once :meth:`write_mirror` has written it."""
+        return self._mirror_path(case_id, self.title_and_subject(case_id)[0], reader_id)
 
     def move_case_to(self, case_id: int, other: "Project") -> int:
         """Hand a case over to another project, journal and all; returns its id there.
