@@ -220,6 +220,31 @@ def test_images_that_cannot_be_referred_to_are_refused(tmp_path: Path, lacking: 
     assert not (tmp_path / "seg.dcm").exists()
 
 
+@pytest.mark.parametrize("deidentify", [False, True])
+@pytest.mark.parametrize("lacking", ["ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"])
+def test_a_case_without_a_position_stays_at_home_and_the_others_go(
+    project: Project, tmp_path: Path, lacking: str, deidentify: bool
+) -> None:
+    case = drawn_case(write_thigh_series(tmp_path / "nowhere", PatientID="P-18", **{lacking: ...}), "bob")
+    project.set_checked(project.add_case(case), case.doubts)
+    done = export(project, tmp_path / "out", ExportWish("dicomseg", deidentify=deidentify))
+    assert done is not None and done.cases == 1
+    assert any("bob" in title and "where they lie" in why and lacking in why for title, why in done.left_out)
+
+
+def test_a_person_s_name_keeps_its_parts(tmp_path: Path) -> None:
+    name = "=".join(("Yamadanagainamaenohito^TaroujirouSaburou", "山田長井名前野人^太郎次郎三郎", "やまだ^たろうじろう"))
+    path = write_thigh_series(tmp_path / "series", SpecificCharacterSet="ISO_IR 192", PatientName=name)
+    seg = write(drawn_case(path, "a"), tmp_path / "seg.dcm")
+    assert len(name) > 64 and str(seg.PatientName) == name
+    for file in path.iterdir():
+        image = pydicom.dcmread(file)
+        image.PatientName = "Roe^" + "R" * 70
+        image.save_as(file)
+    seg = write(drawn_case(path, "a"), tmp_path / "seg.dcm")
+    assert str(seg.PatientName) == "Roe^" + "R" * 60
+
+
 def test_odd_values_of_the_source_do_not_spoil_the_object(tmp_path: Path) -> None:
     path = write_thigh_series(tmp_path / "series", SpecificCharacterSet="ISO_IR 100", PatientName="Müller^Änne")
     for file in path.iterdir():
