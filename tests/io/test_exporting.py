@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
@@ -244,6 +245,23 @@ def test_a_case_that_cannot_be_written_leaves_nothing_and_the_others_go_on(proje
         numbers(project.load_case(2).labels),
     )
     assert out_of(project, tmp_path / "npz", "npz").cases == 1, "without pixels there is nothing to learn from"
+
+
+def test_names_in_other_letters_come_back_from_nrrd(tmp_path: Path) -> None:
+    case = drawn_case(write_thigh_nifti(tmp_path / "a.nii.gz"), "anna")
+    names = ("大腿直筋", "外側広筋", "Длинная_приводящая")
+    case.table = LabelTable(tuple(
+        replace(label, name=name) for label, name in zip(case.table, names, strict=True)
+    ))  # fmt: skip
+    with closing(Project.create(tmp_path / "p")) as project:
+        project.add_case(case)
+        out_of(project, tmp_path / "out", "nrrd")
+    path = tmp_path / "out" / "anna-scan.seg.nrrd"
+    back = {label.file_id: (label.name, label.side) for label in read_mask(path, case.volume)[1]}
+    assert back == {label.file_id: (label.name, label.side) for label in case.table}
+    renamed = path.read_bytes().replace(b"Segment0_Name:=????_left", b"Segment0_Name:=changed_by_hand")
+    path.write_bytes(renamed)
+    assert {label.name for label in read_mask(path, case.volume)[1]} == {"changed_by_hand", *names[1:]}
 
 
 @pytest.mark.parametrize("deidentify", [False, True])
