@@ -249,9 +249,7 @@ def test_a_case_without_a_position_stays_at_home_and_the_others_go(
 
 
 def test_a_person_s_name_keeps_its_parts(tmp_path: Path) -> None:
-    name = "=".join(
-        ("Yamadanagainamaenohito^TaroujirouSaburou", "山田長井名前野人^太郎次郎三郎", "やまだ^たろうじろう")
-    )
+    name = "Yamadanagainamaenohito^TaroujirouSaburou=山田長井名前野人^太郎次郎三郎=やまだ^たろうじろう"
     path = write_thigh_series(tmp_path / "series", SpecificCharacterSet="ISO_IR 192", PatientName=name)
     seg = write(drawn_case(path, "a"), tmp_path / "seg.dcm")
     assert len(name) > 64 and str(seg.PatientName) == name

@@ -611,7 +611,7 @@ def test_a_person_named_by_a_hash_is_the_same_one_where_the_case_moves(project: 
     project.set_subject(typed, "Anna")
     with contextlib.closing(Project.create(tmp_path / "other")) as other:
         folder.rename(tmp_path / "away")
-        with pytest.raises(UserError, match="Whose scan .* cannot be read"):
+        with pytest.raises(UserError, match=r"Whose scan .* cannot be read"):
             project.move_case_to(first, other)
         assert other.cases() == [] and len(project.cases()) == 2
         (tmp_path / "away").rename(folder)

@@ -219,8 +219,8 @@ class _Writer:
     def _without_scan(self, summary: CaseSummary) -> Case:
         """A case whose scan is not where it was: its mask lies where the scan lay when the case was added.
 
-        Whether left and right were known tells the mirror of the mask. Without one they may not have been where the scan
-        lies at the very origin, as every scan does whose file says nothing.
+        Whether left and right were known tells the mirror of the mask. Without one they may not have been where the
+        scan lies at the very origin, as every scan does whose file says nothing.
         """
         case = load_sound_case(self.project, summary.case_id)
         shape, affine = self.project.geometry(summary.case_id)[0]

@@ -19,8 +19,8 @@ from thighview.core.volume import Volume
 from thighview.io import locks, masks, moving, schema
 from thighview.io.journal import DamageError, Journal, JournalEntry
 from thighview.io.names import storable
-from thighview.io.records import FIRST_READER, CaseSummary, ModelRow, Records, RunRow
 from thighview.io.reading import patient_id
+from thighview.io.records import FIRST_READER, CaseSummary, ModelRow, Records, RunRow
 from thighview.io.same_scan import same_scan
 from thighview.io.subjects import is_hashed, subject_of
 
