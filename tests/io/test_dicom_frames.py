@@ -10,7 +10,9 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import EnhancedMRImageStorage, ExplicitVRLittleEndian, JPEGLSLossless, RLELossless, generate_uid
 
 from thighview.core.errors import SeveralScansError, UserError
+from thighview.io.burned_in import burned_in_doubt
 from thighview.io.dicom import read_dicom
+from thighview.io.dicom_source import images_at
 from thighview.io.reading import inspect, read_volume, sha256_of
 
 
@@ -50,6 +52,23 @@ def write_enhanced(path, frames, slopes=None, echoes=None):
             own.MREchoSequence = [item(EffectiveEchoTime=echoes[i])]
     image.save_as(path, enforce_file_format=True)
     return path
+
+
+def test_what_a_frame_says_of_itself_changes_neither_the_header_nor_other_frames(tmp_path):
+    path = write_enhanced(tmp_path / "one", [0, 4, 8], slopes=[1.0, 2.0, 0.5])
+    image = pydicom.dcmread(path)
+    image.ImagePositionPatient, image.RescaleSlope, image.RescaleIntercept = [0, 0, 0], 1, 0
+    image.ImageType = ["DERIVED", "SECONDARY", "VOLUME", "NONE"]
+    for own in image.PerFrameFunctionalGroupsSequence:
+        own.MRImageFrameTypeSequence = [item(FrameType=["ORIGINAL", "PRIMARY", "VOLUME", "NONE"])]
+    image.save_as(path)
+    source = images_at(path)
+    assert [image.flat.ImagePositionPatient[2] for image in source.images] == [0, 4, 8]
+    assert [image.flat.RescaleSlope for image in source.images] == [1.0, 2.0, 0.5]
+    for image in source.images:
+        assert image.whole.ImageType[0] == "DERIVED" and image.flat.ImageType[0] == "ORIGINAL"
+        assert image.whole.RescaleSlope == 1 and list(image.whole.ImagePositionPatient) == [0, 0, 0]
+    assert burned_in_doubt(source)
 
 
 def test_frames_lie_where_each_of_them_says(tmp_path):

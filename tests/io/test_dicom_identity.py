@@ -7,6 +7,7 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_files import write_series, write_volume
+from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
 from thighview.core.errors import SeveralScansError, UserError
@@ -305,6 +306,56 @@ def test_other_echoes_time_points_and_copies_beside_a_series_are_nothing_it_lack
 def test_several_patients_in_one_series_are_a_doubt(tmp_path):
     volume = read_volume(write_series(tmp_path / "a", [0, 5, 10], PatientID=("P-1", "P-1", "P-2")))
     assert volume.warnings == ("The images of this series name 2 patients: they may show several people.",)
+
+
+def test_several_frames_of_reference_in_one_series_are_a_doubt(tmp_path):
+    frames = ("1.2.3", "1.2.3", "1.2.4")
+    volume = read_volume(write_series(tmp_path / "a", [0, 5, 10], FrameOfReferenceUID=frames))
+    assert "2 frames of reference" in volume.warnings[0] and volume.frame_uid == ""
+    alike = read_volume(write_series(tmp_path / "b", [0, 5, 10], FrameOfReferenceUID="1.2.3"))
+    assert not alike.warnings and alike.frame_uid == "1.2.3"
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "said"),
+    [
+        ("ImagePositionPatient", ..., "does not fit its stack (position)"),
+        ("ImageOrientationPatient", [1, 0, 0, 0, 0, 1], "does not fit its stack (direction)"),
+        ("PixelSpacing", [1.25, 0.7502], "does not fit its stack (spacing)"),
+        ("Rows", 3, "does not fit its stack (size)"),
+        ("EchoTime", 9.3, "does not fit its stack (echo)"),
+        ("ImageType", ["ORIGINAL", "PRIMARY", "M", "NORM"], "does not fit its stack (kind)"),
+        ("SamplesPerPixel", 3, "is a colour image,"),
+        ("PixelData", ..., "is an image without pixels,"),
+        ("BitsAllocated", 12, "is an image of 12 bits per pixel, which are not read,"),
+        ("ModalityLUTSequence", [Dataset()], "is an image whose true numbers stand in a table"),
+    ],
+)
+def test_an_image_of_a_series_that_is_left_out_is_told(tmp_path, tag, value, said):
+    folder = write_series(tmp_path / "a", range(0, 20, 5), EchoTime=9.2, ImageType=["ORIGINAL", "PRIMARY", "M"])
+    last = pydicom.dcmread(folder / "003")
+    if value is ...:
+        delattr(last, tag)
+    else:
+        setattr(last, tag, value)
+    last.save_as(folder / "003")
+    write_series(tmp_path, [0], 90, SeriesDescription="another series")
+    for volume in (read_volume(folder), read_volume(folder / "000")):
+        assert volume.shape[0] == 3 and len(volume.warnings) == 1
+        assert volume.warnings[0].startswith(f"1 image of this series {said}") and "left out" in volume.warnings[0]
+    if "stack" in said:
+        assert not any("left out" in warning for warning in read_volume(folder / "003").warnings)
+
+
+def test_other_stacks_and_localisers_of_a_series_are_nothing_left_out(tmp_path):
+    uid = generate_uid()
+    for n, echo in enumerate((5, 10)):
+        write_series(tmp_path, range(0, 20, 5), 10 * n, SeriesInstanceUID=uid, EchoTime=echo)
+    scout = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+    write_series(tmp_path, [0], 20, SeriesInstanceUID=uid, EchoTime=5, ImageType=scout)
+    for series in scan(tmp_path).series:
+        assert not read_volume(tmp_path, series.part).warnings
+    assert not read_volume(tmp_path / "000").warnings
 
 
 def test_one_echo_time_written_in_two_ways_is_one_series(tmp_path):

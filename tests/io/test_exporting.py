@@ -6,6 +6,8 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
@@ -245,6 +247,23 @@ def test_a_case_that_cannot_be_written_leaves_nothing_and_the_others_go_on(proje
     assert out_of(project, tmp_path / "npz", "npz").cases == 1, "without pixels there is nothing to learn from"
 
 
+def test_names_in_other_letters_come_back_from_nrrd(tmp_path: Path) -> None:
+    case = drawn_case(write_thigh_nifti(tmp_path / "a.nii.gz"), "anna")
+    names = ("大腿直筋", "外側広筋", "Длинная_приводящая")
+    case.table = LabelTable(tuple(
+        replace(label, name=name) for label, name in zip(case.table, names, strict=True)
+    ))  # fmt: skip
+    with closing(Project.create(tmp_path / "p")) as project:
+        project.add_case(case)
+        out_of(project, tmp_path / "out", "nrrd")
+    path = tmp_path / "out" / "anna-scan.seg.nrrd"
+    back = {label.file_id: (label.name, label.side) for label in read_mask(path, case.volume)[1]}
+    assert back == {label.file_id: (label.name, label.side) for label in case.table}
+    renamed = path.read_bytes().replace(b"Segment0_Name:=????_left", b"Segment0_Name:=changed_by_hand")
+    path.write_bytes(renamed)
+    assert {label.name for label in read_mask(path, case.volume)[1]} == {"changed_by_hand", *names[1:]}
+
+
 @pytest.mark.parametrize("deidentify", [False, True])
 @pytest.mark.parametrize("form", ["nifti", "nrrd", "bids"])
 def test_an_emptied_folder_is_a_scan_that_is_gone(
@@ -270,6 +289,29 @@ def test_an_emptied_folder_is_a_scan_that_is_gone(
         one, other = read_volume(tmp_path / "emptied" / name), read_volume(tmp_path / "gone" / name)
         assert one.same_grid(other) and np.array_equal(one.voxels, other.voxels)
         assert one.same_grid(read_volume(tmp_path / "first" / name), 1e-3)
+
+
+@pytest.mark.parametrize(("code", "checked", "mirror"), [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 1)])
+def test_of_a_scan_that_is_gone_left_and_right_are_as_well_known_as_before(
+    tmp_path: Path, code: int, checked: bool, mirror: bool
+) -> None:
+    path, at_origin = tmp_path / "a.nii.gz", np.diag([1.0, 1.0, 4.0, 1.0])
+    image = nibabel.Nifti1Image(np.ones((5, 4, 5), np.int16), at_origin)
+    image.set_sform(at_origin, code)
+    image.set_qform(at_origin, code)
+    nibabel.save(image, path)
+    with closing(Project.create(tmp_path / "p")) as project:
+        case = drawn_case(path, "anna")
+        case_id = project.add_case(case)
+        project.set_checked(case_id, case.doubts if checked else ())
+        if mirror:
+            project.write_mirror(case_id, case.checked_volume)
+        path.rename(tmp_path / "away")
+        done = out_of(project, tmp_path / "out", "nifti")
+    known = bool(code or checked)
+    assert any("Left and right" in note for note in done.notes) is not known
+    if not checked:
+        assert ("orientation" in read_volume(tmp_path / "out" / "anna-scan.nii.gz").unsure) is not known
 
 
 def test_a_case_whose_folder_was_emptied_has_no_pixels_to_leave(project: Project, tmp_path: Path) -> None:

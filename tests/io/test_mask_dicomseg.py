@@ -23,6 +23,7 @@ from thighview.io.dicom_source import source_images
 from thighview.io.export_wish import ExportWish
 from thighview.io.exporting import export
 from thighview.io.mask_dicomseg import SCHEME, SegFacts, write_segmentation
+from thighview.io.mask_file import read_mask_file
 from thighview.io.mask_seg_references import references_to
 from thighview.io.masks import read_mask
 from thighview.io.models import find_model
@@ -207,6 +208,21 @@ def test_names_of_many_bytes_are_cut_where_verifiers_count(tmp_path: Path) -> No
     assert verify_dicom(tmp_path / "seg.dcm") == []
 
 
+def test_a_name_that_is_cut_keeps_its_side_and_gets_no_other(tmp_path: Path) -> None:
+    path = write_thigh_series(tmp_path / "series", (0.0, 4.0))
+    case = Case.of(read_volume(path), path)
+    cut = "x" * 57 + "_lateralis"  # with six letters for the side its name would end in _l
+    case.table = LabelTable((Label(1, cut, "right"), Label(2, "y" * 62 + "_lateralis"), Label(3, "z" * 90, "left")))
+    case.labels[0, :3] = [[1], [2], [3]]
+    seg = write(case, tmp_path / "seg.dcm")
+    assert seg.SegmentSequence[2].SegmentLabel == "z" * 59 + "_left"
+    assert verify_dicom(tmp_path / "seg.dcm") == []
+    labels, table = read_mask(tmp_path / "seg.dcm", case.volume)
+    assert np.array_equal(labels, case.labels)
+    assert [label.side for label in table] == ["right", "", "left"]
+    assert [label.name for label in table] == ["x" * 57 + "_", "y" * 62 + "_l", "z" * 59]
+
+
 @pytest.mark.parametrize("lacking", ["FrameOfReferenceUID", "StudyInstanceUID"])
 def test_images_that_cannot_be_referred_to_are_refused(tmp_path: Path, lacking: str) -> None:
     path = write_thigh_series(tmp_path / "series", **{lacking: ""})
@@ -218,6 +234,31 @@ def test_images_that_cannot_be_referred_to_are_refused(tmp_path: Path, lacking: 
     with pytest.raises(UserError, match="Nothing is drawn"):
         write(Case.of(read_volume(whole), whole), tmp_path / "seg.dcm")
     assert not (tmp_path / "seg.dcm").exists()
+
+
+@pytest.mark.parametrize("deidentify", [False, True])
+@pytest.mark.parametrize("lacking", ["ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"])
+def test_a_case_without_a_position_stays_at_home_and_the_others_go(
+    project: Project, tmp_path: Path, lacking: str, deidentify: bool
+) -> None:
+    case = drawn_case(write_thigh_series(tmp_path / "nowhere", PatientID="P-18", **{lacking: ...}), "bob")
+    project.set_checked(project.add_case(case), case.doubts)
+    done = export(project, tmp_path / "out", ExportWish("dicomseg", deidentify=deidentify))
+    assert done is not None and done.cases == 1
+    assert any("bob" in title and "where they lie" in why and lacking in why for title, why in done.left_out)
+
+
+def test_a_person_s_name_keeps_its_parts(tmp_path: Path) -> None:
+    name = "Yamadanagainamaenohito^TaroujirouSaburou=山田長井名前野人^太郎次郎三郎=やまだ^たろうじろう"
+    path = write_thigh_series(tmp_path / "series", SpecificCharacterSet="ISO_IR 192", PatientName=name)
+    seg = write(drawn_case(path, "a"), tmp_path / "seg.dcm")
+    assert len(name) > 64 and str(seg.PatientName) == name
+    for file in path.iterdir():
+        image = pydicom.dcmread(file)
+        image.PatientName = "Roe^" + "R" * 70
+        image.save_as(file)
+    seg = write(drawn_case(path, "a"), tmp_path / "seg.dcm")
+    assert str(seg.PatientName) == "Roe^" + "R" * 60
 
 
 def test_odd_values_of_the_source_do_not_spoil_the_object(tmp_path: Path) -> None:
@@ -245,6 +286,28 @@ def test_the_knee_s_segmentation_lies_on_the_knee(data: Path, tmp_path: Path) ->
     found = masks_by_label(tmp_path / "seg.dcm", uids)
     assert np.array_equal(found["femur_left"] > 0, case.labels == 1)
     assert np.array_equal(found["muscle"] > 0, case.labels == 2)
+
+
+def test_a_segmentation_of_slices_that_are_not_quite_even_lies_on_them(tmp_path: Path) -> None:
+    path = write_thigh_series(tmp_path / "series", (0.0, 4.0, 8.13, 12.0, 16.0))
+    case = drawn_case(path, "a")
+    assert "not quite evenly" in case.volume.warnings[0]
+    write(case, tmp_path / "seg.dcm")
+    assert np.array_equal(read_mask(tmp_path / "seg.dcm", case.volume)[0] > 0, case.labels > 0)
+
+
+def test_a_segmentation_that_tells_the_gap_between_slices_lies_on_its_scan(tmp_path: Path) -> None:
+    path = write_thigh_series(tmp_path / "series", SliceThickness=3)
+    case = drawn_case(path, "a")
+    seg = write(case, tmp_path / "seg.dcm")
+    seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SpacingBetweenSlices = 1
+    seg.save_as(tmp_path / "seg.dcm")
+    assert np.array_equal(read_mask(tmp_path / "seg.dcm", case.volume)[0] > 0, case.labels > 0)
+    seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SpacingBetweenSlices = 4
+    seg.save_as(tmp_path / "seg.dcm")
+    step = case.volume.affine[:, 0] / 2
+    finer = replace(case.volume, affine=np.column_stack([step, case.volume.affine[:, 1:]]))
+    assert read_mask_file(tmp_path / "seg.dcm", finer).grid.shape[0] == 5, "no slices of the scan left empty between"
 
 
 def test_another_series_in_its_place_is_refused(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import strokes
+from dicom_files import write_series
 
 from thighview.core.case import Case
 from thighview.core.errors import UserError
@@ -26,7 +27,9 @@ from thighview.io import locks, migrations, schema
 from thighview.io.mask_names import names_beside, provenance_beside
 from thighview.io.paths import home, models_folder, scratch_project
 from thighview.io.project import LOCK, Project
+from thighview.io.reading import read_volume, sha256_of
 from thighview.io.resources import resource
+from thighview.io.subjects import subject_of
 
 ROOT = Path(__file__).parents[2]
 S = SliceState
@@ -503,6 +506,21 @@ def test_no_two_cases_share_a_mirror(project):
     assert len(list((project.folder / "masks").glob("*.nii.gz"))) == len(titles)
 
 
+def test_of_cases_with_one_title_none_leaves_a_mirror_behind(project):
+    ids = [project.add_case(marked_case(name)) for name in ("Doe", "Doe", "doe", "Doe_reader2")]
+    for case_id in ids:
+        project.write_mirror(case_id)
+    project.remove_case(ids[0])
+    for case_id in ids[1:]:
+        project.write_mirror(case_id)
+    assert {path.name for path in (project.folder / "masks").iterdir()} == {
+        f"{stem}.{ending}" for stem in ("Doe", "doe_3", "Doe_reader2_4") for ending in ("nii.gz", "json")
+    }
+    for case_id in ids[1:]:
+        project.remove_case(case_id)
+    assert not list((project.folder / "masks").iterdir())
+
+
 def test_a_scan_moves_only_where_it_is_new(project, tmp_path):
     case_id = project.add_case(marked_case())
     with contextlib.closing(Project.create(tmp_path / "other")) as other:
@@ -584,6 +602,23 @@ def test_where_a_hash_is_not_known_the_grid_tells_or_a_person_is_asked(project: 
         moved = project.move_case_to(mine, other)
         assert set(np.unique(other.load_case(moved).labels)) == {0, 1} and len(other.cases()) == 5
     assert project.cases() == []
+
+
+def test_a_person_named_by_a_hash_is_the_same_one_where_the_case_moves(project: Project, tmp_path: Path) -> None:
+    folder = write_series(tmp_path / "visit 1", [0, 4, 8])
+    case = Case.of(read_volume(folder), folder, sha256_of(folder), subject_of(folder, "P-17", project.salt))
+    first, typed = project.add_case(case), project.add_case(case_at(tmp_path / "b", "b" * 64, 1))
+    project.set_subject(typed, "Anna")
+    with contextlib.closing(Project.create(tmp_path / "other")) as other:
+        folder.rename(tmp_path / "away")
+        with pytest.raises(UserError, match=r"Whose scan .* cannot be read"):
+            project.move_case_to(first, other)
+        assert other.cases() == [] and len(project.cases()) == 2
+        (tmp_path / "away").rename(folder)
+        project.move_case_to(first, other)
+        project.move_case_to(typed, other)
+        other_visit = subject_of(tmp_path / "visit 2", "P-17", other.salt)
+        assert {case.subject for case in other.cases()} == {other_visit, "Anna"} == set(other.subjects())
 
 
 def test_a_subject_of_a_run_stays_one_where_its_case_moves(project, tmp_path):

@@ -136,6 +136,40 @@ def test_channels_and_times_are_parts(tmp_path: Path) -> None:
         assert np.array_equal(volume.voxels, voxels[n // 3, :, n % 3])
 
 
+def test_channels_that_are_not_all_there_are_not_taken_for_slices(tmp_path: Path) -> None:
+    voxels = np.zeros((10, 2, 30, 20), np.uint8)
+    write(tmp_path / "a.ome.tif", voxels, metadata={"axes": "ZCYX"})
+    words = tifffile.tiffcomment(tmp_path / "a.ome.tif")
+    write(tmp_path / "b.ome.tif", voxels.reshape(20, 30, 20)[:19], description=words)
+    with pytest.raises(UserError, match="2 channels and 1 times of 10 slices, but 19 images are in it"):
+        read_volume(tmp_path / "b.ome.tif")
+
+
+@pytest.mark.parametrize(
+    ("value", "turn"),
+    [(0, np.s_[:]), (1, np.s_[:]), (2, np.s_[:, :, ::-1]), (3, np.s_[:, ::-1, ::-1]), (4, np.s_[:, ::-1])],
+)
+def test_images_stored_from_the_right_or_the_bottom_lie_as_they_are_meant(
+    tmp_path: Path, value: int, turn: Any
+) -> None:
+    scan = read_volume(write(tmp_path / "scan.tif"))
+    meant = (VOXELS % 3).astype(np.uint8)
+    stored = write(tmp_path / "mask.tif", meant[turn], extratags=[(274, 3, 1, value, False)])
+    assert np.array_equal(read_mask(stored, scan)[0], meant)
+    assert np.array_equal(read_volume(stored).voxels, meant[turn]), "as stored"
+
+
+def test_images_with_rows_and_columns_exchanged_are_refused(tmp_path: Path) -> None:
+    for value in (5, 8):
+        with pytest.raises(UserError, match="rows and columns exchanged"):
+            read_volume(write(tmp_path / "a.tif", extratags=[(274, 3, 1, value, False)]))
+    with tifffile.TiffWriter(tmp_path / "b.tif") as file:
+        for value in (1, 3):
+            file.write(VOXELS[0], photometric="minisblack", metadata=None, extratags=[(274, 3, 1, value, False)])
+    with pytest.raises(UserError, match="several directions"):
+        read_volume(tmp_path / "b.tif")
+
+
 def test_ome_tells_the_spacing(tmp_path: Path) -> None:
     facts = {
         "axes": "ZYX", "PhysicalSizeX": 750.0, "PhysicalSizeY": 1.25, "PhysicalSizeYUnit": "mm", "PhysicalSizeZ": 0.5,

@@ -116,13 +116,15 @@ def split_side(name: str) -> tuple[str, str]:
     return match[1], "left" if match[2].lower() in ("left", "l") else "right"
 
 
-def named(text: str, side: str = "") -> tuple[str, str, str]:
+def named(text: str, side: str = "", believed: bool = False) -> tuple[str, str, str]:
     """Name, side and doubt of a segment whose file calls it ``text`` and says, perhaps, of which side it is.
 
     The name's words are joined by underscores. Where name and file contradict each other the name is believed, and
-    the doubt is a sentence; else it is empty.
+    the doubt is a sentence; else it is empty. ``believed``: the side is what the file says, whatever the name ends in.
     """
     whole = "_".join(re.sub(r"[\x00-\x1f\x7f]", " ", text).split())[:_LONGEST_NAME]
+    if believed:
+        return (whole.removesuffix(f"_{side}") if side else whole), side, ""
     name, own = split_side(whole)
     if own and side and own != side:
         return name, own, f"“{whole}” is coded as {side}: the name was believed."

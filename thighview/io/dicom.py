@@ -99,6 +99,7 @@ def _doubts_of(series: Series, folder: Folder) -> list[str]:
     if lost := sum(folder.found.damaged[place] for place in places):
         what = "file of this folder is damaged and was" if lost == 1 else "files of this folder are damaged and were"
         said.append(f"{lost} {what} left out; a slice of the series may be missing.")
+    said += _left_out(series, folder)
     if len(places) > 1:
         said.append(f"The files of this series lie in {len(places)} folders: {_listed(places, series.place)}.")
     if others := goes_on_beside(series):
@@ -108,7 +109,35 @@ def _doubts_of(series: Series, folder: Folder) -> list[str]:
         )
     if (people := len({text_of(s.facts, "PatientID") for s in series.slices})) > 1:
         said.append(f"The images of this series name {people} patients: they may show several people.")
+    if (frames := len({text_of(s.facts, "FrameOfReferenceUID") for s in series.slices})) > 1:
+        said.append(
+            f"The images of this series lie in {frames} frames of reference: the patient may have moved between them."
+        )
     return said
+
+
+def _left_out(series: Series, folder: Folder) -> list[str]:
+    """What is said of files that name the same series and are in no stack of it."""
+    uid = text_of(series.slices[0].facts, "SeriesInstanceUID")
+    stacks = folder.stacks
+    single = [
+        s
+        for other in folder.series
+        if series in stacks and other not in stacks and not other.localiser
+        for s in other.slices
+        if text_of(s.facts, "SeriesInstanceUID") == uid
+    ]
+    said: list[str] = []
+    if single:
+        ways = ", ".join(dict.fromkeys(way for s in single for way in series.differs_in(s)))
+        said.append(_missed(len(single), f"does not fit its stack{f' ({ways})' if ways else ''}"))
+    mine = [one for one in folder.found.refusals if one.series_uid == uid and uid]
+    return said + [_missed(one.count, f"is {one.reason},") for one in mine[:_MOST_NOTED]]
+
+
+def _missed(count: int, why: str) -> str:
+    which = "1 image" if count == 1 else f"Each of {count} images"
+    return f"{which} of this series {why} and was left out; a slice may be missing."
 
 
 def _listed(folders: Sequence[Path], root: Path) -> str:
@@ -126,6 +155,7 @@ def as_volume(path: Path, series: Series, stack: Stack, voxels: NDArray[Any]) ->
     """The volume of a series; what it is called where it has no name of its own is the folder's that was opened."""
     first = min(series.slices, key=lambda s: s.instance).facts
     folder = path.parent if path.is_file() else path
+    frames = {text_of(s.facts, "FrameOfReferenceUID") for s in series.slices}
     return Volume(
         voxels,
         stack.affine,
@@ -134,7 +164,7 @@ def as_volume(path: Path, series: Series, stack: Stack, voxels: NDArray[Any]) ->
         (*stack.warnings, *series.notes),
         details_of(first) | stack.details,
         unsure=stack.unsure,
-        frame_uid=text_of(first, "FrameOfReferenceUID"),
+        frame_uid=frames.pop() if len(frames) == 1 else "",
         series_uid=text_of(first, "SeriesInstanceUID"),
         missing=stack.missing,
     )

@@ -27,6 +27,7 @@ class Refused:
     title: str
     reason: str
     count: int
+    series_uid: str = ""
 
 
 @dataclass
@@ -35,20 +36,21 @@ class Found:
 
     root: Path
     slices: list[Slice] = field(default_factory=list)
-    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
+    refused: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """How many files are refused, by their series' title, the reason, and the series' UID."""
     damaged: Counter[Path] = field(default_factory=Counter)
     """How many files of a folder are damaged."""
 
     @property
     def refusals(self) -> list[Refused]:
         """The refused files, together where series and reason are the same."""
-        return [Refused(title, reason, count) for (title, reason), count in self.refused.items()]
+        return [Refused(title, reason, count, uid) for (title, reason, uid), count in self.refused.items()]
 
     @property
     def reasons(self) -> str:
         """All reasons in one line."""
         counts: Counter[str] = Counter()
-        for (_, reason), count in self.refused.items():
+        for (_, reason, _), count in self.refused.items():
             counts[reason] += count
         return "; ".join(one if n == 1 else f"{n} files are each {one}" for one, n in counts.items())
 
@@ -82,7 +84,7 @@ def look_through(root: Path, deep: bool, report: Report = nobody) -> Found:
             facts = error.facts if isinstance(error, NoImageError) else {}
             number, name = text_of(facts, "SeriesNumber"), text_of(facts, "SeriesDescription")
             title = " ".join(filter(None, (f"series {number}" if number else "", f'"{name}"' if name else "")))
-            found.refused[title, error.message] += 1
+            found.refused[title, error.message, text_of(facts, "SeriesInstanceUID")] += 1
             if error.message.startswith("damaged"):
                 found.damaged[path.parent] += 1
             slices = []

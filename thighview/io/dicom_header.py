@@ -196,7 +196,7 @@ def _read_by_library(path: Path, file: BufferedReader, reader: Any) -> list[Slic
     syntax = str(header.file_meta.get("TransferSyntaxUID") or "").strip()
     if not syntax:  # a file without its first part: as it was read, so it is
         syntax = _PLAIN_SYNTAXES[0 if implicit else 1 if little else 2]
-    place = _pixel_place(file, implicit, little) if syntax in _PLAIN_SYNTAXES else (-1, 0)
+    place = _pixel_place(file, implicit, little, _facts(values)) if syntax in _PLAIN_SYNTAXES else (-1, 0)
     stored = _stored(values, syntax, place, little)
     if values.get("SOPClassUID") not in ENHANCED:
         return [_slice(path, values, stored)]
@@ -244,15 +244,15 @@ def _stored(values: dict[str, Any], syntax: str, place: tuple[int, int], little:
     return Stored(syntax, bits, used, high, int(values.get("PixelRepresentation") or 0) == 1, begin, size, not little)
 
 
-def _pixel_place(file: BufferedReader, implicit: bool, little: bool) -> tuple[int, int]:
+def _pixel_place(file: BufferedReader, implicit: bool, little: bool, facts: Facts) -> tuple[int, int]:
     """Where plain pixels begin, and how many bytes of them there are; -1 where that is not told in the usual way."""
     order = "little" if little else "big"
     tag = file.read(4)
     group, element = int.from_bytes(tag[:2], order), int.from_bytes(tag[2:], order)
     if (group, element) in ((0x7FE0, 8), (0x7FE0, 9)):
-        raise NoImageError("an image of fractions (parametric map), which is not opened")
+        raise NoImageError("an image of fractions (parametric map), which is not opened", facts=facts)
     if (group, element) != (0x7FE0, 0x10):
-        raise NoImageError("an image without pixels")
+        raise NoImageError("an image without pixels", facts=facts)
     form = b"" if implicit else file.read(2)
     if form in _LONG_FORM:
         file.read(2)

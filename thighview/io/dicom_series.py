@@ -116,6 +116,19 @@ class Series:
         height = s.height_along(first.normal)
         return all(abs(one.height_along(first.normal) - height) >= SAME_PLACE_MM for one in self.slices)
 
+    def differs_in(self, s: Slice) -> list[str]:
+        """In what an image of the same DICOM series is not like those of this one."""
+        first = self.slices[0]
+        ways = {
+            "position": (s.position is None) != (first.position is None),
+            "direction": s.position is not None and first.position is not None and not _same_way(s, first),
+            "size": s.shape != first.shape,
+            "spacing": _spacing(s) != _spacing(first),
+            "echo": _echo(s) != _echo(first),
+            "kind": s.image_type[2:] != first.image_type[2:],
+        }
+        return [way for way, differs in ways.items() if differs]
+
     @property
     def order(self) -> tuple[float, str, int]:
         """Its place in a list for people."""
@@ -147,11 +160,14 @@ def sort_into_series(slices: Iterable[Slice]) -> list[Series]:
 
 def _key(s: Slice) -> tuple[object, ...]:
     """What images of one stack have in common, besides their direction."""
-    spacing = tuple(round(mm, 4) for mm in s.spacing_mm or ())
     return (
-        text_of(s.facts, "SeriesInstanceUID"), *s.shape, *spacing, _echo(s), s.image_type[2:],
+        text_of(s.facts, "SeriesInstanceUID"), *s.shape, *_spacing(s), _echo(s), s.image_type[2:],
         text_of(s.facts, "TemporalPositionIndex"), s.position is not None,
     )  # fmt: skip
+
+
+def _spacing(s: Slice) -> tuple[float, ...]:
+    return tuple(round(mm, 4) for mm in s.spacing_mm or ())
 
 
 def _echo(s: Slice) -> str:

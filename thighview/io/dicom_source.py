@@ -119,6 +119,8 @@ def _flat(whole: "Dataset", frames: list[dict[str, Any]], frame: int | None) -> 
 
     flat = Dataset({element.tag: element for element in whole})
     for keyword, value in frames[frame or 0].items():
+        if keyword in flat:
+            del flat[keyword]  # setting it would change the element itself, which all frames share
         setattr(flat, keyword, value)
     return flat
 

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ import numpy as np
 
 from thighview.core.case import Case
 from thighview.core.errors import UserError
-from thighview.core.known import leaves_as_shown
+from thighview.core.known import SIDES_NOT_KNOWN, leaves_as_shown
 from thighview.core.volume import Volume
 from thighview.io import bids, nnunet
 from thighview.io.atomic import WriteError, write_json_atomic
@@ -32,7 +32,7 @@ from thighview.io.npz_out import write_npz
 from thighview.io.outgoing import Outgoing, origins_and_models
 from thighview.io.project import CaseSummary, Project
 from thighview.io.pseudonyms import Pseudonyms
-from thighview.io.reading import is_gone
+from thighview.io.reading import is_gone, read_volume
 from thighview.io.stored_case import load_sound_case, read_stored_case
 
 if TYPE_CHECKING:
@@ -217,10 +217,22 @@ class _Writer:
         return Outgoing(case, name, subject, summary.part, origins, models, named, has_scan)
 
     def _without_scan(self, summary: CaseSummary) -> Case:
-        """A case whose scan is not where it was: its mask lies where the scan lay when the case was added."""
+        """A case whose scan is not where it was: its mask lies where the scan lay when the case was added.
+
+        Whether left and right were known tells the mirror of the mask. Without one they may not have been where the
+        scan lies at the very origin, as every scan does whose file says nothing.
+        """
         case = load_sound_case(self.project, summary.case_id)
         shape, affine = self.project.geometry(summary.case_id)[0]
-        case.series[0].volume = Volume(np.broadcast_to(np.uint8(0), shape), affine, case.title)
+        volume = Volume(np.broadcast_to(np.uint8(0), shape), affine, case.title)
+        unsure = frozenset[str]() if affine[:3, 3].any() else frozenset({"orientation"})
+        with suppress(UserError):
+            kept = read_volume(self.project.mirror_path(summary.case_id))
+            if kept.same_grid(volume, 1e-3):
+                volume, unsure = replace(volume, file_geometry=kept.file_geometry), kept.unsure
+        if any(SIDES_NOT_KNOWN in doubt for doubt in case.checked):
+            unsure -= {"orientation"}
+        case.series[0].volume = replace(volume, unsure=unsure)
         self.notes.append(
             f"The scan of {case.title} is not where it was; its mask has the position kept in the project."
         )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from thighview import __version__
 from thighview.core.errors import UserError
-from thighview.core.labels import Label, LabelTable
+from thighview.core.labels import Label, LabelTable, key_of
 from thighview.core.mask import LabelMap, painted_values
 from thighview.core.origins import Origin
 from thighview.core.statement import RESEARCH_USE
@@ -188,7 +188,7 @@ def _describe(number: int, label: Label, facts: SegFacts) -> "SegmentDescription
     category, kind = _codes_of(label)
     described = SegmentDescription(
         segment_number=number,
-        segment_label=_text(label.key),
+        segment_label=key_of(_text(label.name, 64 - len(key_of("", label.side))), label.side),
         segmented_property_category=category,
         segmented_property_type=kind,
         algorithm_type=origin.kind.upper() if algorithm else "MANUAL",
@@ -222,13 +222,13 @@ def _codes_of(label: Label) -> tuple[Any, Any]:
     return codes.SCT.AnatomicalStructure, Code(value, SCHEME, name.replace("_", " "))
 
 
-def _text(words: str) -> str:
-    """Words as a DICOM long string: one value without control characters, of at most 64 bytes.
+def _text(words: str, most: int = 64) -> str:
+    """Words as a DICOM long string: one value without control characters, of at most 64 bytes, or fewer.
 
     The standard counts characters, verifiers count bytes, and other programs may cut there.
     """
     plain = "".join(" " if unicodedata.category(c).startswith("C") else c for c in words.replace("\\", "/"))
-    return plain.strip().encode()[:64].decode(errors="ignore").strip() or "label"
+    return plain.strip().encode()[:most].decode(errors="ignore").strip() or "label"
 
 
 # ------------------------------------------------------------------ reading back

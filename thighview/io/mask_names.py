@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,13 @@ def names_beside(path: Path) -> dict[int, LabelName]:
         if beside != path and beside.is_file() and (ending == ".label" or is_description(beside)):
             found |= read_description(beside)
     return found | read_sidecar(path.with_name(stem_of(path) + ".json"))
+
+
+def in_latin(name: str) -> str:
+    """A name in the letters a NRRD header can hold; others lose their accents or become a question mark."""
+    folded = unicodedata.normalize("NFKD", name)
+    letters = "".join(c for c in folded if not unicodedata.combining(c)).encode("ascii", "replace").decode()
+    return " ".join(letters.split()) or "label"
 
 
 def segments_of(ids: list[int], names: dict[int, LabelName]) -> tuple[Segment, ...]:

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
+from thighview.core.labels import key_of
 from thighview.core.segments import MaskFile, Segment, named, numbers_in
 from thighview.core.volume import Volume
 from thighview.io import bounded, nrrd_header
 from thighview.io.mask_codes import side_of_code
-from thighview.io.mask_names import names_beside, segments_of, stem_of
+from thighview.io.mask_names import in_latin, names_beside, segments_of, stem_of
 from thighview.io.positions import unsure
 from thighview.io.stored_array import StoredArray
 from thighview.io.unreviewed import REVIEWED_KEY
@@ -86,11 +87,15 @@ def _segment_numbers(header: Header) -> list[int]:
 def _segments(
     header: Header, numbers: list[int], layers: tuple[NDArray[Any], ...], path: Path
 ) -> tuple[tuple[Segment, ...], tuple[str, ...]]:
-    """What the header says of each segment; numbers in the voxels that it does not name are segments, too."""
+    """What the header says of each segment; numbers in the voxels that it does not name are segments, too.
+
+    A header has no other letters than Latin ones: the true name of one of ours stands in the file beside it.
+    """
     found: list[Segment] = []
     notes: list[str] = []
     taken = set[tuple[int, int]]()
     ours = str(header.get(REVIEWED_KEY, "")).startswith("not")  # our own export of what is not all reviewed
+    true = names_beside(path) if REVIEWED_KEY in header else {}
     try:
         for place, number in enumerate(numbers):
             about = {key: str(header.get(f"Segment{number}_{key}", "")) for key in ("Name", "Color", "Tags", "ID")}
@@ -98,6 +103,9 @@ def _segments(
             code = int(header.get(f"Segment{number}_LabelValue", 1))
             layer = int(header.get(f"Segment{number}_Layer", place if plain and len(layers) > 1 else 0))
             name, side, doubt = named(about["Name"] or about["ID"], _side_in(about["Tags"]))
+            own = true.get(code)
+            if own and in_latin(key_of(own.name, own.side)) == about["Name"]:
+                name, side, doubt = own.name, own.side, ""
             if not 0 <= layer < len(layers) or code == 0 or (layer, code) in taken:
                 raise UserError(
                     f"{path.name} is damaged: its segment {about['Name'] or number!r} has no number of its own.",

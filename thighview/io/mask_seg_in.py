@@ -25,8 +25,8 @@ MANUFACTURER = "thighview"
 _THRESHOLD = 0.5
 _MOST_SLICES, _MOST_SIDE, _MOST_FRAMES = 8192, 8192, 1 << 17
 _SAME_PLACE_MM = 0.01
-_UNEVEN_SHARE = 0.02
-"""How far a frame may be from its even place, as a share of the step between slices."""
+_UNEVEN_SHARE = 0.05
+"""How far a frame may be from its even place, as a share of the step between slices: as far as a slice of a scan."""
 _BACKGROUND = ("DCM", "125040")
 _EXPORT_AGAIN = "Export the segmentation again."
 
@@ -189,8 +189,9 @@ def _step(
     """From one slice to the next, LPS mm, and the slice each frame belongs to, from 0.
 
     Frames may be few: of all distances that could lie between slices the first is taken of which every gap between
-    frames is a multiple: what the file says, that of the scan along the same axis, the smallest gap. Frames in one
-    plane fit any distance, and what a file then says of one may be anything: that of the scan comes first.
+    frames is a multiple: what the file says, that of the scan along the same axis, the smallest gap. That of the scan
+    comes first where the file says less (it may mean the gap between slices), and where all frames lie in one plane,
+    which fits any distance.
     """
     normal = np.cross(*directions)
     along = np.array([frame.position @ normal for frame in frames])
@@ -202,7 +203,7 @@ def _step(
     smallest = float(np.diff(gaps).min()) if len(gaps) > 1 else 0.0
     scan = _step_of_scan(steps_mm, normal)
     of_scan = float(np.linalg.norm(scan)) if scan is not None else 0.0
-    for length in (of_scan if len(gaps) == 1 else 0.0, told, of_scan, smallest, 1.0):
+    for length in (of_scan if len(gaps) == 1 or told < of_scan else 0.0, told, of_scan, smallest, 1.0):
         if length <= _SAME_PLACE_MM:
             continue
         index = np.rint(away / length).astype(np.int64)
@@ -359,7 +360,7 @@ def _segments(dataset: "Dataset") -> tuple[tuple[Segment, ...], list[str]]:
     """What the file says of its segments, without that of a label map that is called background.
 
     One of ours in which a model had a part may have slices that nobody has reviewed, and has no place to say so: it
-    counts as the model's.
+    counts as the model's. The sides in ours are those of the codes: a name that was cut may end in anything.
     """
     ours = text_of(dataset, "Manufacturer") == MANUFACTURER
     found: list[Segment] = []
@@ -371,7 +372,7 @@ def _segments(dataset: "Dataset") -> tuple[tuple[Segment, ...], list[str]]:
             continue
         if number == 0 and label.lower() == "background":
             continue
-        name, side, doubt = named(label, _side(item))
+        name, side, doubt = named(label, _side(item), believed=ours)
         notes += [doubt] if doubt else []
         lab = item.get("RecommendedDisplayCIELabValue")
         colour = rgb_of_lab((int(lab[0]), int(lab[1]), int(lab[2]))) if lab and len(lab) == 3 else None

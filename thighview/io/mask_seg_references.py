@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 _MR = "1.2.840.10008.5.1.4.1.1.4"
+_NAMES = ("PatientName", "ReferringPhysicianName")
+"""Each may have three parts (in Latin letters, in others, as it sounds), and each of these the length it may have."""
 _ABOUT_THE_PERSON = {
     "PatientName": 64, "PatientID": 64, "PatientBirthDate": 8, "PatientSex": 1, "PatientAge": 4, "PatientSize": 16,
     "PatientWeight": 16, "StudyDate": 8, "StudyTime": 16, "StudyID": 16, "StudyDescription": 64, "AccessionNumber": 16,
@@ -25,9 +27,8 @@ _CHECKED = {
 }  # fmt: skip
 _FIRST_YEAR = "1800"
 """Earlier dates are fillers (``00010101``) that verifiers refuse."""
-_PLACE = (
-    "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "SpacingBetweenSlices",
-)  # fmt: skip
+_NEEDED = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
+_PLACE = (*_NEEDED, "SliceThickness", "SpacingBetweenSlices")
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
 
 
@@ -66,7 +67,7 @@ def references_to(source: SourceImages) -> list[Reference]:
 
 
 def references_to_new(images: Sequence[tuple[int, "Dataset"]]) -> list[Reference]:
-    """The same for images made anew, each with its slice."""
+    """The same for images made anew, each with its slice; raises :class:`UserError` likewise."""
     return [
         Reference(index, str(new.SOPClassUID), str(new.SOPInstanceUID), None, _stand_in(new, new))
         for index, new in images
@@ -78,6 +79,11 @@ def _stand_in(old: "Dataset", flat: "Dataset") -> "Dataset":
     from pydicom.dataset import Dataset
     from pydicom.uid import UID
 
+    if lacking := [keyword for keyword in _NEEDED if flat.get(keyword) in (None, "")]:
+        raise UserError(
+            f"Its DICOM files do not say where they lie: {', '.join(lacking)} is not in them.",
+            "Write it as NIfTI or NRRD.",
+        )
     new = Dataset()
     new.SOPClassUID = UID(_MR)
     for keyword in _UIDS:
@@ -106,6 +112,8 @@ def _fitting(keyword: str, value: Any, longest: int) -> str:
     vr = _CHECKED.get(keyword)
     if keyword == "PatientSex":
         return text if text in ("M", "F", "O") else ""
+    if keyword in _NAMES:
+        return "=".join(part[:longest] for part in text.split("=")[:3])
     if vr is None:
         return text[:longest]
     try:

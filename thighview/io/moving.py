@@ -5,22 +5,21 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def copy_case(case_id: int, source: sqlite3.Connection, target: sqlite3.Connection) -> int:
+def copy_case(case_id: int, source: sqlite3.Connection, target: sqlite3.Connection, subject: str) -> int:
     """Copy everything that belongs to a case, inside the caller's transaction on ``target``; returns its id there.
 
-    The subject keeps its part, unless the target has decided on one, and cannot be renamed if it could not here;
-    hashes stay as they are, for they do not depend on ids.
+    ``subject`` is what its person is called there, who keeps the part, unless the target has decided on one, and cannot
+    be renamed if that could not be done here; hashes stay as they are, for they do not depend on ids.
     """
     read = source.execute
-    subject = read(
-        "SELECT subject, part, used FROM case_ JOIN subject USING (subject) WHERE case_id=?", (case_id,)
-    ).fetchone()
+    person = read("SELECT part, used FROM case_ JOIN subject USING (subject) WHERE case_id=?", (case_id,))
     target.execute(
         "INSERT INTO subject (subject, part, used) VALUES (?,?,?) ON CONFLICT DO UPDATE SET"
         " part=iif(part='', excluded.part, part), used=max(used, excluded.used)",
-        subject,
+        (subject, *person.fetchone()),
     )
-    new_id = _copy(read("SELECT * FROM case_ WHERE case_id=?", (case_id,)), target, "case_", {"case_id": None})[0]
+    named = {"case_id": None, "subject": subject}
+    new_id = _copy(read("SELECT * FROM case_ WHERE case_id=?", (case_id,)), target, "case_", named)[0]
     there = {"case_id": new_id}
     for reader in read("SELECT reader.* FROM reader JOIN reading USING (reader_id) WHERE case_id=?", (case_id,)):
         target.execute("INSERT OR IGNORE INTO reader VALUES (?,?)", reader)

@@ -19,8 +19,10 @@ from thighview.core.volume import Volume
 from thighview.io import locks, masks, moving, schema
 from thighview.io.journal import DamageError, Journal, JournalEntry
 from thighview.io.names import storable
+from thighview.io.reading import patient_id
 from thighview.io.records import FIRST_READER, CaseSummary, ModelRow, Records, RunRow
 from thighview.io.same_scan import same_scan
+from thighview.io.subjects import is_hashed, subject_of
 
 DATABASE = "project.sqlite"
 LOCK = "project.lock"
@@ -262,7 +264,7 @@ class Project(Records):
         title, z, y, x = self._connection.execute(
             "SELECT title, z, y, x FROM case_ WHERE case_id=?", (case_id,)
         ).fetchone()
-        path = self._mirror_path(case_id, title, reader_id)
+        path = self.mirror_path(case_id, reader_id)
         mirrored = self._connection.execute(
             "SELECT mirrored FROM reading WHERE case_id=? AND reader_id=?", (case_id, reader_id)
         ).fetchone()[0]
@@ -283,16 +285,21 @@ class Project(Records):
         masks.write_sidecar(path, table, **told)  # also where no edit was made: labels are renamed without one
         return path
 
+    def mirror_path(self, case_id: int, reader_id: int = FIRST_READER) -> Path:
+        """Where the mask lies as plain NIfTI once :meth:`write_mirror` has written it."""
+        return self._mirror_path(case_id, self.title_and_subject(case_id)[0], reader_id)
+
     def move_case_to(self, case_id: int, other: "Project") -> int:
         """Hand a case over to another project, journal and all; returns its id there.
 
-        It is whole in the other project before it leaves this one.
+        It is whole in the other project before it leaves this one. A person whose name is a hash of their PatientID has
+        the name there that the other project gives them.
 
         Raises
         ------
         UserError
             When the other project has a case of this scan already, or that cannot be told yet: only one of the two
-            could ever be opened. A case of another scan may lie at the same path.
+            could ever be opened. A case of another scan may lie at the same path. When that name cannot be worked out.
         """
         if other.folder == self.folder:
             return case_id
@@ -310,8 +317,9 @@ class Project(Records):
                     " place on the same voxels, and which images it was drawn on is not known yet of both.",
                     "Open each of the two in its project, and move it then.",
                 )
+        subject = self._subject_in(other, case_id)
         with other._writing():
-            new_id = moving.copy_case(case_id, self._connection, other._connection)
+            new_id = moving.copy_case(case_id, self._connection, other._connection, subject)
         self.remove_case(case_id)
         return new_id
 
@@ -320,23 +328,42 @@ class Project(Records):
 
         A subject that has a part of the split keeps it.
         """
-        mirrors = [
-            self._mirror_path(case_id, title, reader_id)
-            for title, reader_id in self._connection.execute(
-                "SELECT title, reader_id FROM case_ JOIN reading USING (case_id) WHERE case_id=?", (case_id,)
-            )
-        ]
+        title = _plain(self.title_and_subject(case_id)[0])
+        before = self._mirrors(title)
         with self._writing():
             self._connection.execute("DELETE FROM case_ WHERE case_id=?", (case_id,))
             self._connection.execute(
                 "DELETE FROM subject WHERE part='' AND NOT used AND subject NOT IN (SELECT subject FROM case_)"
             )
         self._journal = None
-        for path in mirrors:
-            path.unlink(missing_ok=True)
-            masks.sidecar_path(path).unlink(missing_ok=True)
+        after = self._mirrors(title)
+        for reading in before.keys() - after.keys():
+            before[reading].unlink(missing_ok=True)
+            masks.sidecar_path(before[reading]).unlink(missing_ok=True)
+        for reading, path in after.items():  # one that had a number behind its title may have lost it
+            if path != before[reading] and before[reading].exists() and not path.exists():
+                before[reading].replace(path)
+                with contextlib.suppress(FileNotFoundError):
+                    masks.sidecar_path(before[reading]).replace(masks.sidecar_path(path))
 
     # ------------------------------------------------------------------ inside
+
+    def _subject_in(self, other: "Project", case_id: int) -> str:
+        """What the person of a case is called in another project: a hash is keyed with the salt of each."""
+        title, subject = self.title_and_subject(case_id)
+        if not is_hashed(subject):
+            return subject
+        scan = self.stored_scan(case_id)
+        try:
+            patient = patient_id(*scan.key, scan.sha256)
+        except UserError as error:
+            raise UserError(
+                f"Whose scan {title} is cannot be read, and {other.name} would take {subject} for another person than"
+                f" in other scans of theirs: {error.message}",
+                "Put the scan back, or give the person a name of your own first.",
+            ) from error
+        here, there = (subject_of(scan.key.path, patient, project.salt) for project in (self, other))
+        return there if subject == here else subject
 
     def _load_case(self, case_id: int, reader_id: int) -> Case:
         row = self._connection.execute(
@@ -390,6 +417,16 @@ class Project(Records):
                 secrets.token_bytes(16),
             )
         return Journal(self._connection, case_id, reader_id)
+
+    def _mirrors(self, title: str) -> dict[tuple[int, int], Path]:
+        """The mirror of each reading by case and reader, of cases whose titles begin with this one."""
+        return {
+            (case_id, reader_id): self._mirror_path(case_id, own, reader_id)
+            for case_id, own, reader_id in self._connection.execute(
+                "SELECT case_id, title, reader_id FROM case_ JOIN reading USING (case_id) ORDER BY case_id, reader_id"
+            ).fetchall()
+            if _plain(own).casefold().startswith(title.casefold())
+        }
 
     def _mirror_path(self, case_id: int, title: str, reader_id: int) -> Path:
         """``masks/TITLE.nii.gz``, with the case's id where another case has that name, and the reader's."""

@@ -29,6 +29,11 @@ _WHITE_IS_ZERO, _BLACK_IS_ZERO = 0, 1
 _INCH_MM = {2: 25.4, 3: 10.0}
 _SCREENS = (72.0, 96.0, 100.0, 150.0, 300.0)
 """Dots per inch that programs write where they know none."""
+_ORIENTATION = 274
+_FLIPS = {2: (1, -1), 3: (-1, -1), 4: (-1, 1)}
+"""Whether rows are stored from the top (1) or from the bottom, columns from the left or from the right, by that tag."""
+_EXCHANGED = range(5, 9)
+"""Of that tag where rows are columns; all other values mean nothing, and the image lies as it is stored."""
 _CHUNK_BYTES = 1 << 20
 _SAVE_AGAIN = "Save it again as a stack of grey values, without compression or with deflate (zip)."
 
@@ -105,7 +110,7 @@ def _read(path: Path, file: Any, part: str, there: int) -> Volume:
     voxels = numbers.scaled(numbers.narrowed(voxels, path.name), told.slope, told.inter)
     if told.calibrated:
         warnings.append("ImageJ gave these images a calibration curve, which is not applied: numbers are as stored.")
-    affine = unknown(spacing)
+    affine = _turned(path, planes, unknown(spacing), shape)
     details = {
         "Format": f"TIFF, written by {told.by}" if told.by else "TIFF",
         "Stored numbers": np.dtype(first.dtype).name,
@@ -154,8 +159,14 @@ def _stacks(path: Path, pages: Sequence[Any], told: Told, there: int) -> list[tu
         groups.setdefault((tuple(plane.page.shape), str(plane.page.dtype)), []).append(plane)
     if len(groups) > 1:
         return [(f"{len(own)} images of {_size(own[0].page.shape)}", own) for own in groups.values()]
-    if count != len(planes) or told.channels * told.frames == 1:
+    if told.channels * told.frames == 1:
         return [("", planes)]
+    if count != len(planes):
+        raise UserError(
+            f"{path.name} says that it holds {told.channels} channels and {told.frames} times of {told.slices} slices, "
+            f"but {len(planes)} images are in it: which is which cannot be told.",
+            "Save all of it again as one file, or one channel alone.",
+        )
     sizes = {"Z": told.slices, "C": told.channels, "T": told.frames}
     grid = np.arange(count).reshape([sizes[axis] for axis in reversed(told.order)])
     grid = grid.transpose([told.order[::-1].index(axis) for axis in "TCZ"])
@@ -223,6 +234,21 @@ def _check_inflated(path: Path, page: Any) -> None:
                 raise bounded.damaged(path, "an image of it unpacks to more than it announces")
         if not inflate.eof:
             raise bounded.cut_short(path, "its compressed data ends too early")
+
+
+def _turned(
+    path: Path, planes: Sequence[_Plane], affine: NDArray[np.float64], shape: tuple[int, int, int]
+) -> NDArray[np.float64]:
+    """The matrix with the axes turned round that are stored from the right or from the bottom."""
+    found = {int(tag.value) if (tag := plane.page.tags.get(_ORIENTATION)) else 1 for plane in planes}
+    if len(found) > 1 or found & {*_EXCHANGED}:
+        how = "in several directions" if len(found) > 1 else "with rows and columns exchanged"
+        raise UserError(f"The images of {path.name} are stored {how} (orientation).", _SAVE_AGAIN)
+    for axis, flip in enumerate(_FLIPS.get(found.pop(), (1, 1)), 1):
+        if flip < 0:
+            affine[:3, 3] += (shape[axis] - 1) * affine[:3, axis]
+            affine[:3, axis] *= -1
+    return affine
 
 
 def _spacing(page: Any, told: Told, slices: int, warnings: list[str]) -> tuple[float, float, float]:
