@@ -198,7 +198,7 @@ def gap(tmp_path: Path) -> tuple[Path, Path]:
 def test_a_slice_that_is_missing_in_the_scan_is_not_drawn(into: Project, gap: tuple[Path, Path]) -> None:
     scan, mask = gap
     done = import_cases(into, scan, ImportWish(mask))
-    assert done.pairs[0].endswith("1 label, 4 of 5 slices drawn by hand.")
+    assert done.pairs[0].endswith("1 label without a name (called label_1), 4 of 5 slices drawn by hand.")
     assert [review.state.reviewed for review in the_case(into).reviews] == [True, True, False, True, True]
 
 

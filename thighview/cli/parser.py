@@ -3,14 +3,13 @@
 import argparse
 import json
 import textwrap
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import NoReturn
 
 from thighview import __version__
 from thighview.core.errors import UserError
-from thighview.core.fine_tuning import FINE_TUNING
-from thighview.core.run import TrainConfig
 
 _MAIN = """\
 thighview opens thigh MRI, lets a U-Net draw the masks, lets you correct them, and retrains on what you corrected.
@@ -148,6 +147,9 @@ def _path(text: str) -> Path:
 
 def _settings() -> str:
     """Every setting of a training, as the file of ``--config`` calls it."""
+    from thighview.core.fine_tuning import FINE_TUNING
+    from thighview.core.run import TrainConfig
+
     lines = ["settings of F.json, with their defaults:"]
     for setting in fields(TrainConfig):
         limits, default = setting.metadata, setting.default
@@ -161,7 +163,19 @@ def _settings() -> str:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose refusals are one sentence, like every other refusal of the program."""
+    """A parser whose refusals are one sentence, like every other refusal of the program.
+
+    ``settings`` gives the end of its help, and is asked for it only when help is wanted: that takes modules which
+    nothing else that is typed needs.
+    """
+
+    settings: Callable[[], str] | None = None
+
+    def format_help(self) -> str:
+        """All that is told by ``--help``."""
+        if self.settings is not None:
+            self.epilog = self.settings()
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         """Refuse what was typed."""
@@ -234,7 +248,7 @@ def command_parser() -> tuple[Parser, tuple[str, ...]]:
     fitting(take_in)
 
     train = command("train", "Train a model on a project, or go on with a run.", _TRAIN)
-    train.epilog = _settings()
+    train.settings = _settings
     train.add_argument("project", type=_path, nargs="?", metavar="PROJECT", help="project folder")
     train.add_argument("--config", type=_path, metavar="F.json", help="settings that differ from the defaults")
     train.add_argument("--run", default="", metavar="NAME", help="name of the run; an unfinished one goes on")
