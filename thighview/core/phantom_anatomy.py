@@ -18,7 +18,9 @@ from thighview.core.phantom_person import (
     GRAIN,
     GRAIN_MM,
     MUSCLES,
+    SHORT_HEAD,
     SITE_MUSCLE,
+    SITE_PART,
     SITE_TABLE,
     VESSEL_UV,
     Floats,
@@ -30,6 +32,7 @@ from thighview.core.phantom_person import (
 AIR, SKIN, FAT, FASCIA, MUSCLE, GAP_FAT, CORTEX, MARROW, ARTERY, VEIN, NERVE = range(11)
 """Materials of a cut."""
 MATERIALS = 11
+_BICEPS = MUSCLES.index("biceps_femoris")
 _QUADRICEPS = [MUSCLES.index(m) for m in MUSCLES if m.startswith("vastus") or m == "rectus_femoris"]
 
 
@@ -174,21 +177,21 @@ def _nearest_muscle(
 ) -> tuple[NDArray[np.int8], Floats]:
     """The muscle of each point (or ``FAT_SITE``) and its distance from the border, mm, with rounded corners."""
     u, v = uv
-    per_muscle: dict[int, Floats] = {}
-    for which, (su, sv, reach) in zip(SITE_MUSCLE.tolist(), sites.astype(np.float32), strict=True):
+    per_part: dict[int, Floats] = {}
+    for which, (su, sv, reach) in zip(SITE_PART.tolist(), sites.astype(np.float32), strict=True):
         if reach < -0.45:
             continue
         du, dv = u - su, v - sv
         away = np.sqrt(du * du + dv * dv) - reach
-        per_muscle[which] = np.minimum(per_muscle[which], away) if which in per_muscle else away
+        per_part[which] = np.minimum(per_part[which], away) if which in per_part else away
     nearest = np.full(u.shape, 9.0, np.float32)
     owner = np.zeros(u.shape, np.int8)
-    for which, away in per_muscle.items():
-        owner[away < nearest] = which
+    for which, away in per_part.items():
+        owner[away < nearest] = _BICEPS if which == SHORT_HEAD else which
         np.minimum(nearest, away, out=nearest)
     sharp = np.float32(15.0)
     others = np.zeros(u.shape, np.float32)
-    for away in per_muscle.values():
+    for away in per_part.values():
         others += np.exp(sharp * (nearest - away))
     apart = -np.log(np.maximum(others - 1, np.float32(1e-6))) / sharp
     return owner, _single(apart * np.float32(r_mean / 2))

@@ -13,6 +13,7 @@ KINDS_BEYOND = 7
 LONGEST_TURN = 0.61
 """Legs are turned by at most so much, radians (35 degrees)."""
 _GLUTEUS = MUSCLES.index("gluteus_maximus")
+_HAMSTRINGS = np.isin(SITE_MUSCLE, [MUSCLES.index(m) for m in ("biceps_femoris", "semitendinosus", "semimembranosus")])
 _FAR_SHARE, _TURNED_SHARE = 0.3, 0.25
 
 
@@ -28,6 +29,7 @@ def draw_varied_person(rng: np.random.Generator) -> Person:
     shift += of_muscle[SITE_MUSCLE].T
     shift[2, SITE_MUSCLE == _GLUTEUS] += rng.uniform(-0.05, 0.25)  # it reaches further down in some
     turned = float(rng.uniform(-LONGEST_TURN, LONGEST_TURN)) if rng.random() < _TURNED_SHARE else None
+    shift[0, _HAMSTRINGS] += rng.normal(0.0, 0.09)  # behind the bone they lie further in or out, all three together
     base = float(rng.choice([0.0, 0.1, 0.3, 0.6], p=[0.45, 0.25, 0.18, 0.12]))
     infiltration = base * rng.lognormal(0.0, 0.8, len(MUSCLES))
     if rng.random() < 0.3:
