@@ -127,6 +127,10 @@ def test_a_folder_of_somebody_is_not_replaced_by_a_recipes_model(
     (mine / "card.json").write_text("{}")
     assert "not an empty folder" in refused(capsys, "train", "--recipe", "thigh_tissues", "-o", mine)
     assert (mine / "notes").is_dir()
+    kept = tmp_path / "mine.checkpoint"
+    kept.mkdir()
+    (kept / "checkpoint.json").write_text('{"recipe": {}}')
+    assert "a training of another recipe" in refused(capsys, "train", "--recipe", "thigh_tissues", "-o", mine)
 
 
 # ------------------------------------------------------------------ several volumes in one file
@@ -189,7 +193,7 @@ def test_exit_codes_of_the_real_program(tmp_path: Path) -> None:
         (["phantom", "x", "--seed", "-1"], "seed"),
         (["measure", "a", "b"], "nothing at a"),
         (["info", ""], "expected a path, found nothing"),
-        (["measure", ".", "."], "no"),
+        (["measure", ".", "."], "No DICOM series"),
         (["phantom", "."], "the folder you are in"),
         (["train", "--recipe", "thigh_tissues", "-o", "."], "the folder you are in"),
         (["train", "x", "--miniature"], "goes with --example"),
@@ -322,8 +326,15 @@ def test_segment(capsys: pytest.CaptureFixture[str], scan: Path, model: Path, tm
     assert [(row["id"], row["name"], row["side"]) for row in facts["labels"]] == [(1, "thigh", ""), (20, "bone", "")]
     assert facts["model"] == "tiny" and re.fullmatch("[0-9a-f]{64}", facts["weights_sha256"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.json", "out.nii.gz", "p.nii.gz", "scan.nii.gz"]
-    assert main([str(word) for word in words]) == DONE, "its own are replaced"
+    without = [str(word) for word in words[:-2]]
+    for again in (words, without, words):
+        assert main([str(word) for word in again]) == DONE, "its own are replaced"
     capsys.readouterr()
+    corrected = drawn.copy()
+    corrected[0, 0, 0] = 20
+    nibabel.save(nibabel.Nifti1Image(corrected, mask.affine, mask.header), out)
+    assert "out.nii.gz is there already" in refused(capsys, *without), "a person has corrected it"
+    out.unlink()
     p.rename(tmp_path / "other.nii.gz")
     for words in (["-o", tmp_path / "other.nii.gz"], ["-o", out, "--probabilities", tmp_path / "other.nii.gz"]):
         said = refused(capsys, "segment", scan, "--model", model, "--device", "cpu", *words)
@@ -475,6 +486,7 @@ def test_water_and_fat_of_one_file(capsys: pytest.CaptureFixture[str], tiny_volu
     for words in (["--fat", str(both), "--fat-part", "2"], ["--fat-part", "2"]):
         assert main(["measure", str(both), str(mask), "--part", "1", *words]) == DONE
         assert ",10.000,10.000" in capsys.readouterr().out
+    assert "the same volume" in refused(capsys, "measure", both, mask, "--part", "2", "--fat-part", "2")
     assert "with --fat-part" in refused(capsys, "measure", both, mask, "--part", "1", "--fat", both)
 
 

@@ -150,6 +150,8 @@ def test_what_the_interval_says_is_not_lost_by_rounding() -> None:
     )
     noise = replace(small, validation=0.998, split=1e-17, interval=(1e-17, 1e-17))
     assert sentence(noise).endswith("no evidence that the groups differ.")
+    nought = replace(small, validation=0.99801, split=1e-5, interval=(2e-9, 2e-5))
+    assert sentence(nought).endswith("no evidence that the groups differ."), "all of it is told as 0.00"
 
 
 def test_a_dice_of_nought_everywhere_has_no_parts_to_tell() -> None:

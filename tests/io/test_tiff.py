@@ -141,8 +141,10 @@ def test_channels_that_are_not_all_there_are_not_taken_for_slices(tmp_path: Path
     write(tmp_path / "a.ome.tif", voxels, metadata={"axes": "ZCYX"})
     words = tifffile.tiffcomment(tmp_path / "a.ome.tif")
     write(tmp_path / "b.ome.tif", voxels.reshape(20, 30, 20)[:19], description=words)
-    with pytest.raises(UserError, match="2 channels and 1 times of 10 slices, but 19 images are in it"):
+    with pytest.raises(UserError, match=r"20 images \(10 slices, channels: 2, times: 1\), but 19 are in it"):
         read_volume(tmp_path / "b.ome.tif")
+    write(tmp_path / "c.ome.tif", voxels[:, 0], description=words)
+    assert read_volume(tmp_path / "c.ome.tif").shape == (10, 30, 20), "one of several files, each tells of all"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Commands about single files: info, segment, phantom."""
 
+import hashlib
 import json
 import os
 from argparse import Namespace
@@ -71,8 +72,9 @@ def segment(args: Namespace) -> int:
     need_own_sidecar(args.output)
     if len({path.resolve() for path in outputs}) < len(outputs):
         raise UserError("The mask and the probabilities would be the same file.", "Give them two names.")
+    known = _written_with(args.output)
     for path in outputs:
-        need_new(path, sidecar_path(args.output).exists() and _is_of(path, args.output))
+        need_new(path, path.is_file() and known.get(_from(path, args.output)) == _sha256(path))
     model = find_model(args.model)
     volume = read_scan(args.path, args.part)
     for warning in volume.warnings:
@@ -111,14 +113,14 @@ def segment(args: Namespace) -> int:
         "warnings": [*volume.warnings, *result.warnings],
         "uncertainty": [None if np.isnan(u) else round(float(u), 4) for u in result.uncertainty],
         "statement": card.statement,
-        **({"probabilities": args.probabilities.name} if args.probabilities else {}),
     }
     written: list[Path] = [path for path in (*outputs, sidecar_path(args.output)) if not path.exists()]
     try:
         if args.probabilities is not None and result.probabilities is not None:
             write_probabilities(args.probabilities, result.probabilities, volume)
         write_mask(args.output, result.labels, card.labels, volume)
-        write_sidecar(args.output, card.labels, **facts)
+        known |= {_from(path, args.output): _sha256(path) for path in outputs}
+        write_sidecar(args.output, card.labels, **facts, sha256=known)
     except BaseException:
         for path in written:
             with suppress(OSError):
@@ -186,12 +188,28 @@ def need_new(path: Path, ours: bool = False) -> None:
         raise UserError(f"{path} is there already.", "Choose another name, or take it away first.")
 
 
-def _is_of(path: Path, mask: Path) -> bool:
-    """Whether a mask, or its probabilities, stand in the sidecar of the mask, which is there and ours."""
+def _written_with(mask: Path) -> dict[str, str]:
+    """The files, by their way from a mask's folder, that a command wrote with it, each with its SHA-256 then.
+
+    A mask that was corrected since has another, and is the work of a person.
+    """
     from thighview.io.masks import sidecar_path
 
-    told = json.loads(sidecar_path(mask).read_text("utf-8"))
-    return path == mask or (path.resolve().parent == mask.resolve().parent and told.get("probabilities") == path.name)
+    path = sidecar_path(mask)
+    told = json.loads(path.read_bytes()).get("sha256") if path.exists() else None
+    return {str(k): str(v) for k, v in told.items()} if isinstance(told, dict) else {}
+
+
+def _from(path: Path, mask: Path) -> str:
+    try:
+        return Path(os.path.relpath(path, mask.parent)).as_posix()
+    except ValueError:  # on another drive of Windows
+        return path.absolute().as_posix()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _leave_out_missing(result: "Segmentation", volume: Volume) -> None:

@@ -41,6 +41,8 @@ def measure(args: Namespace) -> int:
     counts = counts_per_slice(labels, axis)
     fat = args.fat or (args.image if args.fat_part else None)
     key = ScanKey(args.image, args.part)
+    if fat and fat.resolve() == args.image.resolve() and _is_same(args.fat_part, key.volume_part):
+        raise UserError("Water and fat are the same volume.", "Say which is which with --part and --fat-part.")
     sums = _fat_sums(fat, args.fat_part, volume, labels, key.by_qform) if fat else None
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
@@ -70,6 +72,12 @@ def _need_table_place(args: Namespace) -> None:
         raise UserError(f"The name of a table ends in .csv, found {path.name!r}.")
     need_room_for(path, args.image, args.mask, *([args.fat] if args.fat else []))
     need_new(path, path.is_file() and _begins_as_table(path))
+
+
+def _is_same(fat_part: str, part: str) -> bool:
+    """Whether two parts of one file are the same volume; of several in it, reading asks which where none is named."""
+    own = ScanKey(Path(), fat_part).volume_part
+    return own == part or (own == "1" and not part)
 
 
 def _begins_as_table(path: Path) -> bool:

@@ -187,7 +187,8 @@ def _train_recipe(args: Namespace) -> int:
             "A recipe has its own data and settings.", "Leave out PROJECT, --config, --run and --start-from."
         )
     folder: Path = args.output
-    if not (folder.is_dir() and [path.name for path in folder.iterdir()] == ["recipe.json"]):
+    goes_on = (folder.absolute().with_name(f"{folder.absolute().name}.checkpoint") / "checkpoint.json").exists()
+    if not goes_on and not (folder.is_dir() and [path.name for path in folder.iterdir()] == ["recipe.json"]):
         need_empty(folder)
 
     from thighview.engine.devices import prepare_device

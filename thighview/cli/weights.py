@@ -36,7 +36,7 @@ def export_model(args: Namespace) -> int:
     model = find_model(args.model)
     told = args.output.with_name(f"{args.output.name}.json")
     ours = told.exists() and _is_told_of_export(told)
-    if args.format != "savedmodel":
+    if args.format != "savedmodel" or (args.output.is_dir() and any(args.output.iterdir())):
         need_new(args.output, ours)
     need_new(told, ours)
 

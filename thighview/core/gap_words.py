@@ -212,7 +212,7 @@ def _people(gap: Gap) -> str:
         return f"{real}: {both} that they are new to the network ({between}, {people})."
     real += f" (95 % interval {_told(gap, low, unit=False)} to {_told(gap, high, unit=False)}, {people})"
     worse = gap.split > 0 if gap.metric == "loss" else gap.split < 0
-    if low <= _ROUNDING and high >= -_ROUNDING:
+    if (low <= _ROUNDING and high >= -_ROUNDING) or all(_is_none(gap, value) for value in (_real(gap), low, high)):
         return f"{real}: no evidence that the groups differ."
     if worse:
         return f"{real}: the network does worse on people it has not seen; more people help more than more epochs."

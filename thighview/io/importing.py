@@ -187,7 +187,7 @@ def _unnamed(case: Case) -> str:
     found = [label.name for label in case.table if label.name == f"label_{label.file_id}"]
     if not found:
         return ""
-    listed = ", ".join(found) if len(found) < 4 else f"{found[0]} to {found[-1]}"
+    listed = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
     return f" without a name (called {listed})" if len(found) == len(case.table) else f" ({listed}: no name there)"
 
 

@@ -360,7 +360,7 @@ class Project(Records):
             raise UserError(
                 f"Whose scan {title} is cannot be read, and {other.name} would take {subject} for another person than"
                 f" in other scans of theirs: {error.message}",
-                "Put the scan back, or give the person a name of your own first.",
+                "Put the scan back; a person who was in no training run yet can be given a name instead.",
             ) from error
         here, there = (subject_of(scan.key.path, patient, project.salt) for project in (self, other))
         return there if subject == here else subject

@@ -161,10 +161,12 @@ def _stacks(path: Path, pages: Sequence[Any], told: Told, there: int) -> list[tu
         return [(f"{len(own)} images of {_size(own[0].page.shape)}", own) for own in groups.values()]
     if told.channels * told.frames == 1:
         return [("", planes)]
+    if len(planes) == told.slices:  # one of several files, of which each tells of all
+        return [("", planes)]
     if count != len(planes):
         raise UserError(
-            f"{path.name} says that it holds {told.channels} channels and {told.frames} times of {told.slices} slices, "
-            f"but {len(planes)} images are in it: which is which cannot be told.",
+            f"{path.name} says that it holds {count} images ({told.slices} slices, channels: {told.channels}, times: "
+            f"{told.frames}), but {len(planes)} are in it: which is which cannot be told.",
             "Save all of it again as one file, or one channel alone.",
         )
     sizes = {"Z": told.slices, "C": told.channels, "T": told.frames}
@@ -241,10 +243,11 @@ def _turned(
 ) -> NDArray[np.float64]:
     """The matrix with the axes turned round that are stored from the right or from the bottom."""
     found = {int(tag.value) if (tag := plane.page.tags.get(_ORIENTATION)) else 1 for plane in planes}
-    if len(found) > 1 or found & {*_EXCHANGED}:
-        how = "in several directions" if len(found) > 1 else "with rows and columns exchanged"
+    flips = {_FLIPS.get(way, (1, 1)) for way in found}
+    if len(flips) > 1 or found & {*_EXCHANGED}:
+        how = "with rows and columns exchanged" if found & {*_EXCHANGED} else "in several directions"
         raise UserError(f"The images of {path.name} are stored {how} (orientation).", _SAVE_AGAIN)
-    for axis, flip in enumerate(_FLIPS.get(found.pop(), (1, 1)), 1):
+    for axis, flip in enumerate(flips.pop(), 1):
         if flip < 0:
             affine[:3, 3] += (shape[axis] - 1) * affine[:3, axis]
             affine[:3, axis] *= -1

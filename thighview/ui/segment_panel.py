@@ -73,7 +73,7 @@ def card_figures(scores: Mapping[str, Any], validated: int = 0) -> tuple[str, li
     ``validated``: how many people its training validated on.
 
     Knows the cards of a training (``val``, ``val_dice``, ``validation``) and of the box (``mean``, ``contrasts``,
-    ``phantoms``); of any other card the plain numbers are listed.
+    ``phantoms``, ``real_thigh``); of any other card the plain numbers are listed.
     """
     lines: list[tuple[str, str]] = []
     if isinstance(scores.get("val"), Mapping):
@@ -92,6 +92,8 @@ def card_figures(scores: Mapping[str, Any], validated: int = 0) -> tuple[str, li
         _add_number(lines, "worst thigh", _table(scores.get("worst_case")).get("dice"))
         worst = _table(scores.get("worst"))
         _add_number(lines, f"worst: {_title(str(worst.get('label', '')))}", worst.get("dice"))
+        for what, value in _table(_table(scores.get("real_thigh")).get("as T1")).items():
+            _add_number(lines, f"one real thigh, as T1: {what}", value)
         return heading, lines
     for key, value in scores.items():
         _add_number(lines, _title(key), value)
