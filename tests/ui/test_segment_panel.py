@@ -207,7 +207,7 @@ def test_figures_of_a_trained_model_name_what_they_were_measured_on() -> None:
 def test_figures_of_a_model_of_the_box_say_what_was_measured_on_a_person() -> None:
     thigh = {"what": "said", "as T1": {"all muscles": 0.943, "points": 0.88}, "as STIR": {"femur": 0.9}}
     _, lines = card_figures({"mean": 0.9, "contrasts": {}, "real_thigh": thigh})
-    assert lines[-2:] == [("one real thigh, as T1: all muscles", "0.943"), ("one real thigh, as T1: points", "0.880")]
+    assert lines[-2:] == [("real thigh as T1: all muscles", "0.943"), ("real thigh as T1: points", "0.880")]
 
 
 def test_labels_are_matched_by_name_and_side() -> None:

@@ -93,7 +93,7 @@ def card_figures(scores: Mapping[str, Any], validated: int = 0) -> tuple[str, li
         worst = _table(scores.get("worst"))
         _add_number(lines, f"worst: {_title(str(worst.get('label', '')))}", worst.get("dice"))
         for what, value in _table(_table(scores.get("real_thigh")).get("as T1")).items():
-            _add_number(lines, f"one real thigh, as T1: {what}", value)
+            _add_number(lines, f"real thigh as T1: {what}", value)
         return heading, lines
     for key, value in scores.items():
         _add_number(lines, _title(key), value)
