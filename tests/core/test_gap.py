@@ -12,7 +12,7 @@ from thighview.core.gap import TERMS, Gap, decompose
 from thighview.core.gap_passes import END_OF_EPOCH, INFERENCE, LEARNING, TRAIN, VAL, gaps_of
 from thighview.core.gap_report import as_text
 from thighview.core.gap_words import TITLES, sentence, told_rows
-from thighview.core.student import difference_interval
+from thighview.core.student import difference_interval, interval_about, t_975
 from thighview.core.sums import Sums, seed_scores
 
 numbers = st.floats(-10, 10, allow_nan=False)
@@ -248,3 +248,10 @@ def test_batch_dice_and_a_small_last_batch_make_an_aggregation_part() -> None:
     gap = next(g for g in gaps_of(passes, OWNERS, "ce", 2, seed_metrics=True) if g.metric == "dice")
     assert abs(gap.aggregation) > 0.01
     assert abs(gap.residual) < 1e-9
+
+
+def test_an_interval_of_variances_that_hardly_are_any_is_found() -> None:
+    tiny = difference_interval([0.0, 0.0, 4e-135], [0.0, 0.0, 0.0])
+    assert tiny is not None and tiny[0] < 0 < tiny[1]
+    for free in range(1, 200):
+        assert interval_about(0.0, [(1.0, free), (0.0, 3)])[1] == t_975(free), "one part alone keeps its degrees"

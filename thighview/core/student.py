@@ -65,6 +65,10 @@ def difference_interval(first: Sequence[float], second: Sequence[float]) -> tupl
     return interval_about(float(groups[1].mean() - groups[0].mean()), list(zip(parts, degrees, strict=True)))
 
 
+_ROUNDING = 1e-9
+"""What a whole number of degrees may lose as a float."""
+
+
 def interval_about(middle: float, parts: Sequence[tuple[float, int]]) -> tuple[float, float]:
     """95 % interval about a value whose squared standard error is a sum of independent parts.
 
@@ -74,6 +78,6 @@ def interval_about(middle: float, parts: Sequence[tuple[float, int]]) -> tuple[f
     error = sum(part for part, _ in parts)
     if error == 0.0:
         return middle, middle
-    degrees = error**2 / sum(part**2 / free for part, free in parts)
-    half = t_975(max(1, int(degrees))) * math.sqrt(error)
+    degrees = 1 / sum((part / error) ** 2 / free for part, free in parts)  # shares: their squares do not vanish
+    half = t_975(max(1, int(degrees + _ROUNDING))) * math.sqrt(error)
     return middle - half, middle + half
