@@ -15,10 +15,6 @@ def _setting(default: Any, words: str, tip: str, **limits: Any) -> Any:
     return field(default=default, metadata={"words": words, "tip": tip, **limits})
 
 
-_LARGEST = 10**300
-"""Of whole numbers that become float."""
-
-
 @dataclass(frozen=True)
 class TrainConfig:
     """Everything a person may set about a training. Ranges live here; form, file and command line obey them."""
@@ -124,7 +120,7 @@ class TrainConfig:
             value, limits = getattr(self, f.name), f.metadata
             kind = type(f.default)
             if kind is float and isinstance(value, int) and not isinstance(value, bool):
-                value = float(value) if abs(value) < _LARGEST else math.inf
+                value = float(value) if abs(value) < 10**300 else math.inf  # no float is larger
                 object.__setattr__(self, f.name, value)
             if type(value) is not kind or (kind is float and not math.isfinite(value)):
                 raise UserError(f"Setting {f.name}: expected {kind.__name__}, found {value!r}.")

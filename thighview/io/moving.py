@@ -4,6 +4,44 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
+from thighview.core.errors import UserError
+from thighview.core.scan_key import ScanKey
+from thighview.io.reading import patient_id
+from thighview.io.subjects import is_hashed, subject_of
+
+
+def subject_there(subject: str, scan: ScanKey, sha256: str, salts: tuple[bytes, bytes], names: tuple[str, str]) -> str:
+    """What the person of a case is called in another project, where a hash of their PatientID has another salt.
+
+    Parameters
+    ----------
+    subject : str
+        Their name here; one that is no hash is the same everywhere.
+    scan, sha256 : ScanKey, str
+        The scan of the case.
+    salts : (bytes, bytes)
+        Of this project and of the other one.
+    names : (str, str)
+        Of the case and of the other project, to be told.
+
+    Raises
+    ------
+    UserError
+        When the scan cannot be read.
+    """
+    if not is_hashed(subject):
+        return subject
+    try:
+        patient = patient_id(scan.path, scan.part, sha256)
+    except UserError as error:
+        raise UserError(
+            f"Whose scan {names[0]} is cannot be read, and {names[1]} would take {subject} for another person than"
+            f" in other scans of theirs: {error.message}",
+            "Put the scan back; a person who was in no training run yet can be given a name instead.",
+        ) from error
+    here, there = (subject_of(scan.path, patient, salt) for salt in salts)
+    return there if subject == here else subject
+
 
 def copy_case(case_id: int, source: sqlite3.Connection, target: sqlite3.Connection, subject: str) -> int:
     """Copy everything that belongs to a case, inside the caller's transaction on ``target``; returns its id there.

@@ -19,10 +19,8 @@ from thighview.core.volume import Volume
 from thighview.io import locks, masks, moving, schema
 from thighview.io.journal import DamageError, Journal, JournalEntry
 from thighview.io.names import storable
-from thighview.io.reading import patient_id
 from thighview.io.records import FIRST_READER, CaseSummary, ModelRow, Records, RunRow
 from thighview.io.same_scan import same_scan
-from thighview.io.subjects import is_hashed, subject_of
 
 DATABASE = "project.sqlite"
 LOCK = "project.lock"
@@ -317,7 +315,9 @@ class Project(Records):
                     " place on the same voxels, and which images it was drawn on is not known yet of both.",
                     "Open each of the two in its project, and move it then.",
                 )
-        subject = self._subject_in(other, case_id)
+        title, subject = self.title_and_subject(case_id)
+        scan = self.stored_scan(case_id)
+        subject = moving.subject_there(subject, scan.key, scan.sha256, (self.salt, other.salt), (title, other.name))
         with other._writing():
             new_id = moving.copy_case(case_id, self._connection, other._connection, subject)
         self.remove_case(case_id)
@@ -347,23 +347,6 @@ class Project(Records):
                     masks.sidecar_path(before[reading]).replace(masks.sidecar_path(path))
 
     # ------------------------------------------------------------------ inside
-
-    def _subject_in(self, other: "Project", case_id: int) -> str:
-        """What the person of a case is called in another project: a hash is keyed with the salt of each."""
-        title, subject = self.title_and_subject(case_id)
-        if not is_hashed(subject):
-            return subject
-        scan = self.stored_scan(case_id)
-        try:
-            patient = patient_id(*scan.key, scan.sha256)
-        except UserError as error:
-            raise UserError(
-                f"Whose scan {title} is cannot be read, and {other.name} would take {subject} for another person than"
-                f" in other scans of theirs: {error.message}",
-                "Put the scan back; a person who was in no training run yet can be given a name instead.",
-            ) from error
-        here, there = (subject_of(scan.key.path, patient, project.salt) for project in (self, other))
-        return there if subject == here else subject
 
     def _load_case(self, case_id: int, reader_id: int) -> Case:
         row = self._connection.execute(

@@ -295,9 +295,8 @@ class Curves(QWidget):
         for which, band in bands.items():
             self._draw_band(which, band, low)
         self._draw_best()
-        rows = (
-            3 if self.data.people("val", self._choice.metric, self._choice.label) else 2
-        )  # so that pointing does not move what is below
+        people = self.data.people("val", self._choice.metric, self._choice.label)
+        rows = 3 if people else 2  # so that pointing does not move what is below
         self.readout.setMinimumHeight(self.readout.fontMetrics().lineSpacing() * rows + 2)
         if not self._zoomed:
             last = max((self._choice.length(data) for data in (self.data, *self.others.shown)), default=0.0)
