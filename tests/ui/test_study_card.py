@@ -264,6 +264,7 @@ def test_a_study_of_a_newer_program_says_so_and_another_one_can_start(
     qtbot.waitUntil(lambda: "thighview-study-9" in card.failure.text())
     qtbot.waitUntil(lambda: card.start_button.isEnabled())
     assert card.question.isVisible() and not card.stop_button.isVisible()
+    assert not card.go_on_button.isVisible() and card.progress_words.isHidden()
 
 
 def test_a_study_that_is_slow_to_go_on_is_followed_and_its_old_time_is_not_told(

@@ -267,8 +267,9 @@ class StudyCard(Card):
         self.progress.setVisible(alive)
         self.stop_button.setVisible(alive)
         self.stop_button.setEnabled(alive and not self._stopping)
-        self.go_on_button.setVisible(over)
-        self.go_on_button.setEnabled(over)
+        known = history is not None and history.study is not None  # what cannot be read cannot go on either
+        self.go_on_button.setVisible(over and known)
+        self.go_on_button.setEnabled(over and known)
         failure = history.failure if history else None
         show_words(self.failure, f"{failure.message} {failure.hint}".strip() if failure else "")
         show_words(self.note_words, _notes(history))
@@ -313,7 +314,7 @@ def progress_words(history: StudyHistory) -> str:
     """Where a study stands: ``Training 2 of 5 · epoch 3 of 40 · 34 min left``."""
     total = len(history.study.trainings) if history.study else 0
     if history.phase in ("stopped", "failed"):
-        return f"Ended after {len(history.results)} of {count(total, 'training')}." if total else "Ended."
+        return f"Ended after {len(history.results)} of {count(total, 'training')}." if total else ""
     if history.phase == "done":
         return ""
     if history.moved is None or history.phase == "starting":
