@@ -98,13 +98,24 @@ def test_measuring_drops_nothing_and_counts_the_filling_nowhere() -> None:
     assert len(batches) == 2
 
 
-def test_canvas_holds_every_slice() -> None:
+def test_each_slice_keeps_the_canvas_on_which_it_is_segmented() -> None:
+    """A network looks at the whole canvas: on that of a wider scan it would answer otherwise than a person will see."""
     small, large = _slices(2, 24), _slices(3, 40)
-    both = Slices.join([small, large], 32, 16)
-    assert both.images.shape == (5, 48, 48)
-    assert (both.labels[0] != IGNORE).sum() == 24 * 24
-    assert both.images[0, 0, 0] == -1.0
+    both = Slices.join([small, large])
+    assert [image.shape for image in both.images] == [(24, 24)] * 2 + [(40, 40)] * 3
+    assert both.edge == 40
     assert both.chosen([4, 0]).ids.tolist() == [12, 10]
+    mixed = both.chosen([0, 2, 1, 3, 4])
+    seen: dict[int, int] = {}
+    batches = MeasureBatches(mixed, 2, spare=99)
+    for x, y in (batches[k] for k in range(len(batches))):
+        for k, row in enumerate(y["slots"].tolist()):
+            if row == 99:
+                assert y["weights"][k] == 0 and (y["labels"][k] == IGNORE).all()
+                continue
+            seen[row] = seen.get(row, 0) + 1
+            assert np.array_equal(x[k, ..., 0], mixed.images[row]) and np.array_equal(y["labels"][k], mixed.labels[row])
+    assert seen == dict.fromkeys(range(5), 1)
 
 
 def test_padding_and_unreviewed_voxels_are_ignored() -> None:

@@ -60,7 +60,7 @@ def discs(seeds: Sequence[int], levels: tuple[int, int, int]) -> Slices:
         ids = np.arange(4, dtype=np.int32) + 4 * seed
         air = np.full(4, image[:, 0, 0].mean(), np.float32)
         parts.append(Slices(ids, image, labels, air, np.ones(4, np.float32)))
-    return Slices.join(parts, 32, 4)
+    return Slices.join(parts)
 
 
 def test_at_the_default_a_tiny_network_keeps_what_it_knew() -> None:

@@ -21,7 +21,7 @@ TITLES: dict[str, str] = {
 _CAUSES = {
     "lag": "the training score is averaged over the epoch, while the network was still learning",
     "regime": "dropout is on while training and off for validation",
-    "augmentation": "training images are distorted, validation images are not",
+    "augmentation": "training images are distorted, and cut where they are too wide; validation images are not",
     "ema": "validation uses averaged weights, the training score those of the moment",
     "aggregation": "the two scores lump slices together in different ways",
     "selection": "this epoch was chosen because its loss was the best on these people",

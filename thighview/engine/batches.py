@@ -28,16 +28,16 @@ _SMALL_BYTES = 1 << 30
 
 @dataclass(frozen=True)
 class Slices:
-    """Slices as the network sees them, all on one canvas.
+    """Slices as the network sees them, each on the canvas on which it is segmented.
 
-    ``ids`` (n,) are slice ids of the run; ``images`` (n, h, w) float32, or float16 when they are many; ``labels``
-    (n, h, w) uint8 classes, IGNORE outside the scan and where nothing is reviewed; ``air`` (n,) the number for
+    ``ids`` (n,) are slice ids of the run; ``images`` n times (h, w) float32, or float16 when they are many; ``labels``
+    n times (h, w) uint8 classes, IGNORE outside the scan and where nothing is reviewed; ``air`` (n,) the number for
     outside; ``weights`` (n,) of the loss.
     """
 
     ids: NDArray[np.int32]
-    images: NDArray[np.floating]
-    labels: NDArray[np.uint8]
+    images: Sequence[NDArray[np.floating]]
+    labels: Sequence[NDArray[np.uint8]]
     air: NDArray[np.float32]
     weights: NDArray[np.float32]
 
@@ -47,34 +47,30 @@ class Slices:
     @property
     def fullest(self) -> int:
         """The row with most labelled pixels."""
-        return int(np.argmax(((self.labels > 0) & (self.labels != IGNORE)).sum((1, 2))))
+        return int(np.argmax([((labels > 0) & (labels != IGNORE)).sum() for labels in self.labels]))
+
+    @property
+    def edge(self) -> int:
+        """The longest edge of a slice, pixels."""
+        return max(n for image in self.images for n in image.shape)
 
     @staticmethod
-    def join(parts: Sequence["Slices"], smallest: int, multiple: int) -> "Slices":
-        """All slices on the smallest canvas that holds each, square, at least ``smallest`` pixels."""
-        edge = max([smallest, *(n for part in parts for n in part.images.shape[1:])])
-        edge = -(-edge // multiple) * multiple
-        count = sum(len(part) for part in parts)
-        kind = np.float32 if count * edge * edge * 4 <= _SMALL_BYTES else np.float16
-        images = np.empty((count, edge, edge), kind)
-        labels = np.full((count, edge, edge), IGNORE, np.uint8)
-        row = 0
-        for part in parts:
-            n, h, w = part.images.shape
-            top, left = (edge - h) // 2, (edge - w) // 2
-            images[row : row + n] = part.air[:, None, None]
-            images[row : row + n, top : top + h, left : left + w] = part.images
-            labels[row : row + n, top : top + h, left : left + w] = part.labels
-            row += n
+    def join(parts: Sequence["Slices"]) -> "Slices":
+        """All slices, in order."""
+        many = sum(image.size for part in parts for image in part.images) * 4 > _SMALL_BYTES
+        images = [image.astype(np.float16) if many else image for part in parts for image in part.images]
         return Slices(
-            np.concatenate([p.ids for p in parts]), images, labels,
+            np.concatenate([p.ids for p in parts]), images, [labels for p in parts for labels in p.labels],
             np.concatenate([p.air for p in parts]), np.concatenate([p.weights for p in parts]),
         )  # fmt: skip
 
     def chosen(self, rows: Sequence[int]) -> "Slices":
         """Some of them."""
         at = np.asarray(rows, np.intp)
-        return Slices(self.ids[at], self.images[at], self.labels[at], self.air[at], self.weights[at])
+        return Slices(
+            self.ids[at], [self.images[row] for row in rows], [self.labels[row] for row in rows],
+            self.air[at], self.weights[at],
+        )  # fmt: skip
 
 
 def slices_of(
@@ -110,7 +106,7 @@ def slices_of(
     targets[:, ~inside] = IGNORE
     n = len(indices)
     return Slices(
-        np.asarray(ids, np.int32), images, targets,
+        np.asarray(ids, np.int32), list(images), list(targets),
         np.full(n, intensity.of_air, np.float32), np.ones(n, np.float32),
     )  # fmt: skip
 
@@ -194,10 +190,11 @@ class TrainBatches(keras.utils.PyDataset):
 
 
 class MeasureBatches(keras.utils.PyDataset):
-    """Every slice once, whole and as it is; the last batch is filled up with slices that count nothing.
+    """Every slice once, whole and as it is, on the canvas on which it is segmented: what a person will get.
 
-    The filling has weight 0 and only ignored pixels, and its sums go to the table's spare row ``spare``. One shape
-    for all batches: nothing is compiled twice.
+    Slices of one size share batches; the last of these is filled up with slices that count nothing: the filling has
+    weight 0 and only ignored pixels, and its sums go to the table's spare row ``spare``. Networks look at the whole
+    canvas (group normalisation), so a wider one would give other answers.
     """
 
     def __init__(self, slices: Slices, batch_size: int, spare: int) -> None:
@@ -205,30 +202,30 @@ class MeasureBatches(keras.utils.PyDataset):
         self.slices = slices
         self.batch_size = batch_size
         self._spare = spare
+        alike: dict[tuple[int, ...], list[int]] = {}
+        for row in range(len(slices)):
+            alike.setdefault(self.shape(row), []).append(row)
+        self._batches = [rows[k : k + batch_size] for rows in alike.values() for k in range(0, len(rows), batch_size)]
 
     def __len__(self) -> int:
-        return -(-len(self.slices) // self.batch_size)
+        return len(self._batches)
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns of an image."""
-        h, w = self.slices.images.shape[1:]
-        return h, w
+    def shape(self, row: int) -> tuple[int, ...]:
+        """Rows and columns of the image of a slice."""
+        return self.slices.images[row].shape
 
     def image(self, row: int) -> tuple[NDArray[np.floating], NDArray[np.uint8]]:
         """Image and labels of a slice."""
         return self.slices.images[row], self.slices.labels[row]
 
     def __getitem__(self, index: int) -> Batch:
-        first = index * self.batch_size
-        n = min(self.batch_size, len(self.slices) - first)
-        x = np.zeros((self.batch_size, *self.shape, 1), np.float32)
-        labels = np.full((self.batch_size, *self.shape), IGNORE, np.uint8)
-        slots = np.full(self.batch_size, self._spare, np.int32)
-        weights = np.zeros(self.batch_size, np.float32)
-        for k in range(n):
-            x[k, ..., 0], labels[k] = self.image(first + k)
-        slots[:n], weights[:n] = np.arange(first, first + n), 1.0
+        rows = self._batches[index]
+        shape = (self.batch_size, *self.shape(rows[0]))
+        x, labels = np.zeros((*shape, 1), np.float32), np.full(shape, IGNORE, np.uint8)
+        slots, weights = np.full(self.batch_size, self._spare, np.int32), np.zeros(self.batch_size, np.float32)
+        for k, row in enumerate(rows):
+            x[k, ..., 0], labels[k] = self.image(row)
+        slots[: len(rows)], weights[: len(rows)] = rows, 1.0
         return x, {"labels": labels, "slots": slots, "weights": weights}
 
 
@@ -236,11 +233,10 @@ class AugmentedBatches(MeasureBatches):
     """Every slice once, distorted as an epoch of a training distorted it."""
 
     def __init__(self, slices: Slices, training: TrainBatches, epoch: int, spare: int) -> None:
-        super().__init__(slices, training.batch_size, spare)
         self._training, self._epoch = training, epoch
+        super().__init__(slices, training.batch_size, spare)
 
-    @property
-    def shape(self) -> tuple[int, int]:
+    def shape(self, row: int) -> tuple[int, ...]:
         """Rows and columns of a cut."""
         return self._training.size, self._training.size
 

@@ -56,14 +56,13 @@ def load_slices(run: RunFolder, dataset: Dataset, plan: Plan, tell: Callable[[st
             ids, indices = [s.id for s in mine], [s.index for s in mine]
             loaded.append(slices_of(volume, mask, config, ids, indices, plan.classes, plan.card.normalisation))
             tell(f"read {len(mine)} slices of {subject} for {part}")
-    multiple = 1 << (config.levels - 1)
-    train = Slices.join(parts["train"], config.input_size, multiple)
+    train = Slices.join(parts["train"])
     by_id = {s.id: s for s in dataset.of_part("train")}
     rows = [by_id[int(i)] for i in train.ids]
     train.weights[:] = [slice_weight(config.edit_weight, row.edited_px, row.contour_px) for row in rows]
     replay, replayed, said = replay_pool(dataset, plan, train, tell)
-    edge = train.images.shape[1]
-    val = Slices.join(parts["validation"], edge, multiple) if parts["validation"] else None
+    edge = train.edge
+    val = Slices.join(parts["validation"]) if parts["validation"] else None
     wide = f"slices are {edge} pixels wide: trained on random cuts of {config.input_size}"
     notes = tuple(n for n in (wide * (edge > config.input_size), said, *_never_seen(plan, train, val)) if n)
     return Loaded(train, val, train.chosen(_probe_rows(dataset, train, config.seed)), notes, replay, replayed)

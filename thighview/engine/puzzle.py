@@ -202,7 +202,7 @@ def _people(seeds: range, size: PuzzleSize, first_id: int = 0) -> tuple[Slices, 
         ids = list(range(start, start + size.slices))
         parts.append(slices_of(made.volume, made.labels, settings, ids, list(range(size.slices)), outer))
         owner |= dict.fromkeys(ids, made.subject)
-    return Slices.join(parts, size.edge, 1 << (_levels(size) - 1)), owner
+    return Slices.join(parts), owner
 
 
 def _levels(size: PuzzleSize) -> int:

@@ -86,6 +86,6 @@ def _made_up(dataset: Dataset, plan: Plan, log: Callable[[str], None]) -> tuple[
             log(f"a made-up thigh is left out of the replay: {error.message}")
     if not parts:
         raise UserError("No made-up thigh fits the pixels of this network.", "Train without replay.")
-    pool = Slices.join(parts, plan.config.input_size, 1 << (plan.config.levels - 1))
+    pool = Slices.join(parts)
     log(f"drew {len(pool)} slices of made-up thighs to replay")
     return pool, used
