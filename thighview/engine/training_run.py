@@ -26,10 +26,11 @@ from thighview.core.run import (
 )
 from thighview.core.sums import Sums, label_dice, learning_scores, mean_scores
 from thighview.engine.averaging import Weights, average_warning, averaged
-from thighview.engine.batches import Batch, TrainBatches, in_parts, prefetched
+from thighview.engine.batches import Batch, MeasureBatches, TrainBatches, in_parts, prefetched
 from thighview.engine.checkpoints import Arrays, CheckpointWriter, read_checkpoint, restore, snapshot, weights_in
 from thighview.engine.devices import prepare_device
 from thighview.engine.explaining import Explainer
+from thighview.engine.judging import answering
 from thighview.engine.keeping import Bests
 from thighview.engine.learner import Learner, optimizer_of, rate_at
 from thighview.engine.loading import load_slices
@@ -42,7 +43,7 @@ from thighview.engine.seeding import set_seeds
 from thighview.engine.starting import Plan, inherited, make_plan
 from thighview.engine.unet import assign_weights, build_network, weights_of
 from thighview.io.dataset import update_dataset
-from thighview.io.models import find_model, write_model
+from thighview.io.models import ModelEntry, find_model, write_model
 from thighview.io.runs import RunFolder, read_control
 from thighview.io.slice_table import write_sums
 from thighview.io.vetting import vetted_dataset
@@ -106,6 +107,7 @@ class TrainingRun:
         )
         self.say.log(precision.why)
         self.notes += [n for n in (precision.why * precision.tried, average_warning(config.ema, self.total)) if n]
+        self.precision = precision.name
         set_seeds(config.seed)
         with computing_in(precision.name):
             self.network = build_network(
@@ -151,9 +153,8 @@ class TrainingRun:
         """Every epoch that is left, then the model."""
         parent = self.plan.parent
         if parent and self.val and set(self.plan.card.classes) <= set(parent.card.classes):
-            # its weights still are the network's
             self.say.preparing(f"measuring {parent.card.name}, which it starts from")
-            passed = self.room.within(self.measuring.validation, self._step_back)[VAL]
+            passed = self.room.within(lambda: self._of_parent(parent), self._step_back)
             self.parent_val = mean_scores(passed, self.subject_of, self.config.loss)
         self._resume()
         writer = CheckpointWriter(self.run.checkpoint)
@@ -169,6 +170,17 @@ class TrainingRun:
         if stopped:
             self.room.within(self._measure_last, self._step_back)
         return self._write_model(stopped)
+
+    def _of_parent(self, parent: ModelEntry) -> Sums:
+        """The validation pass of the model it starts from, before anything is learnt."""
+        classes = self.plan.card.classes
+        if len(classes) == len(parent.card.classes):  # its weights still are the network's
+            return self.measuring.validation()[VAL]
+        assert self.val is not None
+        with computing_in(self.precision):
+            learner = answering(parent, classes, self.config.loss, len(self.val))
+        learner.at_once = self.room.at_once
+        return learner.measure(MeasureBatches(self.val, self.batches.batch_size, learner.slice_table.spare))
 
     def _epochs(self, writer: CheckpointWriter) -> None:
         """All that are left; said anew where an attempt ran out of memory."""

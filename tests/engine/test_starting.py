@@ -1,0 +1,45 @@
+"""A run that starts from a model: how that one does by itself, and what is taken from it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_project import TINY, make_project
+
+from thighview.core.labels import Label, LabelTable
+from thighview.core.run import Finished, RunEvent, TrainConfig
+from thighview.engine import train
+from thighview.engine.loading import load_slices
+from thighview.engine.predict import load_network, probabilities
+from thighview.engine.starting import make_plan
+from thighview.io.dataset import read_dataset
+from thighview.io.models import find_model
+from thighview.io.runs import RunFolder, run_folder
+
+
+def _with(**changes: object) -> TrainConfig:
+    return TrainConfig.from_json(TINY.to_json() | changes)
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_model_that_knows_more_labels_is_measured_with_all_of_its_head(
+    trained: tuple[Path, RunFolder, list[RunEvent]], tmp_path: Path
+) -> None:
+    """What it takes for a label that the run does not learn is background, not the next likely label."""
+    parent = find_model("first", trained[0])
+    folder = make_project(tmp_path, 3, table=LabelTable((Label(1, "bone"),)))
+    said: list[RunEvent] = []
+    train.train_main(folder, "second", _with(epochs=1), str(parent.folder), said.append)
+    end = next(e for e in said if isinstance(e, Finished))
+
+    run = run_folder(folder, "second")
+    dataset = read_dataset(run)
+    val = load_slices(run, dataset, make_plan("x", dataset, _with(), parent), lambda _line: None).val
+    assert val is not None
+    network, card = load_network(parent.folder)
+    p = probabilities(np.asarray(network.predict_on_batch(val.images.astype(np.float32)[..., None])))
+    bone = p[..., card.classes.index("bone")]
+    found, right = bone > 1 - bone, val.labels == 1
+    assert 0 < found.sum() < found.size
+    assert end.parent_val.dice == pytest.approx(2 * (found & right).sum() / (found.sum() + right.sum()), abs=1e-4)
+    assert end.parent_val.accuracy == pytest.approx((found == right).mean(), abs=1e-4)
