@@ -9,7 +9,7 @@ import pytest
 from tiny_project import make_project
 
 from thighview.core.errors import UserError
-from thighview.core.run import EpochEnded, Finished, RunEvent, Started, TrainConfig
+from thighview.core.run import EpochEnded, Failed, Finished, RunEvent, Started, TrainConfig
 from thighview.engine import train
 from thighview.engine.averaging import average_warning, averaged
 from thighview.engine.checkpoints import read_checkpoint
@@ -25,7 +25,7 @@ from thighview.engine.precision import (
 )
 from thighview.engine.unet import build_network, weights_of
 from thighview.io.models import find_model, read_weights
-from thighview.io.runs import RunFolder, run_folder, write_control
+from thighview.io.runs import EventTail, RunFolder, run_folder, write_control
 
 TINY = TrainConfig(base_filters=2, levels=3, epochs=2, batch_size=2, input_size=32, learning_rate=3e-3, seed=5)
 
@@ -158,6 +158,26 @@ def test_a_run_that_gets_no_better_ends_early_and_stays_ended(tmp_path: Path) ->
     assert "ends early: 2 epochs" in run_folder(folder, "one").log.read_text("utf-8")
     with pytest.raises(UserError, match="finished"):
         train.train_main(folder, "one")
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_run_that_is_stopped_before_its_first_batch_leaves_no_model_and_can_be_started_again(tmp_path: Path) -> None:
+    folder, said = make_project(tmp_path, 1), list[RunEvent]()
+    run = run_folder(folder, "one")
+
+    def stop(event: RunEvent) -> None:
+        said.append(event)
+        if isinstance(event, Started):
+            write_control(run, "stop")
+
+    with pytest.raises(UserError, match="stopped before anything was learnt"):
+        train.train_main(folder, "one", _with(epochs=1), None, stop)
+    last = said[-1]
+    assert isinstance(last, Failed) and last.stopped and last.lines == ()
+    assert EventTail(run.events).read_all()[-1] == last
+    assert not any(isinstance(e, EpochEnded) for e in said)
+    assert not (folder / "models" / "one").exists() and not list(run.checkpoint.iterdir())
+    assert train.train_main(folder, "one").is_dir()
 
 
 def test_16_bits_are_taken_where_they_are_faster() -> None:

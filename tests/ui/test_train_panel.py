@@ -28,7 +28,7 @@ from tiny_project import add_person
 from thighview.core.errors import UserError
 from thighview.core.history import step_name
 from thighview.core.labels import Label
-from thighview.core.run import Paused, Preparing, Scores, TrainConfig
+from thighview.core.run import Failed, Paused, Preparing, Scores, TrainConfig
 from thighview.io.dataset import freeze
 from thighview.io.project import Project
 from thighview.io.runs import run_folder
@@ -457,6 +457,16 @@ def test_a_failed_run_shows_cause_and_last_lines_and_can_go_on(panel: TrainPanel
     assert "ResourceExhaustedError" in QGuiApplication.clipboard().text()
     panel.run.end_card.go_on_button.click()
     assert room.runs.wishes == ["go on"]
+
+
+def test_a_run_stopped_before_its_first_batch_says_so_calmly(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
+    nothing = Failed(0.0, "run 3", "The run was stopped before anything was learnt.", "Start it again.", stopped=True)
+    room.runs.follow("run 3", [*whole_run(0), nothing])
+    card = panel.run.end_card
+    qtbot.waitUntil(card.isVisible)
+    assert card.title.text() == "Stopped"
+    assert card.text.text() == nothing.message and card.hint.text() == nothing.hint
+    assert not (card.lines.isVisible() or card.copy_button.isVisible() or card.use_button.isVisible())
 
 
 def test_after_reopening_the_whole_curve_is_there_again(room: Room, qtbot: QtBot) -> None:

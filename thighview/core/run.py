@@ -363,12 +363,16 @@ class Paused(RunEvent):
 
 @dataclass(frozen=True)
 class Failed(RunEvent):
-    """The run ended with an error. ``lines`` are the last lines it printed."""
+    """The run ended with an error. ``lines`` are the last lines it printed.
+
+    ``stopped``: somebody ended it before it had learnt anything, so there is no model; nothing went wrong.
+    """
 
     EVENT: ClassVar[str] = "failed"
     message: str
     hint: str = ""
     lines: tuple[str, ...] = ()
+    stopped: bool = False
 
 
 def event_from_line(line: str) -> RunEvent | None:

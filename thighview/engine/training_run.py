@@ -38,7 +38,7 @@ from thighview.engine.logs import RunLogs
 from thighview.engine.measuring import Measuring, gap_event, people_of
 from thighview.engine.memory import Room
 from thighview.engine.precision import chosen_precision, computing_in
-from thighview.engine.recording import Voice, not_a_number, save_preview
+from thighview.engine.recording import NothingLearntError, Voice, not_a_number, save_preview
 from thighview.engine.seeding import set_seeds
 from thighview.engine.starting import Plan, inherited, make_plan
 from thighview.engine.unet import assign_weights, build_network, weights_of
@@ -229,7 +229,7 @@ class TrainingRun:
             try:
                 paused_s += self._obey()
             except _Stop:
-                if self.best_arrays:
+                if self.best_arrays or not step:  # there is something to keep, or there cannot be
                     raise
                 with self._averaged() as own:
                     self._end_epoch(epoch, step, start + paused_s, writer, own)
@@ -283,8 +283,7 @@ class TrainingRun:
 
     def _end_epoch(self, epoch: int, steps: int, start: float, writer: CheckpointWriter, own: Weights) -> None:
         config, name = self.config, self.run.name
-        passes = {LEARNING: self._learnt(epoch, steps)} if steps else {}
-        passes |= self.measuring.validation()
+        passes = {LEARNING: self._learnt(epoch, steps)} | self.measuring.validation()
         val = mean_scores(passes[VAL], self.subject_of, config.loss) if VAL in passes else Scores()
         self.worked_s += time.monotonic() - start
         whole = steps == self.steps
@@ -297,7 +296,7 @@ class TrainingRun:
         write_sums(self.run.slices_of(epoch), epoch, passes, self.subject_of, self.plan.card.classes)
         self._save_preview(epoch)
         preview = self.run.preview_of(epoch).relative_to(self.run.path).as_posix()
-        learning = learning_scores(passes[LEARNING], self.subject_of, config.loss) if steps else Scores()
+        learning = learning_scores(passes[LEARNING], self.subject_of, config.loss)
         lowest = self.best.get("loss")
         better = self.val is None or not self.best_arrays or (
             val.loss is not None and (lowest is None or val.loss < lowest)
@@ -366,7 +365,7 @@ class TrainingRun:
 
     def _write_model(self, stopped: bool) -> Path:
         if not self.best_arrays:
-            raise UserError("The run was stopped before anything was learnt.", "Start it again.")
+            raise NothingLearntError("The run was stopped before anything was learnt.", "Start it again.")
         early = not stopped and self.epoch < self.config.epochs
         if early:
             self.say.log(f"ends early: {self.config.patience} epochs without a better validation Dice")
