@@ -12,7 +12,7 @@ from thighview.core.errors import UserError
 from thighview.core.run import EpochEnded, Failed, Finished, RunEvent, Started, TrainConfig
 from thighview.engine import train
 from thighview.engine.averaging import average_warning, averaged
-from thighview.engine.checkpoints import read_checkpoint
+from thighview.engine.checkpoints import CheckpointWriter, read_checkpoint
 from thighview.engine.keeping import Best, Bests
 from thighview.engine.learner import Learner, optimizer_of, rate_at
 from thighview.engine.precision import (
@@ -178,6 +178,26 @@ def test_a_run_that_is_stopped_before_its_first_batch_leaves_no_model_and_can_be
     assert not any(isinstance(e, EpochEnded) for e in said)
     assert not (folder / "models" / "one").exists() and not list(run.checkpoint.iterdir())
     assert train.train_main(folder, "one").is_dir()
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_run_that_goes_on_without_the_weights_of_its_best_epoch_says_so(tmp_path: Path) -> None:
+    folder, said = make_project(tmp_path, 1), list[RunEvent]()
+    run = run_folder(folder, "one")
+
+    def stop(event: RunEvent) -> None:
+        if isinstance(event, EpochEnded) and event.epoch == 2:
+            write_control(run, "stop")
+
+    train.train_main(folder, "one", _with(epochs=3), None, stop)
+    last, best = (read_checkpoint(run.checkpoint, name) for name in ("last", "best"))
+    assert last and best and last[1]["epoch"] == last[1]["best"]["epoch"] == best[1]["best"]["epoch"] == 2
+    writer = CheckpointWriter(run.checkpoint)
+    writer.put("best", best[0], {"best": best[1]["best"] | {"epoch": 1}})
+    writer.close()
+    train.train_main(folder, "one", None, None, said.append)
+    note = next(e for e in said if isinstance(e, Started)).note
+    assert "weights of epoch 2, the best so far, did not come to the disk" in note and "of epoch 1 are kept" in note
 
 
 def test_16_bits_are_taken_where_they_are_faster() -> None:

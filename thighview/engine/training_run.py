@@ -50,6 +50,10 @@ from thighview.io.vetting import vetted_dataset
 
 _BATCH_EVENT_S = 0.2
 _CONTROL_S = 0.1
+_LOST_BEST = (
+    "the weights of epoch {}, the best so far, did not come to the disk before the run was cut; those of epoch {} are "
+    "kept until an epoch is better"
+)
 
 
 class _Stop(Exception):  # noqa: N818 - not an error: somebody asked for it
@@ -219,7 +223,9 @@ class TrainingRun:
         best = read_checkpoint(self.run.checkpoint, "best")
         self.best_arrays = best[0] if best else arrays
         if best:
-            self.best = dict(best[1]["best"])
+            named, self.best = self.best, dict(best[1]["best"])
+            if self.best["epoch"] < named["epoch"]:
+                self.notes.append(_LOST_BEST.format(named["epoch"], self.best["epoch"]))
         self.say.log(f"goes on after epoch {self.epoch}")
 
     def _epoch(self, epoch: int, stream: Generator[Any], writer: CheckpointWriter) -> None:
