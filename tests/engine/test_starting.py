@@ -11,9 +11,11 @@ from thighview.core.run import Finished, RunEvent, TrainConfig
 from thighview.engine import train
 from thighview.engine.loading import load_slices
 from thighview.engine.predict import load_network, probabilities
-from thighview.engine.starting import make_plan
-from thighview.io.dataset import read_dataset
-from thighview.io.models import find_model
+from thighview.engine.starting import Plan, make_plan
+from thighview.engine.unet import build_network
+from thighview.io.dataset import Dataset, read_dataset
+from thighview.io.model_card import ModelCard
+from thighview.io.models import ModelEntry, find_model
 from thighview.io.runs import RunFolder, run_folder
 
 
@@ -43,3 +45,15 @@ def test_a_model_that_knows_more_labels_is_measured_with_all_of_its_head(
     assert 0 < found.sum() < found.size
     assert end.parent_val.dice == pytest.approx(2 * (found & right).sum() / (found.sum() + right.sum()), abs=1e-4)
     assert end.parent_val.accuracy == pytest.approx((found == right).mean(), abs=1e-4)
+
+
+def _plan_from(config: TrainConfig, levels: int, spacing_mm: float, size: int) -> Plan:
+    labels = LabelTable((Label(1, "bone"),))
+    card = ModelCard("old", "unet", 2, levels, 0.0, ("background", "bone"), labels, False, spacing_mm, size)
+    return make_plan("x", Dataset(labels, (), (), (), ""), config, ModelEntry(card, Path("old"), "user"))
+
+
+def test_a_model_of_two_levels_can_be_trained_from() -> None:
+    plan = _plan_from(TrainConfig(), 2, 0.0, 256)
+    assert plan.config.levels == plan.card.levels == 2
+    assert build_network("unet", 2, 2, plan.config.levels, 0.2).output_shape == (None, None, None, 2)

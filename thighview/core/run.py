@@ -26,7 +26,7 @@ class TrainConfig:
     base_filters: int = _setting(
         16, "Base filters", "Filters on the first level; doubled on each level below.", low=2, high=64
     )
-    levels: int = _setting(5, "Levels", "Resolution levels of the network.", low=3, high=6)
+    levels: int = _setting(5, "Levels", "Resolution levels of the network.", low=2, high=6)
     dropout: float = _setting(
         0.0,
         "Dropout",
