@@ -57,3 +57,17 @@ def test_a_model_of_two_levels_can_be_trained_from() -> None:
     plan = _plan_from(TrainConfig(), 2, 0.0, 256)
     assert plan.config.levels == plan.card.levels == 2
     assert build_network("unet", 2, 2, plan.config.levels, 0.2).output_shape == (None, None, None, 2)
+
+
+@pytest.mark.parametrize(("size", "nearest"), [(400, 416), (1040, 1024), (16, 32), (2048, 1024), (304, 320)])
+def test_slices_fitted_into_a_size_that_no_training_may_have_are_fitted_into_the_nearest(
+    size: int, nearest: int
+) -> None:
+    plan = _plan_from(TrainConfig(), 5, 0.0, size)
+    assert plan.config.input_size == plan.card.input_size == nearest
+    note = f"slices of {nearest} pixels, not the {size} of old, which no training may have"
+    assert note in plan.notes
+    cut = _plan_from(TrainConfig(input_size=96), 5, 1.5, size)
+    assert cut.config.input_size == 96, "how large things look is the pixel size's business there"
+    assert f"slices of 96 pixels, not the {size} of old, which no training may have" in cut.notes
+    assert not any("pixels" in said for said in _plan_from(TrainConfig(), 5, 0.0, 512).notes)

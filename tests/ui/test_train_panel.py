@@ -325,6 +325,18 @@ def test_an_input_size_that_no_training_may_have_is_not_taken_from_the_model(pan
     assert form.config().input_size == 128 and size.isEnabled() and pixels.isEnabled()
 
 
+def test_an_input_size_that_slices_are_fitted_into_is_the_nearest_to_that_of_the_model(
+    panel: TrainPanel, room: Room
+) -> None:
+    room.show_cases(*SET)
+    room.show_models(model(input_size=400, spacing_mm=0.0))
+    form = panel.set_up.form
+    form.inputs["start_from"].setCurrentIndex(1)
+    assert form.config().input_size == 416 and not form.inputs["input_size"].isEnabled()
+    said = "levels and pixel size are those of thigh_tissues. The input size is the nearest to its 400 that"
+    assert said in form.held_words.text()
+
+
 def test_the_summary_says_the_settings_in_one_line() -> None:
     config = TrainConfig(start_from="/models/starter")
     assert settings_summary(config) == "U-Net base 16 · CE + Dice · 40 epochs · from “starter”"

@@ -159,13 +159,18 @@ FROM_THE_MODEL = ("architecture", "base_filters", "levels", "spacing_mm", "input
 def held_by(model: Any) -> dict[str, Any]:
     """The settings of ``FROM_THE_MODEL`` as a model's card has them.
 
-    Without its input size where no training may have that: a model of elsewhere can have one of 400 pixels.
+    A model of elsewhere can have an input size that no training may have, 400 pixels for one. Where slices are fitted
+    into it, it decides how large everything looks: the nearest that a training may have is taken. Where the pixel size
+    is known, it is left out.
     """
     held = {name: getattr(model, name) for name in FROM_THE_MODEL}
     limits = next(f.metadata for f in fields(TrainConfig) if f.name == "input_size")
     size, multiple = int(held["input_size"]), math.lcm(limits["step"], 1 << (held["levels"] - 1))
     if size % multiple or not limits["low"] <= size <= limits["high"]:
-        del held["input_size"]
+        nearest = (size + multiple // 2) // multiple * multiple
+        held["input_size"] = min(max(nearest, limits["low"]), limits["high"])
+        if held["spacing_mm"]:
+            del held["input_size"]
     return held
 
 
