@@ -254,7 +254,7 @@ class Started(RunEvent):
 
 @dataclass(frozen=True)
 class BatchEnded(RunEvent):
-    """Keras' running average so far in this epoch; at most a few lines a second."""
+    """The running average so far in this epoch (``core.sums.learning_scores``); at most a few lines a second."""
 
     EVENT: ClassVar[str] = "batch"
     epoch: int

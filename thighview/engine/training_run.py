@@ -230,7 +230,6 @@ class TrainingRun:
 
     def _epoch(self, epoch: int, stream: Generator[Any], writer: CheckpointWriter) -> None:
         start, paused_s = time.monotonic(), 0.0
-        running = 0.0
         for step in range(self.steps):
             try:
                 paused_s += self._obey()
@@ -241,11 +240,9 @@ class TrainingRun:
                     self._end_epoch(epoch, step, start + paused_s, writer, own)
                 raise
             x, y = next(stream)
-            loss = self.learner.learn(x, y)
-            running += loss
-            if not math.isfinite(loss):
+            if not math.isfinite(self.learner.learn(x, y)):
                 raise self._not_a_number(epoch, step)
-            self._tell_batch(epoch, step, running / (step + 1))
+            self._tell_batch(epoch, step)
         with self._averaged() as own:
             self._end_epoch(epoch, self.steps, start + paused_s, writer, own)
 
@@ -266,14 +263,16 @@ class TrainingRun:
             raise _Stop
         return time.monotonic() - now
 
-    def _tell_batch(self, epoch: int, step: int, loss: float) -> None:
+    def _tell_batch(self, epoch: int, step: int) -> None:
         now = time.monotonic()
         if now - self._told < _BATCH_EVENT_S and step + 1 < self.steps:
             return
         self._told = now
         scores = learning_scores(self._learnt(epoch, step + 1), self.subject_of, self.config.loss)
+        if scores.loss is None:
+            raise self._not_a_number(epoch, step)
         self.say(BatchEnded(
-            time.time(), self.run.name, epoch, step + 1, self.steps, loss, scores.accuracy, scores.dice
+            time.time(), self.run.name, epoch, step + 1, self.steps, scores.loss, scores.accuracy, scores.dice
         ))  # fmt: skip
 
     def _learnt(self, epoch: int, steps: int) -> Sums:
