@@ -20,7 +20,7 @@ from thighview.core.gap_passes import (
     in_full,
 )
 from thighview.core.gap_words import flatters, sentence
-from thighview.core.people import mean_of
+from thighview.core.people import mean_of, score_of
 from thighview.core.run import PersonScores
 from thighview.core.selection import best_epoch, unchosen
 from thighview.core.sums import PER_CLASS, PLAIN, Sums, person_scores
@@ -49,6 +49,11 @@ def person(name: str, loss: float, dice: float) -> PersonScores:
     return PersonScores(name, loss, 0.9, (dice, 0.5))
 
 
+def _values(table: dict[int, list[PersonScores]], metric: str, label: int | None = None) -> dict[str, float | None]:
+    """What each person gets at the epoch chosen without them."""
+    return {p.subject: score_of(p, metric, label) for p in unchosen(table)}
+
+
 def test_each_is_judged_at_the_epoch_that_the_others_choose() -> None:
     """Person a alone likes epoch 1: it is the best of all, but not without a."""
     table = {
@@ -56,14 +61,14 @@ def test_each_is_judged_at_the_epoch_that_the_others_choose() -> None:
         2: [person("a", 0.6, 0.4), person("b", 0.4, 0.6), person("c", 0.4, 0.6)],
     }
     assert best_epoch(table) == 1
-    assert unchosen(table, "dice", 0) == {"a": 0.4, "b": 0.5, "c": 0.5}
-    assert unchosen(table, "loss") == {"a": 0.6, "b": 0.5, "c": 0.5}
-    assert unchosen({1: table[1][:1], 2: table[2][:1]}, "loss") == {}, "with one person nobody is left to choose"
+    assert _values(table, "dice", 0) == {"a": 0.4, "b": 0.5, "c": 0.5}
+    assert _values(table, "loss") == {"a": 0.6, "b": 0.5, "c": 0.5}
+    assert unchosen({1: table[1][:1], 2: table[2][:1]}) == [], "with one person nobody is left to choose"
     gap = decompose("loss", [1.0] * 5 + [0.3667, 0.3667], [1.0], [0.1, 0.5, 0.5])
-    full = in_full(gap, [person("t", 1.0, 0.2)], table[1], table, None)
+    full = in_full(gap, [person("t", 1.0, 0.2)], table[1], unchosen(table), None)
     assert full.selection == pytest.approx((0.1 + 0.5 + 0.5 - 0.6 - 0.5 - 0.5) / 3)
     assert full.split == pytest.approx(gap.split + 0.5 / 3)
-    assert in_full(gap, [person("t", 1.0, 0.2)], table[1], None, None) == gap
+    assert in_full(gap, [person("t", 1.0, 0.2)], table[1], [], None) == gap
 
 
 def test_the_luck_of_an_epoch_is_told_by_the_same_people_at_both() -> None:
@@ -73,7 +78,7 @@ def test_the_luck_of_an_epoch_is_told_by_the_same_people_at_both() -> None:
         2: [person("a", 0.4, 0.9), person("b", 0.4, 0.9), person("c", 0.6, 0.0)],
     }
     gap = decompose("dice", [0.7] * 5 + [0.9, 0.9], [0.7], [0.9, 0.9])
-    full = in_full(gap, [person("t", 1.0, 0.7)], table[1], table, None, label=0)
+    full = in_full(gap, [person("t", 1.0, 0.7)], table[1], unchosen(table), None, label=0)
     assert full.selection == pytest.approx(0.0) and full.split == pytest.approx(0.2)
 
 
@@ -87,8 +92,8 @@ def test_choosing_among_pure_luck_flatters_and_the_rest_is_true() -> None:
             k: [PersonScores(str(s), float(v), None, ()) for s, v in enumerate(row)] for k, row in enumerate(noise)
         }
         best = [float(v) for v in noise[best_epoch(table)]]
-        optimism.append(np.mean(best) - np.mean(list(unchosen(table, "loss").values())))
-        left.append(np.mean(list(unchosen(table, "loss").values())) - 0.5)
+        optimism.append(np.mean(best) - np.mean(list(_values(table, "loss").values())))
+        left.append(np.mean(list(_values(table, "loss").values())) - 0.5)
     assert abs(np.mean(left)) < 3 * np.std(left) / np.sqrt(200) + 1e-3
     assert np.mean(optimism) < -0.03
 
@@ -96,15 +101,15 @@ def test_choosing_among_pure_luck_flatters_and_the_rest_is_true() -> None:
 def test_difficulty_is_what_an_independent_network_sees_too() -> None:
     gap = decompose("dice", [0.8] * 5 + [0.7, 0.7], [0.8], [0.7])
     judged = Judged("thigh_tissues", [person("t", 1, 0.6)], [person("v", 1, 0.52)])
-    full = in_full(gap, [person("t", 1, 0.8)], [person("v", 1, 0.7)], None, judged, label=0)
+    full = in_full(gap, [person("t", 1, 0.8)], [person("v", 1, 0.7)], [], judged, label=0)
     assert dict(full.terms)["difficulty"] == pytest.approx(-0.08)
     assert dict(full.terms)["generalisation"] == pytest.approx(-0.02)
     assert "split" not in dict(full.terms)
     beside = replace(judged, val=[person("v", 1, 0.52), person("w", 1, 0.0)])  # the gap compares no w: no such label
     val = [person("v", 1, 0.7), PersonScores("w", 1, 0.9, (None, 0.5))]
-    assert in_full(gap, [person("t", 1, 0.8)], val, None, beside, label=0).difficulty == pytest.approx(-0.08)
+    assert in_full(gap, [person("t", 1, 0.8)], val, [], beside, label=0).difficulty == pytest.approx(-0.08)
     nobody = replace(judged, val=[PersonScores("v", None, None, (None, None))])
-    assert in_full(gap, [], [], None, nobody, label=0) == gap
+    assert in_full(gap, [], [], [], nobody, label=0) == gap
 
 
 def gap_with(**changes: object) -> Gap:

@@ -21,6 +21,22 @@ def test_a_straight_line_stays_where_it_is_however_its_points_are_spaced() -> No
     assert smooth(x, 3 - 0.5 * x, 4.0) == pytest.approx(3 - 0.5 * x)
 
 
+def test_points_far_from_all_others_keep_their_value_and_near_ones_are_still_fitted() -> None:
+    """The training people of a long run are measured now and then only."""
+    x = np.array([1.0, 2, 4, 45, 90, 91, 150, 165, 200])
+    y = np.array([0.9, 0.5, 0.6, 0.4, 0.3, 0.35, 0.2, 0.25, 0.1])
+    for width in (1.0, 0.5, 0.05):
+        expected = []
+        for at in x:
+            weight = np.sqrt(np.exp(-np.abs(x - at) / width))
+            basis = np.stack([np.ones_like(x), x - at], axis=1)
+            expected.append(np.linalg.lstsq(basis * weight[:, None], y * weight, rcond=None)[0][0])
+        found = smooth(x, y, width)
+        assert found == pytest.approx(np.array(expected), abs=1e-6)
+        assert found[[3, 6, 8]] == pytest.approx(y[[3, 6, 8]], abs=1e-6)
+    assert smooth(x, y, 1.0)[1] != pytest.approx(y[1], abs=1e-3)
+
+
 def test_noise_becomes_less_and_a_step_is_not_late() -> None:
     x = np.arange(1.0, 201)
     noise = np.random.default_rng(1).normal(0, 1, 200)

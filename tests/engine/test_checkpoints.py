@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from thighview.core.errors import UserError
+from thighview.engine import checkpoints
 from thighview.engine.checkpoints import CheckpointWriter, read_checkpoint
+from thighview.io.atomic import write_bytes_atomic
 
 ARRAYS = {"weight/a": np.zeros(3, np.float32)}
 
@@ -58,7 +60,41 @@ def test_the_end_waits_for_what_waits(tmp_path: Path) -> None:
     assert (epoch_of(tmp_path, "best"), epoch_of(tmp_path, "last")) == (2, 1)
 
 
-def test_an_error_comes_up_with_the_next_of_its_file_or_at_the_end(tmp_path: Path) -> None:
+def test_the_best_that_the_last_one_names_is_on_disk_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is killed between two files goes on without losing its best epoch."""
+    written: list[tuple[str, int]] = []
+
+    def write(path: Path, body: bytes) -> None:
+        write_bytes_atomic(path, body)
+        written.append((path.stem, epoch_of(tmp_path, path.stem)))
+
+    monkeypatch.setattr(checkpoints, "write_bytes_atomic", write)
+    writer = CheckpointWriter(tmp_path)
+    slow = SlowFacts(epoch=1)
+    writer.put("best", ARRAYS, slow)
+    assert slow.begun.wait(20)
+    writer.put("last", ARRAYS, {"epoch": 1})
+    writer.put("best", ARRAYS, {"epoch": 2})
+    writer.put("last", ARRAYS, {"epoch": 2})
+    slow.go.set()
+    writer.close()
+    assert written == [("best", 1), ("best", 2), ("last", 2)]
+
+
+def test_the_last_one_is_not_written_where_its_best_could_not_be(tmp_path: Path) -> None:
+    writer = CheckpointWriter(tmp_path)
+    (tmp_path / "best.safetensors").mkdir()
+    slow = SlowFacts(epoch=1)
+    writer.put("best", ARRAYS, slow)
+    assert slow.begun.wait(20)
+    writer.put("last", ARRAYS, {"epoch": 1})
+    slow.go.set()
+    with pytest.raises(UserError, match="is a folder"):
+        writer.close()
+    assert epoch_of(tmp_path, "last") == 0
+
+
+def test_an_error_comes_up_with_the_next_file_or_at_the_end(tmp_path: Path) -> None:
     writer = CheckpointWriter(tmp_path)
     (tmp_path / "best.safetensors").mkdir()
     writer.put("best", ARRAYS, {"epoch": 1})

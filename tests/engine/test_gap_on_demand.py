@@ -12,6 +12,7 @@ from tiny_project import TABLE, TINY, add_person
 from uncompiled import uncompiled
 
 from thighview.app.gap_in_full import EXPLAIN
+from thighview.core import selection
 from thighview.core.gap_passes import LEARNING, OWN, TRAIN, Judged
 from thighview.core.labels import Label, LabelTable
 from thighview.core.run import EpochEnded, GapMeasured, PersonScores, Started
@@ -195,6 +196,26 @@ def test_a_damaged_result_is_told_and_a_run_said_again_holds(ended: RunFolder, t
     started = next(event for event in events if isinstance(event, Started))
     again = [*events, replace(started, first_epoch=2)]
     assert list(history_of(events)) == [1, 2] and list(history_of(again)) == [1]
+
+
+def test_the_epoch_chosen_without_a_person_is_looked_for_once(
+    demand: OnDemand, ended: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The choice is by the loss of all labels: it is the same for every metric and label."""
+    looked: list[int] = []
+    found = selection.best_epoch
+
+    def look(epochs: dict[int, list[PersonScores]]) -> int:
+        looked.append(len(epochs))
+        return found(epochs)
+
+    monkeypatch.setattr(selection, "best_epoch", look)
+    best = read_checkpoint(ended.checkpoint, "best")
+    assert best
+    kept = int(best[1]["best"]["epoch"])
+    one = demand._epoch(kept, kept, demand._measure(kept) | demand._known(kept), None, "")
+    assert len(one.gaps) == 9 and all(gap.selection is not None for gap in one.gaps)
+    assert len(looked) == 2, "once for each of the two who validate"
 
 
 def test_a_judge_keeps_to_the_memory_that_the_run_had_to_keep_to(

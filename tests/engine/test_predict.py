@@ -276,6 +276,16 @@ def test_one_leg_takes_the_side_it_lies_on(side: str) -> None:
     assert "check the side" in find_sides(middle, plane_grid(middle, CARD)).warning
 
 
+def test_legs_are_found_where_a_small_range_lies_far_from_0() -> None:
+    """float32 at 1e7 tells whole numbers apart and no more: fewer steps than Otsu's threshold has bins."""
+    volume = legs()
+    voxels = np.round(volume.voxels * (50 / volume.voxels.max()) + 1e7).astype(np.float32)
+    far = replace(volume, voxels=voxels)
+    near, sides = (find_sides(one, plane_grid(one, CARD)) for one in (volume, far))
+    assert sides.warning == ""
+    assert (sides.left == near.left).mean() > 0.99
+
+
 def test_no_body_says_so() -> None:
     volume = replace(legs(), voxels=np.zeros((6, 64, 96), np.int16))
     sides = find_sides(volume, plane_grid(volume, CARD))

@@ -11,7 +11,7 @@ from tiny_project import add_person, make_project
 
 from thighview.core.fine_tuning import batch_parts
 from thighview.core.labels import Label, LabelTable
-from thighview.core.run import RunEvent, Started, TrainConfig
+from thighview.core.run import BatchEnded, EpochEnded, RunEvent, Started, TrainConfig
 from thighview.engine import replay, train
 from thighview.engine.augment import IGNORE
 from thighview.engine.batches import Slices, TrainBatches
@@ -127,7 +127,11 @@ def test_people_the_model_knew_are_shown_again(trained: tuple[Path, RunFolder, l
     train.train_main(folder, "second", _with(epochs=1, replay=0.5, start_from="first"))
     run = run_folder(folder, "second")
     assert read_config(run).start_from == str(folder.absolute() / "models" / "first"), "another of this name may come"
-    started = next(e for e in EventTail(run.events).read_all() if isinstance(e, Started))
+    said = EventTail(run.events).read_all()
+    started = next(e for e in said if isinstance(e, Started))
+    ended = next(e for e in said if isinstance(e, EpochEnded))
+    last = [e for e in said if isinstance(e, BatchEnded)][-1]
+    assert last.step == last.steps and last.loss == ended.while_learning.loss, "replayed slices are in neither"
     one, two = read_card(folder / "models" / "first").split["train"]
     assert f"each batch: 50 % replay of 8 slices of 2 people it knew ({one} and {two})" in started.note
     assert started.steps_per_epoch == -(-started.train_slices // 2)

@@ -9,10 +9,10 @@ import pytest
 from tiny_project import make_project
 
 from thighview.core.errors import UserError
-from thighview.core.run import EpochEnded, Finished, RunEvent, Started, TrainConfig
+from thighview.core.run import EpochEnded, Failed, Finished, RunEvent, Started, TrainConfig
 from thighview.engine import train
 from thighview.engine.averaging import average_warning, averaged
-from thighview.engine.checkpoints import read_checkpoint
+from thighview.engine.checkpoints import CheckpointWriter, read_checkpoint
 from thighview.engine.keeping import Best, Bests
 from thighview.engine.learner import Learner, optimizer_of, rate_at
 from thighview.engine.precision import (
@@ -25,7 +25,7 @@ from thighview.engine.precision import (
 )
 from thighview.engine.unet import build_network, weights_of
 from thighview.io.models import find_model, read_weights
-from thighview.io.runs import RunFolder, run_folder, write_control
+from thighview.io.runs import EventTail, RunFolder, run_folder, write_control
 
 TINY = TrainConfig(base_filters=2, levels=3, epochs=2, batch_size=2, input_size=32, learning_rate=3e-3, seed=5)
 
@@ -158,6 +158,46 @@ def test_a_run_that_gets_no_better_ends_early_and_stays_ended(tmp_path: Path) ->
     assert "ends early: 2 epochs" in run_folder(folder, "one").log.read_text("utf-8")
     with pytest.raises(UserError, match="finished"):
         train.train_main(folder, "one")
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_run_that_is_stopped_before_its_first_batch_leaves_no_model_and_can_be_started_again(tmp_path: Path) -> None:
+    folder, said = make_project(tmp_path, 1), list[RunEvent]()
+    run = run_folder(folder, "one")
+
+    def stop(event: RunEvent) -> None:
+        said.append(event)
+        if isinstance(event, Started):
+            write_control(run, "stop")
+
+    with pytest.raises(UserError, match="stopped before anything was learnt"):
+        train.train_main(folder, "one", _with(epochs=1), None, stop)
+    last = said[-1]
+    assert isinstance(last, Failed) and last.stopped and last.lines == ()
+    assert EventTail(run.events).read_all()[-1] == last
+    assert not any(isinstance(e, EpochEnded) for e in said)
+    assert not (folder / "models" / "one").exists() and not list(run.checkpoint.iterdir())
+    assert train.train_main(folder, "one").is_dir()
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_run_that_goes_on_without_the_weights_of_its_best_epoch_says_so(tmp_path: Path) -> None:
+    folder, said = make_project(tmp_path, 1), list[RunEvent]()
+    run = run_folder(folder, "one")
+
+    def stop(event: RunEvent) -> None:
+        if isinstance(event, EpochEnded) and event.epoch == 2:
+            write_control(run, "stop")
+
+    train.train_main(folder, "one", _with(epochs=3), None, stop)
+    last, best = (read_checkpoint(run.checkpoint, name) for name in ("last", "best"))
+    assert last and best and last[1]["epoch"] == last[1]["best"]["epoch"] == best[1]["best"]["epoch"] == 2
+    writer = CheckpointWriter(run.checkpoint)
+    writer.put("best", best[0], {"best": best[1]["best"] | {"epoch": 1}})
+    writer.close()
+    train.train_main(folder, "one", None, None, said.append)
+    note = next(e for e in said if isinstance(e, Started)).note
+    assert "weights of epoch 2, the best so far, did not come to the disk" in note and "of epoch 1 are kept" in note
 
 
 def test_16_bits_are_taken_where_they_are_faster() -> None:

@@ -194,6 +194,20 @@ def test_a_study_that_is_stopped_and_then_killed_after_its_last_epoch_can_go_on(
     assert numbers(study) == [1, 2] and not said(study, StudyEnded)[-1].stopped, "an earlier stop holds no more"
 
 
+def test_a_study_whose_training_is_stopped_before_its_first_batch_is_stopped_and_goes_on(tmp_path: Path) -> None:
+    folder = make_project(tmp_path, 2)
+    study = study_folder(folder, "early")
+
+    def stop(event: RunEvent) -> None:
+        if isinstance(event, StudyMoved) and event.number == 1:
+            write_control(study.retraining("01"), "stop")
+
+    study_main(folder, "early", LEAVE_ONE_OUT, 0, ONE_STEP, None, stop)
+    assert said(study, StudyEnded)[-1].stopped and numbers(study) == epochs(study, "01") == []
+    study_main(folder, "early")
+    assert numbers(study) == [1, 2]
+
+
 def test_a_learning_curve_has_equal_steps_and_the_locked_people_stay_out(tmp_path: Path) -> None:
     folder = make_project(tmp_path, 8)
     project = Project.open(folder)

@@ -28,7 +28,7 @@ from tiny_project import add_person
 from thighview.core.errors import UserError
 from thighview.core.history import step_name
 from thighview.core.labels import Label
-from thighview.core.run import Paused, Preparing, Scores, TrainConfig
+from thighview.core.run import Failed, Paused, Preparing, Scores, TrainConfig
 from thighview.io.dataset import freeze
 from thighview.io.project import Project
 from thighview.io.runs import run_folder
@@ -325,6 +325,18 @@ def test_an_input_size_that_no_training_may_have_is_not_taken_from_the_model(pan
     assert form.config().input_size == 128 and size.isEnabled() and pixels.isEnabled()
 
 
+def test_an_input_size_that_slices_are_fitted_into_is_the_nearest_to_that_of_the_model(
+    panel: TrainPanel, room: Room
+) -> None:
+    room.show_cases(*SET)
+    room.show_models(model(input_size=400, spacing_mm=0.0))
+    form = panel.set_up.form
+    form.inputs["start_from"].setCurrentIndex(1)
+    assert form.config().input_size == 416 and not form.inputs["input_size"].isEnabled()
+    said = "levels and pixel size are those of thigh_tissues. The input size is the nearest to its 400 that"
+    assert said in form.held_words.text()
+
+
 def test_the_summary_says_the_settings_in_one_line() -> None:
     config = TrainConfig(start_from="/models/starter")
     assert settings_summary(config) == "U-Net base 16 · CE + Dice · 40 epochs · from “starter”"
@@ -457,6 +469,16 @@ def test_a_failed_run_shows_cause_and_last_lines_and_can_go_on(panel: TrainPanel
     assert "ResourceExhaustedError" in QGuiApplication.clipboard().text()
     panel.run.end_card.go_on_button.click()
     assert room.runs.wishes == ["go on"]
+
+
+def test_a_run_stopped_before_its_first_batch_says_so_calmly(panel: TrainPanel, room: Room, qtbot: QtBot) -> None:
+    nothing = Failed(0.0, "run 3", "The run was stopped before anything was learnt.", "Start it again.", stopped=True)
+    room.runs.follow("run 3", [*whole_run(0), nothing])
+    card = panel.run.end_card
+    qtbot.waitUntil(card.isVisible)
+    assert card.title.text() == "Stopped"
+    assert card.text.text() == nothing.message and card.hint.text() == nothing.hint
+    assert not (card.lines.isVisible() or card.copy_button.isVisible() or card.use_button.isVisible())
 
 
 def test_after_reopening_the_whole_curve_is_there_again(room: Room, qtbot: QtBot) -> None:

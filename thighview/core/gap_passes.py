@@ -9,7 +9,6 @@ import numpy as np
 from thighview.core.gap import Gap, decompose, with_difficulty, with_selection
 from thighview.core.people import mean_of, score_of, values_of
 from thighview.core.run import PersonScores, Scores
-from thighview.core.selection import unchosen
 from thighview.core.sums import Sums, label_learning_scores, learning_scores, person_scores, seed_scores
 
 METRICS = ("loss", "accuracy", "dice")
@@ -104,7 +103,7 @@ def label_gaps_of(
 
 
 def in_full(
-    gap: Gap, train: People, val: People, chosen_among: Mapping[int, People] | None, judged: Judged | None,
+    gap: Gap, train: People, val: People, without: People, judged: Judged | None,
     label: int | None = None,
 ) -> Gap:  # fmt: skip
     """A gap with the parts that take more than its own passes.
@@ -115,18 +114,19 @@ def in_full(
         Of :func:`gaps_of`.
     train, val : sequence of PersonScores
         The people it compares, at its epoch.
-    chosen_among : mapping of int to people, optional
-        Who validated at each epoch of the run, where the epoch of the gap was chosen as the best of them.
+    without : sequence of PersonScores
+        Where the epoch of the gap was chosen as the best, who validated, each at the epoch chosen without them
+        (:func:`core.selection.unchosen`); else empty.
     judged : Judged, optional
         The same people, judged by a network that never saw them.
     label
         As for :func:`gaps_of`.
     """
     values = [values_of(part, gap.metric, label) for part in (train, val)]
-    without = unchosen(chosen_among, gap.metric, label) if chosen_among else {}
-    if without:  # the same people on both sides: one who has a value at one epoch only tells of no luck
+    other = {p.subject: value for p in without if (value := score_of(p, gap.metric, label)) is not None}
+    if other:  # the same people on both sides: one who has a value at one epoch only tells of no luck
         own = {p.subject: value for p in val if (value := score_of(p, gap.metric, label)) is not None}
-        gap = with_selection(gap, values[0], values[1], [without.get(name, own[name]) for name in own])
+        gap = with_selection(gap, values[0], values[1], [other.get(name, own[name]) for name in own])
     if judged is not None:
         theirs: list[list[float]] = []
         for people, seen in ((train, judged.train), (val, judged.val)):  # of nobody whom the gap does not compare

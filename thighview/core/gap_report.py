@@ -9,9 +9,9 @@ from thighview.core.gap_words import TITLES, amount, sentence, told_rows
 from thighview.core.student import FEWEST
 
 REASONS: dict[str, str] = {
-    "train": "What Keras wrote down while the network learnt: averaged over the batches of the epoch, weights still "
-    "changing, dropout on, images distorted. Only of the slices measured here: the grey line has all of them in it, "
-    "and replayed ones, and can read differently.",
+    "train": "What was written down while the network learnt: averaged over the batches of the epoch, weights still "
+    "changing, dropout on, images distorted. Only of the slices measured here: the grey line has all slices of the "
+    "set in it and can read differently. Replayed slices are in neither, and no slice counts more than another.",
     "lag": "1 (lag). The same images, measured again with the weights the epoch ended with, instead of those before "
     "each step.",
     "regime": "2 (regime). The same again with dropout off, as for validation.",

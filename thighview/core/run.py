@@ -26,7 +26,7 @@ class TrainConfig:
     base_filters: int = _setting(
         16, "Base filters", "Filters on the first level; doubled on each level below.", low=2, high=64
     )
-    levels: int = _setting(5, "Levels", "Resolution levels of the network.", low=3, high=6)
+    levels: int = _setting(5, "Levels", "Resolution levels of the network.", low=2, high=6)
     dropout: float = _setting(
         0.0,
         "Dropout",
@@ -159,13 +159,18 @@ FROM_THE_MODEL = ("architecture", "base_filters", "levels", "spacing_mm", "input
 def held_by(model: Any) -> dict[str, Any]:
     """The settings of ``FROM_THE_MODEL`` as a model's card has them.
 
-    Without its input size where no training may have that: a model of elsewhere can have one of 400 pixels.
+    A model of elsewhere can have an input size that no training may have, 400 pixels for one. Where slices are fitted
+    into it, it decides how large everything looks: the nearest that a training may have is taken. Where the pixel size
+    is known, it is left out.
     """
     held = {name: getattr(model, name) for name in FROM_THE_MODEL}
     limits = next(f.metadata for f in fields(TrainConfig) if f.name == "input_size")
     size, multiple = int(held["input_size"]), math.lcm(limits["step"], 1 << (held["levels"] - 1))
     if size % multiple or not limits["low"] <= size <= limits["high"]:
-        del held["input_size"]
+        nearest = (size + multiple // 2) // multiple * multiple
+        held["input_size"] = min(max(nearest, limits["low"]), limits["high"])
+        if held["spacing_mm"]:
+            del held["input_size"]
     return held
 
 
@@ -249,7 +254,7 @@ class Started(RunEvent):
 
 @dataclass(frozen=True)
 class BatchEnded(RunEvent):
-    """Keras' running average so far in this epoch; at most a few lines a second."""
+    """The running average so far in this epoch (``core.sums.learning_scores``); at most a few lines a second."""
 
     EVENT: ClassVar[str] = "batch"
     epoch: int
@@ -363,12 +368,16 @@ class Paused(RunEvent):
 
 @dataclass(frozen=True)
 class Failed(RunEvent):
-    """The run ended with an error. ``lines`` are the last lines it printed."""
+    """The run ended with an error. ``lines`` are the last lines it printed.
+
+    ``stopped``: somebody ended it before it had learnt anything, so there is no model; nothing went wrong.
+    """
 
     EVENT: ClassVar[str] = "failed"
     message: str
     hint: str = ""
     lines: tuple[str, ...] = ()
+    stopped: bool = False
 
 
 def event_from_line(line: str) -> RunEvent | None:

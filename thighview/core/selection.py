@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from thighview.core.people import score_of
 from thighview.core.run import PersonScores
 
 People = Sequence[PersonScores]
@@ -17,32 +16,28 @@ def best_epoch(epochs: Mapping[int, People]) -> int:
     return min(known, key=lambda k: known[k]) if known else 0
 
 
-def unchosen(epochs: Mapping[int, People], metric: str, label: int | None = None) -> dict[str, float]:
+def unchosen(epochs: Mapping[int, People]) -> list[PersonScores]:
     """What each validation person gets at the epoch that is best for all the others.
 
     The mean of these is free of the optimism of choosing: nobody has a say in the epoch at which they are judged
-    (leave one person out).
+    (leave one person out). The choice is by the loss, so it is the same whatever metric is looked at.
 
     Parameters
     ----------
     epochs : mapping of int to people
         Who validated at each epoch, with their scores.
-    metric, label
-        As for :func:`core.people.score_of`.
 
     Returns
     -------
-    dict of str to float
-        By person, without those who have no value there. Empty with fewer than two people: nobody is left to choose.
+    list of PersonScores
+        By subject, without those who were not measured there. Empty with fewer than two people: nobody is left to
+        choose.
     """
     names = sorted({p.subject for people in epochs.values() for p in people})
     if len(names) < 2:
-        return {}
-    values: dict[str, float] = {}
+        return []
+    found: list[PersonScores] = []
     for name in names:
         chosen = best_epoch({k: [p for p in people if p.subject != name] for k, people in epochs.items()})
-        own = next((p for p in epochs.get(chosen, ()) if p.subject == name), None)
-        value = score_of(own, metric, label) if own else None
-        if value is not None:
-            values[name] = value
-    return values
+        found += [p for p in epochs.get(chosen, ()) if p.subject == name][:1]
+    return found

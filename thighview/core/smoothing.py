@@ -9,6 +9,10 @@ Values = NDArray[np.float64]
 _REACH = 500.0
 """Widths that are summed at once: exp of more would not fit a float64."""
 
+_LEAST_SPREAD = 1e-9
+"""Weighted variance of the places around a point, in widths squared, below which no line is fitted: others are too far
+away to weigh anything beside rounding, and the point keeps its value."""
+
 
 def smooth(x: Values, y: Values, width: float) -> Values:
     """A straight line fitted around each point, read at the point; weights fall with the distance.
@@ -16,7 +20,7 @@ def smooth(x: Values, y: Values, width: float) -> Values:
     Weights are ``exp(-|x_i - x_j| / width)``. Both sides count, so that nothing is moved along x (a running average
     would come late, a train and a validation line by different amounts). Unevenly spaced points count by where they
     lie. A line, not a mean, is fitted, so that the ends of a falling curve are not lifted (local linear regression,
-    Fan and Gijbels 1996, chapter 3).
+    Fan and Gijbels 1996, chapter 3). A point with no other within some 25 widths keeps its value.
 
     Parameters
     ----------
@@ -41,7 +45,9 @@ def smooth(x: Values, y: Values, width: float) -> Values:
     # moments of the distance d = x_j - x_i, from moments of x_j
     s1, t1 = x1 - place * s0, xy - place * t0
     s2 = x2 - 2 * place * x1 + place * place * s0
-    return (s2 * t0 - s1 * t1) / (s0 * s2 - s1 * s1)
+    spread = s0 * s2 - s1 * s1
+    alone = spread <= _LEAST_SPREAD * s0 * s0
+    return np.where(alone, t0 / s0, (s2 * t0 - s1 * t1) / np.where(alone, 1.0, spread))
 
 
 def _past(x: Values, table: Values) -> Values:

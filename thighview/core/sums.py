@@ -116,10 +116,11 @@ def label_dice(sums: Sums, subjects: Mapping[int, str], kind: str) -> tuple[floa
 
 
 def learning_scores(sums: Sums, subjects: Mapping[int, str], kind: str) -> Scores:
-    """What Keras' running average says of a training epoch, each slice as it was when it was learnt from.
+    """The running average of a training epoch, each slice of the set as it was when it was learnt from.
 
-    Loss is the mean over slices (batches are equally large, so this is the mean of the batches, as Keras has it);
-    accuracy the share of all pixels seen; Dice is pooled per person like the honest curves, so that what differs
+    Loss is the mean over slices, each counted once whatever its weight, without replayed ones. Where nothing is
+    replayed or weighted it is what Keras says (batches are equally large, so the mean of the batches is the same).
+    Accuracy is the share of all pixels seen; Dice is pooled per person like the honest curves, so that what differs
     from them is the weights, dropout and augmentation, not the bookkeeping.
     """
     pixels = float(sums.pixels.sum(dtype=np.float64))

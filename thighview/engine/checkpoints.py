@@ -21,6 +21,8 @@ from thighview.core.errors import UserError
 from thighview.io.atomic import write_bytes_atomic
 
 Arrays = dict[str, NDArray[Any]]
+LAST = "last"
+"""The file from which a run goes on; its facts name the best epoch, whose weights are in another."""
 _Snapshot = tuple[Arrays, dict[str, Any]]
 
 
@@ -70,7 +72,8 @@ def weights_in(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float
 class CheckpointWriter:
     """Writes snapshots behind the training, one after the other, each file whole or not at all.
 
-    Only the latest snapshot of each file matters: one still waiting is replaced by the next.
+    Only the latest snapshot of each file matters: one still waiting is replaced by the next. ``last`` waits until
+    nothing else does: the best epoch that it names is on disk before it. An error ends what waits.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -78,26 +81,25 @@ class CheckpointWriter:
         self._folder = folder
         self._pool = ThreadPoolExecutor(1, "checkpoint")
         self._ended = threading.Condition()
-        self._behind: dict[str, _Snapshot | None] = {}  # of each file that is being written: what waits for its end
-        self._writes: dict[str, Future[None]] = {}
+        self._waiting: dict[str, _Snapshot] = {}
+        self._busy = False
+        self._writing: Future[None] | None = None
 
     def put(self, name: str, arrays: Arrays, facts: dict[str, Any]) -> None:
-        """Have ``NAME.safetensors`` written; an error of its last write comes up here."""
+        """Have ``NAME.safetensors`` written; an error of an earlier write comes up here."""
         with self._ended:
-            if name in self._behind:
-                self._behind[name] = (arrays, facts)
-                return
-        if name in self._writes:
-            self._writes.pop(name).result()
-        with self._ended:
-            self._submit(name, (arrays, facts))
+            if not self._busy:
+                self._tell_error()
+            self._waiting[name] = (arrays, facts)
+            if not self._busy:
+                self._busy = True
+                self._writing = self._pool.submit(self._write)
 
     def flush(self) -> None:
         """Wait until everything is on disk."""
         with self._ended:
-            self._ended.wait_for(lambda: not self._behind)
-        for name in list(self._writes):
-            self._writes.pop(name).result()
+            self._ended.wait_for(lambda: not self._busy)
+            self._tell_error()
 
     def close(self) -> None:
         """Write what is left and end the thread."""
@@ -106,20 +108,35 @@ class CheckpointWriter:
         finally:
             self._pool.shutdown()
 
-    def _submit(self, name: str, snapshot: _Snapshot) -> None:
-        self._behind[name] = None
-        self._writes[name] = self._pool.submit(self._write, name, *snapshot)
+    def _tell_error(self) -> None:
+        writing, self._writing = self._writing, None
+        if writing:
+            writing.result()
 
-    def _write(self, name: str, arrays: Arrays, facts: dict[str, Any]) -> None:
+    def _write(self) -> None:
+        """Write until nothing waits any more."""
         try:
-            body = safetensors.numpy.save(arrays, {"facts": json.dumps(facts)})
-            write_bytes_atomic(self._folder / f"{name}.safetensors", body)
-        finally:
+            while taken := self._next():
+                name, (arrays, facts) = taken
+                body = safetensors.numpy.save(arrays, {"facts": json.dumps(facts)})
+                write_bytes_atomic(self._folder / f"{name}.safetensors", body)
+        except BaseException:
             with self._ended:
-                behind = self._behind.pop(name)
-                if behind is not None:
-                    self._submit(name, behind)
-                self._ended.notify_all()
+                self._waiting.clear()
+                self._rest()
+            raise
+
+    def _next(self) -> tuple[str, _Snapshot] | None:
+        with self._ended:
+            if not self._waiting:
+                self._rest()
+                return None
+            name = min(self._waiting, key=lambda waiting: waiting == LAST)
+            return name, self._waiting.pop(name)
+
+    def _rest(self) -> None:
+        self._busy = False
+        self._ended.notify_all()
 
 
 def last_facts(folder: Path) -> dict[str, Any]:

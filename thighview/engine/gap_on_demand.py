@@ -26,7 +26,7 @@ from thighview.core.gap_passes import (
     label_gaps_of,
 )
 from thighview.core.run import EpochEnded, PersonScores, RunEvent, Started
-from thighview.core.selection import best_epoch
+from thighview.core.selection import best_epoch, unchosen
 from thighview.core.sums import Sums, person_scores
 from thighview.engine.averaging import averaged
 from thighview.engine.batches import MeasureBatches, TrainBatches
@@ -231,8 +231,9 @@ class OnDemand:
             whole = gaps_of(passes, self._subjects, config.loss, self._batches.batch_size, made_up=made_up)
             each = label_gaps_of(passes, self._subjects, config.loss, labels, made_up)
             judge = judged if isinstance(judged, Judged) else None
+            without = unchosen(chosen) if chosen else []
             gaps = [
-                in_full(gap, train, val, chosen, judge, labels.index(gap.label) if gap.label else None)
+                in_full(gap, train, val, without, judge, labels.index(gap.label) if gap.label else None)
                 for gap in (*whole, *each)
             ]
         return EpochInFull(epoch, tuple(gaps), tuple(said for said in missing if said))

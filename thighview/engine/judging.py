@@ -82,10 +82,8 @@ def judged_by(entry: ModelEntry, run: RunFolder, dataset: Dataset, plan: Plan) -
     config = TrainConfig.from_json(plan.config.to_json() | wanted)
     own = replace(plan, config=config, card=replace(plan.card, normalisation=card.normalisation))
     loaded = load_slices(run, dataset, own, lambda _line: None)
-    network = _same_classes(load_network(entry.folder)[0], card.classes, plan.card.classes)
     assert loaded.val is not None
-    learner = Learner(network, config.loss, max(len(loaded.probe), len(loaded.val)), len(plan.card.classes))
-    learner.compile()
+    learner = answering(entry, plan.card.classes, config.loss, max(len(loaded.probe), len(loaded.val)))
     learner.at_once = Room(run, _BATCH).at_once  # as few as the run had to take
 
     def people(slices: Slices) -> list[PersonScores]:
@@ -93,6 +91,25 @@ def judged_by(entry: ModelEntry, run: RunFolder, dataset: Dataset, plan: Plan) -
         return person_scores(sums, dataset.subject_of, config.loss)
 
     return Judged(card.name, people(loaded.probe), people(loaded.val))
+
+
+def answering(entry: ModelEntry, classes: Sequence[str], loss: str, slots: int) -> Learner:
+    """The network of a model with its own head, to be measured on the classes of a run, all of which it knows.
+
+    Parameters
+    ----------
+    entry : ModelEntry
+    classes : sequence of str
+        Of the run, the background first; what the model knows beyond these is background.
+    loss : str
+        Kind of loss, as of ``Learner``.
+    slots : int
+        Slices of the longest pass.
+    """
+    network = _same_classes(load_network(entry.folder)[0], entry.card.classes, classes)
+    learner = Learner(network, loss, slots, len(classes))
+    learner.compile()
+    return learner
 
 
 def _knows(classes: Sequence[str], plan: Plan) -> bool:

@@ -24,6 +24,10 @@ Emit = Callable[[RunEvent], None]
 _MOST_NAMED = 16
 
 
+class NothingLearntError(UserError):
+    """Somebody has ended a run before it had anything to keep."""
+
+
 class Voice:
     """Events to the file and to whoever listens, lines to ``log.txt``; a listener that is gone does not matter."""
 
@@ -73,8 +77,10 @@ def speaking(run: RunFolder, emit: Emit | None) -> Generator[Voice]:
             failure = explain(error)
             with contextlib.suppress(OSError):  # where there is no room for it, the reason still goes on
                 say.log(traceback.format_exc() if failure is not error else f"{failure}")
+            stopped = isinstance(error, NothingLearntError)
             with contextlib.suppress(OSError):
-                say(Failed(time.time(), run.name, failure.message, failure.hint, last_log_lines(run)))
+                lines = () if stopped else last_log_lines(run)
+                say(Failed(time.time(), run.name, failure.message, failure.hint, lines, stopped))
             if failure is error:
                 raise
             raise failure from error

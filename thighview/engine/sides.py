@@ -97,10 +97,10 @@ def _body(image: NDArray[np.float32]) -> NDArray[np.bool_]:
     low, high = (float(v) for v in np.percentile(image, (1.0, 99.5)))
     if high <= low:
         return np.zeros(image.shape, bool)
-    clipped = np.clip(image, low, high)
-    bright = clipped > threshold_otsu(clipped)
-    air, tissue = float(clipped[~bright].mean()), float(clipped[bright].mean())
-    body = clipped > air + _BODY_SHARE * (tissue - air)
+    scaled = (np.clip(image, low, high) - low) / (high - low)  # a small range far from 0 has no room for Otsu's bins
+    bright = scaled > threshold_otsu(scaled)
+    air, tissue = float(scaled[~bright].mean()), float(scaled[bright].mean())
+    body = scaled > air + _BODY_SHARE * (tissue - air)
     return np.stack([_filled(plane) for plane in body])
 
 

@@ -65,6 +65,9 @@ def make_plan(name: str, dataset: Dataset, config: TrainConfig, parent: ModelEnt
         config = TrainConfig.from_json(config.to_json() | held)
         if differ:
             notes.append("taken from the model " + old.name + ": " + ", ".join(differ).replace("_", " "))
+        if config.input_size != old.input_size:
+            size = f"slices of {config.input_size} pixels, not the {old.input_size} of {old.name}"
+            notes.append(f"{size}, which no training may have")
         notes += [f"{old.name}: {said}" for said in old.warnings]
         if "imported" not in old.lineage and not is_told(old.lineage):  # an imported one says so among its warnings
             notes.append(

@@ -16,7 +16,7 @@ from thighview.core.studies import Retraining, work_of
 from thighview.core.study_results import RetrainingEnded, StudyEnded, StudyMoved, StudyStarted
 from thighview.engine.devices import lower_priority
 from thighview.engine.keeping import is_over
-from thighview.engine.recording import Emit, Voice, speaking
+from thighview.engine.recording import Emit, NothingLearntError, Voice, speaking
 from thighview.engine.train import starting_from, train
 from thighview.io.atomic import write_bytes_atomic
 from thighview.io.models import find_model
@@ -129,6 +129,8 @@ class _Going:
         if not is_over(run.checkpoint, read_config(run)):
             try:
                 train(run, read_config(run), self._heard)
+            except NothingLearntError:
+                return False
             except UserError as error:
                 raise UserError(f"Training {number} of {len(self._work)}: {error.message}", error.hint) from error
             finally:

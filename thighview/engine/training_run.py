@@ -26,10 +26,11 @@ from thighview.core.run import (
 )
 from thighview.core.sums import Sums, label_dice, learning_scores, mean_scores
 from thighview.engine.averaging import Weights, average_warning, averaged
-from thighview.engine.batches import Batch, TrainBatches, in_parts, prefetched
+from thighview.engine.batches import Batch, MeasureBatches, TrainBatches, in_parts, prefetched
 from thighview.engine.checkpoints import Arrays, CheckpointWriter, read_checkpoint, restore, snapshot, weights_in
 from thighview.engine.devices import prepare_device
 from thighview.engine.explaining import Explainer
+from thighview.engine.judging import answering
 from thighview.engine.keeping import Bests
 from thighview.engine.learner import Learner, optimizer_of, rate_at
 from thighview.engine.loading import load_slices
@@ -37,18 +38,22 @@ from thighview.engine.logs import RunLogs
 from thighview.engine.measuring import Measuring, gap_event, people_of
 from thighview.engine.memory import Room
 from thighview.engine.precision import chosen_precision, computing_in
-from thighview.engine.recording import Voice, not_a_number, save_preview
+from thighview.engine.recording import NothingLearntError, Voice, not_a_number, save_preview
 from thighview.engine.seeding import set_seeds
 from thighview.engine.starting import Plan, inherited, make_plan
 from thighview.engine.unet import assign_weights, build_network, weights_of
 from thighview.io.dataset import update_dataset
-from thighview.io.models import find_model, write_model
+from thighview.io.models import ModelEntry, find_model, write_model
 from thighview.io.runs import RunFolder, read_control
 from thighview.io.slice_table import write_sums
 from thighview.io.vetting import vetted_dataset
 
 _BATCH_EVENT_S = 0.2
 _CONTROL_S = 0.1
+_LOST_BEST = (
+    "the weights of epoch {}, the best so far, did not come to the disk before the run was cut; those of epoch {} are "
+    "kept until an epoch is better"
+)
 
 
 class _Stop(Exception):  # noqa: N818 - not an error: somebody asked for it
@@ -106,6 +111,7 @@ class TrainingRun:
         )
         self.say.log(precision.why)
         self.notes += [n for n in (precision.why * precision.tried, average_warning(config.ema, self.total)) if n]
+        self.precision = precision.name
         set_seeds(config.seed)
         with computing_in(precision.name):
             self.network = build_network(
@@ -151,9 +157,8 @@ class TrainingRun:
         """Every epoch that is left, then the model."""
         parent = self.plan.parent
         if parent and self.val and set(self.plan.card.classes) <= set(parent.card.classes):
-            # its weights still are the network's
             self.say.preparing(f"measuring {parent.card.name}, which it starts from")
-            passed = self.room.within(self.measuring.validation, self._step_back)[VAL]
+            passed = self.room.within(lambda: self._of_parent(parent), self._step_back)
             self.parent_val = mean_scores(passed, self.subject_of, self.config.loss)
         self._resume()
         writer = CheckpointWriter(self.run.checkpoint)
@@ -169,6 +174,17 @@ class TrainingRun:
         if stopped:
             self.room.within(self._measure_last, self._step_back)
         return self._write_model(stopped)
+
+    def _of_parent(self, parent: ModelEntry) -> Sums:
+        """The validation pass of the model it starts from, before anything is learnt."""
+        classes = self.plan.card.classes
+        if len(classes) == len(parent.card.classes):  # its weights still are the network's
+            return self.measuring.validation()[VAL]
+        assert self.val is not None
+        with computing_in(self.precision):
+            learner = answering(parent, classes, self.config.loss, len(self.val))
+        learner.at_once = self.room.at_once
+        return learner.measure(MeasureBatches(self.val, self.batches.batch_size, learner.slice_table.spare))
 
     def _epochs(self, writer: CheckpointWriter) -> None:
         """All that are left; said anew where an attempt ran out of memory."""
@@ -207,27 +223,26 @@ class TrainingRun:
         best = read_checkpoint(self.run.checkpoint, "best")
         self.best_arrays = best[0] if best else arrays
         if best:
-            self.best = dict(best[1]["best"])
+            named, self.best = self.best, dict(best[1]["best"])
+            if self.best["epoch"] < named["epoch"]:
+                self.notes.append(_LOST_BEST.format(named["epoch"], self.best["epoch"]))
         self.say.log(f"goes on after epoch {self.epoch}")
 
     def _epoch(self, epoch: int, stream: Generator[Any], writer: CheckpointWriter) -> None:
         start, paused_s = time.monotonic(), 0.0
-        running = 0.0
         for step in range(self.steps):
             try:
                 paused_s += self._obey()
             except _Stop:
-                if self.best_arrays:
+                if self.best_arrays or not step:  # there is something to keep, or there cannot be
                     raise
                 with self._averaged() as own:
                     self._end_epoch(epoch, step, start + paused_s, writer, own)
                 raise
             x, y = next(stream)
-            loss = self.learner.learn(x, y)
-            running += loss
-            if not math.isfinite(loss):
+            if not math.isfinite(self.learner.learn(x, y)):
                 raise self._not_a_number(epoch, step)
-            self._tell_batch(epoch, step, running / (step + 1))
+            self._tell_batch(epoch, step)
         with self._averaged() as own:
             self._end_epoch(epoch, self.steps, start + paused_s, writer, own)
 
@@ -248,14 +263,16 @@ class TrainingRun:
             raise _Stop
         return time.monotonic() - now
 
-    def _tell_batch(self, epoch: int, step: int, loss: float) -> None:
+    def _tell_batch(self, epoch: int, step: int) -> None:
         now = time.monotonic()
         if now - self._told < _BATCH_EVENT_S and step + 1 < self.steps:
             return
         self._told = now
         scores = learning_scores(self._learnt(epoch, step + 1), self.subject_of, self.config.loss)
+        if scores.loss is None:
+            raise self._not_a_number(epoch, step)
         self.say(BatchEnded(
-            time.time(), self.run.name, epoch, step + 1, self.steps, loss, scores.accuracy, scores.dice
+            time.time(), self.run.name, epoch, step + 1, self.steps, scores.loss, scores.accuracy, scores.dice
         ))  # fmt: skip
 
     def _learnt(self, epoch: int, steps: int) -> Sums:
@@ -271,8 +288,7 @@ class TrainingRun:
 
     def _end_epoch(self, epoch: int, steps: int, start: float, writer: CheckpointWriter, own: Weights) -> None:
         config, name = self.config, self.run.name
-        passes = {LEARNING: self._learnt(epoch, steps)} if steps else {}
-        passes |= self.measuring.validation()
+        passes = {LEARNING: self._learnt(epoch, steps)} | self.measuring.validation()
         val = mean_scores(passes[VAL], self.subject_of, config.loss) if VAL in passes else Scores()
         self.worked_s += time.monotonic() - start
         whole = steps == self.steps
@@ -285,7 +301,7 @@ class TrainingRun:
         write_sums(self.run.slices_of(epoch), epoch, passes, self.subject_of, self.plan.card.classes)
         self._save_preview(epoch)
         preview = self.run.preview_of(epoch).relative_to(self.run.path).as_posix()
-        learning = learning_scores(passes[LEARNING], self.subject_of, config.loss) if steps else Scores()
+        learning = learning_scores(passes[LEARNING], self.subject_of, config.loss)
         lowest = self.best.get("loss")
         better = self.val is None or not self.best_arrays or (
             val.loss is not None and (lowest is None or val.loss < lowest)
@@ -354,7 +370,7 @@ class TrainingRun:
 
     def _write_model(self, stopped: bool) -> Path:
         if not self.best_arrays:
-            raise UserError("The run was stopped before anything was learnt.", "Start it again.")
+            raise NothingLearntError("The run was stopped before anything was learnt.", "Start it again.")
         early = not stopped and self.epoch < self.config.epochs
         if early:
             self.say.log(f"ends early: {self.config.patience} epochs without a better validation Dice")

@@ -75,7 +75,7 @@ class CurveData:
     def line(self, metric: str, which: str, label: str = "") -> Line:
         """The measured points of a metric (``loss``, ``accuracy``, ``dice``).
 
-        ``which``: ``train``, ``val``, ``while_learning`` (one point per epoch) or ``batch`` (Keras' running
+        ``which``: ``train``, ``val``, ``while_learning`` (one point per epoch) or ``batch`` (the running
         average within the epoch). With a label: its own mean over people. Epochs without the measurement are left
         out, so the line joins their neighbours.
 

@@ -16,7 +16,7 @@ WITH_PEOPLE = ("train", "val")
 
 
 def people_of(epoch: EpochEnded, which: str) -> tuple[PersonScores, ...]:
-    """The people behind a line at this epoch; none for Keras' running average."""
+    """The people behind a line at this epoch; none for the running average."""
     return epoch.train_people if which == "train" else epoch.val_people if which == "val" else ()
 
 

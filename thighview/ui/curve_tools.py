@@ -9,7 +9,7 @@ from thighview.ui.chips import Flow
 AXES: tuple[tuple[str, str], ...] = (
     ("epochs", "One point per epoch"),
     ("minutes", "One point per epoch, by the clock: minutes since the run began, pauses included"),
-    ("batches", "Keras' running average after each batch, as the network learns"),
+    ("batches", "The running average after each batch, as the network learns"),
 )
 AXIS_TITLES = {"epochs": "epoch", "minutes": "minutes since the run began", "batches": "epoch, a point per batch"}
 """What the axis counts, by its name."""

@@ -37,7 +37,7 @@ class Curves(QWidget):
     """The curves of one run, drawn at most ten times a second, and beneath them those of earlier runs.
 
     Training and validation lines are measured alike, at the end of each epoch, each with the 95 % band of its mean
-    over people; Keras' running average is the thin grey line named "while learning".
+    over people; the running average is the thin grey line named "while learning".
     """
 
     shown_changed = Signal()
@@ -223,7 +223,7 @@ class Curves(QWidget):
             self.legend[which] = press
             line.addWidget(press)
         self.legend["while_learning"].setToolTip(
-            "Keras' running average, while the weights still change and images are distorted: reads lower than it is"
+            "The running average, while the weights still change and images are distorted: reads lower than it is"
         )
         line.addStretch(1)
         box = QVBoxLayout()

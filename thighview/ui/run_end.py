@@ -73,7 +73,7 @@ class RunEndCard(Card):
         self.go_on_button.setVisible(self._can_go_on)
         finished = status.finished if status else None
         self.setVisible(bool(finished or self._failure))
-        failed = self._failure is not None
+        failed = self._failure is not None and not self._failure.stopped
         self.lines_heading.setVisible(bool(self._failure and self._failure.lines))
         self.lines.setVisible(bool(self._failure and self._failure.lines))
         self.copy_button.setVisible(failed)
@@ -132,7 +132,7 @@ class RunEndCard(Card):
         mark(self.use_button, "primary", not doubt)
 
     def _show_failure(self, failure: Failed, has_checkpoint: bool) -> None:
-        self.title.setText("The training has failed")
+        self.title.setText("Stopped" if failure.stopped else "The training has failed")
         self.note.setText(failure.run)
         self.text.setText(failure.message)
         said = "kept" in failure.hint

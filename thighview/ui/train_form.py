@@ -271,8 +271,7 @@ class TrainForm(QWidget):
             part.setToolTip(why if name in held else part.property("tip"))
         if model is None:
             self._set_aside = {}
-        sizes = "levels, pixel and input size" if "input_size" in held else "levels and pixel size"
-        show_words(self.held_words, f"Network, filters, {sizes} are those of {model.card.name}." if model else "")
+        show_words(self.held_words, _held_line(model, held.get("input_size")) if model else "")
         self.start_doubts.show_doubts(model.card.warnings if model else ())
         self._check()
 
@@ -311,6 +310,16 @@ def mix_line(config: TrainConfig) -> str:
     """What a batch is made of; empty where nothing is replayed."""
     own, replayed = batch_parts(config.batch_size, config.batch_size, config.replay)
     return f"Each batch: {count(own, 'slice')} of the set, {replayed} replayed." if replayed else ""
+
+
+def _held_line(model: "ModelEntry", size: int | None) -> str:
+    """What a model decides; ``size`` is the input size it decides, None where it leaves that open."""
+    card = model.card
+    sizes = "levels, pixel and input size" if size == card.input_size else "levels and pixel size"
+    line = f"Network, filters, {sizes} are those of {card.name}."
+    if size is None or size == card.input_size:
+        return line
+    return f"{line} The input size is the nearest to its {card.input_size} that a training may have."
 
 
 def _plain(sentence: str) -> str:
