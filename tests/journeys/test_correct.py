@@ -12,6 +12,7 @@ from journeys.conftest import Made, OpenWindow
 from journeys.hands import CTRL, LEFT, NONE, Hands, disc
 from thighview.core.review import SliceState
 from thighview.io.project import Project
+from thighview.ui import dialogs
 
 RADIUS_MM = 12.0
 MIDDLE = 4
@@ -86,6 +87,22 @@ def test_escape_takes_the_stroke_back(room: OpenWindow, thigh: Made) -> None:
     assert not hands.case.labels.any()
     assert hands.window.session.history.names == ()
     assert hands.states[MIDDLE] is SliceState.UNSEEN
+
+
+def test_a_stroke_ends_where_a_dialog_opens(room: OpenWindow, thigh: Made) -> None:
+    hands = room(thigh.scan)
+    brush(hands)
+    hands.go_to(MIDDLE)
+    hands.drag(MIDDLE, [(48, 40), (48, 44)], release=False)
+    painted = hands.case.labels.copy()
+    assert painted.any() and not hands.window.session.history.done
+    asked = hands.answer("Stay here")
+    dialogs.ask_leave(hands.window, "A question in the middle of a stroke.")
+    assert asked and hands.window.session.history.undo_name == "Brush · label 1 · slice 5"
+    QTest.mouseRelease(hands.window, LEFT)  # over the dialog
+    QTest.mouseMove(hands.axial, hands.place(MIDDLE, 60, 60))
+    assert (hands.case.labels == painted).all() and hands.window.session.history.done == 1
+    hands.until_saved()
 
 
 def test_undo_survives_changing_slice_and_reopening(room: OpenWindow, thigh: Made) -> None:

@@ -339,11 +339,16 @@ class MainWindow(QMainWindow):
             self.setFocus()
 
     def event(self, event: QEvent) -> bool:
-        """Leave keys to what has the focus where it needs them; masks come back when the window is left."""
+        """Leave keys to what has the focus where it needs them; masks come back when the window is left.
+
+        A stroke ends where a dialog opens.
+        """
         kind = event.type()
         if kind == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and belongs_to_focus(event):
             event.accept()
             return True
+        if kind == QEvent.Type.WindowBlocked:  # by a dialog
+            self.views.let_go()
         if kind == QEvent.Type.WindowDeactivate and not self.session.view.masks_shown:
             self.session.update_view(masks_shown=True)
         return super().event(event)
@@ -387,6 +392,7 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Wait for the last edits, ask about those that are not saved and a training under way, then leave."""
+        self.views.let_go()
         if not self._leaving and (self._must_wait() or not self._may_leave()):
             event.ignore()
             return
