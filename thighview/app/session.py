@@ -257,6 +257,8 @@ class Session(QObject):
                 self._gesture = None
             for index, labels, uncertainty in self._run.let_go(changed) if self._run else ():
                 self.fill_slice(index, labels, uncertainty)
+            if gesture.afterwards and self._case is case:
+                self.refused.emit(gesture.afterwards)
 
     def commit(
         self,
@@ -299,15 +301,12 @@ class Session(QObject):
     def accept(self, slices: tuple[int, ...], name: str = "") -> None:
         """Say that the masks of these slices are right; refused for those that are missing in the scan."""
         lost = self._need_case().missing.intersection(slices)
-        if lost:
+        there = tuple(index for index in slices if index not in lost)
+        if there:
+            self._review(there, name or self._slices_name("Accept", there), SliceReview.after_accept)
+        if lost:  # said last: a step takes away what was said before it
             which = f"Slice {min(lost) + 1} is" if len(lost) == 1 else f"{len(lost)} slices are"
             self.refused.emit(f"{which} missing in the files of this scan: there is nothing to accept.")
-            slices = tuple(index for index in slices if index not in lost)
-        if slices:
-            self._accept(slices, name)
-
-    def _accept(self, slices: tuple[int, ...], name: str) -> None:
-        self._review(slices, name or self._slices_name("Accept", slices), SliceReview.after_accept)
 
     def reopen(self, slices: tuple[int, ...]) -> None:
         """Take the acceptance of these slices back."""
@@ -386,9 +385,10 @@ class Session(QObject):
         if run is None or case is None:
             return
         self._run = None
-        if run.waiting:
+        if keep and run.waiting and self._gesture:
             many = "A slice" if run.waiting == 1 else f"{run.waiting} slices"
-            self.refused.emit(f"{many} came while a stroke was under way and was left as it was: segment again.")
+            left = "was left as it was" if run.waiting == 1 else "were left as they were"
+            self._gesture.afterwards = f"{many} came while a stroke was under way and {left}: segment again."
         if keep:
             self._push(run.edit(run.filled))
         else:
