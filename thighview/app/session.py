@@ -198,14 +198,6 @@ class Session(QObject):
         case.checked = case.checked | {doubt} if checked else case.checked - {doubt}
         self.images_changed.emit(case)
 
-    def doubt(self, sentences: Sequence[str]) -> None:
-        """Keep doubts about the mask with the case as long as it is open."""
-        case = self._need_case()
-        new = tuple(said for said in sentences if said not in case.warnings)
-        if new:
-            case.warnings += new
-            self.images_changed.emit(case)
-
     def set_role(self, series_id: int, role: str) -> None:
         """Say what an image shows; 0 is the reference."""
         case = self._need_case()
@@ -379,8 +371,12 @@ class Session(QObject):
         self.reviews_changed.emit((index,))
         return True
 
-    def end_run(self, keep: bool) -> None:
-        """Make the run one step of the history, or roll back every slice it filled."""
+    def end_run(self, keep: bool, doubts: Sequence[str] = ()) -> None:
+        """Make the run one step of the history, or roll back every slice it filled.
+
+        ``doubts`` about what it drew stand as long as the step does; nobody has looked into them, whatever was
+        checked of an earlier run.
+        """
         run, case = self._run, self._case
         if run is None or case is None:
             return
@@ -390,7 +386,8 @@ class Session(QObject):
             left = "was left as it was" if run.waiting == 1 else "were left as they were"
             self._gesture.afterwards = f"{many} came while a stroke was under way and {left}: segment again."
         if keep:
-            self._push(run.edit(run.filled))
+            case.checked -= set(doubts)
+            self._push(run.edit(run.filled, tuple(doubts)))
         else:
             slices = run.roll_back()
             if slices:  # told once: it must be quick, however many there are
