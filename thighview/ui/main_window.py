@@ -286,6 +286,10 @@ class MainWindow(QMainWindow):
         """Accept the shown slice; an empty one only when wished twice."""
         return self.review.accept_shown()
 
+    def go_to_next(self) -> None:
+        """Show the next slice that nobody has reviewed, or say that there is no other."""
+        self.review.go_to_next()
+
     def ask_to_accept_all(self) -> None:
         """Ask, in the Review panel, whether all that a model drew, or a file brought, is right."""
         self.show_tab("Review")
