@@ -196,14 +196,36 @@ def test_a_dab_across_the_stack_costs_a_run_no_other_slice(session: Session, dro
 
 
 def test_what_comes_while_a_stroke_outlasts_the_run_is_told(session: Session) -> None:
-    said: list[str] = []
-    session.refused.connect(said.append)
+    said = in_sight(session)
     session.begin_run("Segment")
-    with session.edit("Brush", "brush", plane(2)):
+    session.fill_slice(0, np.ones(SHAPE[1:], np.uint8))
+    with session.edit("Brush", "brush", plane(2)) as edit:
+        edit.paint(Region(2, 3, 0, 1, 0, 1), np.ones((1, 1, 1), bool), 3)
         session.fill_slice(2, np.ones(SHAPE[1:], np.uint8))
         session.end_run(keep=True)
     assert said == ["A slice came while a stroke was under way and was left as it was: segment again."]
-    assert session.case is not None and not session.case.labels.any()
+    assert session.case is not None and session.case.labels[2].sum() == 3
+    assert session.history.names == ("Segment", "Brush")
+
+
+@pytest.mark.parametrize("another", [False, True])
+def test_what_a_cancelled_run_left_out_is_not_told(session: Session, another: bool) -> None:
+    said = in_sight(session)
+    session.begin_run("Segment")
+    with session.edit("Brush", "brush", plane(2)):
+        session.fill_slice(2, np.ones(SHAPE[1:], np.uint8))
+        session.end_run(keep=another)
+        if another:
+            session.open(new_case())
+    assert said == []
+
+
+def in_sight(session: Session) -> list[str]:
+    """What a window shows of what was refused: a step takes it away."""
+    said: list[str] = []
+    session.refused.connect(said.append)
+    session.history_changed.connect(lambda _: said.clear())
+    return said
 
 
 def test_a_removed_label_is_neither_hidden_nor_active_any_more(session: Session) -> None:
@@ -458,7 +480,8 @@ def test_a_slice_that_is_missing_in_the_files_is_never_accepted_nor_filled(sessi
     ones = np.ones(SHAPE[1:], np.uint8)
     assert [session.fill_slice(index, ones) for index in range(5)] == [True, False, True, False, True]
     session.end_run(keep=True)
+    shown = in_sight(session)
     session.accept((0, 1, 2, 3), "Accept all 4 model slices")
-    assert said[1].startswith("2 slices are missing") and not session.case.labels[[1, 3]].any()
+    assert said[1] == shown[0] and said[1].startswith("2 slices are missing") and not session.case.labels[[1, 3]].any()
     accepted, unseen = SliceState.ACCEPTED, SliceState.UNSEEN
     assert states(session) == [accepted, unseen, accepted, unseen, SliceState.MODEL]

@@ -18,7 +18,7 @@ from pytestqt.qtbot import QtBot
 from thighview.app import jobs
 from thighview.app.engine_link import Engine
 from thighview.app.jobs import Stopped
-from thighview.app.segment_job import SegmentJob, SliceResult
+from thighview.app.segment_job import SegmentJob, SegmentSummary, SliceResult
 from thighview.app.segmenting import Segmenting
 from thighview.app.session import Session
 from thighview.app.tasks import Workspace
@@ -625,6 +625,37 @@ def test_the_history_tells_which_model_drew(qtbot: QtBot, tmp_path: Path) -> Non
             edit.paint(region, np.ones(region.shape, bool), 1)
     assert [model_of_step(name) for name in session.history.names] == ["m", "", "m"]
     assert model_of_step("Segment with thigh_tissues") == "thigh_tissues", "in a project of an earlier version"
+
+
+def test_a_doubt_about_a_mask_lasts_as_long_as_the_mask(qtbot: QtBot, tmp_path: Path) -> None:
+    segmenting, case = segmenting_of(LabelTable(), tmp_path)
+    session, model = segmenting.findChild(Session), model_of("a", tmp_path)
+
+    def draw(slices: Sequence[int], *doubts: str) -> None:
+        assert segmenting.start(model) and segmenting.job
+        for index in slices:
+            session.fill_slice(index, np.ones((4, 4), np.uint8))
+        segmenting.job.handle.finish(SegmentSummary(model, 0, np.zeros(3), doubts, 1.0))
+        qtbot.waitUntil(lambda: segmenting.job is None)
+
+    draw(range(3), "No thigh.")
+    assert case.open_doubts == ("No thigh.",)
+    session.check_doubt("No thigh.")
+    assert case.open_doubts == ()
+    session.undo()
+    assert case.doubts == () and not case.labels.any()
+    session.redo()
+    assert case.doubts == ("No thigh.",)
+    session.undo()
+    draw(range(3), "No thigh.")
+    assert case.open_doubts == ("No thigh.",), "nobody has looked into this mask"
+    draw((0, 1), "No femur.")
+    assert set(case.doubts) == {"No thigh.", "No femur."}, "the last slice is as it was"
+    draw(range(3))
+    assert case.doubts == ()
+    session.undo()
+    session.undo()
+    assert case.doubts == ("No thigh.",)
 
 
 def test_a_model_whose_labels_find_no_number_is_refused_and_holds_up_nothing(qtbot: QtBot, tmp_path: Path) -> None:

@@ -152,6 +152,7 @@ def close(hands: Hands) -> None:
     if window.workspace.session is not None and not window._leaving:
         window.workspace.runs.close()  # nobody is there to be asked
         window.close()
+        hands.until(window.isHidden)  # the last edits are written first
     window.deleteLater()
 
 

@@ -1,6 +1,7 @@
 """A person corrects masks by hand: brush, eraser, polygon, fill; undo and redo by name, also after reopening."""
 
 import sqlite3
+import threading
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from journeys.conftest import Made, OpenWindow
 from journeys.hands import CTRL, LEFT, NONE, Hands, disc
 from thighview.core.review import SliceState
 from thighview.io.project import Project
+from thighview.ui import dialogs
 
 RADIUS_MM = 12.0
 MIDDLE = 4
@@ -85,6 +87,22 @@ def test_escape_takes_the_stroke_back(room: OpenWindow, thigh: Made) -> None:
     assert not hands.case.labels.any()
     assert hands.window.session.history.names == ()
     assert hands.states[MIDDLE] is SliceState.UNSEEN
+
+
+def test_a_stroke_ends_where_a_dialog_opens(room: OpenWindow, thigh: Made) -> None:
+    hands = room(thigh.scan)
+    brush(hands)
+    hands.go_to(MIDDLE)
+    hands.drag(MIDDLE, [(48, 40), (48, 44)], release=False)
+    painted = hands.case.labels.copy()
+    assert painted.any() and not hands.window.session.history.done
+    asked = hands.answer("Stay here")
+    dialogs.ask_leave(hands.window, "A question in the middle of a stroke.")
+    assert asked and hands.window.session.history.undo_name == "Brush · label 1 · slice 5"
+    QTest.mouseRelease(hands.window, LEFT)  # over the dialog
+    QTest.mouseMove(hands.axial, hands.place(MIDDLE, 60, 60))
+    assert (hands.case.labels == painted).all() and hands.window.session.history.done == 1
+    hands.until_saved()
 
 
 def test_undo_survives_changing_slice_and_reopening(room: OpenWindow, thigh: Made) -> None:
@@ -167,5 +185,53 @@ def test_closing_on_a_full_disk_asks_before_anything_is_lost(
         assert len(asked) == 1 and asked[0].startswith("1 edit would be lost. ") and "full" in asked[0]
     hands.until_saved()
     hands.window.close()
+    again = room(thigh.scan)
+    assert (again.case.labels == painted).all() and painted.any()
+
+
+def test_closing_waits_for_the_last_stroke_and_asks_where_it_cannot_be_written(
+    room: OpenWindow, thigh: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+
+    def full(self: Project, *_: object) -> None:
+        assert go_on.wait(20)
+        raise sqlite3.OperationalError("database or disk is full")
+
+    hands = room(thigh.scan)
+    hands.until_saved()
+    brush(hands)
+    with monkeypatch.context() as disk:
+        disk.setattr(Project, "append", full)
+        hands.drag(MIDDLE, [(48, 40), (48, 44)])
+        painted = hands.case.labels.copy()
+        assert not hands.window.close() and hands.window.isVisible(), "nobody knows yet whether it can be written"
+        assert hands.window.status.message.text_whole == "Saving…"
+        asked = hands.answer("Stay here")
+        go_on.set()
+        hands.until(lambda: asked)
+        assert asked[0].startswith("1 edit would be lost. ") and "full" in asked[0] and hands.window.isVisible()
+    hands.until_saved()
+
+    go_on.clear()
+    append = Project.append
+
+    def slow(self: Project, *wanted: object) -> int:
+        assert go_on.wait(20)
+        return append(self, *wanted)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Project, "append", slow)
+        hands.drag(MIDDLE, [(60, 40), (60, 44)])
+        assert (hands.case.labels != painted).any()
+        painted = hands.case.labels.copy()
+        assert not hands.window.close()
+        asked = hands.answer("Stay here")
+        assert not hands.window.close() and asked[0].startswith("1 edit would be lost. "), (
+            "a second time is not to wait"
+        )
+        assert not hands.window.close()
+        go_on.set()
+        hands.until(hands.window.isHidden)
     again = room(thigh.scan)
     assert (again.case.labels == painted).all() and painted.any()

@@ -63,6 +63,9 @@ def test_the_key_accepts_and_goes_on(
     assert session.history.undo_name == "Accept all 4 model slices"
     hands.key(Qt.Key.Key_J)
     assert session.view.cursor[0] == 3
+    hands.key(Qt.Key.Key_J)
+    assert session.view.cursor[0] == 3
+    assert hands.window.status.message.text_whole == "Only this slice is left to review."
     before = hands.case.labels.copy()
     hands.key(Qt.Key.Key_A)
     assert all(state.reviewed for state in hands.states)

@@ -75,3 +75,19 @@ def test_the_badge_stays_as_long_as_a_doubtful_scan_is_open(qtbot: QtBot) -> Non
         window.session.open(None)
         assert "No scan is open." in texts(dialog)
         dialog.close()
+
+
+def test_a_doubt_about_a_mask_goes_with_it_from_the_badge_and_the_facts(qtbot: QtBot) -> None:
+    with open_window(qtbot) as window:
+        window.session.open(case())
+        window.show_scan_facts()
+        (dialog,) = window.findChildren(ScanFacts)
+        window.session.begin_run("Segment · tissues")
+        window.session.fill_slice(1, np.ones((16, 12), np.uint8))
+        window.session.end_run(keep=True, doubts=("No thigh.",))
+        assert window.top.badge.text().strip() == "1 doubt" and "No thigh." in texts(dialog)
+        window.session.undo()
+        assert window.top.badge.isHidden() and "No thigh." not in texts(dialog)
+        window.session.redo()
+        assert not window.top.badge.isHidden() and "No thigh." in texts(dialog)
+        dialog.close()

@@ -1,4 +1,7 @@
-from PySide6.QtWidgets import QTabWidget
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QComboBox, QMainWindow, QTabWidget
 
 from thighview.ui.cards import Card, Page, words
 
@@ -26,3 +29,31 @@ def test_a_page_out_of_sight_is_as_wide_as_its_window_when_it_comes_back(qtbot):
         assert pages[1].widget().width() == pages[1].viewport().width()
         tabs.setCurrentIndex(0)
         assert pages[0].widget().width() == pages[0].viewport().width()
+
+
+@pytest.mark.parametrize("key", [Qt.Key.Key_Return, Qt.Key.Key_Escape])
+def test_a_list_that_was_clicked_gives_the_keys_back_and_one_reached_by_tab_keeps_them(qtbot, key):
+    window, page, card, choice = QMainWindow(), Page(), Card("Model"), QComboBox()
+    qtbot.addWidget(window)
+    choice.addItems(["tissues", "groups"])
+    card.body.addWidget(choice)
+    page.column.addWidget(card)
+    window.setCentralWidget(page)
+    window.resize(340, 400)
+    window.show()
+    window.activateWindow()
+    qtbot.waitActive(window)
+
+    QTest.mouseClick(choice, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: choice.view().isVisible() and QApplication.focusWidget() is choice)
+    QTest.keyClick(choice.view(), Qt.Key.Key_Down)
+    QTest.keyClick(choice.view(), key)
+    qtbot.waitUntil(lambda: QApplication.focusWidget() is window)
+    assert choice.currentText() == ("groups" if key == Qt.Key.Key_Return else "tissues")
+
+    choice.setFocus(Qt.FocusReason.TabFocusReason)
+    choice.showPopup()
+    qtbot.waitUntil(choice.view().isVisible)
+    QTest.keyClick(choice.view(), key)
+    qtbot.waitUntil(lambda: not choice.view().isVisible())
+    assert QApplication.focusWidget() is choice

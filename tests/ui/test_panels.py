@@ -110,6 +110,18 @@ def test_the_question_goes_when_it_is_about_other_slices_than_it_says(review: Re
     assert not review.yes_button.isVisible(), "another case"
 
 
+def test_next_says_when_only_the_shown_slice_is_left_or_none(review: ReviewPanel, room: Room) -> None:
+    said: list[str] = []
+    room.session.said.connect(said.append)
+    room.session.accept(tuple(i for i in range(12) if i != 3))
+    review.next_button.click()
+    assert room.session.view.cursor[0] == 3
+    review.next_button.click()
+    assert room.session.view.cursor[0] == 3 and said == ["Only this slice is left to review."]
+    review.accept_next_button.click()
+    assert said[1:] == ["Every slice is reviewed."]
+
+
 def test_the_keys_of_the_window_stand_on_the_buttons(review: ReviewPanel) -> None:
     review.name_keys("Return", "A", "N")
     assert review.accept_next_button.text() == "Accept and go on  (Return)"

@@ -183,6 +183,27 @@ def test_right_drag_is_window(view, session):
     assert session.view.window == changed
 
 
+def test_a_button_that_came_up_elsewhere_ends_the_stroke_where_the_mouse_was_seen_last(view, session):
+    session.update_view(tool="brush", brush_radius_mm=2.0)
+    press(view, QPointF(200, 200))
+    move(view, QPointF(220, 200))
+    painted = session.case.labels.copy()
+    assert painted.any()
+    move(view, QPointF(220, 300), NONE)  # the release went to a dialog
+    move(view, QPointF(300, 300), NONE)
+    assert (session.case.labels == painted).all() and session.history.done == 1
+
+    press(view, QPointF(200, 250))
+    press(view, QPointF(200, 300))  # and this time the mouse did not move meanwhile
+    release(view, QPointF(200, 300))
+    assert session.history.done == 3 and view.gesture is None
+
+    low_high = session.view.window
+    press(view, QPointF(200, 200), RIGHT)
+    move(view, QPointF(260, 200), NONE)
+    assert session.view.window == low_high
+
+
 def test_middle_or_shift_drag_moves_and_fit_brings_back(view):
     at = view.placement
     press(view, QPointF(200, 200), MIDDLE)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QPoint, Qt, QTimer
-from PySide6.QtWidgets import QComboBox, QInputDialog
+from PySide6.QtWidgets import QComboBox, QInputDialog, QLabel
 from pytestqt.qtbot import QtBot
-from tiny_project import add_person
+from tiny_project import add_person, make_project
 from window_room import open_window
 
 from thighview.core.errors import UserError
@@ -148,3 +148,34 @@ def test_a_scan_that_is_there_under_two_names_is_pointed_out_before_any_training
         qtbot.waitUntil(lambda: warning.isVisible() and bool(warning.text()), timeout=20_000)
         assert "are the same scan but count as two people" in warning.text()
         assert "other_1" not in warning.text()
+
+
+def test_what_is_reviewed_counts_at_once_and_no_longer_when_it_is_reopened(qtbot: QtBot, tmp_path: Path) -> None:
+    folder = make_project(tmp_path, people=1, reviewed=0)
+    with open_window(qtbot) as window:
+        session, workspace = window.session, window.workspace
+        workspace.open_project(folder)
+        qtbot.waitUntil(lambda: len(workspace.cases) == 1)
+        workspace.open_case(workspace.cases[0].case_id)
+        qtbot.waitUntil(lambda: session.case is not None)
+        window.show_tab("Train")
+        shown, start = card(window), window.panel("Train").set_up.start_button  # type: ignore[attr-defined]
+        shown.people.heading.setChecked(True)
+        name = next(n for n in shown.findChildren(PersonName))
+        assert shown.note.text() == "0 reviewed slices" and not start.isEnabled()
+
+        before = workspace.cases[0].updated
+        session.accept((0, 1, 2))
+        qtbot.waitUntil(lambda: shown.note.text() == "3 reviewed slices")
+        assert start.isEnabled() and [number.text() for number in numbers(shown)] == ["0", "0", "3"]
+        assert name in shown.findChildren(PersonName), "the list is not made anew under the mouse"
+        assert workspace.cases[0].updated > before, "a comparison on this case is out of date now"
+
+        session.reopen((0, 1, 2))
+        qtbot.waitUntil(lambda: shown.note.text() == "0 reviewed slices")
+        assert not start.isEnabled() and [number.text() for number in numbers(shown)] == ["0", "0", "0"]
+
+
+def numbers(shown: TrainSetCard) -> list[QLabel]:
+    """The slices of the people by state, in the order of the list."""
+    return [label for label in shown.people.findChildren(QLabel) if label.text().isdigit()]

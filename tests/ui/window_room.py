@@ -24,6 +24,7 @@ def open_window(qtbot, width: int = 1280, height: int = 800) -> Iterator[MainWin
         yield window
     finally:
         window.close()
+        qtbot.waitUntil(window.isHidden, timeout=20_000)  # the last edits are written first
         jobs.shutdown()
         window.deleteLater()
         qtbot.wait(10)

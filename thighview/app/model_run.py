@@ -94,12 +94,12 @@ class ModelRun:
         """How many slices have come for a gesture that is not over."""
         return len(self._waiting)
 
-    def edit(self, slices: Iterable[int]) -> Edit | None:
+    def edit(self, slices: Iterable[int], doubts: tuple[str, ...] = ()) -> Edit | None:
         """The step of these filled slices; they no longer belong to the run afterwards."""
         done = [(index, self._filled.pop(index)) for index in slices]
         patches = tuple(filled.patch for _, filled in done if filled.patch)
         reviews = tuple(ReviewChange(index, f.review, self._case.reviews[index]) for index, f in done)
-        return Edit(self.name, "model", patches, reviews) if reviews else None
+        return Edit(self.name, "model", patches, reviews, doubts) if reviews else None
 
     def roll_back(self) -> list[int]:
         """Put every filled slice back; returns their indices."""

@@ -25,6 +25,8 @@ class OpenEdit:
         self.region = region
         self.before: LabelMap = labels[region.slices].copy()
         self.is_over = False
+        self.afterwards = ""
+        """What to say when the gesture has ended; said earlier, its own step would take it away."""
         self._labels = labels
         self._changed = changed
 

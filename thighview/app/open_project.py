@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from thighview.app.jobs import Job, run_in_thread
 from thighview.app.session import Session
@@ -16,6 +16,9 @@ from thighview.core.known import LOOK_ONLY
 from thighview.io import paths
 from thighview.io.models import ModelEntry, find_models
 from thighview.io.project import CaseSummary, Project
+
+REFRESH_AFTER_MS = 300
+"""The worklist is read anew when no slice has changed its state for this long."""
 
 
 class OpenProject(QObject):
@@ -54,6 +57,12 @@ class OpenProject(QObject):
         self.models: tuple[ModelEntry, ...] = ()
         self._arriving: tuple[Store, list[Callable[[], Any]]] | None = None
         self._leaving: dict[Path, Job] = {}
+        self._reading: Job | None = None
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(REFRESH_AFTER_MS)
+        self._soon.timeout.connect(self._refresh_reviews)
+        self.session.reviews_changed.connect(lambda _: self._soon.start())
 
     @property
     def project_folder(self) -> Path | None:
@@ -132,8 +141,13 @@ class OpenProject(QObject):
 
     def refresh(self) -> None:
         """Read the worklist anew."""
-        if self.store:
-            self._call(lambda project: tuple(project.cases()), self._set_cases)
+        store = self.store
+
+        def read(cases: tuple[CaseSummary, ...]) -> None:
+            if self.store is store:
+                self._set_cases(cases)
+
+        self._reading = self._call(lambda project: tuple(project.cases()), read)
 
     def refresh_models(self) -> None:
         """Look for models anew, in the project, the user's folder and the box."""
@@ -188,6 +202,13 @@ class OpenProject(QObject):
             self._call(lambda project: project.set_checked(case_id, doubts), lambda _: None)
 
     # ------------------------------------------------------------------ inside
+
+    def _refresh_reviews(self) -> None:
+        """Read the worklist behind the edits that have just been made; while one reading waits, no second is asked."""
+        if self._reading and not self._reading.is_over:
+            self._soon.start()
+        else:
+            self.refresh()
 
     def _leave_project(self) -> None:
         self._mirror_open_case()

@@ -144,10 +144,9 @@ class Segmenting(QObject):
 
     def _keep(self, summary: SegmentSummary) -> None:
         if self._mine():
-            self._session.end_run(keep=True)
+            self._session.end_run(keep=True, doubts=summary.warnings)
             for sentence in summary.warnings:
                 self.doubted.emit(sentence)
-            self._session.doubt(summary.warnings)
         self._case = None
 
     def _fail(self, job: SegmentJob, error: Exception) -> None:

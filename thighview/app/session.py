@@ -198,14 +198,6 @@ class Session(QObject):
         case.checked = case.checked | {doubt} if checked else case.checked - {doubt}
         self.images_changed.emit(case)
 
-    def doubt(self, sentences: Sequence[str]) -> None:
-        """Keep doubts about the mask with the case as long as it is open."""
-        case = self._need_case()
-        new = tuple(said for said in sentences if said not in case.warnings)
-        if new:
-            case.warnings += new
-            self.images_changed.emit(case)
-
     def set_role(self, series_id: int, role: str) -> None:
         """Say what an image shows; 0 is the reference."""
         case = self._need_case()
@@ -257,6 +249,8 @@ class Session(QObject):
                 self._gesture = None
             for index, labels, uncertainty in self._run.let_go(changed) if self._run else ():
                 self.fill_slice(index, labels, uncertainty)
+            if gesture.afterwards and self._case is case:
+                self.refused.emit(gesture.afterwards)
 
     def commit(
         self,
@@ -299,15 +293,12 @@ class Session(QObject):
     def accept(self, slices: tuple[int, ...], name: str = "") -> None:
         """Say that the masks of these slices are right; refused for those that are missing in the scan."""
         lost = self._need_case().missing.intersection(slices)
-        if lost:
+        there = tuple(index for index in slices if index not in lost)
+        if there:
+            self._review(there, name or self._slices_name("Accept", there), SliceReview.after_accept)
+        if lost:  # said last: a step takes away what was said before it
             which = f"Slice {min(lost) + 1} is" if len(lost) == 1 else f"{len(lost)} slices are"
             self.refused.emit(f"{which} missing in the files of this scan: there is nothing to accept.")
-            slices = tuple(index for index in slices if index not in lost)
-        if slices:
-            self._accept(slices, name)
-
-    def _accept(self, slices: tuple[int, ...], name: str) -> None:
-        self._review(slices, name or self._slices_name("Accept", slices), SliceReview.after_accept)
 
     def reopen(self, slices: tuple[int, ...]) -> None:
         """Take the acceptance of these slices back."""
@@ -380,17 +371,23 @@ class Session(QObject):
         self.reviews_changed.emit((index,))
         return True
 
-    def end_run(self, keep: bool) -> None:
-        """Make the run one step of the history, or roll back every slice it filled."""
+    def end_run(self, keep: bool, doubts: Sequence[str] = ()) -> None:
+        """Make the run one step of the history, or roll back every slice it filled.
+
+        ``doubts`` about what it drew stand as long as the step does; nobody has looked into them, whatever was
+        checked of an earlier run.
+        """
         run, case = self._run, self._case
         if run is None or case is None:
             return
         self._run = None
-        if run.waiting:
+        if keep and run.waiting and self._gesture:
             many = "A slice" if run.waiting == 1 else f"{run.waiting} slices"
-            self.refused.emit(f"{many} came while a stroke was under way and was left as it was: segment again.")
+            left = "was left as it was" if run.waiting == 1 else "were left as they were"
+            self._gesture.afterwards = f"{many} came while a stroke was under way and {left}: segment again."
         if keep:
-            self._push(run.edit(run.filled))
+            case.checked -= set(doubts)
+            self._push(run.edit(run.filled, tuple(doubts)))
         else:
             slices = run.roll_back()
             if slices:  # told once: it must be quick, however many there are

@@ -1,5 +1,6 @@
 """Workspace: what the window has, and one function for each thing a person wants done."""
 
+import logging
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ from thighview.io.models import ModelEntry
 from thighview.io.paths import models_folder
 from thighview.io.project import Project
 from thighview.io.runs import RunFolder
+
+_log = logging.getLogger(__name__)
 
 _IMPORT_S = 300.0
 """Longest time that importing or exporting weights may take; the reading in it has its own, shorter one."""
@@ -314,7 +317,9 @@ class Workspace(OpenMasks):
             if self.runs.is_going_on:  # it is found again at the next start, also that of the demo
                 self.settings.keep_aside(False)
                 self.settings.last_project = store.folder
-            store.close()
+            left = store.close()
+            if left:
+                _log.error("%d changes could not be written when the window was closed", left)
         self.engine.stop()
         self.runs.close()
         view = self.session.view

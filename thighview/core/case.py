@@ -54,7 +54,7 @@ class Case:
     them, whose ``series_id`` is negative. ``image_doubts`` is what their comparison found, ``dixon`` the voxels of
     water and fat (z, y, x), both 0 where one of the two was not measured. ``labels`` (the label map)
     has the shape of the reference. ``reviews`` has one entry per slice of the stored slice axis (array axis 0).
-    ``warnings`` are sentences about what could not be restored when it was loaded, and about what a model drew;
+    ``warnings`` are sentences about what could not be restored when it was loaded;
     ``checked`` are those of :attr:`doubts` that a person has looked into. Only ``app.Session`` changes a case.
     """
 
@@ -109,10 +109,22 @@ class Case:
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """What is doubtful: about the image, what of the mask is lost, what the images say of each other."""
+        """What is doubtful: about the image, the mask, what the images say of each other."""
         images = [one for one in self.series[1:] if one.on_grid]
         added = [f"{one.title}: {doubt}" for one in images for doubt in (one.on_grid.warnings if one.on_grid else ())]
-        return (*self.volume.warnings, *self.warnings, *added, *self.image_doubts)
+        return (*self.volume.warnings, *self.warnings, *self.model_doubts, *added, *self.image_doubts)
+
+    @property
+    def model_doubts(self) -> tuple[str, ...]:
+        """What is doubtful of what models drew, until it is undone, or all its slices are drawn anew or opened."""
+        found: list[str] = []
+        anew = set[int]()
+        for edit in reversed(self.history.edits[: self.history.done]):
+            if edit.tool in ("model", "import"):
+                slices = {change.slice_index for change in edit.reviews}
+                found += edit.doubts if slices - anew else ()
+                anew |= slices
+        return tuple(dict.fromkeys(found))
 
     @property
     def open_doubts(self) -> tuple[str, ...]:

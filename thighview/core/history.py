@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from thighview.core.mask import LabelMap, Patch, values_in
 from thighview.core.review import ReviewChange
@@ -23,12 +23,15 @@ class Edit:
         review step. Boxes of one edit never overlap, so their order does not matter.
     reviews : tuple of ReviewChange
         Slices (indices along the case's slice axis) whose state changed with it.
+    doubts : tuple of str
+        What is doubtful of what it drew, in sentences; the journal does not keep them.
     """
 
     name: str
     tool: str
     patches: tuple[Patch, ...] = ()
     reviews: tuple[ReviewChange, ...] = ()
+    doubts: tuple[str, ...] = field(default=(), compare=False)
 
     def reversed(self) -> "Edit":
         """The edit that takes this one back."""

@@ -97,6 +97,7 @@ class TopBar(QWidget):
             line.addWidget(part)
         session = self._session
         session.history_changed.connect(self._show_history)
+        session.history_changed.connect(self._show_doubts)
         session.case_opened.connect(self._show_case)
         session.images_changed.connect(self._show_case)
         session.view_changed.connect(self._show_view)
@@ -143,13 +144,14 @@ class TopBar(QWidget):
             whose = "" if self._workspace.settings.names_hidden else f"{place}{case.subject} · "
             lengths = f"{_mm(dx)}×{_mm(dy)}×{_mm(dz)} mm" if case.is_sized else "voxel size not known"
             self.case_line.show_text(f"{whose}{name} · {x}×{y}×{z} · {lengths}")
-        self._show_doubts(case.open_doubts if case else ())
+        self._show_doubts()
         for part in (self.layout_button, self.masks):
             part.setEnabled(case is not None)
         self._show_run(self._session.busy_run is not None)
 
-    def _show_doubts(self, doubts: tuple[str, ...]) -> None:
-        """The badge stays as long as a scan with doubts is open."""
+    def _show_doubts(self, _: object = None) -> None:
+        """The badge stays as long as a scan with doubts is open, or a mask that is doubtful is there."""
+        doubts = self._session.case.open_doubts if self._session.case else ()
         self.badge.setVisible(bool(doubts))
         self.badge.setText(f" {count(len(doubts), 'doubt')}")
         self.badge.setToolTip(plain_tip("\n\n".join((*doubts, "Click for all that is known of this scan  (I)"))))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 
 from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent, QResizeEvent
+from PySide6.QtGui import QColor, QFocusEvent, QPainter, QPainterPath, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QComboBox,
@@ -47,11 +47,13 @@ class Page(QScrollArea):
         self.column.setContentsMargins(12, 12, 12, 12)
         self.column.setSpacing(10)
         self._inside = column
+        self._clicked: QWidget | None = None
         self.setWidget(column)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """The wheel scrolls the page whatever lies under the mouse, and gives the keys to nothing it passes over.
 
+        A list opened with the mouse gives the keys back to the window when it closes; one reached by Tab keeps them.
         Parts that come later are laid out, and found.
         """
         if watched is self._inside:
@@ -64,6 +66,11 @@ class Page(QScrollArea):
         elif event.type() == QEvent.Type.Wheel and isinstance(watched, TURNED_BY_WHEEL):
             event.ignore()
             return True
+        elif isinstance(event, QFocusEvent) and event.gotFocus() and isinstance(watched, QComboBox):
+            if event.reason() != Qt.FocusReason.PopupFocusReason:
+                self._clicked = watched if event.reason() == Qt.FocusReason.MouseFocusReason else None
+            elif watched is self._clicked and not watched.isEditable():
+                self.window().setFocus()
         return super().eventFilter(watched, event)
 
     def resizeEvent(self, event: QResizeEvent) -> None:

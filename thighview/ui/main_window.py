@@ -30,6 +30,7 @@ from thighview.app.engine_worker import EngineState
 from thighview.app.mask_opening import MaskReport
 from thighview.app.segment_job import EngineGoneError, SegmentError
 from thighview.app.session import Session
+from thighview.app.store import SaveState
 from thighview.core.errors import SeveralScansError, UserError
 from thighview.core.found_mask import FoundMask, MaskWish
 from thighview.core.scan_key import ScanKey
@@ -88,7 +89,7 @@ class MainWindow(QMainWindow):
         self.status = StatusBar(workspace, self.actions_table)
         self._lay_out()
         self.notices = Notices(self, self.views, self.middle)
-        self._leaving = False
+        self._leaving = self._waiting = False
         self._connect()
         self._restore_geometry()
         self._show_case()
@@ -195,6 +196,7 @@ class MainWindow(QMainWindow):
         workspace.exporting.done.connect(self._show_exported)
         workspace.exporting.looks_needed.connect(self._have_looked_at)
         workspace.names_changed.connect(self._show_title)
+        workspace.save_changed.connect(self._save_changed)
         workspace.segmenting.connect(self._segmenting)
         workspace.engine.state_changed.connect(self._engine_changed)
         for changed in (workspace.runs.run_changed, workspace.runs.run_ended):
@@ -284,6 +286,10 @@ class MainWindow(QMainWindow):
         """Accept the shown slice; an empty one only when wished twice."""
         return self.review.accept_shown()
 
+    def go_to_next(self) -> None:
+        """Show the next slice that nobody has reviewed, or say that there is no other."""
+        self.review.go_to_next()
+
     def ask_to_accept_all(self) -> None:
         """Ask, in the Review panel, whether all that a model drew, or a file brought, is right."""
         self.show_tab("Review")
@@ -337,11 +343,16 @@ class MainWindow(QMainWindow):
             self.setFocus()
 
     def event(self, event: QEvent) -> bool:
-        """Leave keys to what has the focus where it needs them; masks come back when the window is left."""
+        """Leave keys to what has the focus where it needs them; masks come back when the window is left.
+
+        A stroke ends where a dialog opens.
+        """
         kind = event.type()
         if kind == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and belongs_to_focus(event):
             event.accept()
             return True
+        if kind == QEvent.Type.WindowBlocked:  # by a dialog
+            self.views.let_go()
         if kind == QEvent.Type.WindowDeactivate and not self.session.view.masks_shown:
             self.session.update_view(masks_shown=True)
         return super().event(event)
@@ -384,8 +395,9 @@ class MainWindow(QMainWindow):
     # ------------------------------------------------------------------ coming and going
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Ask about edits that cannot be saved and a training under way, then leave everything saved."""
-        if not self._leaving and not self._may_leave():
+        """Wait for the last edits, ask about those that are not saved and a training under way, then leave."""
+        self.views.let_go()
+        if not self._leaving and (self._must_wait() or not self._may_leave()):
             event.ignore()
             return
         if not self._leaving:
@@ -395,12 +407,27 @@ class MainWindow(QMainWindow):
             self.workspace.close()
         event.accept()
 
+    def _must_wait(self) -> bool:
+        """Whether the last edits are still on their way to the disk; who closes a second time does not wait for it."""
+        store = self.workspace.store
+        writing = store is not None and store.unsaved > 0 and store.state.phase != "error"
+        self._waiting = writing and not self._waiting
+        if self._waiting:
+            self.session.said.emit("Saving…")
+        return self._waiting
+
+    def _save_changed(self, state: SaveState) -> None:
+        if self._waiting and state.phase != "saving":
+            self._waiting = False
+            self.close()
+
     def _may_leave(self) -> bool:
         store = self.workspace.store
-        if store and store.unsaved and store.state.phase == "error":
+        if store and store.unsaved:
             many = count(store.unsaved, "edit")
+            why = store.state.message or "Saving takes longer than usual."
             hint = "Make room or plug the disk in again; or keep the mask with File → Save mask as…"
-            if not dialogs.ask_leave(self, f"{many} would be lost. {store.state.message}", hint):
+            if not dialogs.ask_leave(self, f"{many} would be lost. {why}", hint):
                 return False
         runs = self.workspace.runs
         if not runs.is_going_on:

@@ -116,14 +116,18 @@ class ReviewPanel(Page):
             self.go_to_next()
 
     def go_to_next(self) -> None:
-        """Show the next slice that is not reviewed, from the first again after the last."""
+        """Show the next slice that is not reviewed, from the first again after the last, or say that there is none."""
         case = self._session.case
         if case is None:
             return
         here, n = self._session.view.cursor[0], len(case.reviews)
-        ahead = ((here + step) % n for step in range(1, n))
+        ahead = ((here + step) % n for step in range(1, n + 1))
         target = next((i for i in ahead if not case.reviews[i].state.reviewed and i not in case.missing), None)
-        if target is not None:
+        if target is None:
+            self._session.said.emit("Every slice is reviewed.")
+        elif target == here:
+            self._session.said.emit("Only this slice is left to review.")
+        else:
             self._session.go_to_slice(target)
 
     def accept_shown(self) -> bool:

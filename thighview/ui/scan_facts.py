@@ -48,9 +48,12 @@ class ScanFacts(QDialog):
         self.page: Page | None = None
         session.case_opened.connect(self._show_case)
         session.images_changed.connect(self._show_case)
+        session.history_changed.connect(self._show_doubts)
+        self._doubts_shown: tuple[str, ...] = ()
         self._show_case(session.case)
 
     def _show_case(self, case: Case | None) -> None:
+        self._doubts_shown = case.doubts if case else ()
         if self.page:
             self.page.deleteLater()
         self.page = page = Page()
@@ -65,6 +68,12 @@ class ScanFacts(QDialog):
         page.column.addStretch(1)
         self.place.addWidget(page)
         self.copy.setEnabled(case is not None)
+
+    def _show_doubts(self, _: object) -> None:
+        """Those about what a model drew come and go with its step of the history."""
+        case = self._session.case
+        if case and case.doubts != self._doubts_shown:
+            self._show_case(case)
 
     def _doubts(self, case: Case | None) -> QVBoxLayout:
         """Each with a box to say that it has been looked into; that is kept with the case."""

@@ -1,6 +1,7 @@
 """A slice view: turns mouse and keys on a canvas into wishes, and drives the tools' gestures."""
 
 import math
+from dataclasses import dataclass
 
 from PySide6.QtCore import QEvent, QPointF, Qt, Signal
 from PySide6.QtGui import QEnterEvent, QKeyEvent, QMouseEvent, QWheelEvent
@@ -16,6 +17,16 @@ _REACH_PX = 9.0
 _LEAST_RADIUS_MM, _MOST_RADIUS_MM = 0.3, 80.0
 
 
+@dataclass(frozen=True)
+class _Drag:
+    """What a button began: ``tool``, ``window`` or ``pan``, where, and the window that was shown then."""
+
+    kind: str
+    button: Qt.MouseButton
+    start: QPointF
+    window: tuple[float, float] = (0.0, 0.0)
+
+
 class SliceView(SliceCanvas):
     """One plane of the open case, to look at and to work on."""
 
@@ -26,7 +37,7 @@ class SliceView(SliceCanvas):
         super().__init__(session, name, parent, second)
         self.gesture: Gesture | None = None
         self._aim: Aim | None = None
-        self._drag: tuple[str, QPointF, tuple[float, float]] | None = None
+        self._drag: _Drag | None = None
         self._wheel = 0
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
@@ -56,36 +67,39 @@ class SliceView(SliceCanvas):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Left: the tool. Right: window. Middle, or Shift and left: move."""
+        at, button = event.position(), event.button()
+        if self._drag and self._drag.button == button:
+            self.let_go()
         if self.plane is None or self._drag:
             return
-        at, button = event.position(), event.button()
         shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
         if button == Qt.MouseButton.RightButton:
             self.brush_shown = False
-            self._drag = ("window", at, self.window_shown)
+            self._drag = _Drag("window", button, at, self.window_shown)
             self.setCursor(Qt.CursorShape.SizeAllCursor)
         elif button == Qt.MouseButton.MiddleButton or (button == Qt.MouseButton.LeftButton and shift):
             self.brush_shown = False
-            self._drag = ("pan", at, (0.0, 0.0))
+            self._drag = _Drag("pan", button, at)
             self.setCursor(Qt.CursorShape.ClosedHandCursor)
         elif button == Qt.MouseButton.LeftButton:
-            self._drag = ("tool", at, (0.0, 0.0))
+            self._drag = _Drag("tool", button, at)
             self._tool_press(event)
         self._move_mouse(at)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """Go on with what the button began."""
         at = event.position()
+        if self._drag and not event.buttons() & self._drag.button:  # it came up over a dialog, for one
+            self.let_go()
         before = self.mouse if self.mouse is not None else at
         self._move_mouse(at)
-        if self._drag is None:
+        drag = self._drag
+        if drag is None:
             if self.sketch:
                 self._tell(self._happening("move", event))
-            return
-        kind, start, window = self._drag
-        if kind == "window":
-            self._drag_window(at - start, window)
-        elif kind == "pan" and self.placement:
+        elif drag.kind == "window":
+            self._drag_window(at - drag.start, drag.window)
+        elif drag.kind == "pan" and self.placement:
             self.place(self.placement.moved(at.x() - before.x(), at.y() - before.y()))
         elif self.session.view.tool == "navigate":
             self._point_to(at)
@@ -94,18 +108,20 @@ class SliceView(SliceCanvas):
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         """End of what the button began."""
-        drag = self._drag
-        buttons = {
-            "window": (Qt.MouseButton.RightButton,),
-            "pan": (Qt.MouseButton.MiddleButton, Qt.MouseButton.LeftButton),
-            "tool": (Qt.MouseButton.LeftButton,),
-        }
-        if drag is None or event.button() not in buttons[drag[0]]:
+        if self._drag and event.button() == self._drag.button:
+            self._move_mouse(event.position())
+            self.let_go()
+
+    def let_go(self) -> None:
+        """End what a button began, where the mouse was seen last; a shape that is clicked goes on."""
+        drag, self._drag = self._drag, None
+        if drag is None:
             return
-        self._drag, self.brush_shown = None, True
+        self.brush_shown = True
         self._show_pointer()
-        if drag[0] == "tool":
-            self._tell(self._happening("release", event))
+        if drag.kind == "tool" and self.placement:
+            at = self.mouse if self.mouse is not None else drag.start
+            self._tell(Happening("release", self.placement.to_plane(at.x(), at.y())))
         self.update_brush(self.session.view.brush_radius_mm)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:

@@ -191,6 +191,7 @@ class TrainSetCard(Card):
         self.case_button = button("", self._toggle_case, kind="primary")
         self.body.addLayout(row(self.case_button))
         self._people_shown: object = None
+        self._numbers: dict[tuple[str, SliceState], QLabel] = {}
         self._reading: set[str] = set()
         """Scans whose fingerprints were asked for, by SHA-256: one that cannot be read is not asked for again."""
         workspace.cases_changed.connect(self._show)
@@ -260,11 +261,16 @@ class TrainSetCard(Card):
         self._look_for_twins()
 
     def _show_people(self) -> None:
-        cases = tuple((c.case_id, c.subject) for c in self._workspace.cases)
-        shown = (self.found.people, self.found.slices, self.found.scans, cases)
-        if shown == self._people_shown:  # a row for each of many people takes its time
-            return
-        self._people_shown = shown
+        cases = tuple((c.case_id, c.subject, c.title, c.in_training_set) for c in self._workspace.cases)
+        shown = (self.found.people, cases)
+        if shown != self._people_shown:  # a row for each of many people takes its time
+            self._people_shown = shown
+            self._list_people()
+        for (subject, state), number in self._numbers.items():
+            number.setText(str(self.found.slices[subject][state]))
+
+    def _list_people(self) -> None:
+        self._numbers = {}
         while (item := self._people.takeAt(0)) is not None:
             widget = item.widget()
             if widget is not None:
@@ -280,7 +286,8 @@ class TrainSetCard(Card):
             self._people.addWidget(self._name(subject, subject, everything), line, 0)
             self._people.addWidget(words(PART_WORDS.get(part, part), "muted", wrap=False), line, 1)
             for column, state in enumerate(REVIEWED, 2):
-                self._people.addWidget(words(str(self.found.slices[subject][state]), wrap=False), line, column)
+                number = self._numbers[subject, state] = words("", wrap=False)
+                self._people.addWidget(number, line, column)
             scans = self.found.scans[subject]
             for case in scans if len(scans) > 1 else ():
                 line += 1

@@ -61,6 +61,11 @@ class Views(QWidget):
         dropped = [view.cancel_gesture() for view in self._all()]
         return any(dropped)
 
+    def let_go(self) -> None:
+        """End what a button began in a view: the window will not be told when it comes up."""
+        for view in self._all():
+            view.let_go()
+
     def send_key(self, kind: str) -> bool:
         """Tell a shape under way ``back`` or ``close``; False when there is none."""
         told = [view.send_key(kind) for view in self._all()]

@@ -60,6 +60,10 @@ class Window(Protocol):
         """Accept the shown slice; an empty one only when wished twice."""
         ...
 
+    def go_to_next(self) -> None:
+        """Show the next slice that nobody has reviewed."""
+        ...
+
     def ask_to_accept_all(self) -> None:
         """Ask, in the Review panel, whether all that a model drew, or a file brought, is right."""
         ...
@@ -228,25 +232,13 @@ def drop_gesture(window: Window) -> None:
 
 def accept_and_go_on(window: Window) -> None:
     """Accept the shown slice and go to the next one nobody has reviewed; a shape under way is closed first."""
-    session = window.session
-    if window.views.send_key("close") or session.case is None:
-        return
-    if window.accept_shown():
-        next_unreviewed(window)
+    if not window.views.send_key("close") and window.accept_shown():
+        window.go_to_next()
 
 
 def next_unreviewed(window: Window) -> None:
     """Go to the next slice that is not reviewed, from the first again after the last."""
-    session = window.session
-    if session.case is None:
-        return
-    here, reviews, missing = session.view.cursor[0], session.case.reviews, session.case.missing
-    ahead = [(here + step) % len(reviews) for step in range(1, len(reviews))]
-    target = next((i for i in ahead if not reviews[i].state.reviewed and i not in missing), None)
-    if target is None:
-        session.said.emit("Every slice is reviewed.")
-    else:
-        session.go_to_slice(target)
+    window.go_to_next()
 
 
 def reopen(window: Window) -> None:

@@ -85,8 +85,8 @@ class Cases(QAbstractListModel):
         self._pictures: dict[ScanKey, QPixmap | None] = {}
         self._asked: set[ScanKey] = set()
 
-    def show_cases(self, cases: "tuple[CaseSummary, ...]") -> None:
-        """Take another list; the same cases in the same order do not rebuild it."""
+    def show_cases(self, cases: "tuple[CaseSummary, ...]") -> bool:
+        """Take another list; the same cases in the same order do not rebuild it. Whether it was rebuilt."""
         same = [c.case_id for c in cases] == [c.case_id for c in self.cases]
         if same:
             self.cases = cases
@@ -96,6 +96,7 @@ class Cases(QAbstractListModel):
             self.beginResetModel()
             self.cases = cases
             self.endResetModel()
+        return not same
 
     def rowCount(self, parent: QModelIndex | QPersistentModelIndex | None = None) -> int:
         """One row per case."""
@@ -188,7 +189,7 @@ class Worklist(QWidget):
         self._show_cases(workspace.cases)
 
     def _show_cases(self, cases: "tuple[CaseSummary, ...]") -> None:
-        self.cases.show_cases(tuple(cases))
+        rebuilt = self.cases.show_cases(tuple(cases))
         folder = self._workspace.project_folder
         name = folder.name.upper() if folder else "WORKLIST"
         metrics = QFontMetrics(self.heading.font())
@@ -198,7 +199,8 @@ class Worklist(QWidget):
         self.heading.setToolTip(str(folder) if folder else "")
         self.filter.setVisible(len(cases) >= _FILTER_FROM)
         self._show_nothing_found()
-        self._mark()
+        if rebuilt:  # else the list stays where a person has scrolled it to
+            self._mark()
 
     def _show_nothing_found(self, *_: object) -> None:
         if not self.cases.cases:
