@@ -1,6 +1,7 @@
 """Review, history, measure, notices, dialogs and help."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -236,6 +237,22 @@ def test_measures_are_saved_as_csv(
     measure.csv_button.click()
     qtbot.waitUntil((tmp_path / "m.csv").exists)
     assert (tmp_path / "m.csv").read_text().splitlines()[0] == "label,area_mm2_slice_7,volume_ml,voxels"
+
+
+def test_a_table_is_written_also_where_the_program_is_closed_meanwhile(
+    measure: MeasurePanel, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def busy(_report: object, stopped: Callable[[], bool]) -> None:
+        while not stopped():
+            time.sleep(0.01)
+
+    qtbot.waitUntil(lambda: len(cells(measure)) == 10)
+    monkeypatch.setattr(dialogs, "ask_save_csv", lambda *_: tmp_path / "m.csv")
+    jobs.run_in_thread(busy)
+    measure.csv_button.click()
+    assert not (tmp_path / "m.csv").exists()
+    assert jobs.shutdown()
+    assert (tmp_path / "m.csv").exists()
 
 
 def test_nothing_to_measure_is_said(room: Room, qtbot: QtBot) -> None:
