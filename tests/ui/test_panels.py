@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,18 @@ def test_counts_and_buttons_follow_the_state_of_the_slice(review: ReviewPanel, r
     review.reopen_button.click()
     assert states(room)[0] is SliceState.EDITING
     assert review.accept_button.isEnabled()
+
+
+def test_a_slice_that_is_missing_in_the_files_is_not_left_to_review(review: ReviewPanel, room: Room) -> None:
+    case = make_case()
+    case.series[0] = replace(case.series[0], volume=replace(case.volume, missing=(3, 4)))
+    room.session.open(case)
+    assert review.counts[SliceState.UNSEEN].text() == "10"
+    room.session.accept(tuple(set(range(12)) - {3, 4, 7}))
+    assert review._states_card.note.text() == "9 of 10 slices" and review.next_button.isEnabled()
+    room.session.accept((7,))
+    assert review._states_card.note.text() == "10 of 10 slices" and not review.next_button.isEnabled()
+    assert review.counts[SliceState.UNSEEN].text() == "0"
 
 
 def test_accepting_all_asks_first_and_is_one_step(review: ReviewPanel, room: Room) -> None:
