@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -150,3 +150,13 @@ def _windows() -> list[str]:
         for w in widgets.QApplication.topLevelWidgets()
         if w.parent() is None and (w.isVisible() or type(w).__module__.startswith("thighview"))
     ]
+
+
+@pytest.fixture
+def double_click_ms(qapp: object) -> Iterator[Callable[[int], None]]:
+    """Sets for how long a second press counts as one of a double click; 0 for never."""
+    from PySide6.QtWidgets import QApplication
+
+    before = QApplication.doubleClickInterval()
+    yield QApplication.setDoubleClickInterval
+    QApplication.setDoubleClickInterval(before)

@@ -222,7 +222,7 @@ def test_masks_dropped_together_are_one_step(qtbot: QtBot, workspace: Workspace,
 def test_a_mask_dropped_on_a_scan_never_lands_on_one_that_is_opened_meanwhile(
     qtbot: QtBot, workspace: Workspace, case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also not by an answer that comes late; scans that were dropped along with it are opened."""
+    """Also not by an answer that comes late."""
     volume = case.volume
     slicer = write_nrrd(
         tmp_path / "s.seg.nrrd", some_labels(volume), volume.affine, fields=slicer_fields(("a", "1 0 0", 1, 0, ""))
@@ -230,15 +230,14 @@ def test_a_mask_dropped_on_a_scan_never_lands_on_one_that_is_opened_meanwhile(
     either = write_nifti(tmp_path / "either.nii.gz", some_labels(volume), volume.affine)
     names = tmp_path / "labels.txt"
     names.write_text('1 9 8 7 1 1 1 "Femur"\n')
-    for name in ("sub-08_t1", "sub-09_t1"):
-        write_volume(tmp_path / f"{name}.nii.gz", volume)
+    write_volume(tmp_path / "sub-08_t1.nii.gz", volume)
     other_id = opened(qtbot, workspace, tmp_path / "sub-08_t1.nii.gz").case_id
     opened(qtbot, workspace, tmp_path / "sub-07_t1.nii.gz")
     with qtbot.waitSignal(workspace.kind_needed) as asked:
         workspace.open_dropped([either])
     go_on = threading.Event()
     monkeypatch.setattr("thighview.io.mask_kind.kind_of", lambda path: go_on.wait(20) and kind_of(path))
-    workspace.open_dropped([slicer, either, names, tmp_path / "sub-09_t1.nii.gz"])
+    workspace.open_dropped([slicer, either, names])
     with qtbot.waitSignal(workspace.session.case_opened, check_params_cb=lambda case: case is not None) as shown:
         workspace.open_case(other_id)
     other = shown.args[0]
@@ -246,15 +245,114 @@ def test_a_mask_dropped_on_a_scan_never_lands_on_one_that_is_opened_meanwhile(
     workspace.failed.connect(told.append)
     asked.args[1]("mask")
     asked.args[1]("")
-    with qtbot.waitSignal(workspace.session.case_opened, check_params_cb=lambda case: case is not None) as shown:
-        go_on.set()
-    assert shown.args[0].subject == "sub-09"
+    go_on.set()
     qtbot.waitUntil(lambda: not jobs.running())
     assert [str(error).split(" could be")[0] for error in told] == [
-        "Another scan was opened before either.nii.gz", "Another scan was opened before 3 files",
+        "sub-07_t1 was left before either.nii.gz", "sub-07_t1 was left before 3 files",
     ]  # fmt: skip
-    for one in (other, shown.args[0]):
-        assert not one.labels.any() and not len(one.table)
+    assert workspace.session.case is other and not other.labels.any() and not len(other.table)
+
+
+def test_a_mask_that_comes_too_late_is_missed(
+    qtbot: QtBot, workspace: Workspace, case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it is read, while its question stands, and while it is placed."""
+    from thighview.io import masks
+
+    fine = Volume(np.zeros((12, 32, 32), np.int16), case.volume.affine @ np.diag([0.5, 1, 1, 1]))
+    path = write_nrrd(tmp_path / "fine.nrrd", some_labels(fine), fine.affine)
+    names = tmp_path / "labels.txt"
+    names.write_text('1 9 8 7 1 1 1 "Femur"\n')
+    told: list[str] = []
+    workspace.failed.connect(lambda error: told.append(str(error)))
+    with qtbot.waitSignal(workspace.mask_doubtful) as doubt:
+        workspace.open_mask(path)
+    read, settled, go_on = masks.find_mask, FoundMask.settled, threading.Event()
+    monkeypatch.setattr(masks, "find_mask", lambda *a: go_on.wait(20) and read(*a))
+    monkeypatch.setattr(FoundMask, "settled", lambda *a: go_on.wait(20) and settled(*a))
+    doubt.args[1](MaskWish(resample=True))
+    workspace.open_mask(path)
+    workspace.name_labels(names)
+    workspace.open_project(tmp_path / "Study")
+    qtbot.waitUntil(lambda: workspace.session.case is None)
+    go_on.set()
+    doubt.args[1](MaskWish(resample=True))
+    doubt.args[1](None)
+    qtbot.waitUntil(lambda: not jobs.running())
+    assert sorted(words.partition(". ")[0] for words in told) == [
+        f"sub-07_t1 was left before {name} could be laid on it"
+        for name in ("fine.nrrd", "fine.nrrd", "fine.nrrd", "labels.txt")
+    ]
+    assert not case.labels.any()
+
+
+def test_masks_dropped_with_a_scan_are_laid_on_that_one(
+    qtbot: QtBot, workspace: Workspace, case: Case, tmp_path: Path
+) -> None:
+    labels, other = some_labels(case.volume), tmp_path / "sub-08_t1.nii.gz"
+    write_volume(other, case.volume)
+    mask, either = tmp_path / "sub-08_mask.nii.gz", tmp_path / "either.nii.gz"
+    write_mask(mask, (labels == 1).astype(np.uint8), LabelTable((Label(1, "muscle"),)), case.volume)
+    write_nifti(either, 7 * (labels == 2).astype(np.uint8), case.volume.affine)
+    asked_of: list[str] = []
+    answer = "mask"
+
+    def ask(paths: tuple[Path, ...], answered: Answer) -> None:
+        shown = workspace.session.case
+        asked_of.append(shown.title if shown else "")
+        answered(answer)
+
+    workspace.kind_needed.connect(ask)
+    report_of(qtbot, workspace, lambda: workspace.open_dropped([mask, either, other]))
+    shown = workspace.session.case
+    assert shown is not None and shown.title == "sub-08_t1" and asked_of == ["sub-08_t1"]
+    assert np.array_equal(shown.labels > 0, (labels == 1) | (labels == 2))
+    assert len(workspace.session.history.names) == 1
+    assert not case.labels.any() and not case.history.edits and not len(case.table)
+
+    workspace.session.undo()
+    answer, errors = "scan", list[str]()
+    workspace.failed.connect(lambda error: errors.append(str(error)))
+    workspace.open_dropped([mask, either, other])  # then it is a second scan
+    qtbot.waitUntil(lambda: len(workspace.cases) == 3 and not jobs.running())
+    assert workspace.session.case is shown and not shown.labels.any()
+    assert [error.partition(":")[0] for error in errors] == ["sub-08_mask.nii.gz cannot be laid on a scan"]
+
+
+def test_a_scan_dropped_before_the_project_is_left_is_not_opened_in_the_next(
+    qtbot: QtBot, workspace: Workspace, case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+    monkeypatch.setattr("thighview.io.mask_kind.kind_of", lambda path: go_on.wait(20) and kind_of(path))
+    write_volume(tmp_path / "sub-08_t1.nii.gz", case.volume)
+    workspace.open_dropped([tmp_path / "sub-08_t1.nii.gz"])
+    workspace.open_project(tmp_path / "Study")
+    qtbot.waitUntil(lambda: workspace.project_folder == tmp_path / "Study")
+    with qtbot.waitSignal(workspace.failed) as told:
+        go_on.set()
+    assert str(told.args[0]).startswith("sub-08_t1.nii.gz was not opened")
+    qtbot.waitUntil(lambda: not jobs.running())
+    assert workspace.cases == () and workspace.session.case is None
+
+
+def test_masks_dropped_with_no_scan_or_several_are_laid_on_none(
+    qtbot: QtBot, workspace: Workspace, case: Case, tmp_path: Path
+) -> None:
+    labels, mask = some_labels(case.volume), tmp_path / "mask.nii.gz"
+    write_mask(mask, labels, LabelTable(), case.volume)
+    scans = [tmp_path / f"sub-0{n}_t1.nii.gz" for n in (8, 9)]
+    for path in scans:
+        write_volume(path, case.volume)
+    errors: list[str] = []
+    workspace.failed.connect(lambda error: errors.append(str(error)))
+    for others in ([tmp_path / "gone.nii"], scans):
+        errors.clear()
+        workspace.open_dropped([mask, *others])
+        qtbot.waitUntil(lambda: any(error.startswith("mask.nii.gz cannot be laid") for error in errors))
+    qtbot.waitUntil(lambda: len(workspace.cases) == 3 and not jobs.running())
+    assert workspace.session.case is not case
+    for one in (case, workspace.session.case):
+        assert one is not None and not one.labels.any() and not one.history.edits
 
 
 def test_masks_dropped_together_that_overlap_wait_for_an_answer(

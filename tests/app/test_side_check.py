@@ -1,5 +1,6 @@
 """A label of one side on the other leg: said once, mended by a press, and never a false alarm."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from thighview.app.session import Session
 from thighview.app.side_check import SideCheck, WrongSide
 from thighview.core.case import Case
+from thighview.core.known import SIDES_NOT_KNOWN
 from thighview.core.labels import LabelTable
 from thighview.core.mask import Region
 from thighview.core.phantom import make_phantom
@@ -96,3 +98,14 @@ def test_one_leg_alone_gives_no_alarm(session: Session, told: list[WrongSide | N
     for x in (10, 60):
         stroke(session, Region(2, 3, 40, 44, x, x + 4))
     assert told == []
+
+
+def test_nothing_is_said_where_left_and_right_are_not_known(session: Session, told: list[WrongSide | None]) -> None:
+    doubt = f"The file does not say how it lies: {SIDES_NOT_KNOWN}."
+    session.open(case_of(replace(PHANTOM.volume, unsure=frozenset({"orientation"}), warnings=(doubt,))))
+    stroke(session, on_leg("right"))
+    assert not any(told)
+    session.undo()
+    session.check_doubt(doubt)
+    stroke(session, on_leg("right"))
+    assert told and told[-1] and told[-1].other_side == "right"

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Callable
 
 import numpy as np
 from PySide6.QtCore import Qt
@@ -75,8 +76,13 @@ def test_slices_fill_in_while_another_one_is_painted(
 
 
 def test_cancel_is_at_once_and_takes_everything_back(
-    room: OpenWindow, thigh: Made, running_engine: SharedEngine, slow_model: ModelEntry
+    room: OpenWindow,
+    thigh: Made,
+    running_engine: SharedEngine,
+    slow_model: ModelEntry,
+    double_click_ms: Callable[[int], None],
 ) -> None:
+    double_click_ms(0)
     hands = room(thigh.scan, running_engine)
     session = hands.window.session
     hands.take_model(slow_model)

@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from view_room import case_of, click, place, press, release
 from window_room import open_window
 
+from thighview.app.segment_job import SegmentJob
 from thighview.app.side_check import WrongSide
 from thighview.core.labels import Label, LabelTable
 from thighview.core.review import SliceState
@@ -363,6 +364,24 @@ def test_the_blue_button_says_why_it_cannot_be_pressed(window, session, qtbot):
     assert not window.top.segment.isEnabled() and "slices are protected: reviewed" in window.top.segment.toolTip()
     session.undo()
     assert window.top.segment.isEnabled()
+
+
+def test_a_double_click_on_the_blue_button_starts_a_run_and_no_more(
+    window, session, qtbot, monkeypatch, double_click_ms
+):
+    job, said = SegmentJob(), []
+    monkeypatch.setattr(window.workspace.engine, "segment", lambda *_: job)
+    window.workspace.said.connect(said.append)
+    window.workspace.refresh_models()
+    qtbot.waitUntil(lambda: window.workspace.chosen_model is not None, timeout=20000)
+    double_click_ms(60_000)
+    for _ in range(2):
+        click(window.top.segment, QPointF(20, 12))
+        assert session.busy_run is not None and not job.cancelled
+    double_click_ms(0)
+    click(window.top.segment, QPointF(20, 12))
+    assert session.busy_run is None and job.cancelled and said[-1] == "Segmentation cancelled."
+    job.handle.finish()
 
 
 def test_escape_drops_the_stroke_first_and_then_the_notice(window, session, qtbot):

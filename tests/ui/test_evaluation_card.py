@@ -15,11 +15,13 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
+from window_room import open_window
 
 from thighview.app import jobs
+from thighview.app.evaluating import PersonFigures
 from thighview.io.models import ModelEntry, read_card, read_weights, write_model
 from thighview.ui.evaluation_card import EvaluationCard
-from thighview.ui.people_table import LABEL, PART, PERSON
+from thighview.ui.people_table import LABEL, PART, PERSON, PeopleTable
 from thighview.ui.reliability_plot import temperature_sentence
 from thighview.ui.train_panel import TrainPanel
 
@@ -158,6 +160,26 @@ def test_a_click_or_enter_opens_the_case(room: Room, qtbot: QtBot) -> None:
     room.cases = ()
     click(card, 0)
     assert len(room.wishes) == 2 and "sub-003" in said[0]
+
+
+def test_enter_on_a_row_chooses_it_in_the_real_window(qtbot: QtBot) -> None:
+    rows = tuple(PersonFigures(person, "test", "x", (dice, 1.0, 1.0, 1.0)) for person, dice in (("a", 0.8), ("b", 0.9)))
+    chosen: list[str] = []
+    with open_window(qtbot) as window:
+        table = PeopleTable(window)
+        table.resize(360, 200)
+        table.chosen.connect(lambda row: chosen.append(row.person))
+        table.show_rows(rows, False, False)
+        table.show()
+        table.view.setFocus()
+        for row, key in ((1, Qt.Key.Key_Return), (0, Qt.Key.Key_Enter)):
+            table.view.setCurrentIndex(table.model.index(row, 0))
+            QTest.keyClick(table.view, key)
+        assert chosen == ["b", "a"]
+        at = table.view.visualRect(table.model.index(1, 0)).center()
+        for press in (QTest.mouseClick, QTest.mouseDClick):  # as a double click comes
+            press(table.view.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, at)
+        assert chosen == ["b", "a", "b"]
 
 
 def test_copy_gives_the_rows_shown_with_every_digit(room: Room, qtbot: QtBot) -> None:

@@ -85,6 +85,7 @@ def test_what_resampling_changes_is_shown_before_it_is_done(
         window.workspace.open_mask(path)
         qtbot.waitUntil(lambda: bool(seen) and QApplication.activeModalWidget() is None, timeout=20_000)
         assert window.session.history.names == (), "Enter alone changes nothing"
+        assert "fine.nrrd lies on another grid than sub-07_t1." in seen
         assert "32 × 32 × 12" in seen and "1.25 × 1.5 × 2.5" in seen and "1.25 × 1.5 × 5" in seen
         assert any("of what is drawn lies outside the scan and would be lost" in words for words in seen)
 

@@ -1,6 +1,8 @@
 """Review, history, measure, notices, dialogs and help."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,6 +82,18 @@ def test_counts_and_buttons_follow_the_state_of_the_slice(review: ReviewPanel, r
     review.reopen_button.click()
     assert states(room)[0] is SliceState.EDITING
     assert review.accept_button.isEnabled()
+
+
+def test_a_slice_that_is_missing_in_the_files_is_not_left_to_review(review: ReviewPanel, room: Room) -> None:
+    case = make_case()
+    case.series[0] = replace(case.series[0], volume=replace(case.volume, missing=(3, 4)))
+    room.session.open(case)
+    assert review.counts[SliceState.UNSEEN].text() == "10"
+    room.session.accept(tuple(set(range(12)) - {3, 4, 7}))
+    assert review._states_card.note.text() == "9 of 10 slices" and review.next_button.isEnabled()
+    room.session.accept((7,))
+    assert review._states_card.note.text() == "10 of 10 slices" and not review.next_button.isEnabled()
+    assert review.counts[SliceState.UNSEEN].text() == "0"
 
 
 def test_accepting_all_asks_first_and_is_one_step(review: ReviewPanel, room: Room) -> None:
@@ -248,6 +262,22 @@ def test_measures_are_saved_as_csv(
     measure.csv_button.click()
     qtbot.waitUntil((tmp_path / "m.csv").exists)
     assert (tmp_path / "m.csv").read_text().splitlines()[0] == "label,area_mm2_slice_7,volume_ml,voxels"
+
+
+def test_a_table_is_written_also_where_the_program_is_closed_meanwhile(
+    measure: MeasurePanel, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def busy(_report: object, stopped: Callable[[], bool]) -> None:
+        while not stopped():
+            time.sleep(0.01)
+
+    qtbot.waitUntil(lambda: len(cells(measure)) == 10)
+    monkeypatch.setattr(dialogs, "ask_save_csv", lambda *_: tmp_path / "m.csv")
+    jobs.run_in_thread(busy)
+    measure.csv_button.click()
+    assert not (tmp_path / "m.csv").exists()
+    assert jobs.shutdown()
+    assert (tmp_path / "m.csv").exists()
 
 
 def test_nothing_to_measure_is_said(room: Room, qtbot: QtBot) -> None:

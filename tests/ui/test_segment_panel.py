@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,8 +97,9 @@ def test_the_wait_before_the_first_slice_is_explained(panel: SegmentPanel, room:
     assert panel.progress_words.text() == "Preparing the slices…"
 
 
-def test_progress_time_left_and_cancel(panel: SegmentPanel, room: Room) -> None:
+def test_progress_time_left_and_cancel(panel: SegmentPanel, room: Room, double_click_ms: Callable[[int], None]) -> None:
     job = SegmentJob()
+    double_click_ms(60_000)
     room.run_segment(job)
     assert panel.cancel_button.isVisible()
     assert not panel.segment_button.isVisible()
@@ -105,6 +107,9 @@ def test_progress_time_left_and_cancel(panel: SegmentPanel, room: Room) -> None:
     job.progressed.emit(4, 12)
     assert panel.progress_words.text() == "4 of 12 slices · 21 s left"
     assert (panel.progress.value(), panel.progress.maximum()) == (4, 12)
+    panel.cancel_button.click()
+    assert room.wishes == [], "it may be the second press of a double click on what was there before"
+    double_click_ms(0)
     panel.cancel_button.click()
     assert room.wishes == [("cancel_segment",)]
     room.run_segment(None)

@@ -1,6 +1,7 @@
 """The worklist and the first page: pictures show the anatomy, and nothing is cut off in a small window."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,11 @@ from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import QPushButton
 from window_room import open_window
 
+from thighview.core.case import Case
+from thighview.core.review import SliceReview, SliceState
 from thighview.core.volume import Volume
 from thighview.io.records import CaseSummary
-from thighview.ui.worklist import Cases, _picture
+from thighview.ui.worklist import Cases, _picture, badge
 
 
 def test_a_picture_shows_the_body_and_not_the_air():
@@ -46,6 +49,25 @@ def test_the_tip_of_a_case_says_everything_once(qtbot):
         cases.show_cases((summary_of(path, **facts),))
         tip = cases.data(cases.index(0), Qt.ItemDataRole.ToolTipRole)
         assert tip.splitlines() == [*lines, str(path)]
+
+
+def test_a_case_is_reviewed_when_every_slice_that_is_in_the_files_is(qtbot, tiny_volume):
+    case = Case.of(replace(tiny_volume, missing=(3,)), Path("/scans/gap.nii.gz"))
+    case.case_id, case.reviews = 1, [SliceReview(SliceState.DRAWN)] * 6
+    case.reviews[3] = SliceReview()
+    counts = {SliceState.DRAWN: 5, SliceState.UNSEEN: 1}
+    summary = replace(summary_of(case.series[0].path), slices=6, counts=counts)
+    assert badge(summary, case) == ("reviewed", "good")
+    case.reviews[0] = SliceReview()
+    assert badge(summary, case) == ("in review 4/5", "teal")
+
+    cases = Cases()
+    cases.show_cases((summary,))
+    assert "in review 5/6" in cases.data(cases.index(0)), "nobody has read the scan yet"
+    cases.set_picture(summary.key, np.zeros((2, 2), np.uint8), missing=1)
+    assert cases.data(cases.index(0)).endswith("reviewed")
+    cases.show_cases((summary,))
+    assert badge(cases.data(cases.index(0), Qt.ItemDataRole.UserRole)) == ("reviewed", "good")
 
 
 def test_the_first_page_fits_the_smallest_window(qtbot):

@@ -1,7 +1,7 @@
 """Masks that come onto the open scan: read behind the window, settled by the person, entered as one step."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Signal
 from thighview.app.jobs import Job, run_in_thread
 from thighview.app.scans import OpenScans
 from thighview.app.settings import Settings
+from thighview.app.store import Store
 from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.found_mask import FoundMask, MaskWish
@@ -86,11 +87,12 @@ class OpenMasks(OpenScans):
             found = [find_mask(path, volume) for path in paths]
             stems = [stem_of(path) for path in paths]
             mask = found[0] if len(found) == 1 else together(found, stems, volume.voxel_volume_ml)
+            mask = replace(mask, scan=case.title)
             return mask, mask.settled() if mask.is_clear else None
 
         def done(found: tuple[FoundMask, tuple[LabelMap, LabelTable] | None]) -> None:
             mask, settled = found
-            if self.session.case is not case:
+            if not self._is_open(case, mask.name):
                 return
             if settled:
                 self._enter_mask(case, mask, *settled)
@@ -114,7 +116,7 @@ class OpenMasks(OpenScans):
         def done(names: Any) -> None:
             from thighview.io.mask_names import renamed
 
-            if self.session.case is not case:
+            if not self._is_open(case, path.name):
                 return
             try:
                 table, changed, added = renamed(case.table, names)
@@ -127,8 +129,11 @@ class OpenMasks(OpenScans):
         return self._run(work, f"Reading {path.name}", done)
 
     def open_dropped(self, paths: Sequence[Path]) -> None:
-        """Open what was dropped: onto an open scan masks as masks; where a file may be either, the person is asked."""
-        case = self.session.case
+        """Open what was dropped: onto an open scan masks as masks; where a file may be either, the person is asked.
+
+        Masks that come with a scan are laid on that one, when it is shown.
+        """
+        case, here = self.session.case, self._place
         if case is None:
             self.open_paths(paths)
             return
@@ -139,11 +144,12 @@ class OpenMasks(OpenScans):
             return {path: kind_of(path) for path in paths}
 
         def looked(kinds: dict[Path, str]) -> None:
-            unsure = tuple(path for path, kind in kinds.items() if kind == "either")
-            if unsure and self.session.case is case:
-                self.kind_needed.emit(unsure, lambda kind: self._open_as(case, kinds, kind))
+            scans = [path for path, kind in kinds.items() if kind == "scan"]
+            beside = {path: kind for path, kind in kinds.items() if kind != "scan"}
+            if scans:
+                self._open_with(scans, beside, here)
             else:
-                self._open_as(case, kinds, "mask")
+                self._lay_on(case, beside)
 
         job = run_in_thread(work, lane="look")
         job.succeeded.connect(looked)
@@ -159,35 +165,57 @@ class OpenMasks(OpenScans):
         self.job_started.emit(job, words)
         return job
 
-    def _open_as(self, case: Case, kinds: dict[Path, str], unsure: str) -> None:
-        """Open files by their kinds, those that may be either as ``unsure``; as nothing at all where it is empty.
+    def _open_with(self, scans: Sequence[Path], beside: dict[Path, str], here: Store | None) -> None:
+        """Open scans in the project ``here``, and lay what came beside a single one on it."""
 
-        Where ``case``, on which they were dropped, is not open any more, only scans are opened.
+        def shown(case: Case | None) -> None:
+            if case is not None:
+                self._lay_on(case, beside, scans)
+            elif beside:
+                told = f"{_which(beside)} cannot be laid on a scan: it needs exactly one that comes with it and opens."
+                self.failed.emit(UserError(told, "Open the scan, then drop its mask there."))
+
+        self.open_paths(scans, shown, here)
+
+    def _lay_on(self, case: Case, kinds: dict[Path, str], scans: Sequence[Path] = ()) -> None:
+        """Lay files on a scan by their kinds, if it is still open; the person is asked what may be a scan, too.
+
+        ``scans`` are those that the files came with.
         """
-        wanted = {path: unsure if kind == "either" else kind for path, kind in kinds.items()}
-        if self.session.case is not case:
-            late = [path for path, kind in wanted.items() if kind in ("mask", "names")]
-            wanted = {path: kind for path, kind in wanted.items() if path not in late}
-            if late:
-                which = late[0].name if len(late) == 1 else f"{len(late)} files"
-                told = f"Another scan was opened before {which} could be laid on {case.title}."
-                self.failed.emit(UserError(told, "Open that scan again and drop it there."))
-        if masks := [path for path, kind in wanted.items() if kind == "mask"]:
-            self.open_masks(masks)
-        for path, kind in wanted.items():
-            if kind == "names":
-                self.name_labels(path)
-        scans = [path for path, kind in wanted.items() if kind == "scan"]
-        if scans:
-            self.open_paths(scans)
+        unsure = tuple(path for path, kind in kinds.items() if kind == "either")
+
+        def answered(kind: str) -> None:
+            sure = {path: kind for path, kind in kinds.items() if path not in unsure}
+            beside = sure | (dict.fromkeys(unsure, "mask") if kind == "mask" else {})
+            if kind == "scan":
+                self._open_with((*scans, *unsure), sure, self._place)
+            elif beside and self._is_open(case, _which(beside)):
+                if masks := [path for path, kind in beside.items() if kind == "mask"]:
+                    self.open_masks(masks)
+                for path, kind in beside.items():
+                    if kind == "names":
+                        self.name_labels(path)
+
+        if unsure and self.session.case is case:
+            self.kind_needed.emit(unsure, answered)
+        else:
+            answered("mask")
+
+    def _is_open(self, case: Case, what: str) -> bool:
+        """Whether a scan is still open; it is said where it is not, and ``what`` cannot be laid on it."""
+        if self.session.case is case:
+            return True
+        told = f"{case.title} was left before {what} could be laid on it."
+        self.failed.emit(UserError(told, "Open that scan again and drop it there."))
+        return False
 
     def _settle(self, case: Case, mask: FoundMask, wish: MaskWish | None) -> None:
         """Take a mask as the person wants it, if the scan is still the one that is open."""
-        if wish is None or self.session.case is not case:
+        if wish is None or not self._is_open(case, mask.name):
             return
 
         def done(settled: tuple[LabelMap, LabelTable]) -> None:
-            if self.session.case is case:
+            if self._is_open(case, mask.name):
                 self._enter_mask(case, mask, *settled, resampled=mask.grid is not None)
 
         self._run(lambda report, stopped: mask.settled(wish), f"Placing {mask.name}", done)
@@ -225,6 +253,11 @@ class OpenMasks(OpenScans):
         report = MaskReport(mask.name, matched, new, tuple(notes))
         self.said.emit(str(report))
         self.mask_opened.emit(report)
+
+
+def _which(paths: Collection[Path]) -> str:
+    """Files in a few words."""
+    return next(iter(paths)).name if len(paths) == 1 else f"{len(paths)} files"
 
 
 def _voxels_of(counts: Mapping[int, int], table: LabelTable) -> str:

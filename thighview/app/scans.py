@@ -1,6 +1,7 @@
 """Opening scans, DICOM folders, projects and the demo: what was given is looked at, read and shown, step by step."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
@@ -19,6 +20,38 @@ from thighview.io.paths import scratch_project
 from thighview.io.records import SourceRow
 
 
+@dataclass(frozen=True)
+class _Wish:
+    """A scan to be read and shown.
+
+    Parameters
+    ----------
+    key : ScanKey
+        What to read.
+    into : Store or None
+        The project in which it was asked for, and in no other it is shown; None at the start, before there is one.
+    own : bool
+        Whether it is a person's scan, which is not put among those of the demo.
+    others : tuple of Path
+        Scans to be listed after it.
+    case_id : int or None
+        The case it is to be, which has the hash ``sha256``; else it is found by what was read, or made.
+    images : tuple of ScanKey
+        What its case is to have besides.
+    then : callable
+        Called once, with the case that is shown, or with None where the scan is not.
+    """
+
+    key: ScanKey
+    into: Store | None
+    own: bool = False
+    others: tuple[Path, ...] = ()
+    case_id: int | None = None
+    sha256: str = ""
+    images: tuple[ScanKey, ...] = ()
+    then: Callable[[Case | None], object] = lambda _: None
+
+
 class OpenScans(OpenProject):
     """The open project and the scans that come into it; what is opened is remembered, except in the demo."""
 
@@ -35,6 +68,7 @@ class OpenScans(OpenProject):
         super().__init__(parent)
         self.settings = settings or Settings()
         self._opening: Job | None = None
+        self._awaited: _Wish | None = None
         self.project_changed.connect(self._project_changed)
 
     def new_project(self, folder: Path) -> None:
@@ -50,11 +84,19 @@ class OpenScans(OpenProject):
         """Open a scan, a DICOM folder or a project; what cannot be opened leaves the open case as it is."""
         self.open_paths((path,))
 
-    def open_paths(self, wanted: Sequence[Path]) -> None:
+    def open_paths(
+        self,
+        wanted: Sequence[Path],
+        then: Callable[[Case | None], object] = lambda _: None,
+        asked_in: Store | None = None,
+    ) -> None:
         """Open what lies there: a project first, then the first scan, and the others join its worklist.
 
-        What cannot be opened says why, and the rest is opened all the same.
+        What cannot be opened says why, and the rest is opened all the same. ``then`` is called with the case of the
+        only scan once that is shown; with None where it is not, or where there are several. ``asked_in`` is the project
+        in which a person asked for it, where that was before now.
         """
+        here = asked_in or self._place
 
         def looked(found: tuple[list[Path], list[Path | None]]) -> None:
             paths, projects = found
@@ -63,11 +105,14 @@ class OpenScans(OpenProject):
             for folder in folders[1:]:
                 hint = "Open it by itself."
                 self.failed.emit(UserError(f"{folder.name} was left out: one project is open at a time.", hint))
+            if len(scans) != 1:
+                then(None)
+            told = [then] if len(scans) == 1 else []
             if folders:
                 self.settings.add_recent(ScanKey(folders[0]), folders[0])
-                self.open_project(folders[0], lambda: self._read_first(scans))
+                self.open_project(folders[0], lambda: self._read_first(scans, self.store, *told))
             else:
-                self._read_first(scans)
+                self._read_first(scans, here, *told)
 
         job = run_in_thread(lambda report, stopped: opening.look_at(wanted), lane="look")
         job.succeeded.connect(looked)
@@ -75,14 +120,14 @@ class OpenScans(OpenProject):
 
     def open_recent(self, key: ScanKey) -> None:
         """Open one of the recent ones again: a scan as the case it is in its project, if that is still there."""
-        folder = self.settings.project_of(key)
+        folder, here = self.settings.project_of(key), self._place
         if folder is None:
             self.open_path(key.path)
             return
 
         def looked(there: Path | None) -> None:
             if there is None:
-                self._read(key)
+                self._show(_Wish(key, here, own=True))
             else:
                 self.open_project(there, lambda: self._read_again(key))
 
@@ -203,58 +248,107 @@ class OpenScans(OpenProject):
 
         self._call(lambda project: project.sources(), listed)
 
-    def _read_first(self, paths: Sequence[Path]) -> None:
-        if paths:
-            self._read(ScanKey(paths[0]), others=paths[1:])
+    @property
+    def _place(self) -> Store | None:
+        """The project that is open or, where one is on its way, that one; None at the very start."""
+        return self._arriving[0] if self._arriving else self.store
 
-    def _read(
-        self,
-        key: ScanKey,
-        into: Store | None = None,
-        others: Sequence[Path] = (),
-        case_id: int | None = None,
-        known_sha256: str = "",
-        images: Sequence[ScanKey] = (),
+    def _read_first(
+        self, paths: Sequence[Path], into: Store | None, then: Callable[[Case | None], object] = lambda _: None
     ) -> None:
-        """Read a scan and open it, in no other project than ``into`` where one is given; then add the others.
+        if paths:
+            self._show(_Wish(ScanKey(paths[0]), into, own=True, others=tuple(paths[1:]), then=then))
+
+    def _read(self, key: ScanKey, into: Store | None, case_id: int | None = None, known_sha256: str = "") -> None:
+        """Read a scan and show it in the project ``into``.
 
         Where it is the scan of a case, it is the one with that case's hash and no other.
         """
+        self._show(_Wish(key, into, case_id=case_id, sha256=known_sha256))
+
+    def _show(self, wish: _Wish) -> None:
+        """Read a scan and show it, in the project it was asked for in; then list the others."""
+        if not self._is_here(wish):
+            self._say_lost(wish)
+            return
 
         def read(scan: opening.Scan) -> None:
-            if into is not None and into is not self.store:
-                return
-            if self._arriving:
-                self._arriving[1].append(lambda: self._enter(scan, others, case_id, images))
-            elif self.store is None or (into is None and self.store.folder == demo.project_folder()):
-                self.open_scratch(lambda: self._enter(scan, others, case_id, images))
+            self._awaited = None
+            if not self._is_here(wish):
+                self._say_lost(wish)
+            elif self._arriving:
+                self._arriving[1].append(lambda: self._enter(scan, wish))
+            elif self.store is None or (wish.own and self._is_demo):
+                self.open_scratch(lambda: self._enter(scan, wish))
             else:
-                self._enter(scan, others, case_id, images)
+                self._enter(scan, wish)
 
         def refused(error: Exception) -> None:
-            self._opening = None
-            if isinstance(error, SeveralScansError) and case_id is not None:
-                self._read_series_of(case_id, into)
+            if self._awaited is not wish:  # it was set aside, and is told when it is listed
+                return
+            self._opening = self._awaited = None
+            if isinstance(error, SeveralScansError) and wish.case_id is not None:
+                self._read_series_of(wish.case_id, wish.into)
             elif isinstance(error, SeveralScansError):
                 self.choice_needed.emit(error, chosen)
             else:
                 self.failed.emit(error)
-                self._read_first(others)
+                go_on()
 
         def chosen(keys: Sequence[ScanKey]) -> None:
             if keys:
-                self._read(keys[0], into, others, images=tuple(keys[1:]))
+                self._show(replace(wish, key=keys[0], images=tuple(keys[1:])))
             else:
-                self._read_first(others)
+                go_on()
+
+        def go_on() -> None:
+            wish.then(None)
+            self._read_first(wish.others, wish.into)
 
         if self._opening:
             self._opening.cancel()
+        late, self._awaited = self._awaited, wish
         job = self._opening = run_in_thread(
-            lambda report, stopped: opening.read_scan(*key, known_sha256, report, stopped)
+            lambda report, stopped: opening.read_scan(*wish.key, wish.sha256, report, stopped)
         )
         job.succeeded.connect(read)
         job.failed.connect(refused)
-        self.job_started.emit(job, f"Opening {key.name}")
+        self.job_started.emit(job, f"Opening {wish.key.name}")
+        if late:
+            self._set_aside(late, wish)
+
+    @property
+    def _is_demo(self) -> bool:
+        return self.store is not None and self.store.folder == demo.project_folder()
+
+    def _is_here(self, wish: _Wish) -> bool:
+        """Whether the project that a scan was asked for in is still the one that is open, or comes next."""
+        return wish.into is None or wish.into is self._place
+
+    def _set_aside(self, wish: _Wish, instead: _Wish) -> None:
+        """List what was still being read when another scan was asked for; say so where there is no list for it."""
+        keys = [ScanKey(path) for path in wish.others]
+        if wish.case_id is None:
+            keys.insert(0, wish.key)
+        coming = (instead.key, *map(ScanKey, instead.others))
+        keys = [key for key in keys if key not in coming]
+        if self._is_here(wish) and self.store and not self._arriving and not (wish.own and self._is_demo):
+            wish.then(None)
+            self._add(keys)
+        else:
+            self._say_lost(wish)
+
+    def _say_lost(self, wish: _Wish) -> None:
+        """Say that a scan was not opened; not of a case, which is where it was."""
+        wish.then(None)
+        keys = [ScanKey(path) for path in wish.others]
+        self._say_not_opened([wish.key, *keys] if wish.case_id is None else keys)
+
+    def _say_not_opened(self, keys: Sequence[ScanKey]) -> None:
+        if keys:
+            more = f" and {len(keys) - 1} more were" if len(keys) > 1 else " was"
+            told = f"{keys[0].name}{more} not opened: another scan or project was asked for meanwhile."
+            self.failed.emit(UserError(told, "Open it again." if len(keys) == 1 else "Open them again."))
 
     def _read_series_of(self, case_id: int, into: Store | None) -> None:
         """Open a case beside whose series others lie now, if it can be told which of them it was made of."""
@@ -266,20 +360,17 @@ class OpenScans(OpenProject):
         if into is self.store:
             self._call(lambda project: series_drawn_on(project, case_id), found)
 
-    def _enter(
-        self,
-        scan: opening.Scan,
-        others: Sequence[Path] = (),
-        case_id: int | None = None,
-        images: Sequence[ScanKey] = (),
-    ) -> None:
+    def _enter(self, scan: opening.Scan, wish: _Wish) -> None:
         store = self.store
+        others = [ScanKey(path) for path in wish.others if not scan.is_at(path)]
         if store is None:
             return
 
         def done(case: Case) -> None:
             self._opening = None
-            if self.store is not store:
+            if self.store is not store:  # it is listed in the one that was left
+                wish.then(None)
+                self._say_not_opened(others)
                 return
             here = self.session.case
             if here and here.case_id == case.case_id:  # what was painted since it was read is not in ``case``
@@ -299,35 +390,42 @@ class OpenScans(OpenProject):
                 if scan.has_mask and not case.history.edits and not case.labels.any():
                     self.with_mask.emit(scan.path)
             self.refresh()
-            if images:
-                self.together.emit(tuple(images))
-            self._add([path for path in others if not scan.is_at(path)])
+            if wish.images:
+                self.together.emit(wish.images)
+            wish.then(self.session.case)
+            self._add(others)
 
-        job = self._call(lambda project: opening.case_of(project, scan, case_id), done)
+        def refused(_: Exception) -> None:
+            wish.then(None)
+            self._read_first(wish.others, store)
+
+        job = self._call(lambda project: opening.case_of(project, scan, wish.case_id), done)
         if job:
-            job.failed.connect(lambda _: self._read_first(others))
+            job.failed.connect(refused)
 
-    def _add(self, paths: Sequence[Path]) -> None:
+    def _add(self, keys: Sequence[ScanKey]) -> None:
         """Read scans one after the other and list them, without showing them."""
-        if not paths:
+        if not keys:
             return
-        store, path, others = self.store, paths[0], paths[1:]
+        store, key, others = self.store, keys[0], keys[1:]
 
         def read(scan: opening.Scan) -> None:
             if self.store is store:
                 self._call(lambda project: opening.add_scan(project, scan), lambda _: self.refresh())
-                self._add([other for other in others if not scan.is_at(other)])
+                self._add([other for other in others if other.part or not scan.is_at(other.path)])
+            else:
+                self._say_not_opened(keys)
 
         def refused(error: Exception) -> None:
             self.failed.emit(error)
             self._add(others)
 
         job = run_in_thread(
-            lambda report, stopped: opening.read_scan(path, report=report, stopped=stopped), lane="adding"
+            lambda report, stopped: opening.read_scan(*key, report=report, stopped=stopped), lane="adding"
         )
         job.succeeded.connect(read)
         job.failed.connect(refused)
-        self.job_started.emit(job, f"Adding {path.name}")
+        self.job_started.emit(job, f"Adding {key.name}")
 
     def _leave_case(self) -> None:
         """Before another case is shown."""

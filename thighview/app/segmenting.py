@@ -123,6 +123,7 @@ class Segmenting(QObject):
             job.cancel()
             self._drop()
             self.changed.emit(None)
+            self._session.said.emit("Segmentation cancelled.")
 
     # ------------------------------------------------------------------ inside
 

@@ -77,7 +77,7 @@ class SideCheck(QObject):
 
     def _weigh(self, edit: Edit) -> WrongSide | None:
         case = self._session.case
-        if case is None or len(edit.patches) != 1:
+        if case is None or not case.is_placed or len(edit.patches) != 1:
             return None
         patch = edit.patches[0]
         after = case.labels[patch.region.slices]

@@ -56,6 +56,8 @@ class FoundMask:
         What a person should know, one sentence each.
     said : tuple of SliceReview
         What is said of each slice of the scan; empty where nothing is said.
+    scan : str
+        Title of the scan, to tell it from others; empty where there is but one.
     """
 
     name: str
@@ -67,6 +69,7 @@ class FoundMask:
     automatic: frozenset[int] = frozenset()
     notes: tuple[str, ...] = ()
     said: tuple[SliceReview, ...] = ()
+    scan: str = ""
 
     @property
     def is_clear(self) -> bool:

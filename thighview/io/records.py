@@ -33,7 +33,8 @@ class CaseSummary:
     """One line of the worklist; ``counts`` has the number of slices in each state, unseen included.
 
     ``part`` is that of the split its subject has, ``scan_part`` the part of what lies at ``path``, ``sha256`` the hash
-    of its scan, empty while not worked out.
+    of its scan, empty while not worked out. ``missing`` is how many of its slices are missing in the files, as far as
+    who shows it knows: the project does not keep that.
     """
 
     case_id: int
@@ -47,6 +48,7 @@ class CaseSummary:
     in_training_set: bool
     scan_part: str = ""
     sha256: str = ""
+    missing: int = 0
 
     @property
     def key(self) -> ScanKey:

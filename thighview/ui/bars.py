@@ -3,9 +3,10 @@
 import time
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QPoint, QRectF, QSize, Qt, QTimer
+from PySide6.QtCore import QElapsedTimer, QPoint, QRectF, QSize, Qt, QTimer
 from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
+    QApplication,
     QCheckBox,
     QHBoxLayout,
     QLabel,
@@ -83,7 +84,7 @@ class TopBar(QWidget):
         self.masks = MasksButton(workspace)
         self.segment = button(" Segment stack", self._segment, actions["segment"].toolTip(), "primary")
         self.segment.setIcon(icon("play"))
-        self._total = 0
+        self._since_start = QElapsedTimer()
         line = QHBoxLayout(self)
         line.setContentsMargins(8, 0, 10, 0)
         line.setSpacing(8)
@@ -185,6 +186,7 @@ class TopBar(QWidget):
 
     def _follow(self, job: Any) -> None:
         if job is not None:
+            self._since_start.start()
             job.progressed.connect(self._progressed)
 
     def _progressed(self, done: int, total: int) -> None:
@@ -192,7 +194,11 @@ class TopBar(QWidget):
             self.segment.setText(f" Cancel · {done} of {total}")
 
     def _segment(self) -> None:
-        self._actions["cancel_segment" if self._session.busy_run is not None else "segment"].trigger()
+        """Segment, or cancel that; the second press of a double click does nothing."""
+        if self._session.busy_run is None:
+            self._actions["segment"].trigger()
+        elif self._since_start.elapsed() >= QApplication.doubleClickInterval():
+            self._actions["cancel_segment"].trigger()
 
 
 class MasksButton(QPushButton):

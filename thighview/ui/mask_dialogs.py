@@ -49,7 +49,7 @@ class ResampleDialog(QDialog):
         box = QVBoxLayout(self)
         box.setContentsMargins(18, 16, 18, 14)
         box.setSpacing(12)
-        box.addWidget(words(f"{mask.name} lies on another grid than the scan.", "title"))
+        box.addWidget(words(f"{mask.name} lies on another grid than {mask.scan or 'the scan'}.", "title"))
         box.addWidget(words(f"{grid.difference[:1].upper()}{grid.difference[1:]}."))
         box.addLayout(_grids(grid))
         if grid.doubt:

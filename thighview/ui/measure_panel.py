@@ -304,10 +304,10 @@ class MeasurePanel(QWidget):
 
 
 def save_bytes(workspace: "Workspace", path: Any, content: bytes) -> Job:
-    """Write a file away from the window's thread, and say so when it is there."""
+    """Write a file away from the window's thread, also where the program is closed meanwhile; say when it is there."""
     from thighview.io.atomic import write_bytes_atomic
 
-    job = run_in_thread(lambda _report, _stopped: write_bytes_atomic(path, content))
+    job = run_in_thread(lambda _report, _stopped: write_bytes_atomic(path, content), must_finish=True)
     job.succeeded.connect(lambda _=None: workspace.session.said.emit(f"Saved {path.name}."))
     job.failed.connect(workspace.failed)
     return job

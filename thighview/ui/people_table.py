@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QRect, Qt, Signal
-from PySide6.QtGui import QFont, QFontMetrics, QKeySequence, QPainter, QResizeEvent, QShortcut
+from PySide6.QtGui import QFont, QFontMetrics, QKeyEvent, QPainter, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFrame,
@@ -207,6 +207,19 @@ class _PersonCell(QStyledItemDelegate):
         painter.restore()
 
 
+class _Rows(QTableView):
+    """A table that says on which row Enter was pressed: ``activated`` would come a second time with a double click."""
+
+    entered_on = Signal(int)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Enter means the current row; other keys move about."""
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.entered_on.emit(self.currentIndex().row())
+        else:
+            super().keyPressEvent(event)
+
+
 class PeopleTable(QWidget):
     """Table and row of means, one under the other, with the same columns."""
 
@@ -245,10 +258,7 @@ class PeopleTable(QWidget):
         column.addWidget(self.view)
         column.addWidget(self.footer)
         self.view.clicked.connect(lambda index: self._choose(index.row()))
-        for key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            enter = QShortcut(QKeySequence(key), self.view)
-            enter.setContext(Qt.ShortcutContext.WidgetShortcut)
-            enter.activated.connect(lambda: self._choose(self.view.currentIndex().row()))
+        self.view.entered_on.connect(self._choose)
 
     def show_rows(self, rows: tuple[PersonFigures, ...], with_part: bool, with_label: bool) -> None:
         """Show rows; what is the same in all of them, part or label, may be left out."""
@@ -334,8 +344,8 @@ def _aligned(column: int) -> Qt.AlignmentFlag:
     return side | Qt.AlignmentFlag.AlignVCenter
 
 
-def _view(model: QAbstractTableModel) -> QTableView:
-    view = QTableView()
+def _view(model: QAbstractTableModel) -> _Rows:
+    view = _Rows()
     view.setModel(model)
     view.setProperty("measures", True)
     view.setShowGrid(False)

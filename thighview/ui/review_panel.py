@@ -205,10 +205,10 @@ class ReviewPanel(Page):
             card.setVisible(case is not None)
         if case is None:
             return
-        counts = dict.fromkeys(SliceState, 0)
-        for review in case.reviews:
-            counts[review.state] += 1
-        total = len(case.reviews)
+        counts, missing = dict.fromkeys(SliceState, 0), case.missing
+        for index, review in enumerate(case.reviews):
+            counts[review.state] += index not in missing
+        total = len(case.reviews) - len(missing)
         for state, label in self.counts.items():
             label.setText(str(counts[state]))
             label.setEnabled(counts[state] > 0)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QComboBox, QGridLayout, QWidget
+from PySide6.QtCore import QElapsedTimer, Qt
+from PySide6.QtWidgets import QApplication, QComboBox, QGridLayout, QWidget
 
 from thighview.app.segment_job import SegmentError
 from thighview.app.segmenting import doubt, obstacle
@@ -122,6 +122,7 @@ class SegmentPanel(Page):
         self._models: tuple[ModelEntry, ...] = ()
         self._listed = bool(workspace.models)
         self._job: SegmentJob | None = None
+        self._since_start = QElapsedTimer()
         self.run_card = self._make_run()
         self.model_card = self._make_model()
         self.engine_card = self._make_engine()
@@ -150,9 +151,7 @@ class SegmentPanel(Page):
         self.slices_words = words("")
         self.kept_words = words("", "muted")
         self.segment_button = button("Segment stack", self._segment, "Let the model draw the masks", "primary")
-        self.cancel_button = button(
-            "Cancel", self._workspace.cancel_segment, "Slices filled by this run are put back as they were"
-        )
+        self.cancel_button = button("Cancel", self._cancel, "Slices filled by this run are put back as they were")
         self.progress = ProgressLine()
         self.progress_words = words("", "muted")
         self.redo_button = button(
@@ -301,6 +300,11 @@ class SegmentPanel(Page):
         if self.model is not None:
             self._workspace.segment(self.model, (self._workspace.session.view.cursor[0],))
 
+    def _cancel(self) -> None:
+        """Cancel; not by the second press of a double click on what stood there before."""
+        if self._since_start.elapsed() >= QApplication.doubleClickInterval():
+            self._workspace.cancel_segment()
+
     def _view_changed(self, old: "ViewState", new: "ViewState") -> None:
         if old.cursor[0] != new.cursor[0]:
             self._show_redo()
@@ -308,6 +312,7 @@ class SegmentPanel(Page):
     def _segmenting(self, job: "SegmentJob | None") -> None:
         self._job = job
         if job is not None:
+            self._since_start.start()
             job.progressed.connect(self._progressed)
             self._progressed(0, 0)
         self._show_slices()

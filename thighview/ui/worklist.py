@@ -1,6 +1,7 @@
 """The worklist: the project's cases with a picture, the subject, and how far the review is."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,14 +62,16 @@ _BADGES = {
 
 def badge(summary: "CaseSummary", open_case: Case | None = None) -> tuple[str, str]:
     """A case's state in a few words, and their colour; the open case is asked itself."""
-    counts = summary.counts
+    counts, missing = summary.counts, summary.missing
     if open_case is not None and open_case.case_id == summary.case_id:
-        counts = Counter(review.state for review in open_case.reviews)
-    reviewed = sum(n for state, n in counts.items() if state.reviewed)
-    if summary.slices and reviewed == summary.slices:
+        there = open_case.missing
+        counts = Counter(review.state for i, review in enumerate(open_case.reviews) if i not in there)
+        missing = len(there)
+    reviewed, total = sum(n for state, n in counts.items() if state.reviewed), summary.slices - missing
+    if total and reviewed >= total:
         return "reviewed", "good"
     if reviewed:
-        return f"in review {reviewed}/{summary.slices}", "teal"
+        return f"in review {reviewed}/{total}", "teal"
     if counts.get(SliceState.EDITING, 0):
         return "in work", "amber"
     if counts.get(SliceState.MODEL, 0):
@@ -83,6 +86,7 @@ class Cases(QAbstractListModel):
         super().__init__()
         self.cases: tuple[CaseSummary, ...] = ()
         self._pictures: dict[ScanKey, QPixmap | None] = {}
+        self._missing: dict[ScanKey, int] = {}
         self._asked: set[ScanKey] = set()
 
     def show_cases(self, cases: "tuple[CaseSummary, ...]") -> bool:
@@ -105,6 +109,7 @@ class Cases(QAbstractListModel):
     def data(self, index: QModelIndex | QPersistentModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """The case, its picture, its words for the filter."""
         case = self.cases[index.row()]
+        case = replace(case, missing=self._missing.get(case.key, 0))
         if role == Qt.ItemDataRole.DisplayRole:
             return f"{case.subject} {case.title} {badge(case)[0]}"
         if role == _CASE:
@@ -119,11 +124,10 @@ class Cases(QAbstractListModel):
             return "\n".join(dict.fromkeys([*lines, str(case.key)]))
         return None
 
-    def set_picture(self, key: ScanKey, grey: NDArray[np.uint8] | None) -> None:
-        """Keep a picture, uint8 (rows, columns)."""
+    def set_picture(self, key: ScanKey, grey: NDArray[np.uint8], missing: int = 0) -> None:
+        """Keep a picture, uint8 (rows, columns), and how many slices are missing in the files."""
         self._asked.add(key)
-        if grey is None:
-            return
+        self._missing[key] = missing
         rows, columns = grey.shape
         image = QImage(grey.data, columns, rows, columns, QImage.Format.Format_Grayscale8).copy()
         self._pictures[key] = QPixmap.fromImage(image)
@@ -136,7 +140,7 @@ class Cases(QAbstractListModel):
             return
         self._asked.add(key)
         job = run_in_thread(lambda report, stopped: None if stopped() else _read_picture(key, sha256), lane="pictures")
-        job.succeeded.connect(lambda grey: self.set_picture(key, grey))
+        job.succeeded.connect(lambda seen: self.set_picture(key, *seen) if seen else None)
 
 
 class Worklist(QWidget):
@@ -212,7 +216,7 @@ class Worklist(QWidget):
 
     def _case_opened(self, case: Case | None) -> None:
         if case:
-            self.cases.set_picture(case.series[0].key, _picture(case.volume))
+            self.cases.set_picture(case.series[0].key, _picture(case.volume), len(case.missing))
         self._mark()
         self.list.viewport().update()
 
@@ -351,13 +355,14 @@ def _elided(painter: QPainter, rect: QRect, text: str) -> None:
     painter.drawText(rect, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, words_)
 
 
-def _read_picture(key: ScanKey, sha256: str = "") -> NDArray[np.uint8] | None:
-    """The picture of a scan on disk; None for one too large to be read just for that, or gone."""
+def _read_picture(key: ScanKey, sha256: str = "") -> tuple[NDArray[np.uint8], int] | None:
+    """The picture of a scan on disk and the number of its missing slices; None for one too large for that, or gone."""
     from thighview.app.opening import read_scan
 
     if not key.path.exists() or (key.path.is_file() and _size_bytes(key.path) > _MOST_BYTES):
         return None
-    return _picture(read_scan(*key, sha256).volume)
+    volume = read_scan(*key, sha256).volume
+    return _picture(volume), len(volume.missing)
 
 
 def _size_bytes(path: Path) -> int:
