@@ -157,9 +157,12 @@ class OpenMasks(OpenScans):
 
     # ------------------------------------------------------------------ inside
 
-    def _run(self, work: Callable[..., Any], words: str, done: Callable[[Any], None]) -> Job:
-        """Do work behind the window that a person waits for; what goes wrong arrives with ``failed``."""
-        job = run_in_thread(work)
+    def _run(self, work: Callable[..., Any], words: str, done: Callable[[Any], None], must_finish: bool = False) -> Job:
+        """Do work behind the window that a person waits for; what goes wrong arrives with ``failed``.
+
+        ``must_finish``: it is not cancelled when the program closes.
+        """
+        job = run_in_thread(work, must_finish=must_finish)
         job.succeeded.connect(done)
         job.failed.connect(self.failed)
         self.job_started.emit(job, words)

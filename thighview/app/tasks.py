@@ -167,7 +167,7 @@ class Workspace(OpenMasks):
             write_sidecar(path, table, **told)
             return path
 
-        return self._run(work, f"Writing {path.name}", lambda _: self.said.emit(f"Mask written to {path}."))
+        return self._run(work, f"Writing {path.name}", lambda _: self.said.emit(f"Mask written to {path}."), True)
 
     def move_to_project(self, folder: Path) -> None:
         """Hand the open case over to another project, journal and all, and go there with it."""
