@@ -107,7 +107,7 @@ def _read(path: Path, file: Any, part: str, there: int) -> Volume:
     if first.photometric == _WHITE_IS_ZERO:
         warnings.append("These images are stored with dark and bright exchanged (white is zero) and shown as stored.")
     warnings.append(f"A TIFF file does not say how the scan lies in the patient: {NOT_KNOWN}")
-    voxels = numbers.scaled(numbers.narrowed(voxels, path.name), told.slope, told.inter)
+    voxels = numbers.scaled(numbers.narrowed(voxels, path.name), told.slope, told.inter, path)
     if told.calibrated:
         warnings.append("ImageJ gave these images a calibration curve, which is not applied: numbers are as stored.")
     affine = _turned(path, planes, unknown(spacing), shape)
