@@ -62,6 +62,18 @@ def test_units_of_space(tmp_path: Path) -> None:
     assert "parsec" in read_volume(write(tmp_path / "a.nrrd", space_units=["parsec"] * 3)).warnings[0]
 
 
+def test_units_of_spacings(tmp_path: Path) -> None:
+    bare = dict.fromkeys(("space", "space directions", "space origin"))
+    for units, wanted, words in (
+        (["cm", "mm", "um"], (0.005, 1.25, 15), "hardly so"),
+        (["cm", "", "mm"], (5, 1.25, 15), "left and right"),
+        (["parsec"] * 3, (5, 1.25, 1.5), "parsec"),
+    ):
+        volume = read_volume(write(tmp_path / "a.nrrd", spacings=[1.5, 1.25, 5], units=units, **bare))
+        assert volume.spacing_mm == pytest.approx(wanted) and words in " ".join(volume.warnings)
+        assert len(volume.warnings) == (1 if "left" in words else 2)
+
+
 @pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize("encoding", ["raw", "gzip"])
 def test_an_axis_that_is_none_of_space_has_parts(tmp_path: Path, first: bool, encoding: str) -> None:

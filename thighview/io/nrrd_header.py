@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -193,7 +193,7 @@ def _position(
     warnings: list[str] = []
     name = str(fields.get("space", "")).lower()
     signs = _TO_LPS.get(name)
-    factor = _unit(fields, warnings)
+    factor = _unit(fields.get("space units", ()), warnings)
     steps = directions[space].T * factor if directions is not None else None
     if signs is not None and steps is not None and steps.shape == (3, 3):
         origin = np.array(fields.get("space origin", (0.0, 0.0, 0.0)), np.float64) * factor
@@ -203,7 +203,7 @@ def _position(
             if is_transform(affine):
                 return affine, "space directions", (*warnings, *doubts(affine))
         warnings.append("The position that this file gives (space directions) is none in space; it was passed over.")
-    spacing = np.linalg.norm(steps, axis=0) if steps is not None else _spacings(fields, count)[space] * factor
+    spacing = np.linalg.norm(steps, axis=0) if steps is not None else _spacings(fields, space, count, factor, warnings)
     known = np.isfinite(spacing) & (spacing > 0)
     if not known.all():
         warnings.append(SPACING_NOT_KNOWN)
@@ -214,17 +214,26 @@ def _position(
     return affine, "nothing", (*warnings, *doubts(affine))
 
 
-def _spacings(fields: Mapping[str, Any], count: int) -> NDArray[np.float64]:
+def _spacings(
+    fields: Mapping[str, Any], space: list[int], count: int, factor: float, warnings: list[str]
+) -> NDArray[np.float64]:
+    """Spacing along each axis of space, mm, each in the unit of that axis where it has one; NaN where there is none."""
     found = np.array(fields.get("spacings", [np.nan] * count), np.float64)
-    return found if found.shape == (count,) else np.full(count, np.nan)
+    if found.shape != (count,):
+        return np.full(len(space), np.nan)
+    units = [str(unit) for unit in fields.get("units", ())]
+    if len(units) != count:
+        return found[space] * (_unit(units, warnings) if units else factor)
+    return found[space] * [_unit([units[axis]], warnings) if units[axis].strip() else factor for axis in space]
 
 
-def _unit(fields: Mapping[str, Any], warnings: list[str]) -> float:
+def _unit(named: Iterable[object], warnings: list[str]) -> float:
     """Factor from the file's unit to mm."""
-    units = {str(unit).strip().lower() for unit in fields.get("space units", ())} - {""}
+    units = {str(unit).strip().lower() for unit in named} - {""}
     factors = {_MILLIMETRES.get(unit) for unit in units}
     if len(factors) == 1 and (factor := factors.pop()) is not None:
         return factor
     if units:
-        warnings.append(f"This file counts in {', '.join(sorted(units))[:60]}; millimetres were taken.")
+        said = f"This file counts in {', '.join(sorted(units))[:60]}; millimetres were taken."
+        warnings += [said] if said not in warnings else []
     return 1.0
