@@ -102,6 +102,18 @@ def test_several_values_per_voxel_are_parts_and_colours_refused(tmp_path: Path) 
             read_volume(tmp_path / f"c.{ending}")
 
 
+def test_vectors_are_no_scans_but_many_values_are_several(tmp_path: Path) -> None:
+    path = tmp_path / "a.mha"
+    for count in (2, 3, 4):
+        values = np.zeros((3, 4, 5, count), np.float32)
+        sitk.WriteImage(sitk.GetImageFromArray(values, isVector=True), str(path))
+        with pytest.raises(UserError, match=f"holds vectors of {count} numbers"):
+            read_volume(path)
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((3, 4, 5, 6), np.float32), isVector=True), str(path))
+    with pytest.raises(SeveralScansError, match="6 volumes"):
+        read_volume(path)
+
+
 def test_the_unit_that_a_file_names(tmp_path: Path) -> None:
     def of(unit: str) -> Volume:
         return read_volume(write(tmp_path / "a.mha", PLAIN.replace("DimSize", f"DistanceUnits = {unit}\nDimSize")))

@@ -73,6 +73,11 @@ def _checked(path: Path, fields: Mapping[str, str], end: int) -> StoredArray:
     kind = fields.get("ElementType", "")
     if channels in (3, 4) and kind == "MET_UCHAR":
         raise UserError(f"{path.name} is a colour picture.", "Open the scan itself, or convert it to grey values.")
+    if channels in (2, 3, 4) and kind in ("MET_FLOAT", "MET_DOUBLE"):
+        raise UserError(
+            f"{path.name} holds vectors of {channels} numbers; a scan of grey values was expected.",
+            "Open the scan itself; of several scans, save each as a file of its own.",
+        )
     if not 1 <= channels <= 1 << 16 or (channels > 1 and count == 4):
         raise UserError(f"{path.name} holds {channels} values per voxel; a scan was expected.", "Open the scan itself.")
     if kind not in _TYPES:

@@ -40,6 +40,7 @@ _TYPES = {
 }  # fmt: skip
 _PACKINGS = {"raw": "raw", "gzip": "gzip", "gz": "gzip", "bzip2": "bzip2", "bz2": "bzip2"}
 _SPATIAL_KINDS = ("domain", "space", "???", "none")
+_VECTORS = re.compile(r"(.*-)?(vector|matrix|gradient|normal)|quaternion")
 _SAVE_AGAIN = "Save it again as one .nrrd file, compressed with gzip or not at all."
 
 
@@ -86,8 +87,15 @@ def _detached(fields: Mapping[str, Any]) -> str:
     return str(fields.get("data file") or fields.get("datafile") or "")
 
 
-def array_of(path: Path, fields: Mapping[str, Any], start: int) -> StoredArray:
-    """Where the numbers of a file with this header lie; ``start`` is the byte behind the header.
+def array_of(path: Path, fields: Mapping[str, Any], start: int, layered: bool = False) -> StoredArray:
+    """Where the numbers of a file with this header lie.
+
+    Parameters
+    ----------
+    start : int
+        The byte behind the header.
+    layered : bool
+        Whether what calls itself vectors is taken as several volumes: 3D Slicer writes layers of masks so.
 
     Raises
     ------
@@ -109,6 +117,11 @@ def array_of(path: Path, fields: Mapping[str, Any], start: int) -> StoredArray:
     if len(kinds) != count:
         raise bounded.damaged(path, f"its NRRD header gives {len(kinds)} kinds for {count} axes")
     apart = _apart(path, kinds, directions, sizes)
+    if not layered and any(_VECTORS.fullmatch(kind) for kind in kinds):
+        raise UserError(
+            f"{path.name} holds vectors or colours ({', '.join(kinds)[:80]}); a scan of grey values was expected.",
+            "Open the scan itself; of several scans, save each as a file of its own.",
+        )
     space = [axis for axis in range(count) if axis not in apart]
     affine, position_from, warnings = _position(path, fields, directions, space, count)
     array = StoredArray(
