@@ -221,8 +221,12 @@ def test_older_segmentations_of_slicer_have_a_layer_for_each_segment(tmp_path, t
     fields = slicer_fields(("a", "1 0 0", 1, 0, ""), ("b", "0 1 0", 1, 0, ""), ("c", "0 1 0", 1, 0, ""))
     fields = {key: text for key, text in fields.items() if not key.endswith(("LabelValue", "Layer"))}
     path = write_nrrd(tmp_path / "s.seg.nrrd", layered(labels), tiny_volume.affine, fields=fields)
-    read, table = read_mask(path, tiny_volume)
-    assert np.array_equal(read, labels) and names_of(table) == [(1, "a", ""), (2, "b", ""), (3, "c", "")]
+    for kind in (b"list", b"vector"):
+        path.write_bytes(path.read_bytes().replace(b"kinds: list", b"kinds: " + kind))
+        read, table = read_mask(path, tiny_volume)
+        assert np.array_equal(read, labels) and names_of(table) == [(1, "a", ""), (2, "b", ""), (3, "c", "")]
+    with pytest.raises(UserError, match="holds vectors"):
+        read_volume(path)
 
 
 def test_segments_of_a_dicom_seg_keep_name_side_colour_and_number(tmp_path, scan):

@@ -8,6 +8,8 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 
 from thighview.core.errors import SeveralScansError, UserError
+from thighview.core.known import lengths_known
+from thighview.core.volume import Volume
 from thighview.io.reading import read_source, read_volume, sha256_of
 
 VOXELS = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
@@ -98,6 +100,29 @@ def test_several_values_per_voxel_are_parts_and_colours_refused(tmp_path: Path) 
         sitk.WriteImage(sitk.GetImageFromArray(colours, isVector=True), str(tmp_path / f"c.{ending}"))
         with pytest.raises(UserError, match=words):
             read_volume(tmp_path / f"c.{ending}")
+
+
+def test_vectors_are_no_scans_but_many_values_are_several(tmp_path: Path) -> None:
+    path = tmp_path / "a.mha"
+    for count in (2, 3, 4):
+        values = np.zeros((3, 4, 5, count), np.float32)
+        sitk.WriteImage(sitk.GetImageFromArray(values, isVector=True), str(path))
+        with pytest.raises(UserError, match=f"holds vectors of {count} numbers"):
+            read_volume(path)
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((3, 4, 5, 6), np.float32), isVector=True), str(path))
+    with pytest.raises(SeveralScansError, match="6 volumes"):
+        read_volume(path)
+
+
+def test_the_unit_that_a_file_names(tmp_path: Path) -> None:
+    def of(unit: str) -> Volume:
+        return read_volume(write(tmp_path / "a.mha", PLAIN.replace("DimSize", f"DistanceUnits = {unit}\nDimSize")))
+
+    for unit in ("mm", "?"):
+        assert of(unit).spacing_mm == (5, 1.25, 1.5) and not of(unit).warnings
+    assert of("cm").spacing_mm == (50, 12.5, 15) and tuple(of("cm").to_world((0, 0, 0))) == (100, -200, 300)
+    assert of("um").spacing_mm == pytest.approx((0.005, 0.00125, 0.0015)) and "counts in um" in of("um").warnings[0]
+    assert not lengths_known(of("parsec")) and "'parsec'" in of("parsec").warnings[0]
 
 
 def test_what_is_not_said_is_told(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import gzip
 import itertools
 import re
 import struct
+import tracemalloc
 
 import nibabel as nib
 import numpy as np
@@ -363,6 +364,25 @@ def test_what_the_memory_cannot_take_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(bounded, "budget_bytes", lambda: 100)
     with pytest.raises(UserError, match="memory"):
         read_nifti(save(tmp_path / "a.nii.gz", ramp(7, 6, 5)))
+
+
+@pytest.mark.parametrize(("slope", "inter", "item"), [(0.5, 0, 4), (1, -1024, 2), (1000, 7, 4)])
+def test_scaling_takes_no_more_memory_than_what_comes_out(tmp_path, monkeypatch, slope, inter, item):
+    voxels = ramp(100, 100, 100, dtype=np.uint8)
+    path = save(tmp_path / "a.nii", voxels, change=lambda b: struct.pack_into("<2f", b, 112, slope, inter))
+    read_nifti(path)  # what is imported counts no more
+    tracemalloc.start()
+    try:
+        volume = read_nifti(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert volume.voxels.itemsize == item and peak < voxels.size * (1 + item) + (3 << 20)
+    monkeypatch.setattr(bounded, "budget_bytes", lambda: voxels.size * item)
+    assert np.array_equal(read_nifti(path).voxels, nib.load(path).get_fdata().T)
+    monkeypatch.setattr(bounded, "budget_bytes", lambda: voxels.size * item - 1)
+    with pytest.raises(UserError, match="memory"):
+        read_nifti(path)
 
 
 _RNG = np.random.default_rng(3)

@@ -7,6 +7,7 @@ from pathlib import Path
 import nrrd
 import numpy as np
 import pytest
+import SimpleITK as sitk  # noqa: N813
 
 from thighview.core.errors import SeveralScansError, UserError
 from thighview.io import bounded
@@ -62,13 +63,25 @@ def test_units_of_space(tmp_path: Path) -> None:
     assert "parsec" in read_volume(write(tmp_path / "a.nrrd", space_units=["parsec"] * 3)).warnings[0]
 
 
+def test_units_of_spacings(tmp_path: Path) -> None:
+    bare = dict.fromkeys(("space", "space directions", "space origin"))
+    for units, wanted, words in (
+        (["cm", "mm", "um"], (0.005, 1.25, 15), "hardly so"),
+        (["cm", "", "mm"], (5, 1.25, 15), "left and right"),
+        (["parsec"] * 3, (5, 1.25, 1.5), "parsec"),
+    ):
+        volume = read_volume(write(tmp_path / "a.nrrd", spacings=[1.5, 1.25, 5], units=units, **bare))
+        assert volume.spacing_mm == pytest.approx(wanted) and words in " ".join(volume.warnings)
+        assert len(volume.warnings) == (1 if "left" in words else 2)
+
+
 @pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize("encoding", ["raw", "gzip"])
 def test_an_axis_that_is_none_of_space_has_parts(tmp_path: Path, first: bool, encoding: str) -> None:
     volumes = np.stack([VOXELS, VOXELS * 3, 7 - VOXELS], axis=-1 if first else 0)
     none = np.full((1, 3), np.nan)
     rows = [none, DIRECTIONS] if first else [DIRECTIONS, none]
-    kinds = ["list", *["domain"] * 3] if first else [*["space"] * 3, "vector"]
+    kinds = ["list", *["domain"] * 3] if first else [*["space"] * 3, "time"]
     path = write(
         tmp_path / "a.nrrd", volumes, **{"space directions": np.concatenate(rows)}, kinds=kinds, encoding=encoding
     )
@@ -78,6 +91,21 @@ def test_an_axis_that_is_none_of_space_has_parts(tmp_path: Path, first: bool, en
         volume = read_volume(path, part)
         assert np.array_equal(volume.voxels, wanted) and volume.voxels.flags.c_contiguous
         assert volume.axes == "SPL" and volume.spacing_mm == (5, 1.25, 1.5) and not volume.warnings
+
+
+@pytest.mark.parametrize("kind", ["vector", "covariant-vector", "3-vector", "2D-symmetric-matrix", "3-color"])
+def test_vectors_and_colours_are_no_scans(tmp_path: Path, kind: str) -> None:
+    rows = np.concatenate([np.full((1, 3), np.nan), DIRECTIONS])
+    values = np.stack([VOXELS] * 3, axis=-1).astype(np.float32)
+    path = write(tmp_path / "a.nrrd", values, **{"space directions": rows}, kinds=[kind, *["domain"] * 3])
+    with pytest.raises(UserError, match=r"holds vectors or colours|colour picture"):
+        read_volume(path)
+
+
+def test_what_simpleitk_writes_of_a_colour_picture_is_no_scan(tmp_path: Path) -> None:
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((3, 4, 5, 3), np.uint8), isVector=True), str(tmp_path / "a.nrrd"))
+    with pytest.raises(UserError, match="vectors or colours"):
+        read_volume(tmp_path / "a.nrrd")
 
 
 def test_voxels_in_another_file(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from thighview.core.errors import SeveralScansError, UserError
 from thighview.core.volume import Volume
 from thighview.io import bounded, numpy_archive
 from thighview.io.masks import read_mask
+from thighview.io.numpy_array import MAGIC, read_head
 from thighview.io.numpy_in import bundle_masks
 from thighview.io.reading import inspect, read_volume
 
@@ -173,6 +174,18 @@ def test_bombs_are_refused_before_anything_is_allocated(tmp_path: Path, monkeypa
     for name in ("a.npy", "b.npz", "c.npz"):
         with pytest.raises(UserError, match=r"announces|larger than"):
             read_volume(tmp_path / name)
+
+
+def test_a_header_that_announces_too_much_is_not_read(tmp_path: Path) -> None:
+    words = str({"descr": "<i2", "fortran_order": False, "shape": VOXELS.shape}).encode() + b"\n"
+    good = MAGIC + b"\x02\0" + len(words).to_bytes(4, "little") + words + VOXELS.tobytes()
+    (tmp_path / "a.npy").write_bytes(good)
+    assert np.array_equal(read_volume(tmp_path / "a.npy").voxels, VOXELS), "a header of version 2"
+    for start, size in ((b"\x02\0", 4), (b"\x01\0", 2)):
+        stream = io.BytesIO(MAGIC + start + (60_000).to_bytes(size, "little") + b" " * 60_000)
+        with pytest.raises(UserError, match="it announces 60,000 bytes"):
+            read_head(stream, tmp_path / "a.npz")
+        assert stream.tell() < 100
 
 
 def test_other_files_are_refused_in_one_sentence(tmp_path: Path) -> None:

@@ -147,6 +147,79 @@ def test_channels_that_are_not_all_there_are_not_taken_for_slices(tmp_path: Path
     assert read_volume(tmp_path / "c.ome.tif").shape == (10, 30, 20), "one of several files, each tells of all"
 
 
+def ome(path: Path, voxels: np.ndarray, *images: str, head: str = "") -> Path:
+    """Pages in the order of ``voxels``, and the words of OME about each image: sizes, then which pages are its own."""
+    kind = 'Type="uint16" SizeX="20" SizeY="30" DimensionOrder="XYZCT"'
+    words = "".join(f"<Image><Pixels {kind} {one}</Pixels></Image>" for one in images)
+    space = 'xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"'
+    return write(path, voxels, description=f'<?xml version="1.0"?><OME {space} {head}>{words}</OME>')
+
+
+def test_two_images_of_an_ome_file_are_two_scans(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.tif"
+    with tifffile.TiffWriter(path, ome=True) as out:
+        for voxels, mm in ((VOXELS, 0.5), (VOXELS[1:] + 1, 1.5)):
+            sizes = {f"PhysicalSize{axis}": mm for axis in "XY"} | {"PhysicalSizeZ": 4 * mm}
+            units = {f"PhysicalSize{axis}Unit": "mm" for axis in "XYZ"}
+            out.write(voxels, photometric="minisblack", metadata={"axes": "ZYX"} | sizes | units)
+    with pytest.raises(SeveralScansError) as caught:
+        read_volume(path)
+    assert [choice.title for choice in caught.value.choices] == ["image 1", "image 2"]
+    with tifffile.TiffFile(path) as theirs:
+        for n, mm in enumerate((0.5, 1.5)):
+            volume = read_volume(path, str(n + 1))
+            assert np.array_equal(volume.voxels, theirs.series[n].asarray())
+            assert volume.spacing_mm == pytest.approx((4 * mm, mm, mm))
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        "".join(f'<TiffData IFD="{3 - z}" FirstZ="{z}"/>' for z in range(4)),
+        '<TiffData FirstZ="2" IFD="0" PlaneCount="2"/><TiffData IFD="2" PlaneCount="2"/>',
+        "".join(f'<TiffData IFD="{n}" FirstZ="{n}" PlaneCount="1"/>' for n in range(4)),
+        "<TiffData/>",
+    ],
+)
+def test_planes_are_the_pages_that_ome_names(tmp_path: Path, runs: str) -> None:
+    path = ome(tmp_path / "a.ome.tif", VOXELS, f'SizeZ="4" SizeC="1" SizeT="1">{runs}')
+    with tifffile.TiffFile(path) as theirs:
+        wanted = theirs.series[0].asarray()
+    assert np.array_equal(read_volume(path).voxels, wanted)
+
+
+def test_channels_are_the_pages_that_ome_names(tmp_path: Path) -> None:
+    order = [5, 2, 0, 3, 1, 4]  # plane n, slices first, lies on this page
+    runs = "".join(f'<TiffData FirstZ="{n % 3}" FirstC="{n // 3}" IFD="{page}"/>' for n, page in enumerate(order))
+    voxels = np.concatenate([VOXELS, VOXELS[:2] + 1])
+    path = ome(tmp_path / "a.ome.tif", voxels, f'SizeZ="3" SizeC="2" SizeT="1">{runs}')
+    for c in range(2):
+        assert np.array_equal(read_volume(path, str(c + 1)).voxels, voxels[order[3 * c : 3 * c + 3]])
+    named = "".join(
+        f'<TiffData FirstZ="{z}" FirstC="{c}" IFD="{3 - z}"><UUID FileName="{c}.ome.tif">urn:{c}</UUID></TiffData>'
+        for c in range(2)
+        for z in range(4)
+    )
+    path = ome(tmp_path / "b.ome.tif", VOXELS, f'SizeZ="4" SizeC="2" SizeT="1">{named}', head='UUID="urn:1"')
+    assert np.array_equal(read_volume(path).voxels, VOXELS[::-1]), "one channel of two lies in this file"
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        ['SizeZ="3" SizeC="1" SizeT="1"><TiffData/>'],
+        ['SizeZ="5" SizeC="1" SizeT="1">'],
+        ['SizeZ="5" SizeC="1" SizeT="1"><TiffData IFD="1" PlaneCount="5"/>'],
+        ['SizeZ="4" SizeC="1" SizeT="1"><TiffData IFD="0"/><TiffData IFD="1" PlaneCount="3"/>'],
+        ['SizeZ="2" SizeC="1" SizeT="1">', 'SizeZ="2" SizeC="1" SizeT="1">'],
+        ['SizeZ="4" SizeC="1" SizeT="1"><TiffData/>', 'SizeZ="4" SizeC="1" SizeT="1"><TiffData/>'],
+    ],
+)
+def test_planes_that_are_not_those_of_the_words_are_refused(tmp_path: Path, images: list[str]) -> None:
+    with pytest.raises(UserError, match="but 4 are in it: which is which cannot be told"):
+        read_volume(ome(tmp_path / "a.ome.tif", VOXELS, *images))
+
+
 @pytest.mark.parametrize(
     ("value", "turn"),
     [(0, np.s_[:]), (1, np.s_[:]), (2, np.s_[:, :, ::-1]), (3, np.s_[:, ::-1, ::-1]), (4, np.s_[:, ::-1])],

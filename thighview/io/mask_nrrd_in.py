@@ -45,7 +45,7 @@ def read_nrrd_mask(path: Path) -> MaskFile:
         When it is damaged, too large for the memory, packed in a way that is not read here, or no mask.
     """
     fields, start = nrrd_header.read_fields(path)
-    array = nrrd_header.array_of(path, fields, start)
+    array = nrrd_header.array_of(path, fields, start, layered=True)
     if array.dtype.kind not in "iu":
         raise UserError(f"{path.name} is no label map: it holds {fields['type']}s.", "Open a mask of whole numbers.")
     layers, said = _layers(array)

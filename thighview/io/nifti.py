@@ -186,7 +186,7 @@ def _volume(
         voxels = numbers.magnitude(stored, header.slope, header.inter)
         details["Shown"] = "the magnitude of complex numbers"
     else:
-        voxels = numbers.scaled(numbers.narrowed(stored, data.name), header.slope, header.inter)
+        voxels = numbers.scaled(numbers.narrowed(stored, data.name), header.slope, header.inter, data)
     if not header.names_unit:
         details["Unit of length"] = "not named, mm taken"
     name = stem(place)

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ _TYPES = {
 }  # fmt: skip
 _PACKINGS = {"raw": "raw", "gzip": "gzip", "gz": "gzip", "bzip2": "bzip2", "bz2": "bzip2"}
 _SPATIAL_KINDS = ("domain", "space", "???", "none")
+_VECTORS = re.compile(r"(.*-)?(vector|matrix|gradient|normal)|quaternion")
 _SAVE_AGAIN = "Save it again as one .nrrd file, compressed with gzip or not at all."
 
 
@@ -86,8 +87,15 @@ def _detached(fields: Mapping[str, Any]) -> str:
     return str(fields.get("data file") or fields.get("datafile") or "")
 
 
-def array_of(path: Path, fields: Mapping[str, Any], start: int) -> StoredArray:
-    """Where the numbers of a file with this header lie; ``start`` is the byte behind the header.
+def array_of(path: Path, fields: Mapping[str, Any], start: int, layered: bool = False) -> StoredArray:
+    """Where the numbers of a file with this header lie.
+
+    Parameters
+    ----------
+    start : int
+        The byte behind the header.
+    layered : bool
+        Whether what calls itself vectors is taken as several volumes: 3D Slicer writes layers of masks so.
 
     Raises
     ------
@@ -109,6 +117,11 @@ def array_of(path: Path, fields: Mapping[str, Any], start: int) -> StoredArray:
     if len(kinds) != count:
         raise bounded.damaged(path, f"its NRRD header gives {len(kinds)} kinds for {count} axes")
     apart = _apart(path, kinds, directions, sizes)
+    if not layered and any(_VECTORS.fullmatch(kind) for kind in kinds):
+        raise UserError(
+            f"{path.name} holds vectors or colours ({', '.join(kinds)[:80]}); a scan of grey values was expected.",
+            "Open the scan itself; of several scans, save each as a file of its own.",
+        )
     space = [axis for axis in range(count) if axis not in apart]
     affine, position_from, warnings = _position(path, fields, directions, space, count)
     array = StoredArray(
@@ -193,7 +206,7 @@ def _position(
     warnings: list[str] = []
     name = str(fields.get("space", "")).lower()
     signs = _TO_LPS.get(name)
-    factor = _unit(fields, warnings)
+    factor = _unit(fields.get("space units", ()), warnings)
     steps = directions[space].T * factor if directions is not None else None
     if signs is not None and steps is not None and steps.shape == (3, 3):
         origin = np.array(fields.get("space origin", (0.0, 0.0, 0.0)), np.float64) * factor
@@ -203,7 +216,7 @@ def _position(
             if is_transform(affine):
                 return affine, "space directions", (*warnings, *doubts(affine))
         warnings.append("The position that this file gives (space directions) is none in space; it was passed over.")
-    spacing = np.linalg.norm(steps, axis=0) if steps is not None else _spacings(fields, count)[space] * factor
+    spacing = np.linalg.norm(steps, axis=0) if steps is not None else _spacings(fields, space, count, factor, warnings)
     known = np.isfinite(spacing) & (spacing > 0)
     if not known.all():
         warnings.append(SPACING_NOT_KNOWN)
@@ -214,17 +227,26 @@ def _position(
     return affine, "nothing", (*warnings, *doubts(affine))
 
 
-def _spacings(fields: Mapping[str, Any], count: int) -> NDArray[np.float64]:
+def _spacings(
+    fields: Mapping[str, Any], space: list[int], count: int, factor: float, warnings: list[str]
+) -> NDArray[np.float64]:
+    """Spacing along each axis of space, mm, each in the unit of that axis where it has one; NaN where there is none."""
     found = np.array(fields.get("spacings", [np.nan] * count), np.float64)
-    return found if found.shape == (count,) else np.full(count, np.nan)
+    if found.shape != (count,):
+        return np.full(len(space), np.nan)
+    units = [str(unit) for unit in fields.get("units", ())]
+    if len(units) != count:
+        return found[space] * (_unit(units, warnings) if units else factor)
+    return found[space] * [_unit([units[axis]], warnings) if units[axis].strip() else factor for axis in space]
 
 
-def _unit(fields: Mapping[str, Any], warnings: list[str]) -> float:
+def _unit(named: Iterable[object], warnings: list[str]) -> float:
     """Factor from the file's unit to mm."""
-    units = {str(unit).strip().lower() for unit in fields.get("space units", ())} - {""}
+    units = {str(unit).strip().lower() for unit in named} - {""}
     factors = {_MILLIMETRES.get(unit) for unit in units}
     if len(factors) == 1 and (factor := factors.pop()) is not None:
         return factor
     if units:
-        warnings.append(f"This file counts in {', '.join(sorted(units))[:60]}; millimetres were taken.")
+        said = f"This file counts in {', '.join(sorted(units))[:60]}; millimetres were taken."
+        warnings += [said] if said not in warnings else []
     return 1.0

@@ -1,30 +1,57 @@
 """Stored numbers made the numbers a scan has: scaled, in whole numbers where they are whole, complex as magnitude."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
+from thighview.io import bounded
+
+_BLOCK = 1 << 16
+"""How many numbers are scaled at once."""
 
 
-def scaled(stored: NDArray[Any], slope: float, inter: float) -> NDArray[Any]:
-    """True numbers: slope * stored + inter, integers where they stay integers, float32 for 8 and 16 bits."""
+def scaled(stored: NDArray[Any], slope: float, inter: float, path: Path) -> NDArray[Any]:
+    """True numbers: slope * stored + inter, integers where they stay integers, float32 for 8 and 16 bits.
+
+    Block by block: beside what is stored there is never more than what comes out.
+
+    Raises
+    ------
+    UserError
+        When the memory cannot take what comes out, which may be larger than what is stored.
+    """
     if (slope, inter) == (1.0, 0.0):
         return stored
-    if stored.dtype.kind in "iu" and slope == int(slope) and inter == int(inter):
-        ends = [int(slope) * int(stored.min()) + int(inter), int(slope) * int(stored.max()) + int(inter)]
-        for name in ("i2", "i4"):
-            if (
-                np.iinfo(name).min <= min(ends)
-                and max(ends) <= np.iinfo(name).max
-                and max(map(abs, (slope, inter))) < 2**31
-            ):
-                whole = stored.astype(np.int64)
-                return (whole * int(slope) + int(inter)).astype(name)
+    dtype = _scaled_dtype(stored, slope, inter)
+    bounded.check_budget(path, stored.shape, dtype.itemsize)
+    found = np.empty(stored.shape, dtype)
+    numbers, out = stored.reshape(-1), found.reshape(-1)
     with np.errstate(all="ignore"):  # what grows beyond all numbers is counted by whoever looks for odd voxels
-        exact = stored.astype(np.float64) * slope + inter
-        return exact.astype(np.float32) if stored.dtype.itemsize <= 2 or stored.dtype == np.float32 else exact
+        for at in range(0, len(numbers), _BLOCK):
+            block = numbers[at : at + _BLOCK]
+            if dtype.kind == "i":
+                out[at : at + _BLOCK] = block.astype(np.int64) * int(slope) + int(inter)
+            else:
+                out[at : at + _BLOCK] = block.astype(np.float64) * slope + inter
+    return found
+
+
+def _scaled_dtype(stored: NDArray[Any], slope: float, inter: float) -> np.dtype[Any]:
+    """What numbers are when they are scaled."""
+    if (
+        stored.dtype.kind in "iu"
+        and slope == int(slope)
+        and inter == int(inter)
+        and max(abs(slope), abs(inter)) < 2**31
+    ):
+        ends = [int(slope) * int(end) + int(inter) for end in (stored.min(), stored.max())]
+        for name in ("i2", "i4"):
+            if np.iinfo(name).min <= min(ends) and max(ends) <= np.iinfo(name).max:
+                return np.dtype(name)
+    return np.dtype("f4" if stored.dtype.itemsize <= 2 or stored.dtype == np.float32 else "f8")
 
 
 def magnitude(stored: NDArray[Any], slope: float = 1.0, inter: float = 0.0) -> NDArray[Any]:

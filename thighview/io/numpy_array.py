@@ -1,5 +1,6 @@
 """One ``.npy`` array: its header checked, then no more of it read than that announces; nothing in it is ever run."""
 
+import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from thighview.io.bounded import Stream
 
 MAGIC = b"\x93NUMPY"
 _MOST_HEADER_BYTES = 10_000
+_LENGTH_BYTES = {(1, 0): 2, (2, 0): 4}
+"""How long the number is that says how long the header is, by version."""
 _MOST_TEXT_BYTES = 64 << 20
 _KINDS = "biufc"
 
@@ -47,12 +50,17 @@ def read_head(stream: Stream, path: Path) -> ArrayHead:
     """
     try:
         version = np.lib.format.read_magic(stream)
-        if version == (1, 0):
-            shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream, _MOST_HEADER_BYTES)
-        elif version == (2, 0):
-            shape, fortran, dtype = np.lib.format.read_array_header_2_0(stream, _MOST_HEADER_BYTES)
-        else:
+        if version not in _LENGTH_BYTES:
             raise ValueError(f"version {version[0]}.{version[1]}")
+        length = stream.read(_LENGTH_BYTES[version])
+        count = int.from_bytes(length, "little")
+        if count > _MOST_HEADER_BYTES:  # NumPy would read it all before it says so
+            raise ValueError(f"it announces {count:,} bytes")
+        header = io.BytesIO(length + stream.read(count))
+        if version == (1, 0):
+            shape, fortran, dtype = np.lib.format.read_array_header_1_0(header, _MOST_HEADER_BYTES)
+        else:
+            shape, fortran, dtype = np.lib.format.read_array_header_2_0(header, _MOST_HEADER_BYTES)
     except Exception as error:
         said = (str(error).splitlines() or [""])[0][:100]
         raise bounded.damaged(path, f"the header of its array cannot be read ({said})") from error

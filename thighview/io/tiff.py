@@ -6,7 +6,7 @@ TIFF does not say how a scan lies in the patient; of its spacing only what the r
 import logging
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,15 @@ class _Plane:
 
     page: Any
     behind: int = 0
+
+
+@dataclass(frozen=True)
+class _Stack:
+    """Planes that are the slices of one scan, in order, and what is told of it."""
+
+    title: str
+    planes: list[_Plane]
+    told: Told
 
 
 def starts(first: bytes) -> bool:
@@ -91,11 +100,10 @@ def read_tiff(path: Path, part: str = "") -> Volume:
 
 def _read(path: Path, file: Any, part: str, there: int) -> Volume:
     pages = _pages(path, file)
-    told = told_by(str(pages[0].description))
-    stacks = _stacks(path, pages, told, there)
-    choices = [ScanChoice(title, path, str(n), len(planes)) for n, (title, planes) in enumerate(stacks, 1)]
-    chosen = parts.choose(path, part, choices, "stacks")
-    title, planes = stacks[chosen]
+    stacks = _stacks(path, pages, told_by(str(pages[0].description)), there)
+    choices = [ScanChoice(stack.title, path, str(n), len(stack.planes)) for n, stack in enumerate(stacks, 1)]
+    stack = stacks[parts.choose(path, part, choices, "stacks")]
+    planes, told = stack.planes, stack.told
     first = planes[0].page
     shape = (len(planes), int(first.shape[0]), int(first.shape[1]))
     _check(path, planes, shape, there)
@@ -107,7 +115,7 @@ def _read(path: Path, file: Any, part: str, there: int) -> Volume:
     if first.photometric == _WHITE_IS_ZERO:
         warnings.append("These images are stored with dark and bright exchanged (white is zero) and shown as stored.")
     warnings.append(f"A TIFF file does not say how the scan lies in the patient: {NOT_KNOWN}")
-    voxels = numbers.scaled(numbers.narrowed(voxels, path.name), told.slope, told.inter)
+    voxels = numbers.scaled(numbers.narrowed(voxels, path.name), told.slope, told.inter, path)
     if told.calibrated:
         warnings.append("ImageJ gave these images a calibration curve, which is not applied: numbers are as stored.")
     affine = _turned(path, planes, unknown(spacing), shape)
@@ -118,8 +126,8 @@ def _read(path: Path, file: Any, part: str, there: int) -> Volume:
     }
     name = stem(path)
     if len(stacks) > 1:
-        details["Stack"] = title
-        name = f"{name}, {title}"
+        details["Stack"] = stack.title
+        name = f"{name}, {stack.title}"
     said = (*warnings, *doubts(affine), *numbers.odd_words(voxels))
     return Volume(voxels, affine, name, "tiff", said, details, unsure=unsure("nothing", said))
 
@@ -145,8 +153,56 @@ def _pages(path: Path, file: Any) -> list[Any]:
     return pages
 
 
-def _stacks(path: Path, pages: Sequence[Any], told: Told, there: int) -> list[tuple[str, list[_Plane]]]:
+def _stacks(path: Path, pages: Sequence[Any], told: Sequence[Told], there: int) -> list[_Stack]:
     """The scans a file holds, each with its planes in order: channels and times apart, and other sizes of images."""
+    at = {int(page.index): page for page in pages}
+    images = [_placed(path, one, at) for one in told]
+    if len(told) == 1 and (not images[0] or [images[0].get(n) for n in range(len(pages))] == list(pages)):
+        return _in_sequence(path, pages, told[0], there)
+    used = {int(page.index) for image in images for page in image.values()}
+    if len(used) < sum(map(len, images)) or not used:
+        raise _untold(path, told, len(pages))
+    if {_kind(at[n]) for n in at.keys() - used} & {_kind(at[n]) for n in used}:
+        raise _untold(path, told, len(pages))
+    stacks: list[_Stack] = []
+    for number, (one, image) in enumerate(zip(told, images, strict=True), 1):
+        own: dict[tuple[int, int], list[_Plane]] = {}
+        for index in sorted(image):  # and so the slices of each channel and time are in their order
+            place = _place(one, index)
+            own.setdefault((place["T"], place["C"]), []).append(_Plane(image[index]))
+        for (t, c), planes in sorted(own.items()):
+            if len(planes) != one.slices or len({_kind(plane.page) for plane in planes}) > 1:
+                raise _untold(path, told, len(pages))
+            words = [f"image {number}"] * (len(told) > 1) + _words(one, t, c)
+            stacks.append(_Stack(", ".join(words), planes, one))
+    return stacks
+
+
+def _placed(path: Path, told: Told, pages: Mapping[int, Any]) -> dict[int, Any]:
+    """The pages of one image by the place of their plane in it, as far as they are there."""
+    found: dict[int, Any] = {}
+    count = told.slices * told.channels * told.frames
+    for run in told.runs:
+        most = min(count - run.plane, max(pages) + 1 - run.page)
+        for n in range(min(run.count or most, most)):
+            if run.plane + n in found:
+                raise _untold(path, (told,), len(pages))
+            if run.page + n in pages:
+                found[run.plane + n] = pages[run.page + n]
+    return found
+
+
+def _place(told: Told, index: int) -> dict[str, int]:
+    """Which slice, channel and time a plane is."""
+    sizes = {"Z": told.slices, "C": told.channels, "T": told.frames}
+    found: dict[str, int] = {}
+    for axis in told.order:
+        index, found[axis] = divmod(index, sizes[axis])
+    return found
+
+
+def _in_sequence(path: Path, pages: Sequence[Any], told: Told, there: int) -> list[_Stack]:
+    """The scans of pages that follow one another as they are told."""
     planes = [_Plane(page) for page in pages]
     count = told.slices * told.channels * told.frames
     first = pages[0]
@@ -156,27 +212,38 @@ def _stacks(path: Path, pages: Sequence[Any], told: Told, there: int) -> list[tu
         planes = [_Plane(first, n) for n in range(count)]  # ImageJ writes large stacks without a page for each
     groups: dict[tuple[object, ...], list[_Plane]] = {}
     for plane in planes:
-        groups.setdefault((tuple(plane.page.shape), str(plane.page.dtype)), []).append(plane)
+        groups.setdefault(_kind(plane.page), []).append(plane)
     if len(groups) > 1:
-        return [(f"{len(own)} images of {_size(own[0].page.shape)}", own) for own in groups.values()]
-    if told.channels * told.frames == 1:
-        return [("", planes)]
-    if len(planes) == told.slices:  # one of several files, of which each tells of all
-        return [("", planes)]
+        return [_Stack(f"{len(own)} images of {_size(own[0].page.shape)}", own, told) for own in groups.values()]
+    if len(planes) == told.slices or (count == 0 and told.channels * told.frames == 1):
+        return [_Stack("", planes, told)]  # where there are channels: one of several files, of which each tells of all
     if count != len(planes):
-        raise UserError(
-            f"{path.name} says that it holds {count} images ({told.slices} slices, channels: {told.channels}, times: "
-            f"{told.frames}), but {len(planes)} are in it: which is which cannot be told.",
-            "Save all of it again as one file, or one channel alone.",
-        )
-    sizes = {"Z": told.slices, "C": told.channels, "T": told.frames}
-    grid = np.arange(count).reshape([sizes[axis] for axis in reversed(told.order)])
-    grid = grid.transpose([told.order[::-1].index(axis) for axis in "TCZ"])
-    stacks: list[tuple[str, list[_Plane]]] = []
-    for t, c in np.ndindex(told.frames, told.channels):
-        words = [f"channel {c + 1}"] * (told.channels > 1) + [f"time {t + 1}"] * (told.frames > 1)
-        stacks.append((", ".join(words), [planes[int(n)] for n in grid[t, c]]))
-    return stacks
+        raise _untold(path, (told,), len(planes))
+    found: dict[tuple[int, int], list[_Plane]] = {}
+    for index, plane in enumerate(planes):
+        place = _place(told, index)
+        found.setdefault((place["T"], place["C"]), []).append(plane)
+    return [_Stack(", ".join(_words(told, t, c)), own, told) for (t, c), own in sorted(found.items())]
+
+
+def _untold(path: Path, told: Sequence[Told], there: int) -> UserError:
+    """A file whose planes are not those it tells of."""
+    sizes = "; ".join(f"{one.slices} slices, channels: {one.channels}, times: {one.frames}" for one in told[:3])
+    count = sum(one.slices * one.channels * one.frames for one in told)
+    return UserError(
+        f"{path.name} says that it holds {count} images ({sizes}), but {there} are in it: which is which cannot be "
+        "told.",
+        "Save all of it again as one file, or one channel alone.",
+    )
+
+
+def _words(told: Told, t: int, c: int) -> list[str]:
+    return [f"channel {c + 1}"] * (told.channels > 1) + [f"time {t + 1}"] * (told.frames > 1)
+
+
+def _kind(page: Any) -> tuple[object, ...]:
+    """What is alike in all images of a stack."""
+    return tuple(page.shape), str(page.dtype)
 
 
 def _size(shape: Sequence[int]) -> str:

@@ -3,12 +3,32 @@
 import re
 from dataclasses import dataclass
 
-_MOST_CHARACTERS = 1 << 16
+_MOST_CHARACTERS, _MOST_OME_CHARACTERS = 1 << 16, 1 << 22
+_OME_TAG = re.compile(r"<(?:\w+:)?(OME|Pixels|TiffData|UUID)\b([^<>]*)>([^<]{0,100})")
 _MOST_PLANES = 1 << 20
 _MILLIMETRES = {
     "nm": 1e-6, "um": 1e-3, "µm": 1e-3, "\u03bcm": 1e-3, "micron": 1e-3, "microns": 1e-3, "micrometer": 1e-3,
     "mm": 1.0, "millimeter": 1.0, "millimetre": 1.0, "cm": 10.0, "m": 1000.0, "inch": 25.4, "in": 25.4,
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Run:
+    """Pages one after the other that are planes one after the other.
+
+    Parameters
+    ----------
+    plane : int
+        The first plane, counted from 0 in the order of the stack.
+    page : int
+        The first page, counted from 0 in the file.
+    count : int
+        How many; 0 where it is all that follow.
+    """
+
+    plane: int
+    page: int
+    count: int
 
 
 @dataclass(frozen=True)
@@ -27,6 +47,8 @@ class Told:
         Distances of neighbouring voxels.
     unit_mm : float, optional
         How long the unit is in which the resolution counts pixels.
+    runs : tuple of Run
+        Which pages of this file are its planes; none where that is not said, and all follow one another.
     """
 
     by: str = ""
@@ -42,15 +64,14 @@ class Told:
     inter: float = 0.0
     calibrated: bool = False
     """Whether the stored numbers stand for others by a rule that is no straight line."""
+    runs: tuple[Run, ...] = ()
 
 
-def told_by(description: str) -> Told:
-    """What a description tells; nothing where it is none of those known."""
-    text = description[:_MOST_CHARACTERS]
-    if text.startswith("ImageJ="):
-        return _imagej(text)
-    pixels = re.search(r"<(?:\w+:)?Pixels\b([^<>]*)>", text)
-    return _ome(pixels[1]) if pixels else Told()
+def told_by(description: str) -> tuple[Told, ...]:
+    """What a description tells of each image in the file; of one, and nothing, where it is none of those known."""
+    if description.startswith("ImageJ="):
+        return (_imagej(description[:_MOST_CHARACTERS]),)
+    return _ome(description[:_MOST_OME_CHARACTERS]) or (Told(),)
 
 
 def _imagej(text: str) -> Told:
@@ -70,17 +91,43 @@ def _imagej(text: str) -> Told:
     )  # fmt: skip
 
 
-def _ome(attributes: str) -> Told:
-    found = dict(re.findall(r'(\w+)\s*=\s*"([^"]*)"', attributes))
+def _ome(text: str) -> tuple[Told, ...]:
+    """Each image, with those of its pages that lie in this file: others are named by the identity of their file."""
+    this = ""
+    images: list[tuple[dict[str, str], list[dict[str, str]]]] = []
+    for tag, attributes, words in _OME_TAG.findall(text):
+        fields = dict(re.findall(r'\b(\w+)\s*=\s*"([^"]*)"', attributes))
+        if tag == "OME":
+            this = this or fields.get("UUID", "")
+        elif tag == "Pixels":
+            images.append((fields, []))
+        elif tag == "TiffData" and images:
+            images[-1][1].append(fields)
+        elif tag == "UUID" and images and images[-1][1]:
+            images[-1][1][-1]["file"] = words.strip()
+            this = this or words.strip()
+    return tuple(_image(pixels, [run for run in runs if run.get("file", this) == this]) for pixels, runs in images)
+
+
+def _image(pixels: dict[str, str], runs: list[dict[str, str]]) -> Told:
     mm: dict[str, float | None] = {}
     for axis in "XYZ":
-        size = _number(found.get(f"PhysicalSize{axis}", ""))
-        unit = _length(found.get(f"PhysicalSize{axis}Unit", "µm"))
+        size = _number(pixels.get(f"PhysicalSize{axis}", ""))
+        unit = _length(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
         mm[axis] = size * unit if size and size > 0 and unit else None
-    order = found.get("DimensionOrder", "XYZCT")[2:]
-    z, c, t = (_count(found.get(f"Size{axis}", "")) for axis in "ZCT")
-    known = sorted(order) == ["C", "T", "Z"]
-    return Told("OME", z, c or 1, t or 1, order if known else "ZCT", mm["Z"], mm["Y"], mm["X"])
+    order = pixels.get("DimensionOrder", "XYZCT")[2:]
+    order = order if sorted(order) == ["C", "T", "Z"] else "ZCT"
+    sizes = {axis: _count(pixels.get(f"Size{axis}", "")) for axis in "ZCT"}
+    z, c, t = sizes["Z"], sizes["C"] or 1, sizes["T"] or 1
+    step = {order[0]: 1, order[1]: sizes[order[0]] or 1}
+    step[order[2]] = step[order[1]] * (sizes[order[1]] or 1)
+    found: list[Run] = []
+    for run in runs if z else ():
+        first = {axis: _count(run.get(f"First{axis}", "")) for axis in "ZCT"}
+        count = _count(run.get("PlaneCount", "1" if "IFD" in run else ""))
+        if all(first[axis] < (sizes[axis] or 1) for axis in "ZCT"):
+            found.append(Run(sum(first[axis] * step[axis] for axis in "ZCT"), _count(run.get("IFD", "")), count))
+    return Told("OME", z, c, t, order, mm["Z"], mm["Y"], mm["X"], runs=tuple(found))
 
 
 def _length(unit: str) -> float | None:
