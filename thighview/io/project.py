@@ -290,8 +290,8 @@ class Project(Records):
     def move_case_to(self, case_id: int, other: "Project") -> int:
         """Hand a case over to another project, journal and all; returns its id there.
 
-        It is whole in the other project before it leaves this one. A person whose name is a hash of their PatientID has
-        the name there that the other project gives them.
+        It is whole in the other project before it leaves this one. A person whose name is a hash of their PatientID, or
+        that of a file, has the name there that the other project gives them.
 
         Raises
         ------
@@ -317,7 +317,8 @@ class Project(Records):
                 )
         title, subject = self.title_and_subject(case_id)
         scan = self.stored_scan(case_id)
-        subject = moving.subject_there(subject, scan.key, scan.sha256, (self.salt, other.salt), (title, other.name))
+        salts, names = (self.salt, other.salt), (title, other.name)
+        subject = moving.subject_there(subject, scan.key, scan.sha256, salts, names, other.sources())
         with other._writing():
             new_id = moving.copy_case(case_id, self._connection, other._connection, subject)
         self.remove_case(case_id)

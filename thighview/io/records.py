@@ -56,11 +56,12 @@ class CaseSummary:
 
 @dataclass(frozen=True)
 class SourceRow:
-    """What the reference image of a case is known by; ``sha256`` is empty while not worked out."""
+    """What the reference image of a case is known by, and whose it is; ``sha256`` is empty while not worked out."""
 
     case_id: int
     key: ScanKey
     sha256: str
+    subject: str
 
 
 @dataclass(frozen=True)
@@ -130,9 +131,10 @@ class Records:
     def sources(self) -> list[SourceRow]:
         """The first series of every case, in the order in which they were added."""
         return [
-            SourceRow(case_id, ScanKey(Path(path), part), sha256)
-            for case_id, path, part, sha256 in self._connection.execute(
-                "SELECT case_id, path, part, sha256 FROM series WHERE channel=0 ORDER BY case_id"
+            SourceRow(case_id, ScanKey(Path(path), part), sha256, subject)
+            for case_id, path, part, sha256, subject in self._connection.execute(
+                "SELECT case_id, path, part, sha256, subject FROM series JOIN case_ USING (case_id) WHERE channel=0"
+                " ORDER BY case_id"
             )
         ]
 
