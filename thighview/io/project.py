@@ -163,7 +163,7 @@ class Project(Records):
         """Take a case in, with mask, table, reviews and history as they are; returns its new id.
 
         The first series must have been read: its shape and affine are kept. ``part`` is the part its subject gets,
-        unless it has one.
+        unless it has one; a locked test that meets another part is refused (``UserError``).
         """
         now = time.time()
         start = case.labels.copy()
@@ -176,6 +176,7 @@ class Project(Records):
                 codes[change.slice_index] = change.after.code
         with self._writing():
             subject = storable(case.subject)
+            self.need_part(subject, part)
             self._add_subject(subject, part)
             case_id = self._insert(
                 "INSERT INTO case_ (subject, visit, title, z, y, x, in_training_set, made, updated)"

@@ -303,6 +303,15 @@ class Records:
                 self._connection.execute("UPDATE subject SET part=? WHERE subject=?", (parts[subject], subject))
         return {subject: parts[subject] for subject in sorted(wanted)}
 
+    def need_part(self, subject: str, part: str) -> None:
+        """Refuse a case of a locked test whose person is in another part here: what was trained on tests nothing."""
+        there = self.subjects().get(subject)
+        if part == "test" and there in ("train", "validation"):
+            raise UserError(
+                f"{subject} is in the locked test of what is taken in, but in the part {there} of {self.name}.",
+                "Leave that case out, or give the person in the project another name if it is somebody else.",
+            )
+
     def readers(self) -> dict[int, str]:
         """Names of the readers by id."""
         return dict(self._connection.execute("SELECT reader_id, name FROM reader ORDER BY reader_id"))
