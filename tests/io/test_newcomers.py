@@ -107,3 +107,21 @@ def test_images_of_one_name_in_several_folders_are_of_several_persons(
         assert any("water (y)" in note for note in done.notes) is (folder == "y")
     rows = {row.path.parent.name: row.subject for row in project.cases()}
     assert rows == {"x": "water", "y": "water (y)", "copy": "water"}
+
+
+@pytest.mark.parametrize("form", ["nnunet", "pairs"])
+def test_other_scans_in_the_place_of_those_of_the_project_are_taken_in(
+    project: Project, tmp_path: Path, tiny_volume: Volume, form: str
+) -> None:
+    folder = tmp_path / "there"
+    for seed in (0, 0, 10):
+        if form == "nnunet":
+            write_raw(folder, tiny_volume, seed, ["a", "b"])
+        else:
+            write_pair(folder / "a.nii.gz", folder / "a_seg.nii.gz", tiny_volume, seed)
+            write_pair(folder / "b.nii.gz", folder / "b_seg.nii.gz", tiny_volume, seed + 1)
+        done = import_cases(project, folder)
+        assert ("2 of the scans are in the project already" in str(done)) is (not done.cases)
+        assert ("2 of the scans were opened before with other content" in str(done)) is (seed == 10)
+    assert [row.subject for row in project.cases()] == ["a", "a (there)", "b", "b (there)"]
+    assert len(project.hashes()) == len(set(project.hashes().values())) == 4

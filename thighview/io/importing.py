@@ -139,7 +139,7 @@ def _import_pairs(
     notes = list(found.notes)
     said: list[str] = []
     new: list[tuple[Pair, str]] = []
-    known, newcomers = 0, Newcomers(project)
+    newcomers = Newcomers(project)
     steps = 2 * len(found.pairs)
     for done, pair in enumerate(found.pairs):
         if stopped and stopped():
@@ -148,13 +148,11 @@ def _import_pairs(
             report(done, steps)
         case, mask = load_pair(pair, wish, project.salt)
         first = case.series[0]
-        if known_case(project, first.key, case.volume, first.sha256) is None:
+        if not newcomers.is_known(first.key, known_case(project, first.key, case.volume, first.sha256)):
             need_lengths(case.volume)
             new.append((pair, newcomers.name(case, is_by_file(case.subject, first.path))))
             said.append(_said(pair, mask, case))
             notes += [note for note in mask.notes if note not in notes]
-        else:
-            known += 1
     titles: list[str] = []
     reviewed = slices = 0
     with nnunet.taking(project, take) as add:
@@ -167,8 +165,6 @@ def _import_pairs(
             titles.append(case.title)
             reviewed += sum(review.state.reviewed for review in case.reviews)
             slices += len(case.reviews)
-    if known:
-        notes.append(f"{known} of the scans are in the project already and stay as they are.")
     notes += newcomers.notes()
     if report:
         report(steps, steps)

@@ -5,6 +5,7 @@ from contextlib import suppress
 from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.fingerprint import content_hash
+from thighview.core.scan_key import ScanKey
 from thighview.io.project import Project
 from thighview.io.reading import read_known
 from thighview.io.records import SourceRow
@@ -20,6 +21,13 @@ class Newcomers:
         self._project = project
         self._there = project.sources()
         self._apart: dict[str, None] = {}
+        self._known = self._replaced = 0
+
+    def is_known(self, scan: ScanKey, known: int | None) -> bool:
+        """Whether the project has a case of a scan (``known``, as ``known_cases`` tells it); it is counted."""
+        self._known += known is not None
+        self._replaced += known is None and self._project.find_case(*scan) is not None
+        return known is not None
 
     def name(self, case: Case, by_file: bool, part: str = "", folder: str = "") -> str:
         """What the person of a new case is called in the project.
@@ -52,6 +60,13 @@ class Newcomers:
     def notes(self) -> list[str]:
         """What a person should know, in sentences."""
         said: list[str] = []
+        if self._known:
+            said.append(f"{self._known} of the scans are in the project already and stay as they are.")
+        if self._replaced:
+            said.append(
+                f"{self._replaced} of the scans were opened before with other content: those cases keep their masks,"
+                " these are new ones."
+            )
         if self._apart:
             said.append(
                 "Files of other persons of the project are called alike, so these have the folder behind their names:"

@@ -9,8 +9,10 @@ from pathlib import Path
 from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.mask import LabelMap
+from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
 from thighview.io.folders import need_empty
+from thighview.io.known_cases import known_file
 from thighview.io.newcomers import Newcomers
 from thighview.io.nnunet_in import load_case, read_dataset
 from thighview.io.nnunet_out import (
@@ -136,12 +138,9 @@ def import_raw(
     """
     dataset = read_dataset(folder)
     report = report or _nobody
-    new = [case for case in dataset.cases if project.find_case(case.image) is None]
-    notes = list(dataset.notes)
-    if len(new) < len(dataset.cases):
-        notes.append(f"{len(dataset.cases) - len(new)} of the scans are in the project already and stay as they are.")
-    steps = 2 * len(new)
     newcomers, people = Newcomers(project), list[str]()
+    new = [one for one in dataset.cases if not newcomers.is_known(ScanKey(one.image), known_file(project, one.image))]
+    steps = 2 * len(new)
     for done, one in enumerate(new):
         if stopped and stopped():
             return InReport((), 0, 0, ("Stopped; nothing was taken in.",))
@@ -161,7 +160,7 @@ def import_raw(
             reviewed += sum(review.state.reviewed for review in case.reviews)
             slices += len(case.reviews)
     report(steps, steps)
-    return InReport(tuple(titles), reviewed, slices, (*notes, *newcomers.notes()))
+    return InReport(tuple(titles), reviewed, slices, (*dataset.notes, *newcomers.notes()))
 
 
 @contextmanager
