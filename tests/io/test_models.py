@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -121,6 +122,21 @@ def test_a_model_whose_replacing_was_cut_short_between_two_renames_is_there_agai
     with pytest.raises(OSError, match="No space"), new_folder(place):
         raise OSError("No space left on device")
     assert read_card(place) == first
+
+
+def test_a_model_that_was_replaced_is_not_back_when_the_new_one_is_deleted(tmp_path: Path) -> None:
+    written = [write_model(tmp_path / f"{n}", card(name=f"{n}", statement=f"{n}"), WEIGHTS_) for n in range(3)]
+    (tmp_path / "0").rename(tmp_path / ".m.0123abcd.old")  # killed before it was deleted, and so was the next
+    (tmp_path / "1").rename(tmp_path / ".m.00000000.old")
+    for seconds, name in ((1, "0123abcd"), (2, "00000000")):
+        os.utime(tmp_path / f".m.{name}.old", (seconds, seconds))
+    put_back(tmp_path)
+    assert read_card(tmp_path / "m") == written[1], "the last one"
+    (tmp_path / "2").rename(tmp_path / ".m.fedcba98.old")
+    put_back(tmp_path)
+    shutil.rmtree(tmp_path / "m")
+    put_back(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_model_put_back_by_another_process_while_it_is_replaced_is_replaced_all_the_same(

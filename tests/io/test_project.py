@@ -621,6 +621,19 @@ def test_a_person_named_by_a_hash_is_the_same_one_where_the_case_moves(project: 
         assert {case.subject for case in other.cases()} == {other_visit, "Anna"} == set(other.subjects())
 
 
+def test_a_person_called_after_a_file_is_nobody_else_where_the_case_moves(project: Project, tmp_path: Path) -> None:
+    mine = [case_at(tmp_path / "y" / "water.nii", letter * 64, n, str(n)) for n, letter in ((1, "a"), (2, "b"))]
+    with contextlib.closing(Project.create(tmp_path / "other")) as other:
+        theirs = case_at(tmp_path / "x" / "water.nii", "c" * 64, 3)
+        for case in (*mine, theirs):
+            case.subject = "water"
+        other.add_case(theirs)
+        for case in mine:
+            project.move_case_to(project.add_case(case), other)
+        names = {case.title: case.subject for case in other.cases()}
+        assert names == {"case 1": "water (y)", "case 2": "water (y)", "case 3": "water"}
+
+
 def test_a_subject_of_a_run_stays_one_where_its_case_moves(project, tmp_path):
     case_id = project.add_case(marked_case())
     project.assign_parts(["sub-thigh"])

@@ -107,7 +107,7 @@ def case_of(project: Project, scan: Scan, wanted: int | None = None) -> Case:
         beside = project.find_case(*scan.key)
         case = _new_case(project, scan)
         if beside is not None:
-            case.warnings = (
+            case.warnings += (
                 f"{scan.path.name} was opened before with other content: its mask stays with that case, this is a new"
                 " one.",
             )
@@ -148,8 +148,15 @@ def add_scan(project: Project, scan: Scan) -> None:
 
 
 def _new_case(project: Project, scan: Scan) -> Case:
-    subject = subject_of(scan, project.salt)
+    named = subject = subject_of(scan, project.salt)
+    if subjects.is_by_file(named, scan.path):
+        subject = subjects.own_name(named, scan.key, scan.sha256, project.sources())
     case = Case.of(scan.volume, scan.path.absolute(), scan.sha256, subject, scan.part)
+    if subject != named:
+        case.warnings += (
+            f"Another scan of this project is called {named}, too: this one counts as another person, {subject}. Where"
+            " it is the same one, right-click the case: Whose scan is this….",
+        )
     case.title = scan.volume.name or stem(scan.path)
     case.case_id = project.add_case(case)
     return case

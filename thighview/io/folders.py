@@ -134,12 +134,20 @@ def new_folder(place: Path) -> Generator[Path]:
 
 
 def put_back(root: Path) -> None:
-    """Give the folders of ``root`` their names again that were being replaced when the program was killed."""
-    for old in sorted(root.glob(".*.old")):
-        named = _OLD.fullmatch(old.name)
-        if named and old.is_dir() and not (root / named[1]).exists():
-            with suppress(OSError):  # a place that cannot be written, or the new one has come meanwhile
-                old.rename(root / named[1])
+    """Give the folders of ``root`` their names again that were being replaced when the program was killed.
+
+    Of several that had one name it is the last. One that was replaced goes, or it would be back once that is deleted.
+    """
+    with suppress(OSError):  # somebody else is at it
+        for old in sorted(root.glob(".*.old"), key=lambda path: path.stat().st_mtime_ns, reverse=True):
+            named = _OLD.fullmatch(old.name)
+            if named is None or not old.is_dir():
+                continue
+            if (root / named[1]).exists():
+                shutil.rmtree(old, ignore_errors=True)
+            else:
+                with suppress(OSError):  # a place that cannot be written, or the new one has come meanwhile
+                    old.rename(root / named[1])
 
 
 def _swap(staged: Path, place: Path, old: Path) -> None:

@@ -14,11 +14,12 @@ from thighview.io.known_cases import known_case
 from thighview.io.mask_names import stem_of
 from thighview.io.mask_pairs import Pair, Pairs, find_pairs
 from thighview.io.masks import find_mask
+from thighview.io.newcomers import Newcomers
 from thighview.io.nnunet_in import is_dataset, read_dataset
 from thighview.io.nnunet_out import Report, Stopped
 from thighview.io.project import Project
 from thighview.io.reading import read_source, settled, sha256_of
-from thighview.io.subjects import subject_of
+from thighview.io.subjects import is_by_file, subject_of
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,8 @@ def _import_pairs(
 ) -> nnunet.InReport:
     notes = list(found.notes)
     said: list[str] = []
-    new: list[Pair] = []
-    known = 0
+    new: list[tuple[Pair, str]] = []
+    newcomers = Newcomers(project)
     steps = 2 * len(found.pairs)
     for done, pair in enumerate(found.pairs):
         if stopped and stopped():
@@ -147,26 +148,24 @@ def _import_pairs(
             report(done, steps)
         case, mask = load_pair(pair, wish, project.salt)
         first = case.series[0]
-        if known_case(project, first.key, case.volume, first.sha256) is None:
+        if not newcomers.is_known(first.key, known_case(project, first.key, case.volume, first.sha256)):
             need_lengths(case.volume)
-            new.append(pair)
+            new.append((pair, newcomers.name(case, is_by_file(case.subject, first.path))))
             said.append(_said(pair, mask, case))
             notes += [note for note in mask.notes if note not in notes]
-        else:
-            known += 1
     titles: list[str] = []
     reviewed = slices = 0
     with nnunet.taking(project, take) as add:
-        for done, pair in enumerate(new):
+        for done, (pair, person) in enumerate(new):
             if report:
                 report(steps - len(new) + done, steps)
             case, _ = load_pair(pair, wish, project.salt)
+            case.subject = person
             add(case, "")
             titles.append(case.title)
             reviewed += sum(review.state.reviewed for review in case.reviews)
             slices += len(case.reviews)
-    if known:
-        notes.append(f"{known} of the scans are in the project already and stay as they are.")
+    notes += newcomers.notes()
     if report:
         report(steps, steps)
     return nnunet.InReport(tuple(titles), reviewed, slices, tuple(notes), tuple(said))

@@ -70,6 +70,15 @@ def known_case(
     return None
 
 
+def known_file(project: Project, path: Path) -> int | None:
+    """The case of a file of another format than DICOM that has not been read, or None; only where there may be one it
+    is read for its hash.
+    """
+    place = path.absolute()
+    found = _of_file(project, ScanKey(place), "", [place])
+    return None if found is None else _of_file(project, ScanKey(place), sha256_of(place), [place])
+
+
 def is_another(project: Project, case_id: int, sha256: str) -> bool:
     """Whether a scan with this hash is for certain not the one of a case."""
     return bool(sha256) and project.hashes().get(case_id, "") not in ("", sha256)

@@ -1,34 +1,46 @@
 """A case from one project's database into another's, with its journal row by row."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from thighview.core.errors import UserError
 from thighview.core.scan_key import ScanKey
 from thighview.io.reading import patient_id
-from thighview.io.subjects import is_hashed, subject_of
+from thighview.io.records import SourceRow
+from thighview.io.subjects import is_by_file, is_hashed, own_name, subject_of
 
 
-def subject_there(subject: str, scan: ScanKey, sha256: str, salts: tuple[bytes, bytes], names: tuple[str, str]) -> str:
+def subject_there(
+    subject: str,
+    scan: ScanKey,
+    sha256: str,
+    salts: tuple[bytes, bytes],
+    names: tuple[str, str],
+    there: Sequence[SourceRow],
+) -> str:
     """What the person of a case is called in another project, where a hash of their PatientID has another salt.
 
     Parameters
     ----------
     subject : str
-        Their name here; one that is no hash is the same everywhere.
+        Their name here. One that is no hash is the same everywhere, but for one after a file whose name is taken.
     scan, sha256 : ScanKey, str
         The scan of the case.
     salts : (bytes, bytes)
         Of this project and of the other one.
     names : (str, str)
         Of the case and of the other project, to be told.
+    there : sequence of SourceRow
+        The cases of the other project.
 
     Raises
     ------
     UserError
         When the scan cannot be read.
     """
+    if is_by_file(subject, scan.path):
+        return own_name(subject, scan, sha256, there)
     if not is_hashed(subject):
         return subject
     try:
@@ -39,8 +51,8 @@ def subject_there(subject: str, scan: ScanKey, sha256: str, salts: tuple[bytes, 
             f" in other scans of theirs: {error.message}",
             "Put the scan back; a person who was in no training run yet can be given a name instead.",
         ) from error
-    here, there = (subject_of(scan.path, patient, salt) for salt in salts)
-    return there if subject == here else subject
+    here, other = (subject_of(scan.path, patient, salt) for salt in salts)
+    return other if subject == here else subject
 
 
 def copy_case(case_id: int, source: sqlite3.Connection, target: sqlite3.Connection, subject: str) -> int:

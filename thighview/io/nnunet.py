@@ -9,8 +9,11 @@ from pathlib import Path
 from thighview.core.case import Case
 from thighview.core.errors import UserError
 from thighview.core.mask import LabelMap
+from thighview.core.scan_key import ScanKey
 from thighview.core.volume import Volume
 from thighview.io.folders import need_empty
+from thighview.io.known_cases import known_file
+from thighview.io.newcomers import Newcomers
 from thighview.io.nnunet_in import load_case, read_dataset
 from thighview.io.nnunet_out import (
     OutCase,
@@ -22,6 +25,7 @@ from thighview.io.nnunet_out import (
 )
 from thighview.io.project import CaseSummary, Project
 from thighview.io.stored_case import load_sound_case, read_stored_case
+from thighview.io.subjects import is_no_name
 
 Take = Callable[[Case, str], object]
 """Is given each case and the part of its subject instead of the project."""
@@ -129,32 +133,34 @@ def import_raw(
     Raises
     ------
     UserError
-        When the folder, an image or a mask cannot be taken in, or the project's disk is full; nothing is added then.
+        When the folder, an image or a mask cannot be taken in, a person of its locked test is in another part of the
+        project, or the project's disk is full; nothing is added then.
     """
     dataset = read_dataset(folder)
     report = report or _nobody
-    new = [case for case in dataset.cases if project.find_case(case.image) is None]
-    notes = list(dataset.notes)
-    if len(new) < len(dataset.cases):
-        notes.append(f"{len(dataset.cases) - len(new)} of the scans are in the project already and stay as they are.")
+    newcomers, people = Newcomers(project), list[str]()
+    new = [one for one in dataset.cases if not newcomers.is_known(ScanKey(one.image), known_file(project, one.image))]
     steps = 2 * len(new)
     for done, one in enumerate(new):
         if stopped and stopped():
             return InReport((), 0, 0, ("Stopped; nothing was taken in.",))
         report(done, steps)
-        load_case(dataset, one)
+        case = load_case(dataset, one)
+        by_file = is_no_name(one.subject) and one.subject in (one.name, case.title)
+        people.append(newcomers.name(case, by_file, one.part, dataset.folder.absolute().name))
     titles: list[str] = []
     reviewed = slices = 0
     with taking(project, take) as add:
-        for done, one in enumerate(new):
+        for done, (one, person) in enumerate(zip(new, people, strict=True)):
             report(len(new) + done, steps)
             case = load_case(dataset, one)
+            case.subject = person
             add(case, one.part)
             titles.append(case.title)
             reviewed += sum(review.state.reviewed for review in case.reviews)
             slices += len(case.reviews)
     report(steps, steps)
-    return InReport(tuple(titles), reviewed, slices, tuple(notes))
+    return InReport(tuple(titles), reviewed, slices, (*dataset.notes, *newcomers.notes()))
 
 
 @contextmanager

@@ -163,7 +163,7 @@ class Project(Records):
         """Take a case in, with mask, table, reviews and history as they are; returns its new id.
 
         The first series must have been read: its shape and affine are kept. ``part`` is the part its subject gets,
-        unless it has one.
+        unless it has one; a locked test that meets another part is refused (``UserError``).
         """
         now = time.time()
         start = case.labels.copy()
@@ -176,6 +176,7 @@ class Project(Records):
                 codes[change.slice_index] = change.after.code
         with self._writing():
             subject = storable(case.subject)
+            self.need_part(subject, part)
             self._add_subject(subject, part)
             case_id = self._insert(
                 "INSERT INTO case_ (subject, visit, title, z, y, x, in_training_set, made, updated)"
@@ -290,8 +291,8 @@ class Project(Records):
     def move_case_to(self, case_id: int, other: "Project") -> int:
         """Hand a case over to another project, journal and all; returns its id there.
 
-        It is whole in the other project before it leaves this one. A person whose name is a hash of their PatientID has
-        the name there that the other project gives them.
+        It is whole in the other project before it leaves this one. A person whose name is a hash of their PatientID, or
+        that of a file, has the name there that the other project gives them.
 
         Raises
         ------
@@ -317,7 +318,8 @@ class Project(Records):
                 )
         title, subject = self.title_and_subject(case_id)
         scan = self.stored_scan(case_id)
-        subject = moving.subject_there(subject, scan.key, scan.sha256, (self.salt, other.salt), (title, other.name))
+        salts, names = (self.salt, other.salt), (title, other.name)
+        subject = moving.subject_there(subject, scan.key, scan.sha256, salts, names, other.sources())
         with other._writing():
             new_id = moving.copy_case(case_id, self._connection, other._connection, subject)
         self.remove_case(case_id)

@@ -58,11 +58,12 @@ class CaseSummary:
 
 @dataclass(frozen=True)
 class SourceRow:
-    """What the reference image of a case is known by; ``sha256`` is empty while not worked out."""
+    """What the reference image of a case is known by, and whose it is; ``sha256`` is empty while not worked out."""
 
     case_id: int
     key: ScanKey
     sha256: str
+    subject: str
 
 
 @dataclass(frozen=True)
@@ -132,9 +133,10 @@ class Records:
     def sources(self) -> list[SourceRow]:
         """The first series of every case, in the order in which they were added."""
         return [
-            SourceRow(case_id, ScanKey(Path(path), part), sha256)
-            for case_id, path, part, sha256 in self._connection.execute(
-                "SELECT case_id, path, part, sha256 FROM series WHERE channel=0 ORDER BY case_id"
+            SourceRow(case_id, ScanKey(Path(path), part), sha256, subject)
+            for case_id, path, part, sha256, subject in self._connection.execute(
+                "SELECT case_id, path, part, sha256, subject FROM series JOIN case_ USING (case_id) WHERE channel=0"
+                " ORDER BY case_id"
             )
         ]
 
@@ -302,6 +304,15 @@ class Records:
                 self._add_subject(subject)
                 self._connection.execute("UPDATE subject SET part=? WHERE subject=?", (parts[subject], subject))
         return {subject: parts[subject] for subject in sorted(wanted)}
+
+    def need_part(self, subject: str, part: str) -> None:
+        """Refuse a case of a locked test whose person is in another part here: what was trained on tests nothing."""
+        there = self.subjects().get(subject)
+        if part == "test" and there in ("train", "validation"):
+            raise UserError(
+                f"{subject} is in the locked test of what is taken in, but in the part {there} of {self.name}.",
+                "Leave that case out, or give the person in the project another name if it is somebody else.",
+            )
 
     def readers(self) -> dict[int, str]:
         """Names of the readers by id."""
