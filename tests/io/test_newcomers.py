@@ -18,6 +18,7 @@ from thighview.io.images import write_volume
 from thighview.io.importing import import_cases
 from thighview.io.masks import write_mask
 from thighview.io.project import Project
+from thighview.io.subjects import subject_of
 
 
 @pytest.fixture
@@ -125,3 +126,20 @@ def test_other_scans_in_the_place_of_those_of_the_project_are_taken_in(
         assert ("2 of the scans were opened before with other content" in str(done)) is (seed == 10)
     assert [row.subject for row in project.cases()] == ["a", "a (there)", "b", "b (there)"]
     assert len(project.hashes()) == len(set(project.hashes().values())) == 4
+
+
+@pytest.mark.parametrize("form", ["nnunet", "npz"])
+def test_a_person_of_dicom_files_whom_another_project_names_is_pointed_out(
+    project: Project, tmp_path: Path, tiny_volume: Volume, form: str
+) -> None:
+    write_pair(tmp_path / "x" / "water.nii.gz", tmp_path / "x" / "water_seg.nii.gz", tiny_volume, 1)
+    with closing(Project.create(tmp_path / "other")) as other:
+        import_cases(other, tmp_path / "x")
+        (row,) = other.cases()
+        hashed = subject_of(tmp_path / "scan.dcm", "PAT-1", other.salt)
+        other.set_subject(row.case_id, hashed)
+        export(other, tmp_path / "out", ExportWish(form))
+    done = import_cases(project, tmp_path / "out")
+    assert done.notes[-1].startswith(f"{hashed}: so another project calls") and project.subjects().keys() == {hashed}
+    with closing(Project.open(tmp_path / "other")) as other:
+        assert not any("another project" in note for note in import_cases(other, tmp_path / "out").notes), "its own"

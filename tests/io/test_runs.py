@@ -47,6 +47,14 @@ def test_a_run_whose_folder_got_a_name_that_no_run_can_have_is_not_listed(tmp_pa
     assert [runs.run_folder(tmp_path, run.name).name for run in runs.run_folders(tmp_path)] == ["run 1"]
 
 
+@pytest.mark.parametrize("name", ["CON", "nul", "aux.1", "com1", "Lpt9.txt", "com¹", "prn .x"])
+def test_a_name_that_windows_keeps_for_a_device_is_refused(tmp_path: Path, name: str) -> None:
+    assert not runs.is_safe_name(name)
+    with pytest.raises(UserError, match="Windows"):
+        runs.free_run_name(tmp_path, name)
+    assert all(map(runs.is_safe_name, (f"a {name}", "control", "com", "com10", "nul 1", "auxiliary")))
+
+
 def test_only_one_process_is_at_work(run: runs.RunFolder) -> None:
     assert not run.alive
     with runs.at_work(run):

@@ -17,6 +17,7 @@ from thighview.io.masks import find_mask
 from thighview.io.newcomers import Newcomers
 from thighview.io.nnunet_in import is_dataset, read_dataset
 from thighview.io.nnunet_out import Report, Stopped
+from thighview.io.npz_in import subject_in
 from thighview.io.project import Project
 from thighview.io.reading import read_source, settled, sha256_of
 from thighview.io.subjects import is_by_file, subject_of
@@ -150,7 +151,8 @@ def _import_pairs(
         first = case.series[0]
         if not newcomers.is_known(first.key, known_case(project, first.key, case.volume, first.sha256)):
             need_lengths(case.volume)
-            new.append((pair, newcomers.name(case, is_by_file(case.subject, first.path))))
+            by_file, told = is_by_file(case.subject, first.path), bool(subject_in(first.path))
+            new.append((pair, newcomers.name(case, by_file, told)))
             said.append(_said(pair, mask, case))
             notes += [note for note in mask.notes if note not in notes]
     titles: list[str] = []

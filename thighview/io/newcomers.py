@@ -9,7 +9,7 @@ from thighview.core.scan_key import ScanKey
 from thighview.io.project import Project
 from thighview.io.reading import read_known
 from thighview.io.records import SourceRow
-from thighview.io.subjects import own_name
+from thighview.io.subjects import is_hashed, own_name
 
 _MOST_NAMES = 3
 
@@ -20,6 +20,8 @@ class Newcomers:
     def __init__(self, project: Project) -> None:
         self._project = project
         self._there = project.sources()
+        self._people = project.subjects()
+        self._strange: dict[str, None] = {}
         self._apart: dict[str, None] = {}
         self._known = self._replaced = 0
 
@@ -29,7 +31,7 @@ class Newcomers:
         self._replaced += known is None and self._project.find_case(*scan) is not None
         return known is not None
 
-    def name(self, case: Case, by_file: bool, part: str = "", folder: str = "") -> str:
+    def name(self, case: Case, by_file: bool, told: bool, part: str = "", folder: str = "") -> str:
         """What the person of a new case is called in the project.
 
         Parameters
@@ -38,6 +40,8 @@ class Newcomers:
             Read, and with the hash of its scan.
         by_file : bool
             Whether its subject is a file's name only.
+        told : bool
+            Whether an export says whose it is.
         part : str
             Its part of the split where it comes from.
         folder : str
@@ -54,6 +58,8 @@ class Newcomers:
         self._project.need_part(subject, part)
         if subject != case.subject:
             self._apart[subject] = None
+        if told and is_hashed(subject) and subject not in self._people:
+            self._strange[subject] = None
         self._there.append(SourceRow(0, first.key, first.sha256, subject))
         return subject
 
@@ -71,6 +77,11 @@ class Newcomers:
             said.append(
                 "Files of other persons of the project are called alike, so these have the folder behind their names:"
                 f" {_few(list(self._apart))}. Say whose scan it is where two of them are one person."
+            )
+        if self._strange:
+            said.append(
+                f"{_few(list(self._strange))}: so another project calls persons whose files name a patient. They cannot"
+                " be matched with DICOM scans in this project: say whose scans these are."
             )
         return said
 

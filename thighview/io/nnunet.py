@@ -147,7 +147,8 @@ def import_raw(
         report(done, steps)
         case = load_case(dataset, one)
         by_file = is_no_name(one.subject) and one.subject in (one.name, case.title)
-        people.append(newcomers.name(case, by_file, one.part, dataset.folder.absolute().name))
+        told = one.facts is not None
+        people.append(newcomers.name(case, by_file, told, one.part, dataset.folder.absolute().name))
     titles: list[str] = []
     reviewed = slices = 0
     with taking(project, take) as add:

@@ -330,7 +330,7 @@ class Project(Records):
 
         A subject that has a part of the split keeps it.
         """
-        title = _plain(self.title_and_subject(case_id)[0])
+        title = _stem(case_id, self.title_and_subject(case_id)[0])
         before = self._mirrors(title)
         with self._writing():
             self._connection.execute("DELETE FROM case_ WHERE case_id=?", (case_id,))
@@ -410,15 +410,15 @@ class Project(Records):
             for case_id, own, reader_id in self._connection.execute(
                 "SELECT case_id, title, reader_id FROM case_ JOIN reading USING (case_id) ORDER BY case_id, reader_id"
             ).fetchall()
-            if _plain(own).casefold().startswith(title.casefold())
+            if _stem(case_id, own).casefold().startswith(title.casefold())
         }
 
     def _mirror_path(self, case_id: int, title: str, reader_id: int) -> Path:
         """``masks/TITLE.nii.gz``, with the case's id where another case has that name, and the reader's."""
-        stem = _plain(title) or f"case_{case_id}"
+        stem = _stem(case_id, title)
         others = self._connection.execute("SELECT case_id, title FROM case_ WHERE case_id<>?", (case_id,)).fetchall()
         for other, name in others:
-            plain, ours = _plain(name).casefold(), stem.casefold()
+            plain, ours = _stem(other, name).casefold(), stem.casefold()
             if (plain == ours and other < case_id) or ours == f"{plain}_{other}" or ours.startswith(f"{plain}_reader"):
                 stem += f"_{case_id}"
                 break
@@ -427,9 +427,10 @@ class Project(Records):
         return self.folder / "masks" / f"{stem}.nii.gz"
 
 
-def _plain(title: str) -> str:
-    """A title as a file name."""
-    return re.sub(r"[^\w.() -]+", "_", title).strip(" .")[:100]
+def _stem(case_id: int, title: str) -> str:
+    """The title of a case as a file name, with room for numbers and endings in the 255 bytes that one may have."""
+    plain = re.sub(r"[^\w.() -]+", "_", title).strip(" .")[:100]
+    return plain.encode()[:180].decode(errors="ignore") or f"case_{case_id}"
 
 
 def _held(folder: Path, holder: locks.Holder) -> UserError:

@@ -23,6 +23,8 @@ from thighview.io.locks import Holder, read_holder, release, take
 _SILENT_S = 900.0
 COMMANDS = ("run", "pause", "stop")
 _NAME = re.compile(r"[\w][\w .()+,-]{0,79}")
+_OF_WINDOWS = re.compile(r"(?:con|prn|aux|nul|(?:com|lpt)[\d¹²³]) *(?:\.|$)", re.IGNORECASE)
+"""Names of devices there, whatever ending they have: no folder can be called so."""
 
 
 @dataclass(frozen=True)
@@ -116,13 +118,16 @@ class RunFolder:
 
 def is_safe_name(name: str) -> bool:
     """Whether a run, or a study, can be called so: its folder may be on any disk."""
-    return bool(_NAME.fullmatch(name)) and not name.endswith((".", " "))
+    return bool(_NAME.fullmatch(name)) and not name.endswith((".", " ")) and not _OF_WINDOWS.match(name)
 
 
 def run_folder(project: Path, name: str) -> RunFolder:
     """The folder of a run by name; the name must be one that is safe as a folder everywhere."""
     if not is_safe_name(name):
-        raise UserError(f"A run cannot be called {name!r}.", "Use up to 80 letters, digits, spaces, points, - and _.")
+        raise UserError(
+            f"A run cannot be called {name!r}.",
+            "Use up to 80 letters, digits, spaces, points, - and _; but not CON or another name of a Windows device.",
+        )
     return RunFolder(Path(project) / "runs" / name)
 
 
