@@ -114,7 +114,7 @@ def test_tissues_are_as_bright_as_the_contrast_makes_them(contrast: str) -> None
         tissue = np.where(phantom.labels > 5, phantom.labels - 5, phantom.labels)
         fat, muscle, cortex, marrow = (float(np.median(phantom.volume.voxels[tissue == t])) for t in (1, 2, 4, 5))
         if contrast in ("t1", "dixon_fat"):
-            assert fat > 1.15 * muscle  # the second of them has much fat in the muscles
+            assert fat > 1.1 * muscle  # the third of them has much fat in the muscles
             assert marrow > muscle
         else:
             assert muscle > 1.15 * fat
@@ -166,15 +166,15 @@ def test_label_tables() -> None:
 def test_people_are_drawn_as_they_were_when_the_model_of_groups_learnt_from_them() -> None:
     phantom = _phantom(5, "t1")
     counts = np.bincount(phantom.labels.ravel(), minlength=11)
-    wanted = [39666, 1645, 8182, 792, 252, 64, 1633, 8064, 807, 258, 77]
+    wanted = [39492, 1703, 7795, 814, 265, 101, 1762, 8344, 834, 235, 95]
     assert np.abs(counts - wanted).max() <= 10  # another processor rounds otherwise
-    assert phantom.volume.voxels.mean() == pytest.approx(83.8820, rel=1e-3)
-    assert phantom.volume.voxels.std() == pytest.approx(112.3713, rel=1e-3)
+    assert phantom.volume.voxels.mean() == pytest.approx(86.6306, rel=1e-3)
+    assert phantom.volume.voxels.std() == pytest.approx(115.0070, rel=1e-3)
 
 
 @pytest.mark.parametrize("seed", [3, 5])
 def test_groups_are_the_muscles_read_together_the_femur_and_the_fat_beneath_the_skin(seed: int) -> None:
-    phantom = _phantom(seed)
+    phantom = make_phantom(seed, slices=3, matrix=(200, 256), spacing_mm=(40.0, 1.5))
     muscles, groups = muscle_table(), group_table()
     for label in groups:
         found = phantom.truth("groups") == label.value
@@ -197,18 +197,36 @@ _BONE = ("cortex", "marrow")
 def test_the_hamstrings_lie_as_in_people() -> None:
     """From within outwards semimembranosus, semitendinosus, biceps; of its heads the short one is apart, and ends."""
     biceps, tendinous, membranous = (MUSCLES.index(m) + 1 for m in ("biceps_femoris", *_INNER_HAMSTRINGS))
-    pieces: dict[float, list[int]] = {0.3: [], 0.8: []}
+    pieces: dict[float, list[int]] = {0.3: [], 0.9: []}
     for seed in range(6):
         person = draw_person(np.random.default_rng(seed))
         for level, counts in pieces.items():
             across, down = person.centre_mm(1, level)
             rows, columns = fine_grid(200, 200, 1.0, (down, across))
             muscle = cut_legs(person, level, rows, columns).muscle
-            lateral = {m: columns[np.nonzero(muscle == m)[1]].mean() for m in (biceps, tendinous, membranous)}
-            assert lateral[membranous] < lateral[tendinous] < lateral[biceps]
+            there = [m for m in (membranous, tendinous, biceps) if (muscle == m).sum() > 100]
+            lateral = [columns[np.nonzero(muscle == m)[1]].mean() for m in there]
+            assert lateral == sorted(lateral) and len(lateral) == (3 if level == 0.3 else 2)
             labelled, _ = ndimage.label(muscle == biceps)
             counts.append(int((np.bincount(labelled.ravel())[1:] > 300).sum()))
-    assert sum(n == 2 for n in pieces[0.3]) >= 5 and set(pieces[0.8]) == {1}
+    assert sum(n == 2 for n in pieces[0.3]) >= 5 and max(pieces[0.9]) == 1
+
+
+def test_a_muscle_begins_crosses_over_and_ends_at_levels_of_its_own() -> None:
+    """A sartorius that lies lower than usual is at every level where it otherwise is further up: more in front."""
+    sartorius, rectus = MUSCLES.index("sartorius"), MUSCLES.index("rectus_femoris")
+    person = draw_person(np.random.default_rng(4))
+    lower = person.legs[0].level_shift.copy()
+    lower[sartorius] += 0.15
+    other = replace(person, legs=(replace(person.legs[0], level_shift=lower), person.legs[1]))
+    for level in (0.4, 0.6):
+        across, down = person.centre_mm(1, level)
+        rows, columns = fine_grid(200, 200, 1.0, (down, across))
+        cuts = [cut_legs(one, level, rows, columns).muscle for one in (person, other)]
+        front = [rows[np.nonzero(cut == sartorius + 1)[0]].mean() for cut in cuts]
+        assert front[1] < front[0] - 5  # rows run to the back, mm
+        of_rectus = [(cut == rectus + 1).sum() for cut in cuts]
+        assert of_rectus[1] > 0.9 * of_rectus[0]
 
 
 def _value(table: LabelTable, name: str, side: str) -> int:

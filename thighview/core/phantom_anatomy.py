@@ -21,12 +21,12 @@ from thighview.core.phantom_person import (
     SHORT_HEAD,
     SITE_MUSCLE,
     SITE_PART,
-    SITE_TABLE,
     VESSEL_UV,
     Floats,
     Leg,
     Person,
     round_waves,
+    sites_at,
 )  # fmt: skip
 
 AIR, SKIN, FAT, FASCIA, MUSCLE, GAP_FAT, CORTEX, MARROW, ARTERY, VEIN, NERVE = range(11)
@@ -117,7 +117,7 @@ def _cut_leg(
     cos, sin = np.float32(np.cos(leg.turn)), np.float32(np.sin(leg.turn))
     uv = (_single(cos * ou - sin * ov), _single(sin * ou + cos * ov))
     r_mean = float(fascia_mm.mean())
-    owner, apart_mm = _nearest_muscle(uv, _sites(level) + leg.site_shift.T, r_mean)
+    owner, apart_mm = _nearest_muscle(uv, _sites(leg, level), r_mean)
     half_gap = person.gap_mm / 2 * np.exp(np.float32(0.6) * leg.gap_noise.at(*place).take(at))
     gap = (apart_mm < half_gap) | (edge_mm < 0.4 * half_gap + 0.5) | (owner == FAT_SITE)
     material = np.where(gap, np.uint8(GAP_FAT), np.uint8(MUSCLE))
@@ -142,10 +142,10 @@ def _cut_leg(
     cut.side[box][body] = np.where(kneecap, 0, 1 if leg.side > 0 else 2)
 
 
-def _sites(level: float) -> NDArray[np.float64]:
+def _sites(leg: Leg, level: float) -> NDArray[np.float64]:
     """Sites (u, v, reach) of the muscles at a level; below the thigh the quadriceps ends and fat takes its place."""
-    sites = np.array(SITE_TABLE(np.clip(level, 0.0, 1.0)))
     knee = _knee(level)
+    sites = sites_at(level + (1 - knee) * leg.level_shift[SITE_PART]) + leg.site_shift.T
     sites[np.isin(SITE_MUSCLE, _QUADRICEPS), 2] -= 0.5 * knee
     sites[SITE_MUSCLE == FAT_SITE, 2] += 0.15 * knee
     return sites
@@ -223,7 +223,7 @@ def _put_bone_and_vessels(
     values[inward > 0] = CORTEX
     values[inward > cortex_mm] = MARROW
     material[at] = values
-    pu, pv = VESSEL_UV(level)
+    pu, pv = VESSEL_UV(level) + leg.vessel_shift
     for ou, ov, radius, kind in ((0.0, 0.0, 3.2, ARTERY), (0.02, -0.105, 4.0, VEIN)):
         from_centre = np.hypot(u - np.float32(pu + ou), (v - np.float32(pv + ov)) * np.float32(1.1)) * np.float32(
             r_mean

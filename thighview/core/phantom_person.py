@@ -30,18 +30,19 @@ _SITES: tuple[tuple[int, tuple[int, ...], tuple[int, ...], tuple[int, ...]], ...
     (1, (70, 73, 74, 74, 72, 68), (22, 22, 18, 18, 22, 26), (6, 16, 22, 24, 23, 16)),
     (1, (52, 55, 52, 50, 50, 50), (55, 56, 60, 60, 60, 60), (-4, 8, 15, 17, 16, 8)),
     (1, (62, 62, 60, 58, 55, 52), (0, -6, -10, -12, -10, -5), (-10, 0, 7, 9, 8, 0)),
-    (2, (-40, -42, -38, -30, -22, -14), (52, 50, 46, 42, 40, 40), (28, 27, 21, 14, 6, -10)),
-    (2, (-62, _NO, -52, -42, -30, -20), (20, 22, 28, 30, 30, 30), (14, 13, 5, -5, -20, _NO)),
+    (2, (-40, -42, -38, -32, -24, -14), (52, 50, 46, 44, 42, 40), (28, 27, 22, 17, 10, -8)),
+    (2, (-62, _NO, -52, -42, -30, -20), (20, 22, 28, 32, 32, 30), (14, 13, 6, -1, -14, _NO)),
     (3, (14, 12, 10, 10, 12, 12), (66, 58, 46, 44, 44, 44), (-8, 4, 11, 12, 12, 8)),
     (3, (44, 42, 38, 36, 36, 36), (44, 40, 30, 26, 26, 26), (-8, 0, 8, 10, 10, 6)),
     (3, (-10, -10, -8, -5, -2, 0), (50, 45, 36, 32, 32, 32), (-20, -4, 2, 4, 4, 0)),
-    (4, (-76, -80, -76, -64, -44, -18), (-18, -2, 24, 50, 70, 84), (2, 3, 4, 5, 6, 7)),
-    (5, (-72, -80, -87, -90, -90, -88), (-44, -36, -24, -15, -10, -5), (-5, -1, 1, 3, 5, 6)),
+    (4, (-78, -84, -81, -69, -47, -19), (-19, -2, 27, 53, 73, 85), (2, 3, 4, 5, 6, 7)),
+    (5, (-72, -81, -90, -95, -95, -92), (-44, -36, -25, -16, -10, -5), (-5, -1, 1, 3, 5, 6)),
     (6, (-45, -45, -48, -52, -56, -55), (5, 8, 12, 17, 24, 32), (_NO, _NO, -10, 10, 18, 20)),
-    (7, (-30, -32, -36, -42, -42, -42), (-12, -12, -17, -25, -28, -28), (_NO, -12, 13, 25, 31, 34)),
+    (7, (-40, -40, -39, -42, -42, -42), (-8, -8, -15, -25, -28, -28), (-18, -4, 13, 25, 31, 34)),
     (7, (5, 5, 2, 0, 2, 4), (-15, -15, -16, -18, -18, -18), (_NO, _NO, -10, 5, 12, 16)),
     (8, (42, 35, 25, 20, 16, 10), (-62, -68, -72, -73, -72, -70), (8, 14, 18, 17, 10, 0)),
-    (8, (52, 46, 38, 32, 30, 30), (-28, -28, -22, -20, -20, -20), (11, 12, 8, -8, _NO, _NO)),
+    (8, (52, 46, 38, 30, 27, 26), (-28, -28, -22, -22, -22, -22), (11, 12, 8, -1, -12, _NO)),
+    (8, (62, 58, 52, 44, 40, 40), (-36, -38, -37, -37, -37, -37), (6, 8, 4, -1, -12, _NO)),
     (9, (-24, -20, -16, -12, -8, -6), (-84, -86, -85, -82, -80, -78), (-10, 0, 8, 13, 12, 5)),
     (10, (-40, -43, -44, -40, -34, -28), (-50, -54, -62, -68, -68, _NO), (24, 23, 17, 11, 0, -20)),
     (11, (50, 50, 50, 48, 46, 44), (-70, -70, -70, -70, -68, -62), (_NO, _NO, _NO, _NO, -5, 24)),
@@ -54,8 +55,10 @@ SHORT_HEAD = len(MUSCLES)
 """Stands for the short head of biceps femoris in ``SITE_PART``: one muscle with the long head, but fat lies between."""
 SITE_PART = SITE_MUSCLE.copy()
 _BICEPS = MUSCLES.index("biceps_femoris")
-SITE_PART[np.flatnonzero(SITE_MUSCLE == _BICEPS)[-1]] = SHORT_HEAD
-SITE_TABLE = PchipInterpolator(LEVELS, np.array([row[1:] for row in _SITES]).transpose(2, 0, 1) / 100)
+SITE_PART[np.flatnonzero(SITE_MUSCLE == _BICEPS)[1:]] = SHORT_HEAD
+PARTS = SHORT_HEAD + 2
+"""Muscles, the short head and, last, the fat between."""
+_SITE_TABLES = [PchipInterpolator(LEVELS, np.array(row[1:]).T / 100) for row in _SITES]
 
 FASCIA_MM = PchipInterpolator(LEVELS, (50.0, 57.0, 65.0, 71.0, 75.0, 77.0))
 FAT_SHARE = PchipInterpolator(LEVELS, (0.75, 0.75, 0.85, 1.0, 1.2, 1.45))
@@ -65,13 +68,18 @@ FEMUR_UV = PchipInterpolator(
 FEMUR_MM = PchipInterpolator(LEVELS, (21.0, 16.5, 14.2, 13.8, 14.2, 16.0))
 CORTEX_MM = PchipInterpolator(LEVELS, (2.6, 3.8, 5.4, 6.2, 6.2, 5.4))
 VESSEL_UV = PchipInterpolator(
-    LEVELS, ((-0.10, -0.28), (-0.22, -0.08), (-0.40, 0.05), (-0.41, 0.32), (-0.33, 0.52), (-0.26, 0.65))
+    LEVELS, ((-0.10, -0.28), (-0.22, -0.08), (-0.39, 0.14), (-0.41, 0.33), (-0.34, 0.50), (-0.26, 0.65))
 )
 
 ANGLES = 2048
 GRAIN, GRAIN_MM = 256, 0.55
 _REACH_MM = 150.0
 """Half the edge of the box around a leg in which its noise fields are defined, mm."""
+
+
+def sites_at(levels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sites (u, v, reach) of the muscles, shape (sites, 3), each at a level of its own."""
+    return np.stack([table(level) for table, level in zip(_SITE_TABLES, np.clip(levels, 0.0, 1.0), strict=True)])
 
 
 @lru_cache(maxsize=64)
@@ -119,7 +127,11 @@ class Noise:
 
 @dataclass(frozen=True, eq=False)
 class Leg:
-    """One thigh. Lengths in mm, angles in radians; ``side`` is +1 for the patient's left (LPS +x), -1 for the right."""
+    """One thigh. Lengths in mm, angles in radians; ``side`` is +1 for the patient's left (LPS +x), -1 for the right.
+
+    ``level_shift``, by ``SITE_PART``, is how much lower along the thigh each muscle begins, crosses over and ends than
+    in the table, in levels; ``vessel_shift`` moves the femoral vessels (u, v).
+    """
 
     side: int
     turn: float
@@ -128,6 +140,8 @@ class Leg:
     fat_waves: NDArray[np.float64]
     femur_waves: NDArray[np.float64]
     site_shift: NDArray[np.float64]
+    level_shift: NDArray[np.float64]
+    vessel_shift: NDArray[np.float64]
     femur_shift: NDArray[np.float64]
     infiltration: NDArray[np.float64]
     warp: tuple[Noise, Noise]
@@ -199,6 +213,7 @@ def draw_person(rng: np.random.Generator, wide: bool = False) -> Person:
         _waves(rng, (0.2, 0.14, 0.06)),
         _waves(rng, (0.03, 0.04, 0.03)),
     )
+    level_shift, vessel_shift = rng.normal(0.0, 0.025 * more, PARTS), rng.normal(0.0, 0.02 * more, 2)
     femur_shift = rng.normal(0.0, 0.02 * more, 2)
     turn = float(rng.normal(0.0, 0.12 * more))
 
@@ -211,6 +226,8 @@ def draw_person(rng: np.random.Generator, wide: bool = False) -> Person:
             fat_waves=fat + 0.3 * _waves(rng, (0.2, 0.14, 0.06)),
             femur_waves=femur,
             site_shift=shift + rng.normal(0.0, 0.008, shift.shape),
+            level_shift=level_shift + rng.normal(0.0, 0.01, PARTS),
+            vessel_shift=vessel_shift + rng.normal(0.0, 0.01, 2),
             femur_shift=femur_shift + rng.normal(0.0, 0.006, 2),
             infiltration=np.clip(infiltrated * rng.lognormal(0.0, 0.6, len(MUSCLES)), 0.0, 0.7),
             warp=(Noise.draw(rng, 120.0, 30.0, 30.0), Noise.draw(rng, 120.0, 30.0, 30.0)),

@@ -7,7 +7,7 @@ import numpy as np
 from thighview.core.phantom_anatomy import FAT, GAP_FAT, MARROW, MUSCLE
 from thighview.core.phantom_image import RANDOM, Look, draw_look
 from thighview.core.phantom_names import CONTRASTS, MUSCLES
-from thighview.core.phantom_person import SITE_MUSCLE, Leg, Person, draw_person
+from thighview.core.phantom_person import PARTS, SITE_MUSCLE, Leg, Person, draw_person
 
 KINDS_BEYOND = 7
 LONGEST_TURN = 0.61
@@ -30,6 +30,8 @@ def draw_varied_person(rng: np.random.Generator) -> Person:
     shift[2, SITE_MUSCLE == _GLUTEUS] += rng.uniform(-0.05, 0.25)  # it reaches further down in some
     turned = float(rng.uniform(-LONGEST_TURN, LONGEST_TURN)) if rng.random() < _TURNED_SHARE else None
     shift[0, _HAMSTRINGS] += rng.normal(0.0, 0.09)  # behind the bone they lie further in or out, all three together
+    level_shift = rng.normal(0.0, 0.07, PARTS)
+    vessel_shift = rng.normal(0.0, 0.05, 2)
     base = float(rng.choice([0.0, 0.1, 0.3, 0.6], p=[0.45, 0.25, 0.18, 0.12]))
     infiltration = base * rng.lognormal(0.0, 0.8, len(MUSCLES))
     if rng.random() < 0.3:
@@ -41,6 +43,8 @@ def draw_varied_person(rng: np.random.Generator) -> Person:
             old,
             turn=float(np.clip(turn, -LONGEST_TURN, LONGEST_TURN)),
             site_shift=shift + rng.normal(0.0, 0.012, shift.shape),
+            level_shift=level_shift + rng.normal(0.0, 0.015, PARTS),
+            vessel_shift=vessel_shift + rng.normal(0.0, 0.015, 2),
             infiltration=np.clip(infiltration * rng.lognormal(0.0, 0.3, len(MUSCLES)), 0.0, 1.0),
         )
 
