@@ -89,13 +89,14 @@ def test_a_larger_slice_is_cut_and_a_smaller_one_filled() -> None:
 
 
 def test_measuring_drops_nothing_and_counts_the_filling_nowhere() -> None:
-    batches = MeasureBatches(_slices(5), 4, spare=99)
+    batches = MeasureBatches(_slices(7), 4, spare=99)
     x, y = batches[1]
     assert x.shape == (4, 32, 32, 1)
-    assert y["slots"].tolist() == [4, 99, 99, 99]
-    assert y["weights"].tolist() == [1, 0, 0, 0]
-    assert (y["labels"][1:] == IGNORE).all()
+    assert y["slots"].tolist() == [4, 5, 6, 99]
+    assert y["weights"].tolist() == [1, 1, 1, 0]
+    assert (y["labels"][3:] == IGNORE).all()
     assert len(batches) == 2
+    assert MeasureBatches(_slices(5), 4, spare=99)[1][0].shape == (1, 32, 32, 1), "no more than there must be"
 
 
 def test_each_slice_keeps_the_canvas_on_which_it_is_segmented() -> None:

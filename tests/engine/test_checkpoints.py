@@ -81,6 +81,24 @@ def test_the_best_that_the_last_one_names_is_on_disk_before_it(tmp_path: Path, m
     assert written == [("best", 1), ("best", 2), ("last", 2)]
 
 
+def test_the_last_one_is_written_however_slow_the_disk_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where every epoch is the best so far and ends before the one before is on disk, too."""
+    written: list[str] = []
+
+    def write(path: Path, body: bytes) -> None:
+        write_bytes_atomic(path, body)
+        written.append(path.stem)
+        if len(written) < 12:
+            for name in ("best", "last"):
+                writer.put(name, ARRAYS, {"epoch": len(written)})
+
+    monkeypatch.setattr(checkpoints, "write_bytes_atomic", write)
+    writer = CheckpointWriter(tmp_path)
+    writer.put("best", ARRAYS, {"epoch": 0})
+    writer.close()
+    assert written[:5] == ["best", "best", "last", "best", "last"]
+
+
 def test_the_last_one_is_not_written_where_its_best_could_not_be(tmp_path: Path) -> None:
     writer = CheckpointWriter(tmp_path)
     (tmp_path / "best.safetensors").mkdir()

@@ -123,7 +123,7 @@ def test_other_scans_in_the_place_of_those_of_the_project_are_taken_in(
             write_pair(folder / "b.nii.gz", folder / "b_seg.nii.gz", tiny_volume, seed + 1)
         done = import_cases(project, folder)
         assert ("2 of the scans are in the project already" in str(done)) is (not done.cases)
-        assert ("2 of the scans were opened before with other content" in str(done)) is (seed == 10)
+        assert ("2 of the scans were opened before when their files were others" in str(done)) is (seed == 10)
     assert [row.subject for row in project.cases()] == ["a", "a (there)", "b", "b (there)"]
     assert len(project.hashes()) == len(set(project.hashes().values())) == 4
 

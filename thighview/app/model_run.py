@@ -22,11 +22,13 @@ class ModelRun:
     """Fills slices of a case; becomes one Edit, or leaves no trace.
 
     ``touched`` are the slices a person has had a hand on since the run began, which it never writes. ``redo`` are
-    slices being edited that a person hands over to it; where there are any, it may write no others.
+    slices being edited that a person hands over to it; where there are any, it may write no others. ``doubts`` about
+    what it draws are told at its end and belong to all its steps, also those a person has worked on since.
     """
 
     def __init__(self, name: str, case: Case, redo: Collection[int] = ()) -> None:
         self.name = name
+        self.doubts: list[str] = []
         self._redo = frozenset(redo)
         self.touched: set[int] = set()
         self._in_hand: frozenset[int] = frozenset()
@@ -94,12 +96,12 @@ class ModelRun:
         """How many slices have come for a gesture that is not over."""
         return len(self._waiting)
 
-    def edit(self, slices: Iterable[int], doubts: tuple[str, ...] = ()) -> Edit | None:
+    def edit(self, slices: Iterable[int]) -> Edit | None:
         """The step of these filled slices; they no longer belong to the run afterwards."""
         done = [(index, self._filled.pop(index)) for index in slices]
         patches = tuple(filled.patch for _, filled in done if filled.patch)
         reviews = tuple(ReviewChange(index, f.review, self._case.reviews[index]) for index, f in done)
-        return Edit(self.name, "model", patches, reviews, doubts) if reviews else None
+        return Edit(self.name, "model", patches, reviews, self.doubts) if reviews else None
 
     def roll_back(self) -> list[int]:
         """Put every filled slice back; returns their indices."""

@@ -62,7 +62,8 @@ class OpenProject(QObject):
         self._soon.setSingleShot(True)
         self._soon.setInterval(REFRESH_AFTER_MS)
         self._soon.timeout.connect(self._refresh_reviews)
-        self.session.reviews_changed.connect(lambda _: self._soon.start())
+        self.session.reviews_changed.connect(self._note_reviews)
+        self.session.run_changed.connect(self._note_reviews)
 
     @property
     def project_folder(self) -> Path | None:
@@ -202,6 +203,10 @@ class OpenProject(QObject):
             self._call(lambda project: project.set_checked(case_id, doubts), lambda _: None)
 
     # ------------------------------------------------------------------ inside
+
+    def _note_reviews(self, _: object) -> None:
+        if not self.session.busy_run:  # it tells of each slice, and the project knows of none before its end
+            self._soon.start()
 
     def _refresh_reviews(self) -> None:
         """Read the worklist behind the edits that have just been made; while one reading waits, no second is asked."""

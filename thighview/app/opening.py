@@ -108,8 +108,8 @@ def case_of(project: Project, scan: Scan, wanted: int | None = None) -> Case:
         case = _new_case(project, scan)
         if beside is not None:
             case.warnings += (
-                f"{scan.path.name} was opened before with other content: its mask stays with that case, this is a new"
-                " one.",
+                f"{scan.path.name} was opened before when the file was another one: its mask stays with that case,"
+                " this is a new one.",
             )
         return case
     case = project.load_case(known)

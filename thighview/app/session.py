@@ -387,7 +387,10 @@ class Session(QObject):
             self._gesture.afterwards = f"{many} came while a stroke was under way and {left}: segment again."
         if keep:
             case.checked -= set(doubts)
-            self._push(run.edit(run.filled, tuple(doubts)))
+            run.doubts += doubts
+            self._push(run.edit(run.filled))
+            if doubts:
+                self.images_changed.emit(case)
         else:
             slices = run.roll_back()
             if slices:  # told once: it must be quick, however many there are

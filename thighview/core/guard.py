@@ -41,7 +41,7 @@ def guard_id(contrast: str, seed: int) -> str:
 def compare_on_guard(old: Scores, new: Scores) -> GuardVerdict | None:
     """Old against new, each scan by its :func:`guard_id`; None where they have no label in common.
 
-    The set is the same for ever, so that the difference is a fact about it: there is no interval.
+    Both are judged on the same set, so that the difference is a fact about it: there is no interval.
     """
     found = compare_models(old, new)
     change = {scan.subject: (scan.old, scan.new) for scan in found.people}

@@ -1,7 +1,7 @@
 """Undo and redo: a list of edits and a place in it."""
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from thighview.core.mask import LabelMap, Patch, values_in
@@ -23,15 +23,16 @@ class Edit:
         review step. Boxes of one edit never overlap, so their order does not matter.
     reviews : tuple of ReviewChange
         Slices (indices along the case's slice axis) whose state changed with it.
-    doubts : tuple of str
-        What is doubtful of what it drew, in sentences; the journal does not keep them.
+    doubts : sequence of str
+        What is doubtful of what it drew, in sentences, known when the run has ended and the same for all its steps;
+        the journal does not keep them.
     """
 
     name: str
     tool: str
     patches: tuple[Patch, ...] = ()
     reviews: tuple[ReviewChange, ...] = ()
-    doubts: tuple[str, ...] = field(default=(), compare=False)
+    doubts: Sequence[str] = field(default=(), compare=False)
 
     def reversed(self) -> "Edit":
         """The edit that takes this one back."""

@@ -192,9 +192,10 @@ class TrainBatches(keras.utils.PyDataset):
 class MeasureBatches(keras.utils.PyDataset):
     """Every slice once, whole and as it is, on the canvas on which it is segmented: what a person will get.
 
-    Slices of one size share batches; the last of these is filled up with slices that count nothing: the filling has
-    weight 0 and only ignored pixels, and its sums go to the table's spare row ``spare``. Networks look at the whole
-    canvas (group normalisation), so a wider one would give other answers.
+    Slices of one size share batches; the last of these is filled up to the next power of two (that few shapes are to
+    be compiled) with slices that count nothing: the filling has weight 0 and only ignored pixels, and its sums go to
+    the table's spare row ``spare``. Networks look at the whole canvas (group normalisation), so a wider one would give
+    other answers.
     """
 
     def __init__(self, slices: Slices, batch_size: int, spare: int) -> None:
@@ -220,9 +221,10 @@ class MeasureBatches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> Batch:
         rows = self._batches[index]
-        shape = (self.batch_size, *self.shape(rows[0]))
+        count = min(self.batch_size, 1 << (len(rows) - 1).bit_length())
+        shape = (count, *self.shape(rows[0]))
         x, labels = np.zeros((*shape, 1), np.float32), np.full(shape, IGNORE, np.uint8)
-        slots, weights = np.full(self.batch_size, self._spare, np.int32), np.zeros(self.batch_size, np.float32)
+        slots, weights = np.full(count, self._spare, np.int32), np.zeros(count, np.float32)
         for k, row in enumerate(rows):
             x[k, ..., 0], labels[k] = self.image(row)
         slots[: len(rows)], weights[: len(rows)] = rows, 1.0

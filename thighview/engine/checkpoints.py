@@ -72,8 +72,9 @@ def weights_in(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float
 class CheckpointWriter:
     """Writes snapshots behind the training, one after the other, each file whole or not at all.
 
-    Only the latest snapshot of each file matters: one still waiting is replaced by the next. ``last`` waits until
-    nothing else does: the best epoch that it names is on disk before it. An error ends what waits.
+    Only the latest snapshot of each file matters: one still waiting is replaced by the next. What waits is taken
+    together, and ``last`` of it is written last: the best epoch that it names is on disk before it, and however slow
+    the disk is, its turn comes. An error ends what waits.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -116,23 +117,24 @@ class CheckpointWriter:
     def _write(self) -> None:
         """Write until nothing waits any more."""
         try:
-            while taken := self._next():
-                name, (arrays, facts) = taken
-                body = safetensors.numpy.save(arrays, {"facts": json.dumps(facts)})
-                write_bytes_atomic(self._folder / f"{name}.safetensors", body)
+            while taken := self._take():
+                for name, (arrays, facts) in taken:
+                    body = safetensors.numpy.save(arrays, {"facts": json.dumps(facts)})
+                    write_bytes_atomic(self._folder / f"{name}.safetensors", body)
         except BaseException:
             with self._ended:
                 self._waiting.clear()
                 self._rest()
             raise
 
-    def _next(self) -> tuple[str, _Snapshot] | None:
+    def _take(self) -> list[tuple[str, _Snapshot]]:
+        """All that waits, ``last`` at the end; the writer rests where nothing does."""
         with self._ended:
-            if not self._waiting:
+            taken = sorted(self._waiting.items(), key=lambda waiting: waiting[0] == LAST)
+            self._waiting = {}
+            if not taken:
                 self._rest()
-                return None
-            name = min(self._waiting, key=lambda waiting: waiting == LAST)
-            return name, self._waiting.pop(name)
+            return taken
 
     def _rest(self) -> None:
         self._busy = False

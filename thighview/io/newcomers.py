@@ -70,8 +70,8 @@ class Newcomers:
             said.append(f"{self._known} of the scans are in the project already and stay as they are.")
         if self._replaced:
             said.append(
-                f"{self._replaced} of the scans were opened before with other content: those cases keep their masks,"
-                " these are new ones."
+                f"{self._replaced} of the scans were opened before when their files were others: those cases keep their"
+                " masks, these are new ones."
             )
         if self._apart:
             said.append(

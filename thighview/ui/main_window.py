@@ -1,5 +1,6 @@
 """The main window: lays everything out, and passes on what belongs to no part of it."""
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,6 +63,9 @@ if TYPE_CHECKING:
     from thighview.app.tasks import Workspace
     from thighview.io.export_wish import Exported
 
+PATIENCE_S = 3.0
+"""Who wants to close again after waiting so long for the last edits is asked."""
+
 
 class MainWindow(QMainWindow):
     """Top bar, worklist and labels, tools, views with the slice strip, panels, status bar."""
@@ -90,6 +94,7 @@ class MainWindow(QMainWindow):
         self._lay_out()
         self.notices = Notices(self, self.views, self.middle)
         self._leaving = self._waiting = False
+        self._waiting_since = 0.0
         self._connect()
         self._restore_geometry()
         self._show_case()
@@ -408,18 +413,20 @@ class MainWindow(QMainWindow):
         event.accept()
 
     def _must_wait(self) -> bool:
-        """Whether the last edits are still on their way to the disk; who closes a second time does not wait for it."""
+        """Whether the last edits are still on their way to the disk; who closes again after a while is asked."""
         store = self.workspace.store
         writing = store is not None and store.unsaved > 0 and store.state.phase != "error"
-        self._waiting = writing and not self._waiting
-        if self._waiting:
+        if writing and not self._waiting:
+            self._waiting_since = time.monotonic()
             self.session.said.emit("Saving…")
+        self._waiting = writing and time.monotonic() - self._waiting_since < PATIENCE_S
         return self._waiting
 
     def _save_changed(self, state: SaveState) -> None:
         if self._waiting and state.phase != "saving":
             self._waiting = False
-            self.close()
+            if QApplication.activeModalWidget() is None:  # else something else is wished by now
+                self.close()
 
     def _may_leave(self) -> bool:
         store = self.workspace.store
