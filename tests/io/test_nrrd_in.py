@@ -10,6 +10,7 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 
 from thighview.core.errors import SeveralScansError, UserError
+from thighview.core.known import lengths_known
 from thighview.io import bounded
 from thighview.io.reading import inspect, read_source, read_volume, sha256_of
 
@@ -65,14 +66,17 @@ def test_units_of_space(tmp_path: Path) -> None:
 
 def test_units_of_spacings(tmp_path: Path) -> None:
     bare = dict.fromkeys(("space", "space directions", "space origin"))
-    for units, wanted, words in (
-        (["cm", "mm", "um"], (0.005, 1.25, 15), "hardly so"),
-        (["cm", "", "mm"], (5, 1.25, 15), "left and right"),
-        (["parsec"] * 3, (5, 1.25, 1.5), "parsec"),
+    for units, words in (
+        (["mm", "", "mm"], "left and right"),
+        (["cm", "mm", "um"], "cm, mm, um as the unit of its axes"),
+        (["cm", "", "mm"], "taken as mm, as ITK does"),
+        (["parsec"] * 3, "parsec"),
     ):
-        volume = read_volume(write(tmp_path / "a.nrrd", spacings=[1.5, 1.25, 5], units=units, **bare))
-        assert volume.spacing_mm == pytest.approx(wanted) and words in " ".join(volume.warnings)
-        assert len(volume.warnings) == (1 if "left" in words else 2)
+        path = write(tmp_path / "a.nrrd", spacings=[1.5, 1.25, 5], units=units, **bare)
+        volume = read_volume(path)
+        assert volume.spacing_mm == (5, 1.25, 1.5) == sitk.ReadImage(str(path)).GetSpacing()[::-1]
+        assert words in volume.warnings[0] and len(volume.warnings) == (1 if "left" in words else 2)
+        assert lengths_known(volume), "a case that was made of it can still be worked on"
 
 
 @pytest.mark.parametrize("first", [True, False])
@@ -100,6 +104,19 @@ def test_vectors_and_colours_are_no_scans(tmp_path: Path, kind: str) -> None:
     path = write(tmp_path / "a.nrrd", values, **{"space directions": rows}, kinds=[kind, *["domain"] * 3])
     with pytest.raises(UserError, match=r"holds vectors or colours|colour picture"):
         read_volume(path)
+    if "color" not in kind:
+        assert np.array_equal(read_volume(path, "2").voxels, VOXELS), "as a case that has it was made"
+        assert len(sha256_of(path, "2")) == 64
+
+
+@pytest.mark.parametrize(("count", "dtype"), [(8, np.int16), (3, np.int16), (2, np.float32), (6, np.float32)])
+def test_other_vectors_are_several_scans(tmp_path: Path, count: int, dtype: type) -> None:
+    rows = np.concatenate([np.full((1, 3), np.nan), DIRECTIONS])
+    values = np.stack([VOXELS + n for n in range(count)], axis=-1).astype(dtype)
+    path = write(tmp_path / "a.nrrd", values, **{"space directions": rows}, kinds=["vector", *["domain"] * 3])
+    with pytest.raises(SeveralScansError, match=f"{count} volumes"):
+        read_volume(path)
+    assert np.array_equal(read_volume(path, "2").voxels, VOXELS + 1)
 
 
 def test_what_simpleitk_writes_of_a_colour_picture_is_no_scan(tmp_path: Path) -> None:

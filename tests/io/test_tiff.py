@@ -179,13 +179,15 @@ def test_two_images_of_an_ome_file_are_two_scans(tmp_path: Path) -> None:
         '<TiffData FirstZ="2" IFD="0" PlaneCount="2"/><TiffData IFD="2" PlaneCount="2"/>',
         "".join(f'<TiffData IFD="{n}" FirstZ="{n}" PlaneCount="1"/>' for n in range(4)),
         "<TiffData/>",
+        '<TiffData IFD="0"/>',
     ],
 )
 def test_planes_are_the_pages_that_ome_names(tmp_path: Path, runs: str) -> None:
     path = ome(tmp_path / "a.ome.tif", VOXELS, f'SizeZ="4" SizeC="1" SizeT="1">{runs}')
     with tifffile.TiffFile(path) as theirs:
-        wanted = theirs.series[0].asarray()
-    assert np.array_equal(read_volume(path).voxels, wanted)
+        wanted = theirs.series[0].asarray() if runs != '<TiffData IFD="0"/>' else VOXELS
+    volume = read_volume(path)
+    assert np.array_equal(volume.voxels, wanted) and not any("do not match" in said for said in volume.warnings)
 
 
 def test_channels_are_the_pages_that_ome_names(tmp_path: Path) -> None:
@@ -207,17 +209,37 @@ def test_channels_are_the_pages_that_ome_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "images",
     [
-        ['SizeZ="3" SizeC="1" SizeT="1"><TiffData/>'],
-        ['SizeZ="5" SizeC="1" SizeT="1">'],
-        ['SizeZ="5" SizeC="1" SizeT="1"><TiffData IFD="1" PlaneCount="5"/>'],
-        ['SizeZ="4" SizeC="1" SizeT="1"><TiffData IFD="0"/><TiffData IFD="1" PlaneCount="3"/>'],
+        ['SizeZ="3" SizeC="2" SizeT="1"><TiffData/>'],
+        ['SizeZ="2" SizeC="2" SizeT="1"><TiffData IFD="0"/><TiffData IFD="1" PlaneCount="3"/>'],
         ['SizeZ="2" SizeC="1" SizeT="1">', 'SizeZ="2" SizeC="1" SizeT="1">'],
         ['SizeZ="4" SizeC="1" SizeT="1"><TiffData/>', 'SizeZ="4" SizeC="1" SizeT="1"><TiffData/>'],
     ],
 )
 def test_planes_that_are_not_those_of_the_words_are_refused(tmp_path: Path, images: list[str]) -> None:
-    with pytest.raises(UserError, match="but 4 are in it: which is which cannot be told"):
+    with pytest.raises(UserError, match="which is which cannot be told") as caught:
         read_volume(ome(tmp_path / "a.ome.tif", VOXELS, *images))
+    assert "4 images" not in str(caught.value) or "4 are in it" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        'SizeZ="1" SizeC="1" SizeT="1"><TiffData/>',
+        'SizeZ="3" SizeC="1" SizeT="1"><TiffData/>',
+        'SizeZ="5" SizeC="1" SizeT="1">',
+        'SizeZ="5" SizeC="1" SizeT="1"><TiffData IFD="1" PlaneCount="5"/>',
+        'SizeZ="4" SizeC="1" SizeT="1"><TiffData IFD="0"/><TiffData IFD="1" PlaneCount="3"/>',
+    ],
+)
+def test_all_pages_are_slices_where_one_stack_is_told_of_that_does_not_match_them(tmp_path: Path, image: str) -> None:
+    volume = read_volume(ome(tmp_path / "a.ome.tif", VOXELS, image))
+    assert np.array_equal(volume.voxels, VOXELS) and "do not match the 4 in it" in volume.warnings[0]
+
+
+def test_a_page_that_imagej_tells_of_and_is_not_there_is_said(tmp_path: Path) -> None:
+    words = "ImageJ=1.53k\nimages=5\nslices=5\nunit=mm\nspacing=5.0\n"
+    volume = read_volume(write(tmp_path / "a.tif", description=words, contiguous=False))
+    assert np.array_equal(volume.voxels, VOXELS) and "tells of 5 images" in volume.warnings[0]
 
 
 @pytest.mark.parametrize(

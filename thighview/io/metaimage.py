@@ -11,7 +11,7 @@ __all__ = ["files_of", "read_metaimage", "starts"]
 
 def files_of(path: Path) -> tuple[Path, ...]:
     """The file, and the one with its voxels where that is another; raises what :func:`read_metaimage` raises."""
-    return read_header(path).files(path)
+    return read_header(path, layered=True).files(path)
 
 
 def read_metaimage(path: Path, part: str = "") -> Volume:
@@ -31,4 +31,4 @@ def read_metaimage(path: Path, part: str = "") -> Volume:
     UserError
         When it is damaged, too large for the memory, no scan, or has no such part.
     """
-    return read_stored(path, read_header(path), part, "metaimage")
+    return read_stored(path, read_header(path, layered=bool(part)), part, "metaimage")

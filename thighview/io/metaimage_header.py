@@ -1,7 +1,7 @@
 """The header of a MetaImage file: lines of ``Key = Value``, checked before anything is allocated.
 
-As ITK reads it, but in the unit that it names: the world is LPS mm, ``TransformMatrix`` lists the direction of one axis
-after the other, and ``AnatomicalOrientation`` counts for nothing (it is often wrong).
+As ITK reads it: the world is LPS mm whatever unit it names, ``TransformMatrix`` lists the direction of one axis after
+the other, and ``AnatomicalOrientation`` counts for nothing (it is often wrong).
 """
 
 import math
@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thighview.core.errors import UserError
-from thighview.core.known import LENGTHS_NOT_KNOWN
 from thighview.io import bounded
 from thighview.io.beside import named_beside
 from thighview.io.positions import NOT_KNOWN, SPACING_NOT_KNOWN, affine_of, doubts, is_transform
@@ -27,7 +26,7 @@ _TYPES = {
     "MET_LONG": "i4", "MET_ULONG": "u4", "MET_LONG_LONG": "i8", "MET_ULONG_LONG": "u8", "MET_FLOAT": "f4",
     "MET_DOUBLE": "f8",
 }  # fmt: skip
-_MILLIMETRES = {"": 1.0, "?": 1.0, "mm": 1.0, "um": 0.001, "cm": 10.0}
+_MILLIMETRES = ("", "?", "mm")
 _SAVE_AGAIN = "Save it again as one .mha file."
 
 
@@ -37,8 +36,13 @@ def starts(first: bytes) -> bool:
     return found is not None and found[1] in _FIRST_KEYS
 
 
-def read_header(path: Path) -> StoredArray:
+def read_header(path: Path, layered: bool = False) -> StoredArray:
     """Read and check the header of a file: where its numbers lie.
+
+    Parameters
+    ----------
+    layered : bool
+        Whether what looks like a field of vectors is taken as several volumes, as where one of them is named.
 
     Raises
     ------
@@ -57,12 +61,12 @@ def read_header(path: Path) -> StoredArray:
         at = line.end()
     try:
         with np.errstate(all="ignore"):
-            return _checked(path, fields, at)
+            return _checked(path, fields, at, layered)
     except (ValueError, OverflowError) as error:
         raise bounded.damaged(path, f"its MetaImage header cannot be read ({str(error)[:100]})") from error
 
 
-def _checked(path: Path, fields: Mapping[str, str], end: int) -> StoredArray:
+def _checked(path: Path, fields: Mapping[str, str], end: int, layered: bool) -> StoredArray:
     if fields.get("ObjectType", "Image") != "Image":
         raise UserError(f"{path.name} holds no image: it is a {fields['ObjectType'][:40]}.", "Open the scan itself.")
     sizes = [int(n) for n in fields.get("DimSize", "").split()]
@@ -73,7 +77,7 @@ def _checked(path: Path, fields: Mapping[str, str], end: int) -> StoredArray:
     kind = fields.get("ElementType", "")
     if channels in (3, 4) and kind == "MET_UCHAR":
         raise UserError(f"{path.name} is a colour picture.", "Open the scan itself, or convert it to grey values.")
-    if channels in (2, 3, 4) and kind in ("MET_FLOAT", "MET_DOUBLE"):
+    if not layered and channels == 3 and kind in ("MET_FLOAT", "MET_DOUBLE"):
         raise UserError(
             f"{path.name} holds vectors of {channels} numbers; a scan of grey values was expected.",
             "Open the scan itself; of several scans, save each as a file of its own.",
@@ -118,8 +122,12 @@ def _position(fields: Mapping[str, str], count: int) -> tuple[NDArray[np.float64
     turned = np.where(spacing[:space] < 0, -1.0, 1.0)  # ITK takes the sign as the axis turned round
     if (turned < 0).any():
         warnings.append("This file gives a negative spacing; that axis was taken as turned round.")
-    factor = _unit(fields, warnings)
-    spacing = np.abs(spacing) * factor
+    unit = fields.get("DistanceUnits", "").strip()
+    if unit.lower() not in _MILLIMETRES:
+        warnings.append(
+            f"This file names {unit[:40]!r} as its unit; its numbers were taken as mm, as ITK does: check lengths."
+        )
+    spacing = np.abs(spacing)
     known = np.isfinite(spacing[:space]) & (spacing[:space] > 0)
     if not known.all():
         warnings.append(SPACING_NOT_KNOWN)
@@ -130,7 +138,7 @@ def _position(fields: Mapping[str, str], count: int) -> tuple[NDArray[np.float64
     matrix = _numbers(fields, ("TransformMatrix", "Rotation", "Orientation"), count * count).reshape(count, count)
     origin = np.zeros(3)
     told = _numbers(fields, ("Offset", "Position", "Origin"), count)[:space]
-    origin[:space] = np.where(np.isfinite(told), told, 0.0) * factor
+    origin[:space] = np.where(np.isfinite(told), told, 0.0)
     affine = affine_of(np.diag(sizes), origin)
     if space == 3 and not np.isnan(matrix).all():
         placed = affine_of(matrix[:3, :3].T * sizes * turned, origin)
@@ -140,17 +148,6 @@ def _position(fields: Mapping[str, str], count: int) -> tuple[NDArray[np.float64
     why = "no TransformMatrix" if space == 3 else "it lies in a plane"
     warnings.append(f"This file does not say how the scan lies in the patient ({why}): {NOT_KNOWN}")
     return affine, "nothing", (*warnings, *doubts(affine))
-
-
-def _unit(fields: Mapping[str, str], warnings: list[str]) -> float:
-    """Factor from the file's unit to mm, told where it is another: ITK passes it over."""
-    unit = fields.get("DistanceUnits", "").strip().lower()
-    factor = _MILLIMETRES.get(unit)
-    if factor is None:
-        warnings.append(f"This file counts in {unit[:40]!r}; millimetres were taken: {LENGTHS_NOT_KNOWN}.")
-    elif factor != 1:
-        warnings.append(f"This file counts in {unit}, which other programs may take for mm.")
-    return factor or 1.0
 
 
 def _numbers(fields: Mapping[str, str], keys: tuple[str, ...], count: int) -> NDArray[np.float64]:

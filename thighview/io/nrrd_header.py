@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,20 +39,21 @@ _TYPES = {
     "f4": ("float",), "f8": ("double",),
 }  # fmt: skip
 _PACKINGS = {"raw": "raw", "gzip": "gzip", "gz": "gzip", "bzip2": "bzip2", "bz2": "bzip2"}
+_PARTS = ("f4", "f8", "u1")
 _SPATIAL_KINDS = ("domain", "space", "???", "none")
-_VECTORS = re.compile(r"(.*-)?(vector|matrix|gradient|normal)|quaternion")
+_VECTORS, _MATRICES = re.compile(r"(.*-)?(vector|gradient|normal)"), re.compile(r"(.*-)?matrix")
 _SAVE_AGAIN = "Save it again as one .nrrd file, compressed with gzip or not at all."
 
 
-def read_header(path: Path) -> StoredArray:
-    """Read and check the header of a file: where its numbers lie.
+def read_header(path: Path, layered: bool = False) -> StoredArray:
+    """Read and check the header of a file: where its numbers lie; ``layered`` as of :func:`array_of`.
 
     Raises
     ------
     UserError
         When it is damaged, says what cannot be or is not read here, or its voxels are not where it says.
     """
-    return array_of(path, *read_fields(path))
+    return array_of(path, *read_fields(path), layered)
 
 
 def read_fields(path: Path) -> tuple[dict[str, Any], int]:
@@ -95,7 +96,8 @@ def array_of(path: Path, fields: Mapping[str, Any], start: int, layered: bool = 
     start : int
         The byte behind the header.
     layered : bool
-        Whether what calls itself vectors is taken as several volumes: 3D Slicer writes layers of masks so.
+        Whether what looks like vectors or colours is taken as several volumes, as where one of them is named: 3D
+        Slicer writes layers of masks so.
 
     Raises
     ------
@@ -117,7 +119,8 @@ def array_of(path: Path, fields: Mapping[str, Any], start: int, layered: bool = 
     if len(kinds) != count:
         raise bounded.damaged(path, f"its NRRD header gives {len(kinds)} kinds for {count} axes")
     apart = _apart(path, kinds, directions, sizes)
-    if not layered and any(_VECTORS.fullmatch(kind) for kind in kinds):
+    dtype = _dtype(path, fields)
+    if not layered and any(_is_field(kind, size, dtype) for kind, size in zip(kinds, sizes, strict=True)):
         raise UserError(
             f"{path.name} holds vectors or colours ({', '.join(kinds)[:80]}); a scan of grey values was expected.",
             "Open the scan itself; of several scans, save each as a file of its own.",
@@ -126,10 +129,15 @@ def array_of(path: Path, fields: Mapping[str, Any], start: int, layered: bool = 
     affine, position_from, warnings = _position(path, fields, directions, space, count)
     array = StoredArray(
         "NRRD", named_beside(path, detached) if detached else path, 0 if detached else start, packing,
-        tuple(sizes[::-1]), _dtype(path, fields), count - 1 - apart[0] if apart else None, affine, position_from,
+        tuple(sizes[::-1]), dtype, count - 1 - apart[0] if apart else None, affine, position_from,
         warnings,
     )  # fmt: skip
     return _skipping(path, fields, array)
+
+
+def _is_field(kind: str, size: int, dtype: np.dtype[Any]) -> bool:
+    """Whether an axis has the parts of a vector, matrix or colour, not scans: three numbers, floating or of a byte."""
+    return bool(_MATRICES.fullmatch(kind) or (_VECTORS.fullmatch(kind) and size == 3 and dtype.str[1:] in _PARTS))
 
 
 def _skipping(path: Path, fields: Mapping[str, Any], array: StoredArray) -> StoredArray:
@@ -206,7 +214,7 @@ def _position(
     warnings: list[str] = []
     name = str(fields.get("space", "")).lower()
     signs = _TO_LPS.get(name)
-    factor = _unit(fields.get("space units", ()), warnings)
+    factor = _unit(fields, warnings)
     steps = directions[space].T * factor if directions is not None else None
     if signs is not None and steps is not None and steps.shape == (3, 3):
         origin = np.array(fields.get("space origin", (0.0, 0.0, 0.0)), np.float64) * factor
@@ -230,23 +238,27 @@ def _position(
 def _spacings(
     fields: Mapping[str, Any], space: list[int], count: int, factor: float, warnings: list[str]
 ) -> NDArray[np.float64]:
-    """Spacing along each axis of space, mm, each in the unit of that axis where it has one; NaN where there is none."""
+    """Spacing along each axis of space, mm, told where an axis names another unit; NaN where there is none."""
     found = np.array(fields.get("spacings", [np.nan] * count), np.float64)
     if found.shape != (count,):
         return np.full(len(space), np.nan)
-    units = [str(unit) for unit in fields.get("units", ())]
-    if len(units) != count:
-        return found[space] * (_unit(units, warnings) if units else factor)
-    return found[space] * [_unit([units[axis]], warnings) if units[axis].strip() else factor for axis in space]
+    units = [str(unit).strip() for unit in fields.get("units", ())]
+    own = {units[axis] for axis in space} - {""} if len(units) == count else set(units) - {""}
+    if any(_MILLIMETRES.get(unit.lower()) != factor for unit in own):
+        names = ", ".join(sorted(own))[:60]
+        taken = "mm, as ITK does" if factor == 1 else f"{factor:g} mm each"
+        warnings.append(
+            f"This file names {names} as the unit of its axes; its numbers were taken as {taken}: check lengths."
+        )
+    return found[space] * factor
 
 
-def _unit(named: Iterable[object], warnings: list[str]) -> float:
+def _unit(fields: Mapping[str, Any], warnings: list[str]) -> float:
     """Factor from the file's unit to mm."""
-    units = {str(unit).strip().lower() for unit in named} - {""}
+    units = {str(unit).strip().lower() for unit in fields.get("space units", ())} - {""}
     factors = {_MILLIMETRES.get(unit) for unit in units}
     if len(factors) == 1 and (factor := factors.pop()) is not None:
         return factor
     if units:
-        said = f"This file counts in {', '.join(sorted(units))[:60]}; millimetres were taken."
-        warnings += [said] if said not in warnings else []
+        warnings.append(f"This file counts in {', '.join(sorted(units))[:60]}; millimetres were taken.")
     return 1.0

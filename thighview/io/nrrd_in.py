@@ -14,7 +14,7 @@ def starts(first: bytes) -> bool:
 
 def files_of(path: Path) -> tuple[Path, ...]:
     """The file, and the one with its voxels where that is another; raises what :func:`read_nrrd` raises."""
-    return read_header(path).files(path)
+    return read_header(path, layered=True).files(path)
 
 
 def read_nrrd(path: Path, part: str = "") -> Volume:
@@ -34,4 +34,4 @@ def read_nrrd(path: Path, part: str = "") -> Volume:
     UserError
         When it is damaged, too large for the memory, no scan, or has no such part.
     """
-    return read_stored(path, read_header(path), part, "nrrd")
+    return read_stored(path, read_header(path, layered=bool(part)), part, "nrrd")

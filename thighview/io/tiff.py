@@ -53,6 +53,7 @@ class _Stack:
     title: str
     planes: list[_Plane]
     told: Told
+    doubt: str = ""
 
 
 def starts(first: bytes) -> bool:
@@ -107,7 +108,7 @@ def _read(path: Path, file: Any, part: str, there: int) -> Volume:
     first = planes[0].page
     shape = (len(planes), int(first.shape[0]), int(first.shape[1]))
     _check(path, planes, shape, there)
-    warnings: list[str] = []
+    warnings = [stack.doubt] if stack.doubt else []
     spacing = _spacing(first, told, shape[0], warnings)
     voxels = np.empty(shape, first.dtype.newbyteorder("="))
     for index, plane in enumerate(planes):
@@ -155,6 +156,16 @@ def _pages(path: Path, file: Any) -> list[Any]:
 
 def _stacks(path: Path, pages: Sequence[Any], told: Sequence[Told], there: int) -> list[_Stack]:
     """The scans a file holds, each with its planes in order: channels and times apart, and other sizes of images."""
+    try:
+        return _as_told(path, pages, told, there)
+    except _UntoldError:
+        if len(told) > 1 or told[0].channels * told[0].frames > 1:
+            raise
+        return _in_sequence(path, pages, told[0], there, doubtful=True)
+
+
+def _as_told(path: Path, pages: Sequence[Any], told: Sequence[Told], there: int) -> list[_Stack]:
+    """The scans of the pages that are named for each."""
     at = {int(page.index): page for page in pages}
     images = [_placed(path, one, at) for one in told]
     if len(told) == 1 and (not images[0] or [images[0].get(n) for n in range(len(pages))] == list(pages)):
@@ -201,8 +212,8 @@ def _place(told: Told, index: int) -> dict[str, int]:
     return found
 
 
-def _in_sequence(path: Path, pages: Sequence[Any], told: Told, there: int) -> list[_Stack]:
-    """The scans of pages that follow one another as they are told."""
+def _in_sequence(path: Path, pages: Sequence[Any], told: Told, there: int, doubtful: bool = False) -> list[_Stack]:
+    """The scans of pages that follow one another as they are told; ``doubtful`` where that is not said."""
     planes = [_Plane(page) for page in pages]
     count = told.slices * told.channels * told.frames
     first = pages[0]
@@ -215,8 +226,14 @@ def _in_sequence(path: Path, pages: Sequence[Any], told: Told, there: int) -> li
         groups.setdefault(_kind(plane.page), []).append(plane)
     if len(groups) > 1:
         return [_Stack(f"{len(own)} images of {_size(own[0].page.shape)}", own, told) for own in groups.values()]
-    if len(planes) == told.slices or (count == 0 and told.channels * told.frames == 1):
-        return [_Stack("", planes, told)]  # where there are channels: one of several files, of which each tells of all
+    if told.channels * told.frames == 1:
+        said = (
+            f"This file tells of {count} images, which do not match the {len(planes)} in it: all were taken as slices, "
+            "in the order in which they lie."
+        )
+        return [_Stack("", planes, told, said if doubtful or count not in (0, len(planes)) else "")]
+    if len(planes) == told.slices:  # one of several files, of which each tells of all
+        return [_Stack("", planes, told)]
     if count != len(planes):
         raise _untold(path, (told,), len(planes))
     found: dict[tuple[int, int], list[_Plane]] = {}
@@ -226,13 +243,17 @@ def _in_sequence(path: Path, pages: Sequence[Any], told: Told, there: int) -> li
     return [_Stack(", ".join(_words(told, t, c)), own, told) for (t, c), own in sorted(found.items())]
 
 
-def _untold(path: Path, told: Sequence[Told], there: int) -> UserError:
+class _UntoldError(UserError):
+    """The planes of a file are not those it tells of."""
+
+
+def _untold(path: Path, told: Sequence[Told], there: int) -> _UntoldError:
     """A file whose planes are not those it tells of."""
     sizes = "; ".join(f"{one.slices} slices, channels: {one.channels}, times: {one.frames}" for one in told[:3])
     count = sum(one.slices * one.channels * one.frames for one in told)
-    return UserError(
-        f"{path.name} says that it holds {count} images ({sizes}), but {there} are in it: which is which cannot be "
-        "told.",
+    in_it = f"but {there} are in it" if there != count else "but not on which page each is"
+    return _UntoldError(
+        f"{path.name} says that it holds {count} images ({sizes}), {in_it}: which is which cannot be told.",
         "Save all of it again as one file, or one channel alone.",
     )
 

@@ -106,10 +106,10 @@ def _ome(text: str) -> tuple[Told, ...]:
         elif tag == "UUID" and images and images[-1][1]:
             images[-1][1][-1]["file"] = words.strip()
             this = this or words.strip()
-    return tuple(_image(pixels, [run for run in runs if run.get("file", this) == this]) for pixels, runs in images)
+    return tuple(_image(pixels, runs, this) for pixels, runs in images)
 
 
-def _image(pixels: dict[str, str], runs: list[dict[str, str]]) -> Told:
+def _image(pixels: dict[str, str], runs: list[dict[str, str]], this: str) -> Told:
     mm: dict[str, float | None] = {}
     for axis in "XYZ":
         size = _number(pixels.get(f"PhysicalSize{axis}", ""))
@@ -124,9 +124,11 @@ def _image(pixels: dict[str, str], runs: list[dict[str, str]]) -> Told:
     found: list[Run] = []
     for run in runs if z else ():
         first = {axis: _count(run.get(f"First{axis}", "")) for axis in "ZCT"}
-        count = _count(run.get("PlaneCount", "1" if "IFD" in run else ""))
-        if all(first[axis] < (sizes[axis] or 1) for axis in "ZCT"):
-            found.append(Run(sum(first[axis] * step[axis] for axis in "ZCT"), _count(run.get("IFD", "")), count))
+        plane, page = sum(first[axis] * step[axis] for axis in "ZCT"), _count(run.get("IFD", ""))
+        alone = len(runs) == 1 and plane == page == 0  # and so of all pages, which some programs do not count
+        count = _count(run.get("PlaneCount", "1" if "IFD" in run and not alone else ""))
+        if run.get("file", this) == this and all(first[axis] < (sizes[axis] or 1) for axis in "ZCT"):
+            found.append(Run(plane, page, count))
     return Told("OME", z, c, t, order, mm["Z"], mm["Y"], mm["X"], runs=tuple(found))
 
 
