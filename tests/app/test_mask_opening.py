@@ -10,7 +10,7 @@ import pytest
 from mask_files import described, scan_files, slicer_fields, some_labels, write_nifti, write_nrrd, write_seg
 from pytestqt.qtbot import QtBot
 
-from thighview.app import jobs
+from thighview.app import jobs, opening
 from thighview.app.mask_opening import MaskReport
 from thighview.app.tasks import Workspace
 from thighview.core.case import Case
@@ -317,6 +317,28 @@ def test_masks_dropped_with_a_scan_are_laid_on_that_one(
     qtbot.waitUntil(lambda: len(workspace.cases) == 3 and not jobs.running())
     assert workspace.session.case is shown and not shown.labels.any()
     assert [error.partition(":")[0] for error in errors] == ["sub-08_mask.nii.gz cannot be laid on a scan"]
+
+
+def test_a_scan_and_its_mask_dropped_twice_are_opened_once(
+    qtbot: QtBot, workspace: Workspace, case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, labels = tmp_path / "sub-08_t1.nii.gz", some_labels(case.volume)
+    write_volume(other, case.volume)
+    either = write_nifti(tmp_path / "sub-08_mask.nii.gz", labels, case.volume.affine)
+    asked: list[tuple[Path, ...]] = []
+    workspace.kind_needed.connect(lambda paths, answered: (asked.append(paths), answered("mask")))
+    workspace.failed.connect(lambda error: pytest.fail(str(error)))
+    go_on, begun, read = threading.Event(), list[str](), opening.read_scan
+    workspace.job_started.connect(lambda _, words: begun.append(words))
+    monkeypatch.setattr(opening, "read_scan", lambda *a, **b: go_on.wait(20) and read(*a, **b))
+    for n in (1, 2):
+        workspace.open_dropped([other, either])
+        qtbot.waitUntil(lambda n=n: len(begun) == n)
+    report_of(qtbot, workspace, go_on.set)
+    qtbot.waitUntil(lambda: not jobs.running())
+    shown = workspace.session.case
+    assert shown is not None and shown.title == "sub-08_t1" and np.array_equal(shown.labels > 0, labels > 0)
+    assert asked == [(either,)] and len(workspace.session.history.names) == 1
 
 
 def test_a_scan_dropped_before_the_project_is_left_is_not_opened_in_the_next(

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from thighview.app.tasks import Workspace
 from thighview.core.case import Case
 from thighview.core.volume import Volume
 from thighview.io.images import write_volume
+from thighview.io.project import Project
 
 WAIT_MS = 20_000
 MEANWHILE = "not opened: another scan or project was asked for meanwhile"
@@ -179,3 +181,67 @@ def test_a_scan_of_ones_own_is_not_listed_among_those_of_the_demo(
     held.let_go()
     until_all_is_done(qtbot)
     assert told == [f"{scans[2].name} was {MEANWHILE}"] and names(workspace) == named(scans[:2])
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_scans_opened_before_there_is_a_project_are_all_listed(
+    qtbot: QtBot, workspace: Workspace, scans: list[Path], told: list[str], monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    """Also the same one twice."""
+    wanted = scans[:1] if again else scans[:2]
+    held = Held(qtbot, monkeypatch, scans[0])
+    workspace.open_path(scans[0])
+    held.until_it_is_read()
+    workspace.open_path(wanted[-1])
+    held.let_go()
+    qtbot.waitUntil(lambda: names(workspace) == named(wanted), timeout=WAIT_MS)
+    until_all_is_done(qtbot)
+    assert workspace.session.case is not None and workspace.session.case.series[0].path == wanted[-1]
+    assert not told
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("first", [False, True])
+def test_a_scan_asked_for_while_a_project_is_on_its_way_that_is_refused_opens_where_one_stays(
+    qtbot: QtBot, workspace: Workspace, scans: list[Path], told: list[str], monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, late: bool, first: bool,
+) -> None:  # fmt: skip
+    """Whether it is read before the refusal or after it, and where there is no project yet, too."""
+    (tmp_path / "junk").mkdir()
+    (tmp_path / "junk" / "notes.txt").write_text("no project")
+    if not first:
+        opened(qtbot, workspace, scans[0])
+    folder, refused = workspace.project_folder, threading.Event()
+    held = Held(qtbot, monkeypatch, scans[1])
+    create, go_on = Project.create, threading.Event()
+    monkeypatch.setattr(
+        Project, "create", lambda at, *more: (at.name == "junk" and go_on.wait(WAIT_MS / 1000), create(at, *more))[1]
+    )
+    workspace.failed.connect(lambda _: refused.set())
+    workspace.open_project(tmp_path / "junk")
+    workspace.open_path(scans[1])
+    held.until_it_is_read()
+    if late:
+        go_on.set()
+        qtbot.waitUntil(refused.is_set, timeout=WAIT_MS)
+    else:
+        held.let_go()
+        qtbot.wait(200)
+    go_on.set()
+    held.let_go()
+    qtbot.waitUntil(lambda: scans[1].name in names(workspace), timeout=WAIT_MS)
+    until_all_is_done(qtbot)
+    assert workspace.session.case is not None and workspace.session.case.series[0].path == scans[1]
+    assert first or workspace.project_folder == folder
+    assert len(told) == 1 and "junk" in told[0]
+
+
+def test_a_scan_given_with_a_project_that_is_refused_opens_where_one_stays(
+    qtbot: QtBot, workspace: Workspace, scans: list[Path], told: list[str], tmp_path: Path
+) -> None:
+    opened(qtbot, workspace, scans[0])
+    with closing(Project.create(tmp_path / "Study")):  # it is open elsewhere
+        workspace.open_paths([tmp_path / "Study", scans[1]])
+        qtbot.waitUntil(lambda: names(workspace) == named(scans[:2]), timeout=WAIT_MS)
+        until_all_is_done(qtbot)
+    assert len(told) == 1 and "Study" in told[0]

@@ -50,6 +50,18 @@ class MaskReport:
         return f"{self.name}: {', '.join(parts)}."
 
 
+@dataclass(frozen=True)
+class _OnceShown:
+    """What is done about files that came with scans; the same for the same ones dropped again, so done once."""
+
+    do: Callable[[Case | None, Sequence[Path], dict[Path, str]], None]
+    scans: tuple[Path, ...]
+    beside: tuple[tuple[Path, str], ...]
+
+    def __call__(self, case: Case | None) -> None:
+        self.do(case, self.scans, dict(self.beside))
+
+
 class OpenMasks(OpenScans):
     """What is done with files of masks and of label names once a scan is open."""
 
@@ -170,15 +182,15 @@ class OpenMasks(OpenScans):
 
     def _open_with(self, scans: Sequence[Path], beside: dict[Path, str], here: Store | None) -> None:
         """Open scans in the project ``here``, and lay what came beside a single one on it."""
+        self.open_paths(scans, _OnceShown(self._lay_beside, tuple(scans), tuple(beside.items())), here)
 
-        def shown(case: Case | None) -> None:
-            if case is not None:
-                self._lay_on(case, beside, scans)
-            elif beside:
-                told = f"{_which(beside)} cannot be laid on a scan: it needs exactly one that comes with it and opens."
-                self.failed.emit(UserError(told, "Open the scan, then drop its mask there."))
-
-        self.open_paths(scans, shown, here)
+    def _lay_beside(self, case: Case | None, scans: Sequence[Path], beside: dict[Path, str]) -> None:
+        """Lay what came with a scan on it, or say that this cannot be where it is not shown."""
+        if case is not None:
+            self._lay_on(case, beside, scans)
+        elif beside:
+            told = f"{_which(beside)} cannot be laid on a scan: it needs exactly one that comes with it and opens."
+            self.failed.emit(UserError(told, "Open the scan, then drop its mask there."))
 
     def _lay_on(self, case: Case, kinds: dict[Path, str], scans: Sequence[Path] = ()) -> None:
         """Lay files on a scan by their kinds, if it is still open; the person is asked what may be a scan, too.

@@ -55,7 +55,10 @@ class OpenProject(QObject):
         self.store: Store | None = None
         self.cases: tuple[CaseSummary, ...] = ()
         self.models: tuple[ModelEntry, ...] = ()
-        self._arriving: tuple[Store, list[Callable[[], Any]]] | None = None
+        self._arriving: tuple[Store, list[Callable[[], Any]], list[Callable[[], Any]]] | None = None
+        """The project on its way, what is done once it is open, and what is done also where it is refused."""
+        self._instead_of: dict[Store, Store | None] = {}
+        """For a project that was refused, the one that stayed, or that came next."""
         self._leaving: dict[Path, Job] = {}
         self._reading: Job | None = None
         self._soon = QTimer(self)
@@ -98,7 +101,7 @@ class OpenProject(QObject):
             leaving.ended.connect(lambda: self.open_project(folder, then, refused))
             return
         store = Store(folder, self)
-        wanted = self._arriving = (store, [then] if then else [])
+        wanted = self._arriving = (store, [then] if then else [], [])
 
         def opened(_: object) -> None:
             if self._arriving is not wanted:  # another one was asked for meanwhile
@@ -112,14 +115,19 @@ class OpenProject(QObject):
             self.project_changed.emit(store.folder)
             self.refresh()
             self.refresh_models()
-            for waiting in wanted[1]:
+            for waiting in (*wanted[1], *wanted[2]):
                 waiting()
 
         def not_opened(error: Exception) -> None:
-            if self._arriving is wanted:
+            awaited = self._arriving is wanted
+            if awaited:
                 self._arriving = None
             store.leave()
             (refused or self.failed.emit)(error)
+            if awaited:
+                self._instead_of[store] = self._place
+                for waiting in wanted[2]:
+                    waiting()
             if self.store is None and self._arriving is None:  # the models of the box are there all the same
                 self.refresh_models()
 
@@ -207,6 +215,11 @@ class OpenProject(QObject):
     def _note_reviews(self, _: object) -> None:
         if not self.session.busy_run:  # it tells of each slice, and the project knows of none before its end
             self._soon.start()
+
+    @property
+    def _place(self) -> Store | None:
+        """The project that is open or, where one is on its way, that one; None at the very start."""
+        return self._arriving[0] if self._arriving else self.store
 
     def _refresh_reviews(self) -> None:
         """Read the worklist behind the edits that have just been made; while one reading waits, no second is asked."""

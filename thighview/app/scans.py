@@ -32,24 +32,34 @@ class _Wish:
         The project in which it was asked for, and in no other it is shown; None at the start, before there is one.
     own : bool
         Whether it is a person's scan, which is not put among those of the demo.
-    others : tuple of Path
+    others : tuple of ScanKey
         Scans to be listed after it.
     case_id : int or None
         The case it is to be, which has the hash ``sha256``; else it is found by what was read, or made.
     images : tuple of ScanKey
         What its case is to have besides.
-    then : callable
-        Called once, with the case that is shown, or with None where the scan is not.
+    then : tuple of callable
+        Each called once, with the case that is shown, or with None where the scan is not.
     """
 
     key: ScanKey
     into: Store | None
     own: bool = False
-    others: tuple[Path, ...] = ()
+    others: tuple[ScanKey, ...] = ()
     case_id: int | None = None
     sha256: str = ""
     images: tuple[ScanKey, ...] = ()
-    then: Callable[[Case | None], object] = lambda _: None
+    then: tuple[Callable[[Case | None], object], ...] = ()
+
+    @property
+    def unlisted(self) -> list[ScanKey]:
+        """What is in no worklist yet: a case is where it was."""
+        return [*([self.key] if self.case_id is None else []), *self.others]
+
+    def tell(self, case: Case | None) -> None:
+        """Tell all who wait for it what became of the scan."""
+        for waiting in self.then:
+            waiting(case)
 
 
 class OpenScans(OpenProject):
@@ -99,9 +109,13 @@ class OpenScans(OpenProject):
         here = asked_in or self._place
 
         def looked(found: tuple[list[Path], list[Path | None]]) -> None:
+            def refused(error: Exception) -> None:
+                self.failed.emit(error)
+                self._read_first(scans, here, *told)
+
             paths, projects = found
             folders = list(dict.fromkeys(folder for folder in projects if folder))
-            scans = [path for path, folder in zip(paths, projects, strict=True) if folder is None]
+            scans = [ScanKey(path) for path, folder in zip(paths, projects, strict=True) if folder is None]
             for folder in folders[1:]:
                 hint = "Open it by itself."
                 self.failed.emit(UserError(f"{folder.name} was left out: one project is open at a time.", hint))
@@ -110,7 +124,7 @@ class OpenScans(OpenProject):
             told = [then] if len(scans) == 1 else []
             if folders:
                 self.settings.add_recent(ScanKey(folders[0]), folders[0])
-                self.open_project(folders[0], lambda: self._read_first(scans, self.store, *told))
+                self.open_project(folders[0], lambda: self._read_first(scans, self.store, *told), refused)
             else:
                 self._read_first(scans, here, *told)
 
@@ -248,16 +262,9 @@ class OpenScans(OpenProject):
 
         self._call(lambda project: project.sources(), listed)
 
-    @property
-    def _place(self) -> Store | None:
-        """The project that is open or, where one is on its way, that one; None at the very start."""
-        return self._arriving[0] if self._arriving else self.store
-
-    def _read_first(
-        self, paths: Sequence[Path], into: Store | None, then: Callable[[Case | None], object] = lambda _: None
-    ) -> None:
-        if paths:
-            self._show(_Wish(ScanKey(paths[0]), into, own=True, others=tuple(paths[1:]), then=then))
+    def _read_first(self, keys: Sequence[ScanKey], into: Store | None, *then: Callable[[Case | None], object]) -> None:
+        if keys:
+            self._show(_Wish(keys[0], into, own=True, others=tuple(keys[1:]), then=then))
 
     def _read(self, key: ScanKey, into: Store | None, case_id: int | None = None, known_sha256: str = "") -> None:
         """Read a scan and show it in the project ``into``.
@@ -271,17 +278,12 @@ class OpenScans(OpenProject):
         if not self._is_here(wish):
             self._say_lost(wish)
             return
+        if self._awaited:
+            wish = self._set_aside(self._awaited, wish)
 
         def read(scan: opening.Scan) -> None:
             self._awaited = None
-            if not self._is_here(wish):
-                self._say_lost(wish)
-            elif self._arriving:
-                self._arriving[1].append(lambda: self._enter(scan, wish))
-            elif self.store is None or (wish.own and self._is_demo):
-                self.open_scratch(lambda: self._enter(scan, wish))
-            else:
-                self._enter(scan, wish)
+            self._find_place(scan, wish)
 
         def refused(error: Exception) -> None:
             if self._awaited is not wish:  # it was set aside, and is told when it is listed
@@ -302,20 +304,18 @@ class OpenScans(OpenProject):
                 go_on()
 
         def go_on() -> None:
-            wish.then(None)
+            wish.tell(None)
             self._read_first(wish.others, wish.into)
 
         if self._opening:
             self._opening.cancel()
-        late, self._awaited = self._awaited, wish
+        self._awaited = wish
         job = self._opening = run_in_thread(
             lambda report, stopped: opening.read_scan(*wish.key, wish.sha256, report, stopped)
         )
         job.succeeded.connect(read)
         job.failed.connect(refused)
         self.job_started.emit(job, f"Opening {wish.key.name}")
-        if late:
-            self._set_aside(late, wish)
 
     @property
     def _is_demo(self) -> bool:
@@ -323,26 +323,34 @@ class OpenScans(OpenProject):
 
     def _is_here(self, wish: _Wish) -> bool:
         """Whether the project that a scan was asked for in is still the one that is open, or comes next."""
-        return wish.into is None or wish.into is self._place
+        into = wish.into
+        while into in self._instead_of:
+            into = self._instead_of[into]
+        return into is None or into is self._place
 
-    def _set_aside(self, wish: _Wish, instead: _Wish) -> None:
-        """List what was still being read when another scan was asked for; say so where there is no list for it."""
-        keys = [ScanKey(path) for path in wish.others]
-        if wish.case_id is None:
-            keys.insert(0, wish.key)
-        coming = (instead.key, *map(ScanKey, instead.others))
-        keys = [key for key in keys if key not in coming]
-        if self._is_here(wish) and self.store and not self._arriving and not (wish.own and self._is_demo):
-            wish.then(None)
-            self._add(keys)
+    def _set_aside(self, late: _Wish, wish: _Wish) -> _Wish:
+        """Find a place for what is still being read when another scan is asked for; returns that wish with its part.
+
+        It is listed now, or after the scan where there is no list yet; where there will be none, that is said.
+        """
+        here = self._is_here(late)
+        if here and late.key == wish.key:  # who waits for that scan waits on
+            wish = replace(wish, then=tuple(dict.fromkeys((*late.then, *wish.then))))
         else:
-            self._say_lost(wish)
+            late.tell(None)
+        keys = [key for key in late.unlisted if key not in (wish.key, *wish.others)]
+        if here and self.store and not self._arriving and not (late.own and self._is_demo):
+            self._add(keys)
+        elif here and wish.own:
+            wish = replace(wish, others=(*wish.others, *keys))
+        else:
+            self._say_not_opened(keys)
+        return wish
 
     def _say_lost(self, wish: _Wish) -> None:
         """Say that a scan was not opened; not of a case, which is where it was."""
-        wish.then(None)
-        keys = [ScanKey(path) for path in wish.others]
-        self._say_not_opened([wish.key, *keys] if wish.case_id is None else keys)
+        wish.tell(None)
+        self._say_not_opened(wish.unlisted)
 
     def _say_not_opened(self, keys: Sequence[ScanKey]) -> None:
         if keys:
@@ -360,16 +368,27 @@ class OpenScans(OpenProject):
         if into is self.store:
             self._call(lambda project: series_drawn_on(project, case_id), found)
 
+    def _find_place(self, scan: opening.Scan, wish: _Wish) -> None:
+        """Enter a scan that has been read in its project, once that is open or another one stays in its place."""
+        if not self._is_here(wish):
+            self._say_lost(wish)
+        elif self._arriving:
+            self._arriving[2].append(lambda: self._find_place(scan, wish))
+        elif self.store is None or (wish.own and self._is_demo):
+            self.open_scratch(lambda: self._enter(scan, wish))
+        else:
+            self._enter(scan, wish)
+
     def _enter(self, scan: opening.Scan, wish: _Wish) -> None:
         store = self.store
-        others = [ScanKey(path) for path in wish.others if not scan.is_at(path)]
+        others = [key for key in wish.others if key.part or not scan.is_at(key.path)]
         if store is None:
             return
 
         def done(case: Case) -> None:
             self._opening = None
             if self.store is not store:  # it is listed in the one that was left
-                wish.then(None)
+                wish.tell(None)
                 self._say_not_opened(others)
                 return
             here = self.session.case
@@ -392,11 +411,11 @@ class OpenScans(OpenProject):
             self.refresh()
             if wish.images:
                 self.together.emit(wish.images)
-            wish.then(self.session.case)
+            wish.tell(self.session.case)
             self._add(others)
 
         def refused(_: Exception) -> None:
-            wish.then(None)
+            wish.tell(None)
             self._read_first(wish.others, store)
 
         job = self._call(lambda project: opening.case_of(project, scan, wish.case_id), done)

@@ -26,10 +26,10 @@ class BareFit:
         self.steps = steps
         self._batch = min(config.batch_size, len(train))
         rows = np.resize(np.arange(len(train)), steps * self._batch)  # as many batches as the run has
-        self._x, self._y = train.images[rows].astype(np.float32)[..., None], train.labels[rows]
+        self._x, self._y = np.float32(train.images)[rows][..., None], np.stack(train.labels)[rows]
         self._val = None
         if val is not None:
-            self._val = (val.images.astype(np.float32)[..., None], val.labels)
+            self._val = (np.float32(val.images)[..., None], np.stack(val.labels))
         self._network = build_network(config.architecture, classes, config.base_filters, config.levels, config.dropout)
 
         def loss(labels: Any, logits: Any) -> Any:
