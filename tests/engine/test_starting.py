@@ -1,10 +1,11 @@
 """A run that starts from a model: how that one does by itself, and what is taken from it."""
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_project import TINY, make_project
+from tiny_project import TINY, add_person
 
 from thighview.core.labels import Label, LabelTable
 from thighview.core.run import Finished, RunEvent, TrainConfig
@@ -16,6 +17,7 @@ from thighview.engine.unet import build_network
 from thighview.io.dataset import Dataset, read_dataset
 from thighview.io.model_card import ModelCard
 from thighview.io.models import ModelEntry, find_model
+from thighview.io.project import Project
 from thighview.io.runs import RunFolder, run_folder
 
 
@@ -29,7 +31,10 @@ def test_a_model_that_knows_more_labels_is_measured_with_all_of_its_head(
 ) -> None:
     """What it takes for a label that the run does not learn is background, not the next likely label."""
     parent = find_model("first", trained[0])
-    folder = make_project(tmp_path, 3, table=LabelTable((Label(1, "bone"),)))
+    with closing(Project.create(tmp_path / "study", "study")) as project:
+        folder = project.folder
+        for seed in range(10, 13):  # people whom the model has never seen, so that one of them validates
+            add_person(project, tmp_path, seed, f"other {seed}", table=LabelTable((Label(1, "bone"),)))
     said: list[RunEvent] = []
     train.train_main(folder, "second", _with(epochs=1), str(parent.folder), said.append)
     end = next(e for e in said if isinstance(e, Finished))
