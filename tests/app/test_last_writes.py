@@ -16,7 +16,7 @@ def test_a_mask_saved_just_before_the_end_is_there(
     qtbot: QtBot, workspace: Workspace, tmp_path: Path, tiny_volume: Volume
 ) -> None:
     def busy(_report: object, stopped: Callable[[], bool]) -> None:
-        while not stopped():
+        while not stopped():  # a job looks whether it is cancelled; it is not told
             time.sleep(0.01)
 
     write_volume(tmp_path / "scan.nii.gz", tiny_volume)

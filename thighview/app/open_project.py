@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,15 @@ from thighview.io.project import CaseSummary, Project
 
 REFRESH_AFTER_MS = 300
 """The worklist is read anew when no slice has changed its state for this long."""
+
+
+@dataclass(eq=False)
+class _Arriving:
+    """A project on its way, what is done once it is open, and what is done also where it is refused."""
+
+    store: Store
+    once_open: list[Callable[[], Any]]
+    anyhow: list[Callable[[], Any]] = field(default_factory=list[Callable[[], Any]])
 
 
 class OpenProject(QObject):
@@ -55,8 +64,7 @@ class OpenProject(QObject):
         self.store: Store | None = None
         self.cases: tuple[CaseSummary, ...] = ()
         self.models: tuple[ModelEntry, ...] = ()
-        self._arriving: tuple[Store, list[Callable[[], Any]], list[Callable[[], Any]]] | None = None
-        """The project on its way, what is done once it is open, and what is done also where it is refused."""
+        self._arriving: _Arriving | None = None
         self._instead_of: dict[Store, Store | None] = {}
         """For a project that was refused, the one that stayed, or that came next."""
         self._leaving: dict[Path, Job] = {}
@@ -85,8 +93,8 @@ class OpenProject(QObject):
         A project that cannot be opened is said with ``failed``, or with ``refused`` where that is given.
         """
         folder = folder.absolute()
-        if self._arriving and self._arriving[0].folder == folder:
-            self._arriving[1].extend([then] if then else [])
+        if self._arriving and self._arriving.store.folder == folder:
+            self._arriving.once_open.extend([then] if then else [])
             return
         if self.store and self.store.folder == folder:
             self._arriving = None
@@ -101,7 +109,7 @@ class OpenProject(QObject):
             leaving.ended.connect(lambda: self.open_project(folder, then, refused))
             return
         store = Store(folder, self)
-        wanted = self._arriving = (store, [then] if then else [], [])
+        wanted = self._arriving = _Arriving(store, [then] if then else [])
 
         def opened(_: object) -> None:
             if self._arriving is not wanted:  # another one was asked for meanwhile
@@ -115,7 +123,7 @@ class OpenProject(QObject):
             self.project_changed.emit(store.folder)
             self.refresh()
             self.refresh_models()
-            for waiting in (*wanted[1], *wanted[2]):
+            for waiting in (*wanted.once_open, *wanted.anyhow):
                 waiting()
 
         def not_opened(error: Exception) -> None:
@@ -126,7 +134,7 @@ class OpenProject(QObject):
             (refused or self.failed.emit)(error)
             if awaited:
                 self._instead_of[store] = self._place
-                for waiting in wanted[2]:
+                for waiting in wanted.anyhow:
                     waiting()
             if self.store is None and self._arriving is None:  # the models of the box are there all the same
                 self.refresh_models()
@@ -219,7 +227,7 @@ class OpenProject(QObject):
     @property
     def _place(self) -> Store | None:
         """The project that is open or, where one is on its way, that one; None at the very start."""
-        return self._arriving[0] if self._arriving else self.store
+        return self._arriving.store if self._arriving else self.store
 
     def _refresh_reviews(self) -> None:
         """Read the worklist behind the edits that have just been made; while one reading waits, no second is asked."""

@@ -1,7 +1,7 @@
 """Opening scans, DICOM folders, projects and the demo: what was given is looked at, read and shown, step by step."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, Signal
 from thighview.app import demo, opening
 from thighview.app.jobs import Job, run_in_thread
 from thighview.app.open_project import OpenProject
+from thighview.app.scan_wish import ScanWish
 from thighview.app.settings import Settings
 from thighview.app.store import Store
 from thighview.core.case import Case
@@ -18,48 +19,6 @@ from thighview.io.known_cases import series_drawn_on
 from thighview.io.models import ModelEntry
 from thighview.io.paths import scratch_project
 from thighview.io.records import SourceRow
-
-
-@dataclass(frozen=True)
-class _Wish:
-    """A scan to be read and shown.
-
-    Parameters
-    ----------
-    key : ScanKey
-        What to read.
-    into : Store or None
-        The project in which it was asked for, and in no other it is shown; None at the start, before there is one.
-    own : bool
-        Whether it is a person's scan, which is not put among those of the demo.
-    others : tuple of ScanKey
-        Scans to be listed after it.
-    case_id : int or None
-        The case it is to be, which has the hash ``sha256``; else it is found by what was read, or made.
-    images : tuple of ScanKey
-        What its case is to have besides.
-    then : tuple of callable
-        Each called once, with the case that is shown, or with None where the scan is not.
-    """
-
-    key: ScanKey
-    into: Store | None
-    own: bool = False
-    others: tuple[ScanKey, ...] = ()
-    case_id: int | None = None
-    sha256: str = ""
-    images: tuple[ScanKey, ...] = ()
-    then: tuple[Callable[[Case | None], object], ...] = ()
-
-    @property
-    def unlisted(self) -> list[ScanKey]:
-        """What is in no worklist yet: a case is where it was."""
-        return [*([self.key] if self.case_id is None else []), *self.others]
-
-    def tell(self, case: Case | None) -> None:
-        """Tell all who wait for it what became of the scan."""
-        for waiting in self.then:
-            waiting(case)
 
 
 class OpenScans(OpenProject):
@@ -78,7 +37,7 @@ class OpenScans(OpenProject):
         super().__init__(parent)
         self.settings = settings or Settings()
         self._opening: Job | None = None
-        self._awaited: _Wish | None = None
+        self._awaited: ScanWish | None = None
         self.project_changed.connect(self._project_changed)
 
     def new_project(self, folder: Path) -> None:
@@ -141,7 +100,7 @@ class OpenScans(OpenProject):
 
         def looked(there: Path | None) -> None:
             if there is None:
-                self._show(_Wish(key, here, own=True))
+                self._show(ScanWish(key, here, own=True))
             else:
                 self.open_project(there, lambda: self._read_again(key))
 
@@ -264,16 +223,16 @@ class OpenScans(OpenProject):
 
     def _read_first(self, keys: Sequence[ScanKey], into: Store | None, *then: Callable[[Case | None], object]) -> None:
         if keys:
-            self._show(_Wish(keys[0], into, own=True, others=tuple(keys[1:]), then=then))
+            self._show(ScanWish(keys[0], into, own=True, others=tuple(keys[1:]), then=then))
 
     def _read(self, key: ScanKey, into: Store | None, case_id: int | None = None, known_sha256: str = "") -> None:
         """Read a scan and show it in the project ``into``.
 
         Where it is the scan of a case, it is the one with that case's hash and no other.
         """
-        self._show(_Wish(key, into, case_id=case_id, sha256=known_sha256))
+        self._show(ScanWish(key, into, case_id=case_id, sha256=known_sha256))
 
-    def _show(self, wish: _Wish) -> None:
+    def _show(self, wish: ScanWish) -> None:
         """Read a scan and show it, in the project it was asked for in; then list the others."""
         if not self._is_here(wish):
             self._say_lost(wish)
@@ -321,14 +280,14 @@ class OpenScans(OpenProject):
     def _is_demo(self) -> bool:
         return self.store is not None and self.store.folder == demo.project_folder()
 
-    def _is_here(self, wish: _Wish) -> bool:
+    def _is_here(self, wish: ScanWish) -> bool:
         """Whether the project that a scan was asked for in is still the one that is open, or comes next."""
         into = wish.into
         while into in self._instead_of:
             into = self._instead_of[into]
         return into is None or into is self._place
 
-    def _set_aside(self, late: _Wish, wish: _Wish) -> _Wish:
+    def _set_aside(self, late: ScanWish, wish: ScanWish) -> ScanWish:
         """Find a place for what is still being read when another scan is asked for; returns that wish with its part.
 
         It is listed now, or after the scan where there is no list yet; where there will be none, that is said.
@@ -347,7 +306,7 @@ class OpenScans(OpenProject):
             self._say_not_opened(keys)
         return wish
 
-    def _say_lost(self, wish: _Wish) -> None:
+    def _say_lost(self, wish: ScanWish) -> None:
         """Say that a scan was not opened; not of a case, which is where it was."""
         wish.tell(None)
         self._say_not_opened(wish.unlisted)
@@ -368,18 +327,18 @@ class OpenScans(OpenProject):
         if into is self.store:
             self._call(lambda project: series_drawn_on(project, case_id), found)
 
-    def _find_place(self, scan: opening.Scan, wish: _Wish) -> None:
+    def _find_place(self, scan: opening.Scan, wish: ScanWish) -> None:
         """Enter a scan that has been read in its project, once that is open or another one stays in its place."""
         if not self._is_here(wish):
             self._say_lost(wish)
         elif self._arriving:
-            self._arriving[2].append(lambda: self._find_place(scan, wish))
+            self._arriving.anyhow.append(lambda: self._find_place(scan, wish))
         elif self.store is None or (wish.own and self._is_demo):
             self.open_scratch(lambda: self._enter(scan, wish))
         else:
             self._enter(scan, wish)
 
-    def _enter(self, scan: opening.Scan, wish: _Wish) -> None:
+    def _enter(self, scan: opening.Scan, wish: ScanWish) -> None:
         store = self.store
         others = [key for key in wish.others if key.part or not scan.is_at(key.path)]
         if store is None:

@@ -310,7 +310,7 @@ class Workspace(OpenMasks):
         store = self.store
         self.exporting.cancel()
         if self._arriving:
-            self._arriving[0].close()
+            self._arriving.store.close()
             self._arriving = None
         self._leave_project()
         if store:
